@@ -1,0 +1,74 @@
+"""Artifacts: files with their hash."""
+
+import hashlib
+from pathlib import Path
+
+from edgedistill.document import Document
+from edgedistill.errors import ArtifactError
+
+MANIFEST_FILE = "manifest.json"
+_CHUNK_BYTES = 1 << 20
+
+
+class Artifact(Document):
+    """A file and what it hashes to. `path` is relative to the folder of the manifest that lists it."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the hex sha256 of a file, read in chunks.
+
+    Raises:
+        ArtifactError: the file is missing.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file", hint="run the step that makes it again") from None
+    return digest.hexdigest()
+
+
+def sha256_of_path(path: Path) -> str:
+    """Return the hex sha256 of a file, or of a folder's relative file names and their hashes, sorted.
+
+    The manifest of a step's folder is left out: it holds times, and the same work done again must give the same hash.
+    """
+    if not path.is_dir():
+        return sha256_of_file(path)
+    digest = hashlib.sha256()
+    for file in files_below(path):
+        if file == path / MANIFEST_FILE:
+            continue
+        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_of_file(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return all files below a folder, sorted by their relative path."""
+    return sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.relative_to(folder).as_posix())
+
+
+def describe(file: Path, *, root: Path) -> Artifact:
+    """Return the artifact of a file below `root`."""
+    return Artifact(
+        path=file.relative_to(root).as_posix(), sha256=sha256_of_file(file), size_bytes=file.stat().st_size
+    )
+
+
+def check(artifact: Artifact, *, root: Path) -> None:
+    """Compare a file with its artifact.
+
+    Raises:
+        ArtifactError: it is missing or altered.
+    """
+    path = root / artifact.path
+    if not path.is_file():
+        raise ArtifactError(f"{path}: is missing", hint="run the same command again: the step is redone")
+    if path.stat().st_size != artifact.size_bytes or sha256_of_file(path) != artifact.sha256:
+        raise ArtifactError(f"{path}: does not match its sha256", hint="run the same command again: the step is redone")

@@ -1,0 +1,1 @@
+"""benchmark: latency and memory of model variants on this host."""

@@ -1,0 +1,176 @@
+"""The isolated process that loads one model and times it: `python -m edgedistill.benchmark.worker`.
+
+Reads requests from stdin and answers on stdout (see `messages`); ends when stdin closes. It imports only what the
+model's own runtime needs, because its memory is what is measured: no pydantic, no torch for an ONNX model.
+"""
+
+import gc
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.benchmark.messages import (
+    Engine,
+    Load,
+    Loaded,
+    Message,
+    Open,
+    Opened,
+    Ran,
+    Refused,
+    Run,
+    decode,
+    encode,
+)
+from edgedistill.errors import EdgedistillError
+
+Row = Mapping[str, NDArray[np.int64]]
+"""The model inputs of one example: name -> shape (1, tokens)."""
+
+
+class Model(Protocol):
+    """Something that answers; see `edgedistill.evaluate.predictor.Predictor`, which is too heavy to import here."""
+
+    def logits(self, batch: Row) -> NDArray[np.float32]:
+        """Return raw logits, shape (1, classes)."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """An imported runtime: its name and version, and how it loads a model."""
+
+    name: str
+    load: Callable[[Path], Model]
+
+
+@dataclass
+class Bench:
+    """What the worker holds between requests; the one thing here that changes."""
+
+    runtime: Runtime | None = None
+    rows: tuple[Row, ...] = ()
+    model: Model | None = None
+    turns: int = 0
+
+    def answer(self, request: Message) -> Message:
+        """Do what a request asks for.
+
+        Raises:
+            EdgedistillError: the model cannot be loaded.
+            ValueError: the request is none, or comes before the one that it needs.
+        """
+        if isinstance(request, Open):
+            return self._open(request)
+        if isinstance(request, Load) and self.runtime is not None:
+            return self._load(request, self.runtime)
+        if isinstance(request, Run) and self.model is not None:
+            return self._run(request, self.model)
+        raise ValueError(f"{type(request).__name__} cannot be asked now")
+
+    def _open(self, request: Open) -> Opened:
+        self.runtime = import_runtime(request.engine, threads=request.threads)
+        self.rows = read_rows(Path(request.inputs))
+        return Opened(self.runtime.name, peak_rss_bytes())
+
+    def _load(self, request: Load, runtime: Runtime) -> Loaded:
+        begin = time.perf_counter_ns()
+        self.model = runtime.load(Path(request.model))
+        load_ns = time.perf_counter_ns() - begin
+        (first_run_ns,) = self._time(self.model, runs=1)
+        return Loaded(load_ns, first_run_ns, self._time(self.model, runs=request.warmup_runs))
+
+    def _run(self, request: Run, model: Model) -> Ran:
+        self._time(model, runs=request.rewarm_runs)
+        return Ran(self._time(model, runs=request.runs, duration_ns=request.duration_ns), peak_rss_bytes())
+
+    def _time(self, model: Model, *, runs: int, duration_ns: int = 0) -> tuple[int, ...]:
+        """Return the nanoseconds of every run; the rows are taken in turn, on from where the last call stopped."""
+        samples: list[int] = []
+        total = 0
+        clock = time.perf_counter_ns
+        gc.collect()
+        gc.disable()  # a collection in the middle of a run would be counted as the model's
+        try:
+            while len(samples) < runs or total < duration_ns:
+                row = self.rows[self.turns % len(self.rows)]
+                self.turns += 1
+                begin = clock()
+                model.logits(row)
+                samples.append(clock() - begin)
+                total += samples[-1]
+        finally:
+            gc.enable()
+        return tuple(samples)
+
+
+def import_runtime(engine: Engine, *, threads: int) -> Runtime:
+    """Import ONNX Runtime or torch, and nothing of the other."""
+    if engine == "onnx":
+        import onnxruntime
+
+        from edgedistill.evaluate.onnx_model import OnnxModel
+
+        return Runtime(f"onnxruntime {onnxruntime.__version__}", lambda path: OnnxModel(path, threads=threads))
+    import torch
+
+    from edgedistill.evaluate.torch_model import TorchModel
+
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+    return Runtime(f"torch {torch.__version__}", TorchModel)
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """Return the examples of an .npz of model inputs, each of batch 1 and contiguous in memory."""
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: np.ascontiguousarray(stored[name], dtype=np.int64) for name in stored.files}
+    count = min(len(array) for array in arrays.values())
+    return tuple({name: array[i : i + 1] for name, array in arrays.items()} for i in range(count))
+
+
+def peak_rss_bytes() -> int:
+    """Return the largest resident memory of this process so far.
+
+    VmHWM starts at zero with the program. `getrusage`, used where there is no /proc, counts the parent's size at the
+    fork too on some systems; its unit is bytes on macOS and KiB elsewhere.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except FileNotFoundError:
+        pass
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def serve(requests: TextIO, replies: TextIO) -> None:
+    """Answer requests until they end; an expected failure is an answer, any other ends the process."""
+    bench = Bench()
+    for line in requests:
+        try:
+            reply = bench.answer(decode(line))
+        except EdgedistillError as refusal:
+            reply = Refused(refusal.message, refusal.hint)
+        replies.write(encode(reply))
+        replies.flush()
+
+
+def main() -> None:
+    """Serve stdin; whatever a runtime writes to stdout goes to stderr, so that it cannot break into an answer."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
+        os.dup2(2, 1)
+        serve(sys.stdin, replies)
+
+
+if __name__ == "__main__":
+    main()

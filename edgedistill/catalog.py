@@ -1,0 +1,90 @@
+"""The catalog: the only module that knows where the shipped targets, models and suites are.
+
+In a wheel they are `edgedistill/data/{targets,models,benchmarks}`; in a checkout the folders at its top.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgedistill.errors import RecipeError, TargetError
+from edgedistill.recipe import Recipe, read_recipe
+from edgedistill.target import Target, read_target
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class LocatedRecipe:
+    """A recipe and the folder that its relative paths start from."""
+
+    recipe: Recipe
+    folder: Path
+
+    def path(self, relative: str) -> Path:
+        """Return a path of the recipe, resolved against its folder."""
+        return (self.folder / Path(relative).expanduser()).resolve()
+
+
+def data_folder(name: str) -> Path:
+    """Return the shipped folder `targets`, `models` or `benchmarks`."""
+    packaged = _PACKAGE / "data" / name
+    return packaged if packaged.is_dir() else _PACKAGE.parent / name
+
+
+def target_ids() -> list[str]:
+    """Return the ids of the shipped targets, sorted."""
+    return sorted(path.stem for path in data_folder("targets").glob("*.yaml"))
+
+
+def recipe_ids() -> list[str]:
+    """Return the ids of the shipped recipes, sorted."""
+    return sorted(path.parent.name for path in data_folder("models").glob("*/recipe.yaml"))
+
+
+def load_target(name: str | Path) -> Target:
+    """Load a target by id, or from a file (anything that ends in .yaml or .yml, or has a slash).
+
+    Raises:
+        TargetError: there is no such target, or the profile is wrong.
+    """
+    path = _as_file(name)
+    if path is None:
+        path = data_folder("targets") / f"{name}.yaml"
+        if not path.is_file():
+            raise TargetError(f"no target {str(name)!r}{_did_you_mean(str(name), target_ids())}",
+                              hint="edgedistill targets list")
+    return read_target(path)
+
+
+def load_recipe(name: str | Path, *, overrides: Sequence[str] = ()) -> LocatedRecipe:
+    """Load a recipe by id, or from a file (anything that ends in .yaml or .yml, or has a slash).
+
+    Args:
+        name: an id of the catalog, a file, or a folder with recipe.yaml.
+        overrides: settings as `dotted.key=value` that replace the file's.
+
+    Raises:
+        RecipeError: there is no such recipe, or it is wrong.
+    """
+    path = _as_file(name)
+    if path is None:
+        path = data_folder("models") / str(name) / "recipe.yaml"
+        if not path.is_file():
+            raise RecipeError(f"no recipe {str(name)!r}{_did_you_mean(str(name), recipe_ids())}",
+                              hint="edgedistill recipes list")
+    elif path.is_dir():
+        path = path / "recipe.yaml"
+    return LocatedRecipe(read_recipe(path, overrides=overrides), path.resolve().parent)
+
+
+def _as_file(name: str | Path) -> Path | None:
+    if isinstance(name, Path) or "/" in name or name.endswith((".yaml", ".yml")):
+        return Path(name).expanduser()
+    return None
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"

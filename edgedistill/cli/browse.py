@@ -1,0 +1,127 @@
+"""Commands that look things up: targets, recipes, schema."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgedistill.cli.options import JsonOption
+from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table
+from edgedistill.errors import UsageError
+
+targets = typer.Typer(no_args_is_help=True, help="Device profiles: list, show, check.", rich_markup_mode=None)
+recipes = typer.Typer(no_args_is_help=True, help="Built-in recipes: list, show.", rich_markup_mode=None)
+
+
+@targets.command("list")
+def list_targets(as_json: JsonOption = False) -> int:
+    """List the shipped targets with their budgets.
+
+    Example: edgedistill targets list
+    """
+    from edgedistill.catalog import load_target, target_ids
+
+    found = [load_target(name) for name in target_ids()]
+    if as_json:
+        say_json(json.dumps([{"id": t.id, "name": t.name} for t in found]))
+        return 0
+    say(table(("target", "device", "processor", "model", "memory", "p50"), [
+        (t.id, t.name, f"{t.cpu.cores} x {t.cpu.microarchitecture}", mebibytes(t.budgets.model_bytes.limit),
+         mebibytes(t.budgets.peak_memory_bytes.limit), milliseconds(t.budgets.latency_p50_s.limit))
+        for t in found
+    ]))
+    return 0
+
+
+@targets.command("show")
+def show_target(name: Annotated[str, typer.Argument(help="Target id or file.")], as_json: JsonOption = False) -> int:
+    """Print a target: every figure with its source and how it was got.
+
+    Example: edgedistill targets show raspberry-pi
+    """
+    from edgedistill.catalog import load_target
+
+    target = load_target(name)
+    if as_json:
+        say_json(target.to_json())
+    else:
+        say(target.to_yaml().rstrip())
+    return 0
+
+
+@targets.command("check")
+def check_target(file: Annotated[Path, typer.Argument(help="A profile of your own.")]) -> int:
+    """Check a target profile of your own; says file, line and key of what is wrong.
+
+    Example: edgedistill targets check my-board.yaml
+    """
+    from edgedistill.target import read_target
+
+    target = read_target(file)
+    say(f"{file}: {target.id} ({target.name}) is a valid target")
+    return 0
+
+
+@recipes.command("list")
+def list_recipes(as_json: JsonOption = False) -> int:
+    """List the built-in recipes.
+
+    Example: edgedistill recipes list
+    """
+    from edgedistill.catalog import load_recipe, recipe_ids
+
+    found = [load_recipe(name).recipe for name in recipe_ids()]
+    if as_json:
+        say_json(json.dumps([{"id": r.id, "task": r.task, "description": r.description} for r in found]))
+        return 0
+    say(table(("recipe", "task", "what it is"), [(r.id, r.task, r.description) for r in found]))
+    return 0
+
+
+@recipes.command("show")
+def show_recipe(name: Annotated[str, typer.Argument(help="Recipe id or file.")], as_json: JsonOption = False) -> int:
+    """Print a recipe with every default made explicit.
+
+    Example: edgedistill recipes show home-intents
+    """
+    from edgedistill.catalog import load_recipe
+
+    recipe = load_recipe(name).recipe
+    if as_json:
+        say_json(recipe.to_json())
+    else:
+        say(recipe.to_yaml().rstrip())
+    return 0
+
+
+def schema(kind: Annotated[str, typer.Argument(help="recipe, target or report.")]) -> int:
+    """Print the JSON Schema of a recipe, a target profile or report.json.
+
+    Example: edgedistill schema recipe > recipe.schema.json
+    """
+    say(json.dumps(_schema_of(kind), indent=2))
+    return 0
+
+
+def _schema_of(kind: str) -> dict[str, object]:
+    if kind == "recipe":
+        from edgedistill.recipe import Recipe
+
+        return Recipe.model_json_schema()
+    if kind == "target":
+        from edgedistill.target import Target
+
+        return Target.model_json_schema()
+    if kind == "report":
+        from edgedistill.report.model import RunReport
+
+        return RunReport.model_json_schema(mode="serialization")
+    raise UsageError(f"no schema {kind!r}", hint="edgedistill schema recipe | target | report")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(targets, name="targets")
+    app.add_typer(recipes, name="recipes")
+    app.command()(schema)

@@ -1,0 +1,267 @@
+"""Every verb of the line alone, on plain paths."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgedistill.cli.options import (
+    DEFAULT_RECIPE,
+    DEFAULT_TARGET,
+    DataOption,
+    JsonOption,
+    OutOption,
+    RecipeOption,
+    SetOption,
+    TargetOption,
+)
+from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table
+from edgedistill.errors import ParityError, UsageError
+
+if TYPE_CHECKING:
+    from edgedistill.manifest import Manifest
+
+ModelArgument = Annotated[Path, typer.Argument(help="Model folder.")]
+PreparedOption = Annotated[Path, typer.Option("--data", "-d", help="Folder that `prepare` wrote.")]
+Split = Annotated[str, typer.Option("--split", help="Split of a prepared folder: train, validation or test.")]
+
+
+def _say_done(folder: Path, manifest: "Manifest", *, as_json: bool) -> int:
+    if as_json:
+        say_json(manifest.to_json())
+        return 0
+    for decision in manifest.decisions:
+        say(f"{decision.what} ({decision.why})")
+    say(str(folder))
+    return 0
+
+
+def prepare(out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE, set_: SetOption = None, as_json: JsonOption = False) -> int:
+    """Read, check and split a recipe's data.
+
+    Example: edgedistill prepare --recipe recipe.yaml -o work/data
+    """
+    import edgedistill
+
+    done = edgedistill.prepare(edgedistill.load_recipe(recipe, overrides=set_ or ()), out)
+    return _say_done(done.folder, done.manifest, as_json=as_json)
+
+
+def teach(
+    data: PreparedOption, out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE, set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Fine-tune the teacher (or take it as it is) and write its soft labels.
+
+    Example: edgedistill teach --recipe recipe.yaml --data work/data -o work/taught
+    """
+    import edgedistill
+
+    teacher, soft = edgedistill.teach(edgedistill.load_recipe(recipe, overrides=set_ or ()), data, out)
+    _say_done(teacher.folder, teacher.manifest, as_json=as_json)
+    return _say_done(soft.folder, soft.manifest, as_json=False) if not as_json else 0
+
+
+def distill(
+    data: PreparedOption,
+    taught: Annotated[Path, typer.Option("--taught", help="Folder that `teach` wrote.")],
+    out: OutOption,
+    recipe: RecipeOption = DEFAULT_RECIPE,
+    target: TargetOption = DEFAULT_TARGET,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Distil the student that fits the target.
+
+    Example: edgedistill distill --recipe recipe.yaml --data work/data --taught work/taught -o work/student
+    """
+    import edgedistill
+
+    located = edgedistill.load_recipe(recipe, overrides=set_ or ())
+    done = edgedistill.distill(located, edgedistill.load_target(target), data, taught, out)
+    return _say_done(done.folder, done.manifest, as_json=as_json)
+
+
+def export(model: ModelArgument, out: OutOption, target: TargetOption = DEFAULT_TARGET, as_json: JsonOption = False) -> int:
+    """Export a torch model folder to a fused ONNX model folder.
+
+    Example: edgedistill export work/student -o work/onnx
+    """
+    import edgedistill
+
+    done = edgedistill.export(model, out, target=edgedistill.load_target(target))
+    return _say_done(done.folder, done.manifest, as_json=as_json)
+
+
+def quantize(
+    model: ModelArgument, data: DataOption, out: OutOption, target: TargetOption = DEFAULT_TARGET,
+    scheme: Annotated[str, typer.Option("--scheme", help="Name of a scheme, or auto.")] = "auto",
+    as_json: JsonOption = False,
+) -> int:
+    """Quantize an ONNX model folder to int8; candidates are judged on validation rows.
+
+    Example: edgedistill quantize work/onnx --data work/data --target raspberry-pi -o work/int8
+    """
+    import edgedistill
+    from edgedistill.quantize.schemes import check_scheme
+
+    verdict = edgedistill.quantize(
+        model, data, out, target=edgedistill.load_target(target), scheme=check_scheme(scheme)
+    )
+    if as_json:
+        say_json(verdict.to_json())
+    else:
+        say(f"{verdict.scheme}: {verdict.decision}; {verdict.coverage.weight_bytes_share:.1%} of the weight bytes are int8")
+        say(str(out))
+    return 0
+
+
+def evaluate(
+    model: ModelArgument, data: DataOption, split: Split = "test",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Keeps logits and figures.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Evaluate a model folder on labelled texts: accuracy, macro-F1, calibration, with 95 % intervals.
+
+    Example: edgedistill evaluate work/int8 --data work/data
+    """
+    import edgedistill
+
+    found = edgedistill.evaluate(model, data, out, split=split)
+    if as_json:
+        say_json(found.to_json())
+        return 0
+    say(table(("figure", "value", "95 % interval"), [
+        (name, f"{interval.value:.4f}", f"{interval.low:.4f} to {interval.high:.4f}")
+        for name, interval in (("accuracy", found.accuracy), ("macro-F1", found.macro_f1),
+                               ("calibration error", found.calibration_error))
+    ]))
+    say(f"{found.n} rows, {found.parameters} parameters, {mebibytes(found.size_bytes)}")
+    return 0
+
+
+def verify(
+    model: Annotated[Path, typer.Argument(help="A bundle, or a model folder with --against.")],
+    against: Annotated[Path | None, typer.Option("--against", help="Reference model folder.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", "-d", help="Texts for --against.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Check a bundle (hashes, golden vectors), or that two models give the same answers.
+
+    Example: edgedistill verify runs/home-intents/raspberry-pi/bundle
+    Example: edgedistill verify work/int8 --against work/onnx --data work/data
+    """
+    import edgedistill
+
+    if against is None:
+        check = edgedistill.verify(model)
+        say_json(check.to_json()) if as_json else say(
+            f"{check.files_checked} files and {check.golden_vectors} golden vectors: {'passed' if check.passed else 'FAILED'}"
+        )
+        for problem in check.problems:
+            say(f"problem: {problem}")
+        return 0 if check.passed else ParityError.exit_code
+    if data is None:
+        raise UsageError("--against needs texts to compare on", hint="add --data FILE or --data PREPARED_FOLDER")
+    from edgedistill.library import verify_models
+
+    parity = verify_models(against, model, data)
+    say_json(parity.to_json()) if as_json else say(
+        f"{parity.top1_agreement:.2%} of {parity.n} rows agree, {parity.decisions_flipped} decisions flipped, "
+        f"largest difference {parity.max_abs_error:.4g}"
+    )
+    return 0 if parity.passed else ParityError.exit_code
+
+
+def benchmark(
+    models: Annotated[list[Path], typer.Argument(help="Model folders or .onnx files, at most four.")],
+    data: DataOption,
+    threads: Annotated[int, typer.Option("--threads", help="Intra-op threads.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Keeps the raw samples.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Measure latency and memory of models side by side on this machine, interleaved, each in its own process.
+
+    Example: edgedistill benchmark work/onnx work/int8 --data work/data
+    """
+    import edgedistill
+    from edgedistill.benchmark.naming import name_models
+    from edgedistill.benchmark.statistics import summarize
+    from edgedistill.recipe import BenchmarkProtocol
+
+    named = name_models(models)
+    found = edgedistill.measure(named, data, out, protocol=BenchmarkProtocol(threads=threads))
+    if as_json:
+        say_json(found.to_json())
+        return 0
+    say(table(("model", "p50", "p90", "p99", "load", "memory over runtime", "noisy"), [
+        (str(named[m.variant]), milliseconds(s.p50_s), milliseconds(s.p90_s), milliseconds(s.p99_s), milliseconds(m.load_s),
+         mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes), "yes" if m.is_noisy else "no")
+        for m, s in ((m, summarize(m.rounds_s)) for m in found.measurements)
+    ]))
+    say(f"{found.sequence_tokens} tokens, {threads} thread(s), {found.measurements[0].runtime}")
+    return 0
+
+
+def package(
+    model: ModelArgument, data: PreparedOption, out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE,
+    target: TargetOption = DEFAULT_TARGET, as_json: JsonOption = False,
+) -> int:
+    """Pack an int8 model folder into the bundle that an app loads.
+
+    Example: edgedistill package work/int8 --data work/data --recipe recipe.yaml -o work/packed
+    """
+    import edgedistill
+
+    done = edgedistill.package(model, data, out, recipe=edgedistill.load_recipe(recipe), target=edgedistill.load_target(target))
+    return _say_done(done.folder / "bundle", done.manifest, as_json=as_json)
+
+
+def report(run_folder: Annotated[Path, typer.Argument(help="Run folder.")], as_json: JsonOption = False) -> int:
+    """Write report.md and report.html of a run anew from its report.json.
+
+    Example: edgedistill report runs/home-intents
+    """
+    import edgedistill
+
+    found = edgedistill.report(run_folder)
+    if as_json:
+        say_json(found.to_json())
+        return 0
+    for target in found.targets.values():
+        say(target.summary)
+    say(str(run_folder / "report.html"))
+    return 0
+
+
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="A bundle folder or its zip.")],
+    texts: Annotated[list[str], typer.Argument(help="Texts to classify.")],
+    as_json: JsonOption = False,
+) -> int:
+    """Classify texts with a bundle, by onnxruntime and tokenizers alone.
+
+    Example: edgedistill predict runs/home-intents/raspberry-pi/bundle "turn the lights down"
+    """
+    import json
+
+    import edgedistill
+
+    answers = edgedistill.predict(bundle, texts)
+    if as_json:
+        say_json(json.dumps([
+            {"text": text, "label": a.label, "probability": a.probability,
+             "top": [{"label": c.label, "probability": c.probability} for c in a.top]}
+            for text, a in zip(texts, answers, strict=True)
+        ]))
+        return 0
+    for text, answer in zip(texts, answers, strict=True):
+        others = ", ".join(f"{c.label} {c.probability:.2f}" for c in answer.top[1:3])
+        say(f"{answer.label} {answer.probability:.2f}  ({others})  {text}")
+    return 0
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (prepare, teach, distill, export, quantize, evaluate, verify, benchmark, package, report, predict):
+        app.command()(command)

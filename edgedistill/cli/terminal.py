@@ -1,0 +1,106 @@
+"""What a person sees: results on stdout, everything else on stderr; errors as one message and one hint."""
+
+import json
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+
+from edgedistill.errors import EdgedistillError
+
+
+def say(text: str = "") -> None:
+    """Write a line of the result to stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def say_json(text: str) -> None:
+    """Write one JSON document, and nothing else, to stdout."""
+    sys.stdout.write(json.dumps(json.loads(text), indent=2) + "\n")
+
+
+def tell(text: str) -> None:
+    """Write a line about the work to stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def tell_error(failure: EdgedistillError) -> None:
+    """Write an error: what happened, and what to do next."""
+    tell(f"{_red('error')}: {failure.message}")
+    tell(f"{_bold('hint')}:  {failure.hint}")
+
+
+def _is_plain() -> bool:
+    return not sys.stderr.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
+def _red(text: str) -> str:
+    return text if _is_plain() else f"\033[1;31m{text}\033[0m"
+
+
+def _bold(text: str) -> str:
+    return text if _is_plain() else f"\033[1m{text}\033[0m"
+
+
+def quiet_libraries() -> None:
+    """Keep third-party chatter off the terminal; edgedistill's own log goes to stderr."""
+    warnings.filterwarnings("ignore")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    for name in ("torchao", "torch", "transformers", "datasets", "onnxruntime", "optimum", "fusion_base", "onnx_model"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def show_log() -> None:
+    """Show edgedistill's own log lines on stderr, indented under the step they belong to."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("        %(message)s"))
+    logger = logging.getLogger("edgedistill")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def step_teller(total: int) -> Callable[[str, str, float], None]:
+    """Return a listener that tells each step as it starts and ends, with the time since the beginning."""
+    began = time.perf_counter()
+    count = 0
+
+    def tell_step(step: str, state: str, seconds: float) -> None:
+        nonlocal count
+        clock = time.perf_counter() - began
+        stamp = f"{int(clock // 60):3d}:{int(clock % 60):02d}"
+        if state in ("started", "skipped"):
+            count += 1
+        place = f"[{count:2d}/{max(total, count)}]"
+        ending = {"started": "...", "skipped": "done before, skipped", "done": f"done in {seconds:.1f} s"}[state]
+        tell(f"{stamp} {place} {step}: {ending}")
+
+    return tell_step
+
+
+def mebibytes(size_bytes: float) -> str:
+    """Return a size with its unit."""
+    return f"{size_bytes / 2**20:.2f} MiB"
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a time with its unit."""
+    return f"{seconds * 1e3:.2f} ms"
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return an aligned plain-text table; numbers to the right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(row: tuple[str, ...]) -> str:
+        cells = [
+            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([line(header), line(tuple("-" * w for w in widths)), *map(line, rows)])

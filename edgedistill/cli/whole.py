@@ -1,0 +1,194 @@
+"""Commands about a whole run: run, plan, init, doctor, compare."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgedistill.cli.options import DEFAULT_RECIPE, JsonOption, RecipeOption, SetOption, TargetsOption
+from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, step_teller, table, tell
+from edgedistill.errors import GoalMissedError, ParityError
+
+if TYPE_CHECKING:
+    from edgedistill.pipeline import RunResult
+    from edgedistill.plan import Plan
+
+_STEPS_SHARED, _STEPS_PER_TARGET = 3, 15
+
+
+def run(  # noqa: PLR0917 - a command's options
+    target: TargetsOption,
+    recipe: RecipeOption = DEFAULT_RECIPE,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/<recipe>.")] = None,
+    set_: SetOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Take the recipe's teacher to every target: distil, export, quantize, measure, pack, report.
+
+    Example: edgedistill run --target raspberry-pi
+    Example: edgedistill run --recipe my.yaml --target raspberry-pi --target raspberry-pi-5
+    """
+    import edgedistill
+
+    located = edgedistill.load_recipe(recipe, overrides=set_ or ())
+    targets = [edgedistill.load_target(name) for name in dict.fromkeys(target)]
+    if dry_run:
+        return plan(target=target, recipe=recipe, set_=set_, as_json=as_json)
+    teller = step_teller(_STEPS_SHARED + _STEPS_PER_TARGET * len(targets))
+    result = edgedistill.run(located, targets, out, on_step=teller)
+    if as_json:
+        say_json((result.folder / "report.json").read_text(encoding="utf-8"))
+    else:
+        say(_summary(result))
+    return _exit_code(result)
+
+
+def _exit_code(result: "RunResult") -> int:
+    for sentence in (*result.parity_problems, *result.missed):
+        tell(f"missed: {sentence}")
+    if result.parity_problems:
+        tell("hint:  --set quantization.scheme=dynamic_wi8_afp32_reduced_range, or loosen parity: in the recipe")
+        return ParityError.exit_code
+    if result.missed:
+        tell("hint:  read report.html; then raise the budget, lower the goal, or choose another target")
+        return GoalMissedError.exit_code
+    return 0
+
+
+def _summary(result: "RunResult") -> str:
+    lines = []
+    for name, target in result.report.targets.items():
+        lines += [f"{name}: {target.verdict.upper()}", target.summary, ""]
+        lines += [table(("variant", "size", "accuracy", "p50 here", "peak memory"), [
+            (
+                variant, mebibytes(v.size_bytes), f"{v.accuracy:.4f}",
+                milliseconds(v.latency.host.p50_s) if v.latency.host else "-",
+                mebibytes(v.peak_rss_bytes.value - v.peak_rss_bytes.baseline) if v.peak_rss_bytes else "-",
+            )
+            for variant, v in target.variants.items()
+        ]), ""]
+        lines.append(f"bundle: {result.folder / name / 'bundle'}")
+    lines.append(f"report: {result.folder / 'report.html'}")
+    width = max(len(part) for line in lines for part in line.splitlines() or [""])
+    rule = "-" * min(width, 100)
+    return "\n".join([rule, *lines, rule])
+
+
+def plan(
+    target: TargetsOption, recipe: RecipeOption = DEFAULT_RECIPE, set_: SetOption = None, as_json: JsonOption = False
+) -> int:
+    """Show which student fits a target, what the others cost and why they do not, before anything is trained.
+
+    Example: edgedistill plan --target raspberry-pi
+    """
+    import edgedistill
+
+    located = edgedistill.load_recipe(recipe, overrides=set_ or ())
+    plans = [edgedistill.plan(located, edgedistill.load_target(name)) for name in dict.fromkeys(target)]
+    if as_json:
+        import json
+
+        say_json(json.dumps({p.target.id: {
+            "chosen": p.shape.id, "why": p.decision.why, "steps": p.steps,
+            "ledger": [row.model_dump(mode="json") for row in p.ledger],
+        } for p in plans}))
+        return 0
+    say("\n\n".join(_plan_text(item) for item in plans))
+    return 0
+
+
+def _plan_text(item: "Plan") -> str:
+    rows = [
+        (
+            ("* " if row.is_chosen else "  ") + row.rung, f"{row.parameters / 1e6:.2f} M", mebibytes(row.int8_bytes),
+            mebibytes(row.peak_memory_bytes), milliseconds(row.latency_p50_s),
+            f"{milliseconds(row.latency_interval_s[0])} to {milliseconds(row.latency_interval_s[1])}",
+            row.rejected_because or "fits",
+        )
+        for row in item.ledger
+    ]
+    limits = ", ".join(
+        f"{name} {milliseconds(b.limit) if name.endswith('_s') else mebibytes(b.limit)}" for name, b in item.budgets.items()
+    )
+    return "\n".join([
+        f"{item.recipe.id} on {item.target.name}", f"budgets: {limits}",
+        f"data: {item.facts.train_rows} rows, {item.facts.classes} classes, {item.facts.median_tokens} tokens in the median text",
+        "", table(("student", "parameters", "int8", "memory (predicted)", "p50 (predicted)", "interval", "verdict"), rows),
+        "", f"chosen: {item.decision.what}: {item.decision.why}", f"steps: {', '.join(item.steps)}",
+    ])
+
+
+def init(  # noqa: PLR0917 - a command's options
+    train: Annotated[Path | None, typer.Option("--train", help="Training data: CSV, TSV, JSONL or Parquet.")] = None,
+    validation: Annotated[Path | None, typer.Option("--validation", help="Validation data; else split off.")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="Test data; else split off.")] = None,
+    text_column: Annotated[str, typer.Option("--text-column", help="Column with the text.")] = "text",
+    label_column: Annotated[str, typer.Option("--label-column", help="Column with the label.")] = "label",
+    teacher: Annotated[str | None, typer.Option("--teacher", help="Model folder or hub id; default MiniLM.")] = None,
+    task: Annotated[str, typer.Option("--task", help="The ML task.")] = "text-classification",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Recipe to write.")] = Path("recipe.yaml"),
+) -> int:
+    """Write a commented recipe for your own data; asks for what is missing when on a terminal.
+
+    Example: edgedistill init --train reviews.tsv --label-column stars -o recipe.yaml
+    """
+    from edgedistill.cli.questions import ask_missing
+    from edgedistill.recipe_writer import write_recipe
+
+    answers = ask_missing(task=task, train=train, validation=validation, test=test, columns=(text_column, label_column),
+                          teacher=teacher, may_ask=sys.stdin.isatty() and sys.stderr.isatty())
+    write_recipe(answers, out)
+    say(f"wrote {out}")
+    tell(f"next: edgedistill plan --recipe {out} --target raspberry-pi")
+    return 0
+
+
+def doctor(as_json: JsonOption = False) -> int:
+    """Say what this machine has, what is missing for which feature, and the command that mends it.
+
+    Example: edgedistill doctor
+    """
+    from edgedistill.doctor import examine
+
+    found = examine()
+    if as_json:
+        say_json(found.to_json())
+        return 0
+    say(f"{found.host.cpu}, {found.host.cores} cores, {found.host.architecture}, Python {found.host.python}")
+    say(table(("package", "version", "needed for", "how to get it"), [
+        (item.name, item.version or "missing", item.needed_for, item.remedy if item.version is None else "")
+        for item in found.packages
+    ]))
+    for note in found.notes:
+        say(f"note: {note}")
+    return 0 if all(item.version for item in found.packages if item.is_required) else 6
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, the first is the reference.")],
+    as_json: JsonOption = False,
+) -> int:
+    """Compare runs and say which differences are real.
+
+    Example: edgedistill compare runs/home-intents runs/other
+    """
+    from edgedistill.errors import UsageError
+    from edgedistill.report.compare import compare_reports, comparison_markdown
+    from edgedistill.report.stage import read_report
+
+    if len(runs) < 2:
+        raise UsageError("two runs at least are compared", hint="edgedistill compare RUN RUN")
+    found = compare_reports({str(path): read_report(path) for path in runs})
+    if as_json:
+        say_json(found.to_json())
+    else:
+        say(comparison_markdown(found))
+    return 0
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (run, plan, init, doctor, compare):
+        app.command()(command)

@@ -1,0 +1,226 @@
+"""Cut a student out of a BERT teacher: fewer layers, the heads and neurons that matter, a rotated, narrower residual.
+
+The residual stream is rotated onto its principal components and only the first `hidden` are kept (SliceGPT, Ashkboos et
+al. 2024, section 3, with mean-centring and the LayerNorms refitted by least squares instead of replaced by RMSNorm).
+The result is a stock `BertForSequenceClassification`.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from edgedistill.distill.importance import Importance
+from edgedistill.shape import StudentShape
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """The narrower basis of the residual stream: x is approximately `mean + basis @ y`.
+
+    Attributes:
+        mean: shape (teacher width,).
+        basis: orthonormal columns, shape (teacher width, student width).
+    """
+
+    mean: torch.Tensor
+    basis: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Records:
+    """Inputs and outputs of the LayerNorms of the kept layers on real tokens, in order: embedding, then two a layer.
+
+    Attributes:
+        before: one tensor per LayerNorm, shape (tokens, teacher width).
+        after: the same places after the LayerNorm.
+        first: rows of the first token of each text, the one that the classifier reads; shape (texts,).
+    """
+
+    before: tuple[torch.Tensor, ...]
+    after: tuple[torch.Tensor, ...]
+    first: torch.Tensor
+
+
+def can_be_cut(teacher_config: object, shape: StudentShape) -> bool:
+    """Can a student of this shape be cut out of this teacher?"""
+    if getattr(teacher_config, "model_type", "") != "bert":
+        return False
+    config: BertConfig = teacher_config  # type: ignore[assignment]
+    head_size = config.hidden_size // config.num_attention_heads
+    return bool(
+        shape.layers <= config.num_hidden_layers
+        and shape.hidden <= config.hidden_size
+        and shape.intermediate <= config.intermediate_size
+        and shape.hidden % head_size == 0
+        and getattr(config, "position_embedding_type", "absolute") == "absolute"
+    )
+
+
+def kept_layers(teacher_layers: int, student_layers: int) -> list[int]:
+    """Return evenly spaced layers, the first and the last among them (one layer: the last)."""
+    if student_layers == 1:
+        return [teacher_layers - 1]
+    return [int(round(i)) for i in np.linspace(0, teacher_layers - 1, student_layers)]
+
+
+def prune(
+    teacher: BertForSequenceClassification, importance: Importance, shape: StudentShape
+) -> BertForSequenceClassification:
+    """Return a copy of the teacher with fewer layers, heads and neurons, its residual width unchanged."""
+    config = teacher.config
+    size = config.hidden_size // config.num_attention_heads
+    heads = shape.hidden // size
+    layers = kept_layers(config.num_hidden_layers, shape.layers)
+    pruned = copy.deepcopy(teacher)
+    pruned.bert.encoder.layer = torch.nn.ModuleList(pruned.bert.encoder.layer[i] for i in layers)
+    for layer, index in zip(pruned.bert.encoder.layer, layers, strict=True):
+        drop = importance.heads[index].argsort(descending=True)[heads:].tolist()
+        if drop:
+            layer.attention.prune_heads(drop)
+        keep = importance.neurons[index].argsort(descending=True)[: shape.intermediate].sort().values
+        first, second = layer.intermediate.dense, layer.output.dense
+        layer.intermediate.dense = _linear(first.weight[keep], first.bias[keep])
+        layer.output.dense = _linear(second.weight[:, keep], second.bias)
+    return pruned.eval()
+
+
+@torch.inference_mode()
+def record(pruned: BertForSequenceClassification, batches: Sequence[dict[str, torch.Tensor]]) -> Records:
+    """Run texts through a pruned teacher and record its LayerNorms on the tokens that are no padding."""
+    norms = [pruned.bert.embeddings.LayerNorm]
+    for layer in pruned.bert.encoder.layer:
+        norms += [layer.attention.output.LayerNorm, layer.output.LayerNorm]
+    before: list[list[torch.Tensor]] = [[] for _ in norms]
+    after: list[list[torch.Tensor]] = [[] for _ in norms]
+    mask = torch.empty(0)
+
+    def recorder(place: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a torch hook
+        def hook(module, inputs, output):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            before[place].append(inputs[0][mask])
+            after[place].append(output[mask])
+
+        return hook
+
+    hooks = [norm.register_forward_hook(recorder(place)) for place, norm in enumerate(norms)]
+    lengths: list[torch.Tensor] = []
+    for batch in batches:
+        mask = batch["attention_mask"].bool()
+        lengths.append(mask.sum(1))
+        pruned(**batch)
+    for hook in hooks:
+        hook.remove()
+    ends = torch.cat(lengths).cumsum(0)
+    first = torch.cat([torch.zeros(1, dtype=ends.dtype), ends[:-1]])
+    return Records(tuple(torch.cat(b) for b in before), tuple(torch.cat(a) for a in after), first)
+
+
+def find_rotation(records: Records, width: int, *, seed: int) -> Rotation:
+    """Return the `width` principal components of all LayerNorm outputs, mixed by a random orthogonal matrix.
+
+    The mix spreads large channels over all, which int8 likes (QuaRot, Ashkboos et al. 2024b, section 4).
+    """
+    rows = torch.cat(records.after).double()
+    mean = rows.mean(0)
+    if width == rows.shape[1]:
+        return Rotation(torch.zeros_like(mean).float(), torch.eye(width))
+    centred = rows - mean
+    _, vectors = torch.linalg.eigh(centred.T @ centred)
+    top = vectors[:, -width:].flip(1)
+    top = top * top.abs().gather(0, top.abs().argmax(0, keepdim=True)).sign()
+    generator = torch.Generator().manual_seed(seed)
+    mix, _ = torch.linalg.qr(torch.randn(width, width, generator=generator, dtype=torch.float64))
+    return Rotation(mean.float(), (top @ mix).float())
+
+
+def narrow(
+    pruned: BertForSequenceClassification,
+    records: Records,
+    rotation: Rotation,
+    kept_tokens: torch.Tensor,
+    config: BertConfig,
+) -> BertForSequenceClassification:
+    """Return the student: the pruned teacher in the rotated basis, with the student's vocabulary.
+
+    Args:
+        pruned: what `prune` returned.
+        records: its LayerNorms on real tokens.
+        rotation: the narrower basis.
+        kept_tokens: teacher ids of the student's tokens, shape (vocabulary,).
+        config: the student's configuration.
+    """
+    student = BertForSequenceClassification(config)
+    basis, mean = rotation.basis, rotation.mean
+    source, target = pruned.bert.embeddings, student.bert.embeddings
+    with torch.no_grad():
+        target.word_embeddings.weight.copy_(source.word_embeddings.weight[kept_tokens] @ basis)
+        target.position_embeddings.weight.copy_(
+            source.position_embeddings.weight[: config.max_position_embeddings] @ basis
+        )
+        target.token_type_embeddings.weight.copy_(source.token_type_embeddings.weight @ basis)
+        norms = [target.LayerNorm]
+        for old, new in zip(pruned.bert.encoder.layer, student.bert.encoder.layer, strict=True):
+            for name in ("query", "key", "value"):
+                _read(getattr(old.attention.self, name), getattr(new.attention.self, name), basis, mean)
+            _read(old.intermediate.dense, new.intermediate.dense, basis, mean)
+            _write(old.attention.output.dense, new.attention.output.dense, basis, mean)
+            _write(old.output.dense, new.output.dense, basis, mean)
+            norms += [new.attention.output.LayerNorm, new.output.LayerNorm]
+        for norm, before, after in zip(norms, records.before, records.after, strict=True):
+            _refit(norm, before @ basis, (after - mean) @ basis)
+        _fit_classifier(pruned, student, records.after[-1][records.first], rotation)
+    return student
+
+
+def _read(old: torch.nn.Linear, new: torch.nn.Linear, basis: torch.Tensor, mean: torch.Tensor) -> None:
+    """A matrix that reads the residual: W x + b = (W B) y + (b + W mean)."""
+    new.weight.copy_(old.weight @ basis)
+    new.bias.copy_(old.bias + old.weight @ mean)
+
+
+def _write(old: torch.nn.Linear, new: torch.nn.Linear, basis: torch.Tensor, mean: torch.Tensor) -> None:
+    """A matrix that writes to the residual. Adding `mean` here makes the LayerNorm's input exactly B' of the teacher's."""
+    new.weight.copy_(basis.T @ old.weight)
+    new.bias.copy_(basis.T @ (old.bias + mean))
+
+
+def _refit(norm: torch.nn.LayerNorm, before: torch.Tensor, wanted: torch.Tensor) -> None:
+    """Fit gain and offset of a LayerNorm, dimension by dimension, by least squares."""
+    normalised = torch.nn.functional.layer_norm(before, before.shape[-1:], eps=norm.eps)
+    centre_x, centre_y = normalised.mean(0), wanted.mean(0)
+    covariance = ((normalised - centre_x) * (wanted - centre_y)).mean(0)
+    gain = covariance / (normalised - centre_x).square().mean(0).clamp_min(1e-6)
+    norm.weight.copy_(gain)
+    norm.bias.copy_(centre_y - gain * centre_x)
+
+
+def _fit_classifier(
+    pruned: BertForSequenceClassification,
+    student: BertForSequenceClassification,
+    tokens: torch.Tensor,
+    rotation: Rotation,
+) -> None:
+    """Keep the pooler units that the classifier listens to most; refit the classifier on them by ridge regression."""
+    old, new = pruned.bert.pooler.dense, student.bert.pooler.dense
+    width = new.out_features
+    keep = pruned.classifier.weight.square().sum(0).argsort(descending=True)[:width].sort().values
+    kept = _linear(old.weight[keep], old.bias[keep])
+    _read(kept, new, rotation.basis, rotation.mean)
+    full = torch.tanh(tokens @ old.weight.T + old.bias)
+    wanted = full @ pruned.classifier.weight.T + pruned.classifier.bias
+    inputs = torch.cat([full[:, keep], torch.ones(len(full), 1)], dim=1).double()
+    ridge = 1e-3 * len(full) * torch.eye(width + 1, dtype=torch.float64)
+    solution = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted.double()).float()
+    student.classifier.weight.copy_(solution[:-1].T)
+    student.classifier.bias.copy_(solution[-1])
+
+
+def _linear(weight: torch.Tensor, bias: torch.Tensor) -> torch.nn.Linear:
+    layer = torch.nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    return layer

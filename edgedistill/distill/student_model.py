@@ -1,0 +1,168 @@
+"""Make the student: its tokenizer and its first weights, out of a teacher's folder."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+from tokenizers.trainers import WordPieceTrainer
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
+
+from edgedistill.distill.cut import can_be_cut, find_rotation, narrow, prune, record
+from edgedistill.distill.importance import measure_importance
+from edgedistill.distill.vocabulary import SPECIAL_TOKENS, choose_vocabulary, is_wordpiece, student_tokenizer_json
+from edgedistill.shape import StudentShape
+from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
+
+log = logging.getLogger("edgedistill")
+
+_SAMPLE_TEXTS = 1000
+_SAMPLE_BATCH = 32
+
+
+@dataclass(frozen=True)
+class StudentTokenizer:
+    """The student's tokenizer.
+
+    Attributes:
+        json: the text of tokenizer.json.
+        size: rows of the embedding.
+        kept_tokens: teacher ids of the student's tokens, shape (size,); None when the vocabulary is the student's own.
+        note: how it was made, as a sentence.
+    """
+
+    json: str
+    size: int
+    kept_tokens: NDArray[np.int64] | None
+    note: str
+
+
+def make_tokenizer(
+    teacher: TextEncoder, teacher_embeddings: NDArray[np.float32], texts: Iterator[list[str]], *, size: int
+) -> StudentTokenizer:
+    """Make the student's tokenizer from the teacher's, or anew where the teacher's cannot be reduced.
+
+    Args:
+        teacher: the teacher's tokenizer.
+        teacher_embeddings: its input embeddings, shape (vocabulary, width).
+        texts: training and transfer texts, in lists.
+        size: tokens the student knows.
+    """
+    source = teacher.tokenizer.to_str()
+    if not is_wordpiece(source):
+        return _train_wordpiece(texts, size=size, max_tokens=_max_tokens(source))
+    counts = np.zeros(len(teacher_embeddings), np.int64)
+    for batch in texts:
+        ids = teacher.encode(batch).ids
+        counts += np.bincount(ids, minlength=len(counts))
+    special = tuple(teacher.tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
+    chosen = choose_vocabulary(counts, teacher_embeddings, special, size=size)
+    return StudentTokenizer(
+        student_tokenizer_json(source, chosen),
+        len(chosen.kept),
+        chosen.kept,
+        f"kept {len(chosen.kept)} of the teacher's {len(counts)} tokens; {chosen.aliased} others carry the id of their nearest "
+        f"kept neighbour, {chosen.unknown} are too far from any and become [UNK]",
+    )
+
+
+def _max_tokens(tokenizer_json: str) -> int:
+    return int((json.loads(tokenizer_json).get("truncation") or {}).get("max_length", 64))
+
+
+def _train_wordpiece(texts: Iterator[list[str]], *, size: int, max_tokens: int) -> StudentTokenizer:
+    """Train a WordPiece vocabulary on the texts: for teachers whose merges cannot be aliased."""
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of a vocabulary, not a secret
+    tokenizer.normalizer = BertNormalizer()
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    trainer = WordPieceTrainer(vocab_size=size, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
+    tokenizer.train_from_iterator((text for batch in texts for text in batch), trainer)
+    cls_id, sep_id = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", cls_id), ("[SEP]", sep_id)]
+    )
+    tokenizer.enable_truncation(max_tokens)
+    count = tokenizer.get_vocab_size()
+    return StudentTokenizer(tokenizer.to_str(), count, None, f"trained a WordPiece vocabulary of {count} on the texts, as "
+                            "the teacher's tokenizer is no WordPiece")
+
+
+def student_config(
+    shape: StudentShape, labels: Sequence[str], *, vocabulary: int, positions: int, teacher: PreTrainedModel | None
+) -> BertConfig:
+    """Return the configuration of a stock BERT classifier of this shape."""
+    config = BertConfig(
+        vocab_size=vocabulary, hidden_size=shape.hidden, num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads, intermediate_size=shape.intermediate, max_position_embeddings=positions,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=0,
+        id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)},
+    )
+    if teacher is not None and can_be_cut(teacher.config, shape):
+        size = teacher.config.hidden_size // teacher.config.num_attention_heads
+        config.num_attention_heads = shape.hidden // size
+        config.hidden_act = teacher.config.hidden_act
+        config.layer_norm_eps = teacher.config.layer_norm_eps
+    return config
+
+
+def cut_student(
+    teacher: BertForSequenceClassification,
+    config: BertConfig,
+    shape: StudentShape,
+    kept_tokens: NDArray[np.int64],
+    sample: EncodedTexts,
+    *,
+    seed: int,
+) -> BertForSequenceClassification:
+    """Cut the student out of the teacher; see `edgedistill.distill.cut`.
+
+    Args:
+        teacher: a BERT classifier for which `can_be_cut` holds.
+        config: the student's configuration.
+        shape: its shape.
+        kept_tokens: teacher ids of its tokens.
+        sample: training texts in the teacher's tokens, on which importance and LayerNorms are measured.
+        seed: of the drawn labels and of the rotation's mix.
+    """
+    order = np.argsort(sample.lengths, kind="stable")
+    batches = [
+        {name: torch.from_numpy(values) for name, values in sample.batch(order[i : i + _SAMPLE_BATCH]).items()}
+        for i in range(0, len(order), _SAMPLE_BATCH)
+    ]
+    importance = measure_importance(teacher, batches, seed=seed)
+    pruned = prune(teacher, importance, shape)
+    records = record(pruned, batches)
+    rotation = find_rotation(records, shape.hidden, seed=seed)
+    return narrow(pruned, records, rotation, torch.from_numpy(kept_tokens), config)
+
+
+def sample_texts(texts: Sequence[str], *, seed: int) -> list[str]:
+    """Return up to 1,000 texts, drawn without replacement."""
+    rng = np.random.default_rng(seed)
+    return [texts[i] for i in np.sort(rng.permutation(len(texts))[:_SAMPLE_TEXTS])]
+
+
+def write_student(model: PreTrainedModel, tokenizer_json: str, out: Path, *, max_tokens: int) -> None:
+    """Write a model folder that loads in the ecosystem: config, weights, tokenizer files."""
+    model.save_pretrained(out, safe_serialization=True)
+    write_tokenizer(tokenizer_json, out, max_tokens=max_tokens)
+
+
+def write_tokenizer(tokenizer_json: str, out: Path, *, max_tokens: int) -> None:
+    """Write tokenizer.json as it is and the small files that transformers reads beside it."""
+    (out / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("unk", "sep", "pad", "cls", "mask")}
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_tokens,
+                "clean_up_tokenization_spaces": False,
+                "model_input_names": ["input_ids", "token_type_ids", "attention_mask"], **names}
+    (out / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    (out / "special_tokens_map.json").write_text(json.dumps(names, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,108 @@
+"""Vocabulary surgery: the student's smaller vocabulary, and a tokenizer in which no token is lost.
+
+A WordPiece teacher's tokens all stay in the student's tokenizer; those the student has no row for carry the id of
+their nearest kept neighbour (cosine of mean-centred input embeddings). So text never turns into UNK that the teacher could
+read, and any library that reads tokenizer.json applies the map. (Loading and saving that file with `tokenizers` would
+drop the aliases: it is only ever copied.)
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_NEAREST_AT_LEAST = 0.25
+_ALPHABET_FIRST_ID = 1000
+"""BERT's English vocabularies keep unused and special entries below this id."""
+
+
+@dataclass(frozen=True)
+class StudentVocabulary:
+    """Which of the teacher's tokens the student keeps, and where the others go.
+
+    Attributes:
+        kept: teacher ids in the order of the student's ids, shape (vocabulary,).
+        student_id_of: for each teacher id the student's id, shape (teacher vocabulary,).
+        aliased: tokens that go to a neighbour.
+        unknown: tokens too far from every kept one, which go to UNK.
+    """
+
+    kept: NDArray[np.int64]
+    student_id_of: NDArray[np.int64]
+    aliased: int
+    unknown: int
+
+
+def is_wordpiece(tokenizer_json: str) -> bool:
+    """Can the tokens of this tokenizer.json be aliased? WordPiece yes; merges of BPE work on pairs of ids, so no."""
+    model = json.loads(tokenizer_json)["model"]
+    return bool(model.get("type") == "WordPiece" and all(token in model["vocab"] for token in SPECIAL_TOKENS))
+
+
+def choose_vocabulary(
+    counts: NDArray[np.int64], embeddings: NDArray[np.float32], special_ids: tuple[int, ...], *, size: int
+) -> StudentVocabulary:
+    """Choose the student's tokens and map the rest.
+
+    Kept are the special tokens, then tokens by how often the training and transfer texts use them (ties: the lower id,
+    which is the more general one in WordPiece vocabularies), until `size` is reached.
+
+    Args:
+        counts: uses of each teacher token, shape (teacher vocabulary,).
+        embeddings: the teacher's input embeddings, shape (teacher vocabulary, width).
+        special_ids: teacher ids of `SPECIAL_TOKENS`, in that order; they become 0 .. 4.
+        size: tokens the student knows at most.
+    """
+    by_use = np.lexsort((np.arange(len(counts)), -counts))
+    ordinary = by_use[~np.isin(by_use, special_ids)]
+    useful = ordinary[(counts[ordinary] > 0) | (ordinary >= _ALPHABET_FIRST_ID)]
+    kept = np.concatenate([np.asarray(special_ids), useful[: size - len(special_ids)]]).astype(np.int64)
+    student_id_of = np.full(len(counts), 1, np.int64)
+    student_id_of[kept] = np.arange(len(kept))
+    rest = np.setdiff1d(np.arange(len(counts)), kept)
+    nearest, cosine = _nearest(embeddings, rest, kept[len(special_ids):])
+    near = cosine > _NEAREST_AT_LEAST
+    student_id_of[rest[near]] = student_id_of[nearest[near]]
+    return StudentVocabulary(kept, student_id_of, aliased=int(near.sum()), unknown=int((~near).sum()))
+
+
+def _nearest(
+    embeddings: NDArray[np.float32], rest: NDArray[np.int64], candidates: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return for each id of `rest` its nearest candidate and the cosine; both shape (len(rest),)."""
+    candidates = candidates[candidates >= _ALPHABET_FIRST_ID] if (candidates >= _ALPHABET_FIRST_ID).any() else candidates
+    centred = embeddings - embeddings.mean(axis=0)
+    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
+    nearest = np.empty(len(rest), np.int64)
+    cosine = np.empty(len(rest), np.float32)
+    for start in range(0, len(rest), 2048):
+        scores = unit[rest[start : start + 2048]] @ unit[candidates].T
+        best = scores.argmax(axis=1)
+        nearest[start : start + 2048] = candidates[best]
+        cosine[start : start + 2048] = scores[np.arange(len(best)), best]
+    return nearest, cosine
+
+
+def student_tokenizer_json(teacher_json: str, vocabulary: StudentVocabulary) -> str:
+    """Return the student's tokenizer.json: the teacher's, with every token's id replaced by the student's.
+
+    Args:
+        teacher_json: a WordPiece tokenizer.json.
+        vocabulary: the student's.
+    """
+    content = json.loads(teacher_json)
+    ids = content["model"]["vocab"]
+    content["model"]["vocab"] = {token: int(vocabulary.student_id_of[index]) for token, index in ids.items()}
+    for token in content.get("added_tokens") or ():
+        token["id"] = int(vocabulary.student_id_of[token["id"]])
+    post = content.get("post_processor") or {}
+    for special in (post.get("special_tokens") or {}).values():
+        special["ids"] = [int(vocabulary.student_id_of[index]) for index in special["ids"]]
+    for name in ("cls", "sep"):  # BertProcessing and RobertaProcessing hold [token, id]
+        if isinstance(post.get(name), list):
+            post[name][1] = int(vocabulary.student_id_of[post[name][1]])
+    if isinstance(content.get("padding"), dict):
+        content["padding"]["pad_id"] = 0
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))

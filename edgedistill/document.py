@@ -1,0 +1,165 @@
+"""Documents: frozen pydantic models that are read from YAML or JSON and refuse what they do not know.
+
+Everything that touches the disk derives from `Document`. Reading gives either the document or one
+`EdgedistillError` that names file, line and key; an unknown key is answered with "did you mean".
+"""
+
+import difflib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgedistill.errors import EdgedistillError, UsageError
+
+
+class Document(BaseModel):
+    """A value that can be written to a file and read back unchanged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def to_json(self) -> str:
+        """Return indented JSON with a final newline: the form in which documents are stored."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    def to_yaml(self) -> str:
+        """Return YAML in the order of the fields."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+
+    @classmethod
+    def read_json(cls, path: Path) -> Self:
+        """Read a document that edgedistill wrote.
+
+        Raises:
+            UsageError: the file is missing, is not JSON, or is not this kind of document.
+        """
+        return parse(cls, read_text(path), path, error=UsageError, loader=_load_json)
+
+
+DocumentT = TypeVar("DocumentT", bound=Document)
+
+
+def read_text(path: Path, *, error: type[EdgedistillError] = UsageError) -> str:
+    """Return the text of a UTF-8 file, or raise `error` with what is wrong with it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise error(f"{path}: no such file", hint="check the path") from None
+    except IsADirectoryError:
+        raise error(f"{path}: is a folder, a file is expected", hint="name the file in it") from None
+    except PermissionError:
+        raise error(f"{path}: may not be read", hint=f"chmod +r {path}") from None
+    except UnicodeDecodeError as bad:
+        raise error(f"{path}: byte {bad.start} is not UTF-8", hint=f"iconv -t UTF-8 {path}") from None
+
+
+def parse(
+    kind: type[DocumentT], text: str, path: Path, *, error: type[EdgedistillError], loader: Any = None
+) -> DocumentT:
+    """Turn text into a document of `kind`.
+
+    Raises:
+        EdgedistillError: of the class `error`, naming file, line and key, with a suggestion.
+    """
+    load = loader or _load_yaml
+    try:
+        value = load(text)
+    except yaml.YAMLError as bad:
+        mark = getattr(bad, "problem_mark", None)
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        problem = getattr(bad, "problem", None) or "not YAML"
+        raise error(f"{path}{where}: {problem}", hint="indent with spaces; quote values that hold ': '") from None
+    except json.JSONDecodeError as bad:
+        raise error(f"{path}:{bad.lineno}:{bad.colno}: {bad.msg}", hint="this file is damaged: make it again") from None
+    if not isinstance(value, dict):
+        raise error(f"{path}: a mapping of keys to values is expected", hint=_schema_hint(kind))
+    try:
+        return kind.model_validate(value)
+    except ValidationError as bad:
+        raise _explain(kind, bad, text, path, error) from None
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.safe_load(text)
+
+
+def _load_json(text: str) -> Any:
+    return json.loads(text)
+
+
+def _schema_hint(kind: type[Document]) -> str:
+    return f"edgedistill schema {kind.__name__.lower()}"
+
+
+def _explain(
+    kind: type[Document], bad: ValidationError, text: str, path: Path, error: type[EdgedistillError]
+) -> EdgedistillError:
+    problems = [
+        f"{path}{_line_suffix(text, item['loc'])}: {'.'.join(map(str, item['loc'])) or 'document'}: "
+        f"{_problem(kind, item)}"
+        for item in bad.errors(include_url=False)
+    ]
+    shown = "\n".join(problems[:5]) + (f"\n(+{len(problems) - 5} more)" if len(problems) > 5 else "")
+    return error(shown, hint=_schema_hint(kind))
+
+
+def _problem(kind: type[Document], item: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        known = _fields_at(kind, item["loc"][:-1])
+        close = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
+        advice = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+        return f"unknown key; {advice}"
+    given = item.get("input")
+    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return str(item["msg"]).removeprefix("Value error, ") + shown
+
+
+def _fields_at(kind: type[Document], loc: Sequence[int | str]) -> list[str]:
+    """The keys that are allowed at a place in a document; follows nested documents, lists and optionals."""
+    current: Any = kind
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            break
+        field = current.model_fields.get(part)
+        if field is None:
+            break
+        current = _inner_model(field.annotation)
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return list(current.model_fields)
+    return []
+
+
+def _inner_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _inner_model(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _line_suffix(text: str, loc: Sequence[int | str]) -> str:
+    """Return ":line" of the deepest key of `loc` that stands in the YAML (or JSON) text."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return ""
+    line = None
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            match = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if match is None:
+                break
+            line, node = match[0].start_mark.line, match[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+        else:
+            break
+    return f":{line + 1}" if line is not None else ""

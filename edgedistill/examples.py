@@ -1,0 +1,78 @@
+"""Examples: rows of id, text and label in an Arrow file, memory-mapped, so that memory does not grow with the data."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from edgedistill.errors import ArtifactError
+
+NO_LABEL = -1
+"""Label of an example that nobody labelled: it contributes only the soft term."""
+
+SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("label", pa.int32())])
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A memory-mapped table of examples, in the order of the file.
+
+    Attributes:
+        table: columns id (string, unique in a run), text (string), label (int32; `NO_LABEL` for none).
+    """
+
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def ids(self) -> list[str]:
+        """The example ids."""
+        return self.table.column("id").to_pylist()
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts; for big tables use `text_batches`."""
+        return self.table.column("text").to_pylist()
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """The labels, shape (n,), values `NO_LABEL` or 0 .. classes - 1."""
+        return self.table.column("label").to_numpy().astype(np.int32)
+
+    def text_batches(self, rows: int = 10_000) -> Iterator[list[str]]:
+        """Yield the texts in lists of at most `rows`."""
+        for batch in self.table.select(["text"]).to_batches(max_chunksize=rows):
+            yield batch.column(0).to_pylist()
+
+
+def write_examples(path: Path, ids: Sequence[str], texts: Sequence[str], labels: Sequence[int]) -> None:
+    """Write examples as an Arrow IPC file; the same rows give the same bytes."""
+    table = pa.table(
+        [pa.array(ids, pa.string()), pa.array(texts, pa.string()), pa.array(labels, pa.int32())], schema=SCHEMA
+    )
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+        writer.write_table(table, max_chunksize=10_000)
+
+
+def read_examples(path: Path) -> Examples:
+    """Map a file of examples.
+
+    Raises:
+        ArtifactError: the file is missing or is not an Arrow file of examples.
+    """
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file", hint="edgedistill prepare --recipe RECIPE -o DIR") from None
+    except pa.ArrowInvalid as bad:
+        raise ArtifactError(f"{path}: is not a file of examples ({bad})",
+                            hint="edgedistill prepare --recipe RECIPE -o DIR") from None
+    if table.schema.names != SCHEMA.names:
+        raise ArtifactError(f"{path}: columns {table.schema.names}, expected {SCHEMA.names}",
+                            hint="edgedistill prepare --recipe RECIPE -o DIR")
+    return Examples(table)

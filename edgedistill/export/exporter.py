@@ -1,0 +1,64 @@
+"""Adapter to optimum's ONNX exporter: a sequence classifier in, a float ONNX file with dynamic batch and length out."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from optimum.exporters.onnx import export
+from optimum.exporters.tasks import TasksManager
+from transformers import AutoModelForSequenceClassification
+
+from edgedistill.errors import ArtifactError
+
+log = logging.getLogger("edgedistill")
+
+OPSET = 18
+"""What optimum-onnx exports without converting; onnxruntime reads it since 1.14."""
+
+
+def export_classifier(folder: Path, out: Path) -> None:
+    """Export a model folder to one ONNX file.
+
+    Args:
+        folder: config.json and model.safetensors.
+        out: the .onnx file to make; inputs are (batch, length), both dynamic, int64.
+
+    Raises:
+        ArtifactError: optimum knows no export for this architecture.
+    """
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", dtype=torch.float32
+    ).eval()
+    try:
+        make_config = TasksManager.get_exporter_config_constructor(
+            "onnx", model, task="text-classification", library_name="transformers"
+        )
+    except (KeyError, ValueError) as bad:
+        raise ArtifactError(f"{folder}: optimum exports no {model.config.model_type} classifier ({bad})",
+                            hint="choose a teacher of another family") from bad
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns about every shape that becomes a constant on purpose
+        export(model, make_config(model.config), out, opset=OPSET)
+
+
+def limit_versions(path: Path, *, max_ir_version: int, max_opset: int) -> None:
+    """Keep a model within what a runtime reads.
+
+    Args:
+        path: the ONNX file; its IR version is lowered in place where it may be.
+        max_ir_version: highest IR version the runtime reads.
+        max_opset: highest default-domain opset it reads.
+
+    Raises:
+        ArtifactError: the opset is higher, which cannot be lowered afterwards.
+    """
+    model = onnx.load(path)
+    opset = next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
+    if opset > max_opset:
+        raise ArtifactError(f"{path}: opset {opset}, the target's runtime reads {max_opset} at most",
+                            hint="choose a target with a newer runtime")
+    if model.ir_version > max_ir_version:
+        model.ir_version = max_ir_version
+        onnx.save(model, path)

@@ -1,0 +1,40 @@
+"""Adapter to onnxruntime's transformer optimizer: attention, LayerNorm and GELU become one node each."""
+
+import logging
+from pathlib import Path
+
+import onnx
+from onnx import external_data_helper
+from onnxruntime.transformers.fusion_options import FusionOptions
+from onnxruntime.transformers.optimizer import optimize_model
+
+_FAMILIES = {"bert": "bert", "roberta": "bert", "xlm-roberta": "bert", "electra": "bert", "distilbert": "bert",
+             "camembert": "bert", "mpnet": "bert", "deberta-v2": "bert"}
+"""transformers' model_type -> the optimizer's; fusions that do not match leave the graph as it is."""
+
+
+def fuse(source: Path, out: Path, *, model_type: str, heads: int, hidden: int) -> None:
+    """Fuse a transformer's graph; the weights and the answers stay the same.
+
+    Args:
+        source: an ONNX file as exported.
+        out: the file to make.
+        model_type: transformers' name of the architecture.
+        heads: attention heads.
+        hidden: residual width.
+    """
+    for name in ("fusion_base", "onnx_model", "onnx_model_bert", "fusion_utils", "onnxruntime.transformers.optimizer"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # it tells every fusion on these loggers
+    model = optimize_model(
+        str(source), model_type=_FAMILIES.get(model_type, "bert"), num_heads=heads, hidden_size=hidden, opt_level=0,
+        optimization_options=FusionOptions("bert"), only_onnxruntime=False,
+    ).model
+    del model.metadata_props[:]
+    for node in model.graph.node:
+        node.doc_string = ""
+    external_data_helper.convert_model_from_external_data(model)
+    domains = {item.domain for item in model.opset_import}
+    if "com.microsoft" not in domains and any(node.domain == "com.microsoft" for node in model.graph.node):
+        model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    model.producer_name, model.producer_version = "edgedistill", ""
+    onnx.save(model, out)

@@ -1,0 +1,75 @@
+"""The door of `export`: a torch model folder becomes an ONNX model folder, fused, within the target runtime's versions."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from edgedistill.document import Document
+from edgedistill.errors import ArtifactError
+from edgedistill.export.exporter import export_classifier, limit_versions
+from edgedistill.export.graph import fuse
+from edgedistill.manifest import Decision
+from edgedistill.stage import Outcome, Stage
+
+ONNX_FILE = "model.onnx"
+_RAW_FILE = "exported.onnx"
+_COMPANIONS = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+
+
+class Settings(Document):
+    """What the target's runtime reads."""
+
+    max_ir_version: int
+    max_opset: int
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """`model`: a folder with config.json, model.safetensors and tokenizer.json."""
+
+    model: Path
+
+
+def _requires(settings: Settings, inputs: Inputs) -> None:
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        if not (inputs.model / name).is_file():
+            raise ArtifactError(f"{inputs.model / name}: no such file", hint="name a model folder that distill or teach made")
+
+
+def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+    config = json.loads((inputs.model / "config.json").read_text(encoding="utf-8"))
+    export_classifier(inputs.model, out / _RAW_FILE)
+    fuse(
+        out / _RAW_FILE, out / ONNX_FILE, model_type=config["model_type"],
+        heads=config.get("num_attention_heads") or config.get("n_heads") or 0,
+        hidden=config.get("hidden_size") or config.get("dim") or 0,
+    )
+    limit_versions(out / ONNX_FILE, max_ir_version=settings.max_ir_version, max_opset=settings.max_opset)
+    copy_companions(inputs.model, out)
+    nodes = len(onnx.load(out / ONNX_FILE, load_external_data=False).graph.node)
+    before = len(onnx.load(out / _RAW_FILE, load_external_data=False).graph.node)
+    (out / _RAW_FILE).unlink()
+    for left in out.glob(_RAW_FILE + "*"):
+        left.unlink()
+    return Outcome(decisions=(
+        Decision(step="export", what=f"fused {before} nodes into {nodes}",
+                 why="on small models the cost per node is most of the time"),
+    ))
+
+
+def copy_companions(source: Path, out: Path) -> None:
+    """Copy what makes a model folder usable besides its weights, byte for byte."""
+    for name in _COMPANIONS:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, out / name)
+
+
+def _ensures(out: Path) -> None:
+    onnx.checker.check_model(str(out / ONNX_FILE), full_check=False, skip_opset_compatibility_check=True)
+
+
+STAGE = Stage(name="export", version=1, run=_run, requires=_requires, ensures=_ensures,
+              tools=("torch", "transformers", "optimum-onnx", "onnx", "onnxruntime"))

@@ -1,0 +1,49 @@
+"""What the plan must know of the data, without torch: classes, rows, and the median length in the teacher's tokens."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgedistill.examples import read_examples
+from edgedistill.plan import DataFacts
+from edgedistill.results import Labels
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+
+_MOST_TEXTS = 5_000
+_TOKENS_PER_WORD = 1.3
+_SPECIAL_TOKENS = 2
+
+
+def facts_of_examples(prepared: Path, teacher: Path, *, max_tokens: int) -> DataFacts:
+    """Return the facts of data that `prepare` wrote.
+
+    Args:
+        prepared: the folder with train.arrow and labels.json.
+        teacher: the teacher's folder, for its tokenizer.
+        max_tokens: where texts are cut.
+    """
+    examples = read_examples(prepared / "train.arrow")
+    labels = Labels.read_json(prepared / "labels.json").labels
+    texts = next(examples.text_batches(_MOST_TEXTS), [])
+    return DataFacts(len(labels), len(examples), median_tokens(texts, teacher, max_tokens=max_tokens))
+
+
+def median_tokens(texts: Sequence[str], teacher: Path | None, *, max_tokens: int) -> int:
+    """Return the median number of tokens of texts, special tokens counted.
+
+    Where the teacher has no tokenizer.json at hand, words are counted and multiplied by 1.3.
+    """
+    if teacher is not None and (teacher / TOKENIZER_FILE).is_file():
+        lengths = TextEncoder.load(teacher, max_tokens=max_tokens).encode(texts[:_MOST_TEXTS]).lengths
+        return int(np.median(lengths)) if len(lengths) else max_tokens
+    words = [len(text.split()) for text in texts[:_MOST_TEXTS]]
+    return min(max_tokens, round(float(np.median(words)) * _TOKENS_PER_WORD) + _SPECIAL_TOKENS) if words else max_tokens
+
+
+def positions_of(teacher: Path) -> int | None:
+    """Return how many positions the teacher has, None when its config does not say."""
+    config = json.loads((teacher / "config.json").read_text(encoding="utf-8"))
+    value = config.get("max_position_embeddings") or config.get("n_positions")
+    return int(value) if value else None

@@ -1,0 +1,79 @@
+"""The host: this machine, as far as it matters to a result. Reads, never changes; needs neither torch nor onnxruntime."""
+
+import functools
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from edgedistill.document import Document
+
+_FEATURES = ("avx2", "fma", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimddp", "i8mm", "bf16")
+_BF16_FEATURES = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+class Host(Document):
+    """This machine: what a measurement must be read with."""
+
+    system: str
+    architecture: str
+    cpu: str
+    cores: int
+    features: tuple[str, ...]
+    ram_bytes: int
+    python: str
+
+    @property
+    def has_bf16(self) -> bool:
+        """Does the CPU multiply bfloat16 in hardware? Without it autocast is tens of times slower than fp32."""
+        return bool(_BF16_FEATURES & set(self.features))
+
+    @property
+    def saturates_u8s8(self) -> bool:
+        """Does u8 x s8 saturate here (x86 without VNNI)? See `target.Cpu.saturates_u8s8`."""
+        return self.architecture == "x86_64" and not {"avx_vnni", "avx512_vnni"} & set(self.features)
+
+
+@functools.cache
+def this_host() -> Host:
+    """Describe this machine; computed once a process."""
+    cpu, flags = _cpu_info()
+    return Host(
+        system=platform.system(),
+        architecture=platform.machine(),
+        cpu=cpu,
+        cores=available_cores(),
+        features=tuple(f for f in _FEATURES if f in flags),
+        ram_bytes=psutil.virtual_memory().total,
+        python=platform.python_version(),
+    )
+
+
+def available_cores() -> int:
+    """Return the cores this process may use (affinity respected, where the system has one)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def tool_version(package: str) -> str | None:
+    """Return the installed version of a package, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_info() -> tuple[str, frozenset[str]]:
+    """Return (name, features) from /proc/cpuinfo; a name without features where there is no such file."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return platform.processor() or platform.machine(), frozenset()
+    fields = dict(
+        (part.strip() for part in line.split(":", 1)) for line in text.splitlines() if ":" in line
+    )
+    flags = fields.get("flags") or fields.get("Features") or ""
+    return fields.get("model name") or fields.get("CPU part") or platform.machine(), frozenset(flags.split())

@@ -1,0 +1,357 @@
+"""The library calls behind the commands: one function a verb, on plain paths, each returning a typed value.
+
+Every call that makes files writes them to one folder, finds them done when nothing changed, and never overwrites a
+folder that edgedistill did not make.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgedistill.artifact import sha256_of_path
+from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
+from edgedistill.document import read_text
+from edgedistill.errors import ArtifactError, DataError, UsageError
+from edgedistill.plan import DataFacts, Plan, make_plan
+from edgedistill.recipe import BenchmarkProtocol, Parity
+from edgedistill.results import Evaluation, ParityResult, QuantizationVerdict, Variant
+from edgedistill.stage import Done, Workspace
+from edgedistill.target import Target
+
+if TYPE_CHECKING:
+    from edgedistill.benchmark.stage import Measurements
+    from edgedistill.package.predict import Answer
+    from edgedistill.pipeline import RunResult, StepListener
+    from edgedistill.report.model import RunReport
+    from edgedistill.verify.bundle import BundleCheck
+
+__all__ = [
+    "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict", "prepare",
+    "quantize", "report", "run", "teach", "verify",
+]
+
+
+def run(
+    recipe: LocatedRecipe, targets: Sequence[Target], out: Path | None = None, *, on_step: "StepListener | None" = None
+) -> "RunResult":
+    """Take a recipe's teacher to every target: all stages, the report and the bundles.
+
+    Args:
+        recipe: from `load_recipe`.
+        targets: from `load_target`, at least one.
+        out: the run folder; default `runs/<recipe id>`. Steps that are done there are skipped.
+        on_step: told of each step as (step, "started" | "done" | "skipped", seconds).
+
+    Returns:
+        the report and what was missed.
+
+    Raises:
+        EdgedistillError: see `edgedistill.errors`; a missed goal is no exception but stands in the result.
+    """
+    from edgedistill import pipeline
+
+    if not targets:
+        raise UsageError("no target", hint="--target raspberry-pi")
+    return pipeline.run(recipe, targets, out or Path("runs") / recipe.recipe.id, on_step=on_step)
+
+
+def plan(recipe: LocatedRecipe, target: Target) -> Plan:
+    """Choose the student for a target, without torch and without training.
+
+    Raises:
+        EdgedistillError: the data or the recipe is wrong, or nothing fits the target.
+    """
+    from edgedistill.facts import median_tokens
+    from edgedistill.pipeline import ladder
+    from edgedistill.teach.resolve import resolve_teacher
+
+    texts, classes = _train_texts(recipe)
+    teacher = resolve_teacher(recipe.recipe.teacher, recipe_folder=recipe.folder, check_weights=False)
+    tokens = median_tokens(texts, teacher, max_tokens=recipe.recipe.teacher.max_tokens)
+    return make_plan(recipe.recipe, target, DataFacts(classes, len(texts), tokens), ladder())
+
+
+def _train_texts(recipe: LocatedRecipe) -> tuple[list[str], int]:
+    from edgedistill.prepare.check import class_names
+    from edgedistill.prepare.columns import Columns
+    from edgedistill.prepare.read import read_labelled_texts
+
+    data = recipe.recipe.data
+    if data.train is None:
+        raise DataError("a data set of the hub is read only by `prepare` and `run`",
+                        hint="edgedistill prepare --recipe RECIPE -o DIR")
+    rows = read_labelled_texts(recipe.path(data.train), Columns(data.text_column, data.label_column))
+    return rows.texts.to_pylist(), len(class_names(rows))
+
+
+def prepare(recipe: LocatedRecipe, out: Path) -> Done:
+    """Read, check and split a recipe's data into `out`: train, validation and test .arrow, labels.json, data_report.json."""
+    from edgedistill.prepare import stage
+    from edgedistill.teach.labels import label_order
+    from edgedistill.teach.resolve import resolve_teacher
+
+    data = recipe.recipe.data
+    teacher = resolve_teacher(recipe.recipe.teacher, recipe_folder=recipe.folder, check_weights=False)
+    settings = stage.Settings(
+        text_column=data.text_column, label_column=data.label_column, validation_share=data.validation_share,
+        test_share=data.test_share, hub=data.hub, seed=recipe.recipe.seed, label_order=label_order(teacher),
+    )
+    inputs = stage.Inputs(*(recipe.path(p) if p else None for p in (data.train, data.validation, data.test)))
+    return Workspace(out.parent).perform_in(out, stage.STAGE, settings, inputs)
+
+
+def teach(recipe: LocatedRecipe, data: Path, out: Path) -> tuple[Done, Done]:
+    """Make the teacher ready in `out/teacher` and write its soft labels to `out/soft_labels`.
+
+    Args:
+        recipe: names the teacher.
+        data: the folder that `prepare` wrote.
+        out: the folder to make.
+
+    Returns:
+        the steps of the teacher and of its soft labels.
+    """
+    from edgedistill.teach import stage
+    from edgedistill.teach.resolve import resolve_teacher
+
+    wanted = recipe.recipe
+    files = (data / "train.arrow", data / "validation.arrow", data / "labels.json")
+    folder = resolve_teacher(wanted.teacher, recipe_folder=recipe.folder)
+    workspace = Workspace(out)
+    teacher = workspace.perform_in(
+        out / "teacher", stage.TEACHER,
+        stage.TeacherSettings(fine_tuning=wanted.teacher.fine_tuning, max_tokens=wanted.teacher.max_tokens, seed=wanted.seed),
+        stage.TeacherInputs(folder, *files),
+    )
+    soft_labels = workspace.perform_in(
+        out / "soft_labels", stage.SOFT_LABELS,
+        stage.SoftLabelSettings(transfer_set=wanted.distillation.transfer_set, seed=wanted.seed),
+        stage.SoftLabelInputs(teacher.folder, *files),
+    )
+    return teacher, soft_labels
+
+
+def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out: Path) -> Done:
+    """Distil the student that the plan chooses for a target into `out`.
+
+    Args:
+        recipe: how it is distilled.
+        target: what it must fit.
+        data: the folder that `prepare` wrote.
+        taught: the folder that `teach` wrote.
+        out: the model folder to make.
+    """
+    from edgedistill.distill import stage
+    from edgedistill.facts import facts_of_examples
+    from edgedistill.pipeline import ladder
+    from edgedistill.soft_labels import read_soft_labels
+    from edgedistill.teach.stage import SoftLabelInputs, origin_of
+
+    wanted, teacher, soft = recipe.recipe, taught / "teacher", taught / "soft_labels"
+    inputs = stage.StudentInputs(
+        teacher, data / "train.arrow", soft / "transfer.arrow", data / "validation.arrow", soft / "soft_labels.arrow",
+        data / "labels.json",
+    )
+    expected = origin_of(SoftLabelInputs(teacher, inputs.train, inputs.validation, inputs.labels))
+    read_soft_labels(inputs.soft_labels, expected=expected)
+    facts = facts_of_examples(data, teacher, max_tokens=wanted.teacher.max_tokens)
+    settings = stage.StudentSettings(
+        shape=make_plan(wanted, target, facts, ladder()).shape, initialisation=wanted.student.initialisation,
+        distillation=wanted.distillation, max_tokens=wanted.teacher.max_tokens, seed=wanted.seed,
+    )
+    return Workspace(out.parent).perform_in(out, stage.STUDENT, settings, inputs)
+
+
+def export(model: Path, out: Path, *, target: Target) -> Done:
+    """Export a torch model folder to ONNX, fused, into `out`, within what the target's runtime reads."""
+    from edgedistill.export import stage
+
+    settings = stage.Settings(max_ir_version=target.runtime.max_ir_version, max_opset=target.runtime.max_opset)
+    return Workspace(out.parent).perform_in(out, stage.STAGE, settings, stage.Inputs(model))
+
+
+def quantize(
+    model: Path, data: Path, out: Path, *, target: Target, scheme: str = "auto", gates: Parity | None = None
+) -> QuantizationVerdict:
+    """Quantize an ONNX model folder to int8 into `out`; candidates are judged on labelled or unlabelled texts.
+
+    Args:
+        model: a folder with model.onnx and tokenizer.json.
+        data: the folder that `prepare` wrote (its validation split is used), or a file of texts.
+        out: the folder to make.
+        target: whose instruction set decides the scheme.
+        scheme: a scheme's name, or "auto".
+        gates: how far the answers may change; default: those of a recipe without any.
+    """
+    from edgedistill.host import this_host
+    from edgedistill.quantize import stage
+    from edgedistill.quantize.schemes import schemes_for
+
+    settings = stage.settings_for(
+        schemes_for(target, wanted=scheme), min_agreement=(gates or Parity()).int8_min_agreement,
+        host_saturates=this_host().saturates_u8s8,
+    )
+    with _examples(data, "validation", model) as examples:
+        done = Workspace(out.parent).perform_in(out, stage.STAGE, settings, stage.Inputs(model, examples))
+    return QuantizationVerdict.read_json(done.folder / stage.VERDICT_FILE)
+
+
+def evaluate(
+    model: Path, data: Path, out: Path | None = None, *, split: str = "test", variant: Variant | None = None
+) -> Evaluation:
+    """Evaluate a model folder on labelled texts: accuracy, macro-F1, calibration error, each with a 95 % interval.
+
+    Args:
+        model: a folder with model.onnx or model.safetensors, tokenizer.json and config.json.
+        data: the folder that `prepare` wrote, or a file of labelled texts.
+        out: keeps logits.npy and evaluation.json; None keeps nothing.
+        split: which split of a prepared folder.
+        variant: what the model is called in the result; default: what its files say.
+    """
+    from edgedistill.evaluate import stage
+
+    found = variant or _variant_of(model)
+    settings = stage.Settings(variant=found, split=split, task="text-classification", seed=13,
+                              batch_size=1 if found.endswith("_int8") else 32)
+    with _examples(data, split, model) as examples, tempfile.TemporaryDirectory() as scratch:
+        labels = Path(scratch) / "labels.json"
+        labels.write_text(json.dumps({"labels": _class_names(model)}), encoding="utf-8")
+        folder = out or Path(scratch) / "evaluation"
+        done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings,
+                                                   stage.Inputs(model, examples, labels, None))
+        return Evaluation.read_json(done.folder / stage.EVALUATION_FILE)
+
+
+def verify(bundle: Path) -> "BundleCheck":
+    """Check a bundle: every hash, and the golden vectors replayed by onnxruntime."""
+    from edgedistill.verify.bundle import verify_bundle
+
+    return verify_bundle(bundle)
+
+
+def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = "test") -> ParityResult:
+    """Let two models answer the same texts and compare: agreement, flipped decisions, largest difference.
+
+    Args:
+        reference: a model folder or an .onnx file beside its tokenizer.json.
+        candidate: the same.
+        data: the folder that `prepare` wrote, or a file of texts.
+        split: which split of a prepared folder.
+    """
+    from edgedistill.evaluate.predictor import open_predictor, predict
+    from edgedistill.examples import read_examples
+    from edgedistill.tasks.text_classification.encoding import TextEncoder
+    from edgedistill.verify.parity import compare_logits, int8_gate
+
+    with _examples(data, split, reference) as path:
+        texts = read_examples(path).texts
+        answers = [
+            predict(open_predictor(m), TextEncoder.load(m if m.is_dir() else m.parent).encode(texts))
+            for m in (reference, candidate)
+        ]
+    return compare_logits(answers[0], answers[1], gate=int8_gate(Parity()))
+
+
+def measure(
+    models: Mapping[Variant, Path], data: Path, out: Path | None = None, *, protocol: BenchmarkProtocol | None = None
+) -> "Measurements":
+    """Measure latency and memory of models side by side on this host, each in a process of its own, interleaved.
+
+    Args:
+        models: by variant, an .onnx file or a torch model folder; tokenizer.json beside or inside.
+        data: the folder that `prepare` wrote, or a file of texts.
+        out: keeps measurements.json; None keeps nothing.
+        protocol: threads, warm-up, runs and seconds.
+    """
+    from edgedistill.benchmark import stage
+    from edgedistill.host import this_host
+
+    first = next(iter(models.values()))
+    settings = stage.Settings(protocol=protocol or BenchmarkProtocol(), host=this_host(), variants=tuple(models), seed=13)
+    with _examples(data, "test", first if first.is_dir() else first.parent) as examples, \
+            tempfile.TemporaryDirectory() as scratch:
+        folder = out or Path(scratch) / "benchmark"
+        done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, stage.Inputs(models, examples))
+        return stage.Measurements.read_json(done.folder / stage.MEASUREMENTS_FILE)
+
+
+def package(model: Path, data: Path, out: Path, *, recipe: LocatedRecipe, target: Target) -> Done:
+    """Pack an int8 model folder into `out/bundle` and `out/bundle.zip`.
+
+    Args:
+        model: the folder that `quantize` wrote.
+        data: the folder that `prepare` wrote; golden vectors are taken from its test split.
+        out: the folder to make.
+        recipe: names the model, the teacher and their licences.
+        target: whose oldest runtime and processor the bundle is for.
+    """
+    from edgedistill.package import stage
+    from edgedistill.package.card import CardFigures
+
+    wanted = recipe.recipe
+    settings = stage.Settings(
+        recipe_id=wanted.id, task=wanted.task, target_id=target.id, base_model=wanted.teacher.name,
+        runtime_oldest=target.runtime.oldest, architecture=target.cpu.architecture, seed=wanted.seed,
+        card=CardFigures(description=wanted.description, teacher_licence=wanted.teacher.licence,
+                         data_licence=wanted.data.licence),
+        tolerance=wanted.parity.bundle_tolerance,
+    )
+    inputs = stage.Inputs(model, data / "test.arrow", data / "labels.json")
+    return Workspace(out.parent).perform_in(out, stage.STAGE, settings, inputs)
+
+
+def report(run_folder: Path) -> "RunReport":
+    """Read the report of a run and write report.md and report.html anew from report.json."""
+    from edgedistill.report.stage import read_report, write_report
+
+    found = read_report(run_folder)
+    write_report(found, run_folder if run_folder.is_dir() else run_folder.parent)
+    return found
+
+
+def predict(bundle: Path, texts: Sequence[str]) -> "tuple[Answer, ...]":
+    """Classify texts with a bundle, by onnxruntime and tokenizers alone."""
+    from edgedistill.package.predict import predict_text
+
+    return predict_text(bundle, texts)
+
+
+def _class_names(model: Path) -> list[str]:
+    folder = model if model.is_dir() else model.parent
+    config = json.loads(read_text(folder / "config.json", error=ArtifactError))
+    names = config.get("id2label") or {}
+    return [names[key] for key in sorted(names, key=int)]
+
+
+def _variant_of(model: Path) -> Variant:
+    """Say what a model folder holds: int8 where quantize left its verdict, ONNX, or torch."""
+    if (model / "verdict.json").is_file():
+        return "student_int8"
+    return "student_onnx" if (model / "model.onnx").is_file() else "student"
+
+
+@contextmanager
+def _examples(data: Path, split: str, model: Path) -> Iterator[Path]:
+    """Yield a file of examples: a split of a prepared folder, an .arrow file, or a data file read for this model."""
+    if data.is_dir() and (data / f"{split}.arrow").is_file():
+        yield data / f"{split}.arrow"
+        return
+    if data.suffix == ".arrow":
+        yield data
+        return
+    from edgedistill.examples import write_examples
+    from edgedistill.prepare.check import encode_labels
+    from edgedistill.prepare.columns import Columns
+    from edgedistill.prepare.read import read_labelled_texts
+
+    rows = read_labelled_texts(data, Columns("text", "label"))
+    labels = encode_labels(rows, _class_names(model))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / f"{sha256_of_path(data)[:16]}.arrow"
+        write_examples(path, [f"row-{i:06d}" for i in range(len(labels))], rows.texts.to_pylist(), labels.tolist())
+        yield path
+
+

@@ -1,0 +1,54 @@
+"""The manifest: what a step did. It is written last, so a folder that has one is complete."""
+
+from datetime import datetime
+from pathlib import Path
+
+from edgedistill.artifact import MANIFEST_FILE, Artifact, check
+from edgedistill.document import Document
+from edgedistill.errors import ArtifactError, UsageError
+from edgedistill.host import Host
+
+__all__ = ["MANIFEST_FILE", "Decision", "Manifest", "read_valid_manifest"]
+
+
+class Decision(Document):
+    """Something that was decided during a run, and why."""
+
+    step: str
+    what: str
+    why: str
+
+
+class Manifest(Document):
+    """What a step did: enough to skip it, to trust it and to explain it."""
+
+    schema_version: int = 1
+    step: str
+    stage: str
+    stage_version: int
+    key: str
+    settings_json: str
+    inputs: dict[str, str]
+    outputs: tuple[Artifact, ...]
+    decisions: tuple[Decision, ...] = ()
+    tools: dict[str, str]
+    host: Host
+    started: datetime
+    duration_s: float
+
+
+def read_valid_manifest(folder: Path) -> Manifest | None:
+    """Return the manifest of a finished step, or None when the step must be done (again).
+
+    A step counts as finished when its manifest reads and every output hashes to what the manifest says.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        return None
+    try:
+        manifest = Manifest.read_json(path)
+        for artifact in manifest.outputs:
+            check(artifact, root=folder)
+    except (ArtifactError, UsageError):
+        return None
+    return manifest

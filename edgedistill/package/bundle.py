@@ -1,0 +1,90 @@
+"""The bundle: from a model and what goes with it to the bytes of every file in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+
+from edgedistill.artifact import Artifact
+from edgedistill.host import tool_version
+from edgedistill.package import contents
+from edgedistill.package.card import CardFigures, licence_notes, model_card
+from edgedistill.package.contents import BundleIdentity, BundleManifest, GoldenVectors, Labels
+from edgedistill.package.onnx_facts import OnnxFacts
+from edgedistill.package.ort_format import OrtModel
+
+TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "tokenizers")
+"""Packages whose version is told in bundle.json; another version may give other bytes."""
+
+
+@dataclass(frozen=True)
+class BundleParts:
+    """What a bundle is made of.
+
+    Attributes:
+        model: the int8 .onnx file.
+        ort: the same model in ORT format.
+        facts: inputs, opsets and format version of the .onnx file.
+        tokenizer_files: bytes by file name; kept as they are, since saving a loaded tokenizer would lose tokens that
+            share an id.
+        max_tokens: texts are cut after so many tokens.
+        labels: the class names.
+        golden: golden vectors of the model.
+    """
+
+    model: bytes
+    ort: OrtModel
+    facts: OnnxFacts
+    tokenizer_files: Mapping[str, bytes]
+    max_tokens: int
+    labels: Sequence[str]
+    golden: GoldenVectors
+
+
+def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigures) -> dict[str, bytes]:
+    """Return the files of a bundle by name; the same arguments give the same bytes.
+
+    Args:
+        parts: model, tokenizer, labels and golden vectors.
+        identity: whose bundle it is.
+        figures: what the card tells about quality and licences.
+    """
+    card = model_card(
+        identity, figures,
+        model_bytes=len(parts.model), classes=len(parts.labels), inputs=parts.facts.inputs, golden=parts.golden,
+    )
+    made = {
+        **parts.tokenizer_files,
+        contents.ONNX_FILE: parts.model,
+        contents.ORT_FILE: parts.ort.model,
+        contents.OPERATORS_FILE: parts.ort.operators.encode(),
+        contents.LABELS_FILE: Labels(labels=tuple(parts.labels)).to_json().encode(),
+        contents.GOLDEN_FILE: parts.golden.to_json().encode(),
+        contents.CARD_FILE: card.encode(),
+        contents.LICENCES_FILE: licence_notes(identity, figures).encode(),
+        contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
+    }
+    manifest = _manifest(parts, identity, made)
+    made[contents.MANIFEST_FILE] = contents.sealed_json(manifest).encode()
+    return dict(sorted(made.items()))
+
+
+def _manifest(parts: BundleParts, identity: BundleIdentity, made: Mapping[str, bytes]) -> BundleManifest:
+    return BundleManifest(
+        recipe_id=identity.recipe_id,
+        task=identity.task,
+        target_id=identity.target_id,
+        base_model=identity.base_model,
+        model_sha256=sha256(parts.model).hexdigest(),
+        tools={name: tool_version(name) or "unknown" for name in TOOLS},
+        runtime_oldest=identity.runtime_oldest,
+        inputs=parts.facts.inputs,
+        opsets=parts.facts.opsets,
+        ir_version=parts.facts.ir_version,
+        max_tokens=parts.max_tokens,
+        golden_tolerance=parts.golden.tolerance,
+        files=tuple(
+            Artifact(path=name, sha256=sha256(made[name]).hexdigest(), size_bytes=len(made[name]))
+            for name in sorted(made)
+        ),
+    )

@@ -1,0 +1,149 @@
+"""The words of a bundle: the model card (README.md) and the licence notes (LICENSES.md)."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from edgedistill.document import Document
+from edgedistill.package.contents import BundleIdentity, GoldenVectors, ModelInput
+from edgedistill.results import Interval
+
+_HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+_FROM_ENCODING = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+
+
+class CardFigures(Document):
+    """What the card tells beside what is known from the files. Null: not measured, left out."""
+
+    description: str = ""
+    test_rows: int | None = None
+    accuracy: Interval | None = None
+    macro_f1: Interval | None = None
+    teacher_accuracy: Interval | None = None
+    retention: float | None = None
+    teacher_licence: str = "unknown"
+    data_licence: str = "unknown"
+
+
+def model_card(
+    identity: BundleIdentity,
+    figures: CardFigures,
+    *,
+    model_bytes: int,
+    classes: int,
+    inputs: Sequence[ModelInput],
+    golden: GoldenVectors,
+) -> str:
+    """Return the text of `README.md`, with the front matter that hubs read.
+
+    Args:
+        identity: whose bundle it is.
+        figures: accuracy and licences.
+        model_bytes: size of model.onnx.
+        classes: number of classes.
+        inputs: inputs of the graph.
+        golden: the golden vectors; a rather short one is the example.
+    """
+    front = yaml.safe_dump(_front_matter(identity, figures), sort_keys=False, allow_unicode=True)
+    rows = [
+        ("made by recipe", f"`{identity.recipe_id}`"),
+        ("distilled from", f"`{identity.base_model}`"),
+        ("for", f"`{identity.target_id}`, onnxruntime {identity.runtime_oldest} or newer"),
+        ("classes", str(classes)),
+        ("model.onnx (int8)", f"{model_bytes:,} bytes"),
+        *_figure_rows(figures),
+    ]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return f"""---
+{front}---
+# {identity.recipe_id} for {identity.target_id}
+
+{figures.description or "A distilled int8 text classifier."}
+
+| | |
+|---|---|
+{table}
+
+## Use
+
+```python
+{_example(inputs, golden)}
+```
+
+Give one text a call: the int8 scale of the activations is computed per call, and neighbours would change it.
+
+## Check
+
+`python verify.py` compares every file with its sha256 in `bundle.json` and replays {len(golden.vectors)} golden
+vectors. A logit may differ by {golden.tolerance:g} between instruction sets; the decision may not.
+
+Licences: see [LICENSES.md](LICENSES.md).
+"""
+
+
+def licence_notes(identity: BundleIdentity, figures: CardFigures) -> str:
+    """Return the text of `LICENSES.md`: of the teacher, of the data, and of what runs the model."""
+    return f"""# Licences
+
+| what | licence | why it matters here |
+|---|---|---|
+| `{identity.base_model}` (teacher) | {figures.teacher_licence} | this model's weights derive from it |
+| data of `{identity.recipe_id}` | {figures.data_licence} | this model was trained on it; `golden.json` quotes it |
+| ONNX Runtime | MIT | runs the model; not contained in this bundle |
+| tokenizers | Apache-2.0 | reads `tokenizer.json`; not contained in this bundle |
+
+"unknown" means that nobody stated it: find out before you publish.
+"""
+
+
+def _front_matter(identity: BundleIdentity, figures: CardFigures) -> dict[str, Any]:
+    front: dict[str, Any] = {
+        "pipeline_tag": identity.task,
+        "library_name": "onnx",
+        "tags": ["onnx", "int8", "distillation"],
+        "license": "other",
+        "license_link": "LICENSES.md",
+    }
+    if _HUB_ID.match(identity.base_model):  # a folder is no model of the hub
+        front |= {"base_model": identity.base_model, "base_model_relation": "finetune"}
+    metrics = [
+        {"type": kind, "value": round(value.value, 4)}
+        for kind, value in (("accuracy", figures.accuracy), ("f1", figures.macro_f1))
+        if value is not None
+    ]
+    if metrics:
+        data = {"name": identity.recipe_id, "type": identity.recipe_id, "split": "test"}
+        result = {"task": {"type": identity.task}, "dataset": data, "metrics": metrics}
+        front["model-index"] = [{"name": f"{identity.recipe_id}-{identity.target_id}", "results": [result]}]
+    return front
+
+
+def _figure_rows(figures: CardFigures) -> list[tuple[str, str]]:
+    test = f"{figures.test_rows:,} test rows" if figures.test_rows is not None else "test rows"
+    rows = [
+        (f"accuracy on {test}", _percent(figures.accuracy)),
+        ("macro-F1", _percent(figures.macro_f1)),
+        ("accuracy of the teacher", _percent(figures.teacher_accuracy)),
+        ("retention of its accuracy", None if figures.retention is None else f"{100 * figures.retention:.1f} %"),
+    ]
+    return [(name, value) for name, value in rows if value is not None]
+
+
+def _percent(figure: Interval | None) -> str | None:
+    if figure is None:
+        return None
+    return f"{100 * figure.value:.1f} % (95 % interval {100 * figure.low:.1f} to {100 * figure.high:.1f} %)"
+
+
+def _example(inputs: Sequence[ModelInput], golden: GoldenVectors) -> str:
+    """Five lines that run in the bundle's folder."""
+    by_length = sorted(golden.vectors, key=lambda vector: len(vector.text))
+    example = by_length[len(by_length) // 4]  # rather short, and not the odd one at the end
+    feed = ", ".join(f'"{i.name}": np.array([e.{_FROM_ENCODING[i.name]}], "{i.dtype}")' for i in inputs)
+    return f"""import json, numpy as np, onnxruntime, tokenizers
+model, tokenizer = onnxruntime.InferenceSession("model.onnx"), tokenizers.Tokenizer.from_file("tokenizer.json")
+e = tokenizer.encode({ascii(example.text)})
+logits = model.run(None, {{{feed}}})[0][0]
+print(json.load(open("labels.json", encoding="utf-8"))["labels"][logits.argmax()])  # {ascii(example.label)[1:-1]}"""

@@ -1,0 +1,161 @@
+"""What a bundle holds: the names of its files, and the documents among them."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from edgedistill.artifact import Artifact
+from edgedistill.document import Document, DocumentT, parse, read_text
+from edgedistill.errors import BundleError, UsageError
+from edgedistill.recipe import Task
+
+MANIFEST_FILE = "bundle.json"
+ONNX_FILE = "model.onnx"
+ORT_FILE = "model.ort"
+OPERATORS_FILE = "required_operators_and_types.config"
+TOKENIZER_FILE = "tokenizer.json"
+OPTIONAL_TOKENIZER_FILES = ("special_tokens_map.json", "tokenizer_config.json", "vocab.txt")
+LABELS_FILE = "labels.json"
+GOLDEN_FILE = "golden.json"
+CARD_FILE = "README.md"
+LICENCES_FILE = "LICENSES.md"
+VERIFIER_FILE = "verify.py"
+
+_BLANK_SEAL = "0" * 64
+_PACK_AGAIN = "make the bundle again: edgedistill package --help"
+
+
+@dataclass(frozen=True)
+class BundleIdentity:
+    """Whose bundle it is.
+
+    Attributes:
+        recipe_id: the recipe that made the model.
+        task: the ML task.
+        target_id: the device class it was sized for.
+        base_model: the teacher that the student was distilled from.
+        runtime_oldest: oldest onnxruntime of the target.
+    """
+
+    recipe_id: str
+    task: Task
+    target_id: str
+    base_model: str
+    runtime_oldest: str
+
+
+class Labels(Document):
+    """The class names; the position is the class."""
+
+    labels: tuple[str, ...] = Field(min_length=2)
+
+
+class GoldenVector(Document):
+    """One text and the answer that the app must give to it too."""
+
+    text: str
+    ids: tuple[int, ...] = Field(min_length=1, description="token ids, special tokens counted")
+    logits: tuple[float, ...] = Field(description="raw logits of model.onnx, one text a call")
+    label: str = Field(description="the class with the largest logit")
+
+
+class GoldenVectors(Document):
+    """Golden vectors, and how far a logit may be off elsewhere."""
+
+    tolerance: float = Field(gt=0, description="largest difference of a logit that passes")
+    runtime: str = Field(description="what computed the logits, for example 'onnxruntime 1.32.0'")
+    architecture: str = Field(description="the instruction set it ran on, for example 'x86_64'")
+    vectors: tuple[GoldenVector, ...] = Field(min_length=1)
+
+
+class ModelInput(Document):
+    """An input of the graph. Its shape is (batch, length)."""
+
+    name: str
+    dtype: str = Field(description="a numpy name: int64 or int32")
+
+
+class BundleManifest(Document):
+    """`bundle.json`: what the bundle is, what made it, and the sha256 of every other file in it."""
+
+    schema_version: Literal[1] = 1
+    recipe_id: str
+    task: Task
+    target_id: str
+    base_model: str
+    model_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the int8 model that it was made from")
+    tools: dict[str, str] = Field(description="versions of what made it")
+    runtime_oldest: str = Field(description="oldest onnxruntime of the target")
+    inputs: tuple[ModelInput, ...]
+    opsets: dict[str, int] = Field(description="opset by domain of model.onnx")
+    ir_version: int
+    max_tokens: int = Field(ge=1, description="texts are cut after so many tokens, special tokens counted")
+    golden_tolerance: float = Field(gt=0)
+    files: tuple[Artifact, ...]
+    seal: str = Field(default=_BLANK_SEAL, description="sha256 of this file with 64 zeros in place of this value")
+
+    @model_validator(mode="after")
+    def _names_stay_inside(self) -> Self:
+        names = [file.path for file in self.files]
+        for name in names:
+            problem = name_problem(name)
+            if problem:
+                raise ValueError(f"file name {name!r} {problem}")
+        if len(set(names)) != len(names):
+            raise ValueError("a file is listed twice")
+        return self
+
+
+def name_problem(name: str) -> str | None:
+    """Return why a file name must not be used inside a bundle, or None for a good one."""
+    parts = PurePosixPath(name).parts
+    if not parts or "\0" in name:
+        return "is empty"
+    if name.startswith("/") or "\\" in name or ":" in name:
+        return "is not a plain relative name"
+    if any(part in {".", ".."} for part in name.split("/")):
+        return "leaves the folder"
+    return None
+
+
+def sealed_json(manifest: BundleManifest) -> str:
+    """Return the text of `bundle.json` with its seal filled in.
+
+    The seal makes damage to this one file visible too. It is no signature: who alters a bundle on purpose can seal
+    it anew.
+    """
+    blank = manifest.model_copy(update={"seal": _BLANK_SEAL}).to_json()
+    seal = hashlib.sha256(blank.encode()).hexdigest()
+    return manifest.model_copy(update={"seal": seal}).to_json()
+
+
+def read_manifest(folder: Path) -> BundleManifest:
+    """Read `bundle.json` of a bundle's folder.
+
+    Raises:
+        BundleError: the folder is no bundle, or its bundle.json is damaged.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        raise BundleError(f"{folder}: is no bundle, it has no {MANIFEST_FILE}", hint="name a bundle folder or its zip")
+    return _read(BundleManifest, path)
+
+
+def read_labels(path: Path) -> Labels:
+    """Read a bundle's `labels.json`.
+
+    Raises:
+        BundleError: it is missing or damaged.
+    """
+    return _read(Labels, path)
+
+
+def _read(kind: type[DocumentT], path: Path) -> DocumentT:
+    try:
+        return parse(kind, read_text(path), path, error=UsageError, loader=json.loads)
+    except UsageError as bad:
+        raise BundleError(bad.message, hint=_PACK_AGAIN) from None

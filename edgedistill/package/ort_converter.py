@@ -1,0 +1,126 @@
+"""A script, run in a process of its own: model.onnx to model.ort and its operator list, the same bytes each time.
+
+    python -P ort_converter.py FOLDER arm|amd64
+
+It is a process of its own because onnxruntime's tools print, set up logging and change `sys.path` on import. It must
+not import edgedistill: a checkout need not be importable here.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+_IDENTIFIER = b"ORTM"
+_ALIGNMENT_BYTES = 16
+
+
+def main(folder: Path, platform: str) -> None:
+    """Convert `model.onnx` of a folder; model.ort and model.required_operators_and_types.config appear beside it."""
+    from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
+    from onnxruntime.tools.ort_format_model import create_config_from_models
+
+    convert_onnx_models_to_ort(
+        folder / "model.onnx",
+        optimization_styles=[OptimizationStyle.Fixed],
+        target_platform=platform,
+        enable_type_reduction=True,
+    )
+    ort = folder / "model.ort"
+    ort.write_bytes(with_sorted_kernel_types(ort.read_bytes()))
+    # Once more, from the file that ships: a reduced build made from an earlier one can lack kernels.
+    create_config_from_models([ort], folder / "model.required_operators_and_types.config", True)
+
+
+def with_sorted_kernel_types(model: bytes) -> bytes:
+    """Return an .ort file with its kernel type table in sorted order.
+
+    onnxruntime writes that table in the order of a hash map that is salted per process (absl), so that two conversions
+    of one model differ; all else is stable. A flatbuffer is built from its end to its beginning and the model comes
+    before the table, so the model's bytes are kept as they are and only what stands before them is built anew.
+
+    Source: onnxruntime, core/flatbuffers/schema/ort.fbs (InferenceSession, KernelTypeStrResolver).
+    """
+    import flatbuffers
+    from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs import InferenceSession as Session
+
+    session: Any = Session.InferenceSession.GetRootAs(model, 0)
+    tail = model[_first_byte_of_table(model, session.Model()._tab.Pos) :]
+    builder = flatbuffers.Builder(len(tail) + (1 << 16))
+    builder.head = len(builder.Bytes) - len(tail)
+    builder.Bytes[builder.head :] = tail
+    builder.minalign = _ALIGNMENT_BYTES
+    model_offset = len(model) - session.Model()._tab.Pos
+    types = _write_kernel_types(builder, _read_kernel_types(session.KernelTypeStrResolver()))
+    version = builder.CreateString(session.OrtVersion())
+    Session.Start(builder)
+    Session.AddKernelTypeStrResolver(builder, types)
+    Session.AddModel(builder, model_offset)
+    Session.AddOrtVersion(builder, version)
+    builder.Finish(Session.End(builder), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _first_byte_of_table(model: bytes, position: int) -> int:
+    """A table points back to its vtable, which stands right before it or, when shared, after it."""
+    vtable = position - int.from_bytes(model[position : position + 4], "little", signed=True)
+    return min(vtable, position)
+
+
+def _read_kernel_types(resolver: Any) -> dict[bytes, dict[bytes, list[tuple[int, int]]]]:
+    """Return operator -> type name -> the arguments (kind, index) that have this type."""
+    found: dict[bytes, dict[bytes, list[tuple[int, int]]]] = {}
+    for i in range(resolver.OpKernelTypeStrArgsLength()):
+        operator = resolver.OpKernelTypeStrArgs(i)
+        types = found.setdefault(operator.OpId(), {})
+        for j in range(operator.KernelTypeStrArgsLength()):
+            entry = operator.KernelTypeStrArgs(j)
+            arguments = (entry.Args(k) for k in range(entry.ArgsLength()))
+            types[entry.KernelTypeStr()] = [(a.ArgType(), a.Index()) for a in arguments]
+    return found
+
+
+def _write_kernel_types(builder: Any, operators: dict[bytes, dict[bytes, list[tuple[int, int]]]]) -> int:
+    from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs import (
+        ArgTypeAndIndex,
+        KernelTypeStrArgsEntry,
+        KernelTypeStrResolver,
+        OpIdKernelTypeStrArgsEntry,
+    )
+
+    def argument(kind: int, index: int) -> int:
+        ArgTypeAndIndex.Start(builder)
+        ArgTypeAndIndex.AddArgType(builder, kind)
+        ArgTypeAndIndex.AddIndex(builder, index)
+        return int(ArgTypeAndIndex.End(builder))
+
+    def type_entry(name: bytes, arguments: list[tuple[int, int]]) -> int:
+        items = _vector(builder, [argument(*pair) for pair in arguments])
+        text = builder.CreateString(name)
+        KernelTypeStrArgsEntry.Start(builder)
+        KernelTypeStrArgsEntry.AddKernelTypeStr(builder, text)
+        KernelTypeStrArgsEntry.AddArgs(builder, items)
+        return int(KernelTypeStrArgsEntry.End(builder))
+
+    def operator_entry(name: bytes, types: dict[bytes, list[tuple[int, int]]]) -> int:
+        items = _vector(builder, [type_entry(*pair) for pair in sorted(types.items())])
+        text = builder.CreateString(name)
+        OpIdKernelTypeStrArgsEntry.Start(builder)
+        OpIdKernelTypeStrArgsEntry.AddOpId(builder, text)
+        OpIdKernelTypeStrArgsEntry.AddKernelTypeStrArgs(builder, items)
+        return int(OpIdKernelTypeStrArgsEntry.End(builder))
+
+    items = _vector(builder, [operator_entry(*pair) for pair in sorted(operators.items())])
+    KernelTypeStrResolver.Start(builder)
+    KernelTypeStrResolver.AddOpKernelTypeStrArgs(builder, items)
+    return int(KernelTypeStrResolver.End(builder))
+
+
+def _vector(builder: Any, offsets: list[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

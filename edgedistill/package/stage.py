@@ -1,0 +1,177 @@
+"""package: an int8 model folder becomes the bundle that an app loads, and its zip."""
+
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+from pydantic import Field
+
+from edgedistill.document import Document, read_text
+from edgedistill.errors import ArtifactError
+from edgedistill.evaluate.predictor import open_predictor
+from edgedistill.examples import read_examples
+from edgedistill.manifest import Decision
+from edgedistill.package.archive import zip_bytes
+from edgedistill.package.bundle import TOOLS, BundleParts, bundle_files
+from edgedistill.package.card import CardFigures
+from edgedistill.package.contents import (
+    ONNX_FILE,
+    OPTIONAL_TOKENIZER_FILES,
+    TOKENIZER_FILE,
+    BundleIdentity,
+    GoldenVectors,
+    Labels,
+)
+from edgedistill.package.golden import GoldenRule, make_golden_vectors
+from edgedistill.package.onnx_facts import read_onnx_facts
+from edgedistill.package.ort_format import Architecture, convert_to_ort
+from edgedistill.recipe import Task
+from edgedistill.stage import Outcome, Stage
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.verify.bundle import require_sound_bundle
+
+BUNDLE_FOLDER = "bundle"
+ZIP_FILE = "bundle.zip"
+CONFIG_FILE = "config.json"
+
+
+class Settings(Document):
+    """What the stage may know besides its inputs."""
+
+    recipe_id: str
+    task: Task
+    target_id: str
+    base_model: str = Field(description="the teacher, as the recipe names it")
+    runtime_oldest: str = Field(description="oldest onnxruntime of the target")
+    architecture: Architecture = Field(default="aarch64", description="the target's processor")
+    card: CardFigures = CardFigures()
+    tolerance: float = Field(gt=0, description="how far a logit may be off on another instruction set")
+    seed: int = Field(ge=0, le=2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is packed.
+
+    Attributes:
+        model: folder with model.onnx (int8), tokenizer.json and, if it has them, config.json and other tokenizer files.
+        data: Arrow file of examples; the golden vectors are taken from it.
+        labels: labels.json of prepare.
+    """
+
+    model: Path
+    data: Path
+    labels: Path
+
+
+def requires(settings: Settings, inputs: Inputs) -> None:
+    """Refuse a model folder that cannot become a bundle.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, the tokenizer does not cut long texts, there are no rows to take
+            golden vectors from, or labels.json and config.json name other classes.
+        UsageError: labels.json cannot be read.
+    """
+    read_onnx_facts(inputs.model / ONNX_FILE)
+    _max_tokens(TextEncoder.load(inputs.model), inputs.model / TOKENIZER_FILE)
+    if not len(read_examples(inputs.data)):
+        raise ArtifactError(f"{inputs.data}: has no rows", hint="golden vectors need at least one labelled text")
+    labels = Labels.read_json(inputs.labels).labels
+    config = inputs.model / CONFIG_FILE
+    if config.is_file() and _labels_of_config(config) not in (None, labels):
+        raise ArtifactError(f"{config}: id2label names other classes than {inputs.labels}",
+                            hint="pack a model with the labels.json that it was trained with")
+
+
+def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+    """Write `bundle/` and `bundle.zip` below `out`."""
+    parts = _parts(settings, inputs)
+    identity = BundleIdentity(
+        recipe_id=settings.recipe_id,
+        task=settings.task,
+        target_id=settings.target_id,
+        base_model=settings.base_model,
+        runtime_oldest=settings.runtime_oldest,
+    )
+    files = bundle_files(parts, identity, settings.card)
+    folder = out / BUNDLE_FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    (out / ZIP_FILE).write_bytes(zip_bytes(files))
+    return Outcome(decisions=(_decision(parts.golden),))
+
+
+def ensures(out: Path) -> None:
+    """Replay the golden vectors on both models.
+
+    Raises:
+        BundleError: a file is not what was written.
+        ParityError: model.ort does not answer like model.onnx.
+    """
+    require_sound_bundle(out / BUNDLE_FOLDER)
+
+
+def _parts(settings: Settings, inputs: Inputs) -> BundleParts:
+    names = [n for n in (TOKENIZER_FILE, *OPTIONAL_TOKENIZER_FILES) if (inputs.model / n).is_file()]
+    encoder = TextEncoder.load(inputs.model)
+    model = (inputs.model / ONNX_FILE).read_bytes()
+    labels = Labels.read_json(inputs.labels).labels
+    return BundleParts(
+        model=model,
+        ort=convert_to_ort(model, settings.architecture),
+        facts=read_onnx_facts(inputs.model / ONNX_FILE),
+        tokenizer_files={name: (inputs.model / name).read_bytes() for name in names},
+        max_tokens=_max_tokens(encoder, inputs.model / TOKENIZER_FILE),
+        labels=labels,
+        golden=_golden(settings, inputs, encoder, labels),
+    )
+
+
+def _golden(settings: Settings, inputs: Inputs, encoder: TextEncoder, labels: tuple[str, ...]) -> GoldenVectors:
+    examples, model = read_examples(inputs.data), open_predictor(inputs.model / ONNX_FILE)
+    texts = examples.texts
+    classes = model.logits(encoder.encode(texts[:1]).batch([0])).shape[1]
+    if classes != len(labels):
+        raise ArtifactError(f"{inputs.labels}: names {len(labels)} classes, the model answers with {classes}",
+                            hint="pack a model with the labels.json that it was trained with")
+    vectors = make_golden_vectors(
+        texts, examples.labels,
+        encoder=encoder, model=model, labels=labels, rule=GoldenRule(settings.tolerance, settings.seed),
+    )
+    runtime = f"onnxruntime {onnxruntime.__version__}"
+    return GoldenVectors(
+        tolerance=settings.tolerance, runtime=runtime, architecture=platform.machine(), vectors=vectors
+    )
+
+
+def _max_tokens(encoder: TextEncoder, path: Path) -> int:
+    truncation = encoder.tokenizer.truncation
+    if truncation is None:
+        raise ArtifactError(f"{path}: does not cut long texts, so an app could send more tokens than the model takes",
+                            hint='set "truncation" with "max_length" in it, or export the model with edgedistill')
+    return int(truncation["max_length"])
+
+
+def _labels_of_config(config: Path) -> tuple[str, ...] | None:
+    """Return the names in `id2label` in order of the class, or None where the file names none."""
+    try:
+        names = json.loads(read_text(config, error=ArtifactError)).get("id2label")
+        return None if not names else tuple(str(names[key]) for key in sorted(names, key=int))
+    except (ValueError, AttributeError, TypeError) as bad:
+        raise ArtifactError(f"{config}: is not a model's configuration ({bad})", hint="make the model folder again"
+                            ) from None
+
+
+def _decision(golden: GoldenVectors) -> Decision:
+    tokens = [len(vector.ids) for vector in golden.vectors]
+    return Decision(
+        step="package",
+        what=f"{len(tokens)} golden vectors of {min(tokens)} to {max(tokens)} tokens, tolerance {golden.tolerance:g}",
+        why="they cover classes and lengths; near ties are passed over: a tie tells nothing about another runtime",
+    )
+
+
+STAGE = Stage(name="package", version=1, run=run, requires=requires, ensures=ensures, tools=TOOLS)

@@ -1,0 +1,215 @@
+"""Check this bundle: every file against its sha256, and the golden vectors against the models.
+
+    python verify.py [FOLDER]
+
+Needs numpy and onnxruntime. With tokenizers installed it checks the token ids too; without, it takes them from
+golden.json. Exit code 0: all is as it was packed. 1: something is not, and the lines say what.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MODELS = ("model.onnx", "model.ort")
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found.
+
+    Attributes:
+        files: number of files that were hashed.
+        altered: files that are missing, altered or not listed; links count as altered.
+        vectors: golden vectors replayed, all models together.
+        models: the models they were replayed on.
+        decisions_flipped: answers with another class than the golden one.
+        max_abs_error: largest difference of a logit; infinite when a model gave no usable number.
+        ids_checked: were the texts tokenized again?
+        problems: one sentence each; empty when all is well.
+    """
+
+    files: int
+    altered: tuple[str, ...]
+    vectors: int
+    models: tuple[str, ...]
+    decisions_flipped: int
+    max_abs_error: float
+    ids_checked: bool
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One model on all golden vectors; `failure` says why it did not run, or is empty."""
+
+    decisions_flipped: int
+    max_abs_error: float
+    failure: str = ""
+
+
+def check_bundle(folder: Path) -> Check:
+    """Check a bundle's folder; a file whose hash is wrong is named and not opened."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return Check(0, ("bundle.json",), 0, (), 0, 0.0, False, ("bundle.json: missing or not readable",))
+    altered, problems = check_files(folder, manifest)
+    golden = {"vectors": []} if "golden.json" in altered else read_golden(folder)
+    if not golden["vectors"]:
+        problems.append("golden.json: nothing could be replayed")
+    ids_checked = False
+    if importlib.util.find_spec("tokenizers") and "tokenizer.json" not in altered:
+        ids_checked = True
+        problems += check_ids(folder, golden["vectors"])
+    models = [name for name in MODELS if name not in altered and golden["vectors"]]
+    replays = [replay(folder / name, golden["vectors"]) for name in models]
+    for name, result in zip(models, replays, strict=True):
+        problems += replay_problems(name, result, golden["tolerance"])
+    return Check(
+        files=len(manifest["files"]) + 1,
+        altered=tuple(altered),
+        vectors=len(models) * len(golden["vectors"]),
+        models=tuple(models),
+        decisions_flipped=sum(result.decisions_flipped for result in replays),
+        max_abs_error=max((result.max_abs_error for result in replays), default=0.0),
+        ids_checked=ids_checked,
+        problems=tuple(problems),
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return bundle.json, or None when there is none or it is no list of plain file names with their hashes."""
+    try:
+        manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+        for file in manifest["files"]:
+            if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", file["path"]) or len(file["sha256"]) != 64:
+                return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return manifest if isinstance(manifest.get("seal"), str) else None
+
+
+def read_golden(folder: Path) -> dict[str, Any]:
+    """Return golden.json; with no vectors when it is not what it should be."""
+    try:
+        golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
+        float(golden["tolerance"])
+        for vector in golden["vectors"]:
+            _ = vector["text"], [int(i) for i in vector["ids"]], [float(x) for x in vector["logits"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"vectors": []}
+    return dict(golden)
+
+
+def check_files(folder: Path, manifest: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the names of altered files, and a sentence about each."""
+    found = {}
+    if not seal_is_whole(folder, manifest["seal"]):
+        found["bundle.json"] = "altered (its seal is broken)"
+    expected = {file["path"]: file for file in manifest["files"]}
+    for name in ("golden.json", *MODELS):
+        if name not in expected:
+            found[name] = "not listed in bundle.json"
+    for name, file in expected.items():
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            found[name] = "missing"
+        elif sha256(path) != file["sha256"]:
+            found[name] = "altered (its sha256 is not the one in bundle.json)"
+    for name in sorted(names_below(folder) - set(expected) - {"bundle.json"}):
+        found[name] = "not part of this bundle"
+    return list(found), [f"{name}: {what}" for name, what in found.items()]
+
+
+def seal_is_whole(folder: Path, seal: str) -> bool:
+    """Is bundle.json as it was written? The seal is its sha256 with 64 zeros in place of the seal."""
+    if not re.fullmatch("[0-9a-f]{64}", seal):
+        return False
+    blank = (folder / "bundle.json").read_bytes().replace(seal.encode(), b"0" * 64)
+    return hashlib.sha256(blank).hexdigest() == seal
+
+
+def sha256(path: Path) -> str:
+    """Return the hex sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def names_below(folder: Path) -> set[str]:
+    """Return the names of all files and links below a folder, with '/' between the parts."""
+    found = set()
+    for parent, folders, files in os.walk(folder):
+        links = [name for name in folders if (Path(parent) / name).is_symlink()]
+        found |= {(Path(parent) / name).relative_to(folder).as_posix() for name in [*files, *links]}
+    return found
+
+
+def check_ids(folder: Path, vectors: list[dict[str, Any]]) -> list[str]:
+    """Tokenize the golden texts again and compare the ids."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    wrong = [v["text"] for v in vectors if tokenizer.encode(v["text"]).ids != v["ids"]]
+    return [f"tokenizer.json: other ids than golden.json for {text!r}" for text in wrong]
+
+
+def replay(model: Path, vectors: list[dict[str, Any]]) -> Replay:
+    """Answer every golden vector, one a call, and compare the raw logits."""
+    try:
+        return compare(model, vectors)
+    except Exception as bad:  # noqa: BLE001 - onnxruntime's errors share no base; the check fails with its words
+        return Replay(0, float("inf"), f"does not run here ({bad})")
+
+
+def compare(model: Path, vectors: list[dict[str, Any]]) -> Replay:
+    """Do the work of `replay`; raises whatever onnxruntime raises."""
+    import numpy as np
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    flipped, error = 0, 0.0
+    for vector in vectors:
+        ids = np.asarray([vector["ids"]])
+        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        wanted = {node.name: feeds[node.name].astype(node.type[7:-1]) for node in session.get_inputs()}
+        logits, golden = session.run(None, wanted)[0][0], np.asarray(vector["logits"])
+        flipped += int(logits.argmax() != golden.argmax())
+        difference = float(np.abs(logits - golden).max())
+        error = max(error, difference if np.isfinite(difference) else float("inf"))
+    return Replay(flipped, error)
+
+
+def replay_problems(name: str, result: Replay, tolerance: float) -> list[str]:
+    """Say in sentences what is wrong with a model's answers."""
+    if result.failure:
+        return [f"{name}: {result.failure}"]
+    problems = []
+    if result.decisions_flipped:
+        problems.append(f"{name}: another class for {result.decisions_flipped} golden vector(s)")
+    if not result.max_abs_error <= tolerance:
+        problems.append(f"{name}: a logit differs by {result.max_abs_error:g}, at most {tolerance:g} is allowed")
+    return problems
+
+
+def main(arguments: list[str]) -> int:
+    """Check the folder that is named, or the one this file is in; return the exit code."""
+    check = check_bundle(Path(arguments[0]) if arguments else Path(__file__).resolve().parent)
+    for problem in check.problems:
+        sys.stdout.write(f"FAILED {problem}\n")
+    ids = "ids checked" if check.ids_checked else "ids from golden.json (tokenizers was not used)"
+    sys.stdout.write(
+        f"{check.files} files, {check.vectors} answers of {' and '.join(check.models) or 'no model'}, {ids}: "
+        f"{check.decisions_flipped} decisions flipped, largest difference of a logit {check.max_abs_error:.3g}\n"
+    )
+    return 1 if check.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,93 @@
+"""Checks of labelled texts: classes, labels that nobody trained on, repeated texts, texts with two labels."""
+
+import difflib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from edgedistill.errors import DataError
+from edgedistill.prepare.rows import LabelledTexts
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
+def class_names(train: LabelledTexts, *, order: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Return the labels of the training rows, sorted: by value when all are numbers, else by spelling.
+
+    Args:
+        train: the training rows.
+        order: the classes as the teacher knows them; they then come first, in that order, trained on or not.
+
+    Raises:
+        DataError: there is only one, or the teacher does not know one of them.
+    """
+    names = pc.unique(train.labels).to_pylist()
+    if len(names) < 2:
+        raise DataError(f"{train.source}: all {len(train)} rows have the label {names[0]!r}; two classes are needed",
+                        hint="check data.label_column, or add rows of another class")
+    if order is not None:
+        strange = sorted(set(names) - set(order))
+        if strange:
+            raise DataError(f"{train.source}: the teacher does not know the label {strange[0]!r}; it knows "
+                            f"{', '.join(order[:8])}{', ...' if len(order) > 8 else ''}",
+                            hint="use the teacher's label names in the data, or an encoder that is not fine-tuned yet")
+        return order
+    if all(_NUMBER.fullmatch(name) for name in names):
+        return tuple(sorted(names, key=lambda name: (float(name), name)))
+    return tuple(sorted(names))
+
+
+def encode_labels(rows: LabelledTexts, classes: Sequence[str]) -> NDArray[np.int32]:
+    """Return the class number of each row, shape (n,), values 0 .. classes - 1.
+
+    Raises:
+        DataError: a label is not among the classes; names the first place.
+    """
+    codes = pc.index_in(rows.labels, value_set=pa.array(classes, pa.string()))
+    if codes.null_count:
+        unknown = pc.indices_nonzero(pc.is_null(codes)).to_numpy()
+        label = rows.labels[int(unknown[0])].as_py()
+        near = difflib.get_close_matches(label, classes, n=1, cutoff=0.6)
+        advice = f"; did you mean {near[0]!r}?" if near else ""
+        more = f" (and {len(unknown) - 1} more such rows)" if len(unknown) > 1 else ""
+        raise DataError(f"{rows.place(int(unknown[0]))}: label {label!r} is not in train{advice}{more}",
+                        hint="correct the label, remove the row, or add training rows of that class")
+    found: NDArray[np.int32] = codes.to_numpy().astype(np.int32)
+    return found
+
+
+def number_texts(sources: Sequence[LabelledTexts]) -> list[NDArray[np.int32]]:
+    """Number the texts of several sources so that equal texts have equal numbers.
+
+    Two texts count as equal when they differ only in capitals and in the width of blanks.
+
+    Returns:
+        for each source, an array of shape (its rows,).
+    """
+    chunks = [chunk for source in sources for chunk in source.texts.chunks]
+    blanks_alike = pc.replace_substring_regex(pa.chunked_array(chunks, pa.string()), r"\s+", " ")
+    encoded = pc.utf8_lower(blanks_alike).combine_chunks().dictionary_encode()
+    ends = np.cumsum([len(source) for source in sources])
+    return np.split(encoded.indices.to_numpy().astype(np.int32), ends[:-1])
+
+
+def find_repeats(texts: NDArray[np.int32], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Mark the rows whose text and label stood in an earlier row.
+
+    Args:
+        texts: text numbers, shape (n,).
+        labels: class numbers, shape (n,).
+    """
+    is_repeat = np.ones(len(texts), bool)
+    is_repeat[np.unique(np.stack([texts, labels]), axis=1, return_index=True)[1]] = False
+    return is_repeat
+
+
+def count_conflicts(texts: NDArray[np.int32], labels: NDArray[np.int32]) -> int:
+    """Return how many different texts have two or more different labels; arguments as `find_repeats`."""
+    pairs = np.unique(np.stack([texts, labels]), axis=1)
+    return int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())

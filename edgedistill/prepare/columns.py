@@ -1,0 +1,54 @@
+"""Which columns hold the texts and the labels; a missing one is answered with the one that was probably meant."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgedistill.errors import DataError
+
+_USUAL_NAMES = {
+    "text": ("text", "sentence", "utterance", "review", "content", "message", "question", "query", "document", "body"),
+    "label": ("label", "labels", "intent", "class", "category", "target", "sentiment", "topic", "tag", "y"),
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of the columns with the texts and with the labels."""
+
+    text: str
+    label: str
+
+
+def check_columns(names: Sequence[str], columns: Columns, *, place: str) -> None:
+    """Compare the wanted columns with those that are there.
+
+    Args:
+        names: the columns that are there.
+        columns: the wanted ones.
+        place: the file and line that messages name.
+
+    Raises:
+        DataError: one is missing, or both are the same; says which one was probably meant.
+    """
+    there = f"the columns are: {', '.join(names)}" if names else "there are no columns"
+    for role, wanted in (("text", columns.text), ("label", columns.label)):
+        if wanted in names:
+            continue
+        meant = _guess(role, wanted, names)
+        suggestion = f"; did you mean {meant!r}?" if meant else f"; {there}"
+        raise DataError(f"{place}: no column {wanted!r}{suggestion}",
+                        hint=f"set data.{role}_column (or --{role}-column {meant or 'NAME'}); {there}")
+    if columns.text == columns.label:
+        raise DataError(f"{place}: text and label are both taken from column {columns.text!r}",
+                        hint=f"set data.text_column and data.label_column; {there}")
+
+
+def _guess(role: str, wanted: str, names: Sequence[str]) -> str | None:
+    """A column spelled almost like the wanted one, else one with a usual name for its role, else one spelled alike."""
+    by_lower = {name.lower(): name for name in reversed(names)}
+    usual = [name for name in _USUAL_NAMES[role] if name in by_lower]
+    almost = difflib.get_close_matches(wanted.lower(), list(by_lower), n=1, cutoff=0.75)
+    alike = difflib.get_close_matches(wanted.lower(), list(by_lower), n=1, cutoff=0.6)
+    found = almost or usual or alike
+    return by_lower[found[0]] if found else None

@@ -1,0 +1,50 @@
+"""Data sets of the hub by name, through `datasets.load_dataset`: the only place of prepare that uses the network."""
+
+import errno
+from typing import Any
+
+from edgedistill.errors import DataError
+from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.read import first_line, read_dataset
+from edgedistill.prepare.rows import LabelledTexts
+from edgedistill.recipe import HubData
+
+_STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+def read_hub_split(hub: HubData, split: str, columns: Columns) -> LabelledTexts:
+    """Read one split of a data set of the hub, from the hub's cache where it is there.
+
+    Args:
+        hub: which data set.
+        split: the split's name on the hub.
+        columns: where the texts and the labels are.
+
+    Raises:
+        DataError: the data set, configuration or split does not exist, or the hub cannot be reached.
+    """
+    return read_dataset(_load(hub, split), columns, source=f"{hub.name} ({split})")
+
+
+def _load(hub: HubData, split: str) -> Any:
+    import datasets  # takes a second; only saved folders and hub data sets need it
+    from datasets.exceptions import DatasetNotFoundError, DatasetsError
+
+    try:
+        return datasets.load_dataset(hub.name, hub.config, revision=hub.revision, split=split)
+    except DatasetNotFoundError:
+        raise DataError(f"{hub.name}: no such data set on the hub, or it is not public",
+                        hint="check data.hub.name and data.hub.revision; a private one needs: hf auth login") from None
+    except DatasetsError as bad:
+        raise _wrong_name(hub, bad) from None
+    except OSError as bad:  # what fails on the network is one: the errors of requests and of the hub derive from it
+        if bad.errno in _STORAGE_ERRNOS:
+            raise
+        raise DataError(f"{hub.name}: the hub cannot be reached, and its cache lacks the data set ({first_line(bad)})",
+                        hint="connect and run it again, or name files instead: data.train: FILE") from None
+    except ValueError as bad:
+        raise _wrong_name(hub, bad) from None
+
+
+def _wrong_name(hub: HubData, bad: Exception) -> DataError:
+    return DataError(f"{hub.name}: {first_line(bad)}",
+                     hint="check data.hub.config and the split names data.hub.train, .validation and .test")

@@ -1,0 +1,188 @@
+"""Reading labelled texts from CSV, TSV, JSONL and Parquet files and from saved `datasets` folders.
+
+Every problem is one `DataError` that names the file and the line (or the row, where a format has no lines).
+"""
+
+import difflib
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgedistill.errors import DataError
+from edgedistill.prepare import text_files
+from edgedistill.prepare.columns import Columns, check_columns
+from edgedistill.prepare.rows import LabelledTexts, RowCollector
+
+Format = Literal["csv", "tsv", "jsonl", "parquet", "datasets"]
+
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_KNOWN = ".csv .tsv .jsonl (each also .gz), .parquet, or a folder that `datasets` saved"
+_BATCH_ROWS = 10_000
+
+
+def detect_format(path: Path) -> Format:
+    """Return the format of a data file by its name, or "datasets" for a saved folder.
+
+    Raises:
+        DataError: it does not exist, or its name does not say a known format.
+    """
+    if path.is_dir():
+        if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
+            return "datasets"
+        raise DataError(f"{path}: a folder, but not one that `datasets` saved (it has no dataset_info.json)",
+                        hint="name a file in it, or write the folder with save_to_disk()")
+    if not path.exists():
+        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
+        raise DataError(f"{path}: no such file" + (f"; did you mean {near[0]!r}?" if near else ""),
+                        hint=f"ls {path.parent}")
+    name = path.name.lower()
+    found = _SUFFIXES.get(Path(name.removesuffix(".gz")).suffix)
+    if found is None:
+        raise DataError(f"{path}: its name does not end in a known format", hint=f"known: {_KNOWN}")
+    if found == "parquet" and name.endswith(".gz"):
+        raise DataError(f"{path}: Parquet is compressed inside and is not read out of a .gz", hint=f"gunzip {path}")
+    return found
+
+
+def read_column_names(path: Path, *, split: str = "train") -> tuple[str, ...]:
+    """Return the names of a source's columns; reads only its beginning.
+
+    Args:
+        path: a data file or a saved `datasets` folder.
+        split: which split of the folder, where it holds several.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    form = detect_format(path)
+    if form == "datasets":
+        return tuple(_load_folder(path, split).column_names)
+    if form == "parquet":
+        return tuple(_open_parquet(path).schema_arrow.names)
+    return text_files.column_names(path, form)
+
+
+def read_labelled_texts(path: Path, columns: Columns, *, split: str = "train") -> LabelledTexts:
+    """Read all labelled texts of a source.
+
+    Args:
+        path: CSV, TSV or JSONL (each also .gz), Parquet, or a saved `datasets` folder.
+        columns: where the texts and the labels are. Where `datasets` wrote class names, they stand for their numbers.
+        split: which split of a saved folder, where it holds several.
+
+    Returns:
+        the rows in the order of the source.
+
+    Raises:
+        DataError: names file and line: a missing column, bytes that are not UTF-8, a ragged row, an empty text or
+            label.
+    """
+    form = detect_format(path)
+    if form == "datasets":
+        return read_dataset(_load_folder(path, split), columns, source=str(path))
+    collector = RowCollector(str(path), columns, has_lines=form != "parquet")
+    if form == "parquet":
+        _collect_parquet(path, columns, collector)
+    else:
+        text_files.collect(path, form, columns, collector)
+    return collector.finish()
+
+
+def read_dataset(data: Any, columns: Columns, *, source: str) -> LabelledTexts:
+    """Read the labelled texts of one split of a data set.
+
+    Args:
+        data: a `datasets.Dataset`.
+        columns: where the texts and the labels are.
+        source: how messages name the data set.
+
+    Raises:
+        DataError: names the row.
+    """
+    check_columns(data.column_names, columns, place=source)
+    class_names = getattr(data.features[columns.label], "names", None)
+    wanted = data.select_columns([columns.text, columns.label]).with_format("arrow")
+    collector = RowCollector(source, columns, has_lines=False)
+    _collect_batches(wanted.iter(batch_size=_BATCH_ROWS), columns, collector, class_names=class_names)
+    return collector.finish()
+
+
+def _load_folder(path: Path, split: str) -> Any:
+    import datasets  # takes a second; only saved folders and hub data sets need it
+
+    try:
+        data = datasets.load_from_disk(str(path))
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowInvalid) as bad:
+        raise DataError(f"{path}: cannot be read as a saved data set ({first_line(bad)})",
+                        hint="write it again with save_to_disk()") from None
+    if not isinstance(data, datasets.DatasetDict):
+        return data
+    if split not in data:
+        raise DataError(f"{path}: has no split {split!r}; it holds: {', '.join(data)}",
+                        hint=f"name a split's own folder, for example {path / next(iter(data), '')}")
+    return data[split]
+
+
+def _open_parquet(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path, memory_map=True)
+    except (pa.ArrowInvalid, OSError) as bad:
+        raise _broken_parquet(path, bad) from None
+
+
+def _collect_parquet(path: Path, columns: Columns, collector: RowCollector) -> None:
+    file = _open_parquet(path)
+    check_columns(file.schema_arrow.names, columns, place=str(path))
+    class_names = _class_names(file.schema_arrow, columns.label)
+    try:
+        batches = file.iter_batches(_BATCH_ROWS, columns=[columns.text, columns.label])
+        _collect_batches(batches, columns, collector, class_names=class_names)
+    except (pa.ArrowInvalid, OSError) as bad:
+        raise _broken_parquet(path, bad) from None
+
+
+def _broken_parquet(path: Path, bad: Exception) -> DataError:
+    return DataError(f"{path}: not a whole Parquet file ({first_line(bad)})", hint="copy the file again")
+
+
+def _class_names(schema: pa.Schema, label_column: str) -> list[str] | None:
+    """The class names that `datasets` keeps in a Parquet file's metadata, where the labels are such."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[label_column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return list(names) if isinstance(names, list) else None
+
+
+def _collect_batches(
+    batches: Iterable[Any], columns: Columns, collector: RowCollector, *, class_names: Sequence[str] | None
+) -> None:
+    row = itertools.count(1)
+    for batch in batches:
+        texts, labels = batch.column(columns.text).to_pylist(), batch.column(columns.label).to_pylist()
+        for text, label in zip(texts, labels, strict=True):
+            if class_names is not None and isinstance(label, int):
+                # `datasets` writes -1 where a split has no labels
+                label = class_names[label] if 0 <= label < len(class_names) else None
+            collector.add(text, label, next(row))
+
+
+def first_line(problem: Exception) -> str:
+    """Return the first line of what another library says, or the name of its error."""
+    return (str(problem).splitlines() or [type(problem).__name__])[0]

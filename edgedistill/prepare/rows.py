@@ -1,0 +1,157 @@
+"""Labelled texts: the rows of one data source as Arrow columns, each with the place it came from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from edgedistill.errors import DataError
+from edgedistill.prepare.columns import Columns
+
+SCHEMA = pa.schema([("text", pa.string()), ("label", pa.string()), ("row", pa.int64()), ("line", pa.int64())])
+_ROWS_A_BATCH = 10_000
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Rows of text and label.
+
+    Attributes:
+        table: columns text and label (non-empty strings without blanks at their ends), row (from 0, in the order of the
+            source) and line (from 1; of a file that has lines).
+        source: the file, folder or hub data set they came from, as a person would write it.
+        has_lines: does the source have lines? Otherwise a place is a row.
+    """
+
+    table: pa.Table
+    source: str
+    has_lines: bool
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def texts(self) -> pa.ChunkedArray:
+        """The texts."""
+        return self.table.column("text")
+
+    @property
+    def labels(self) -> pa.ChunkedArray:
+        """The labels, as words: numbers in their shortest form."""
+        return self.table.column("label")
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Where each row stood in the source, from 0; shape (n,)."""
+        found: NDArray[np.int64] = self.table.column("row").to_numpy()
+        return found
+
+    def place(self, index: int) -> str:
+        """Return where the row at an index came from: "train.csv:12", or "train.parquet: row 12" (from 1)."""
+        line = self.table.column("line")[index].as_py()
+        return place_name(self.source, line, has_lines=self.has_lines)
+
+    def take(self, indices: NDArray[np.int64]) -> "LabelledTexts":
+        """Return some of the rows, in the given order."""
+        return LabelledTexts(self.table.take(pa.array(indices, pa.int64())), self.source, self.has_lines)
+
+
+def place_name(source: str, line: int, *, has_lines: bool) -> str:
+    """Return how a message names a place in a source; `line` counts from 1."""
+    return f"{source}:{line}" if has_lines else f"{source}: row {line}"
+
+
+class RowCollector:
+    """Gathers rows into Arrow batches, so that Python objects of only one batch live at a time.
+
+    Args:
+        source: named in messages.
+        columns: named in messages.
+        has_lines: see `LabelledTexts`.
+    """
+
+    def __init__(self, source: str, columns: Columns, *, has_lines: bool) -> None:
+        self.source, self.has_lines = source, has_lines
+        self._columns = columns
+        self._batches: list[pa.RecordBatch] = []
+        self._texts: list[str] = []
+        self._labels: list[str] = []
+        self._lines: list[int] = []
+        self._count = 0
+
+    def add(self, text: object, label: object, line: int) -> None:
+        """Add a row.
+
+        Args:
+            text: a string.
+            label: a string, a whole number or a truth value; a float counts as a number when it is whole.
+            line: line of the file, or row of the table, from 1.
+
+        Raises:
+            DataError: the text or the label is missing, empty or of another type.
+        """
+        self._texts.append(self._text(text, line))
+        self._labels.append(self._label(label, line))
+        self._lines.append(line)
+        if len(self._texts) >= _ROWS_A_BATCH:
+            self._flush()
+
+    def finish(self) -> LabelledTexts:
+        """Return all rows.
+
+        Raises:
+            DataError: there are none.
+        """
+        self._flush()
+        if not self._count:
+            raise DataError(f"{self.source}: has no rows", hint="name a file that holds labelled texts")
+        return LabelledTexts(pa.Table.from_batches(self._batches, SCHEMA), self.source, self.has_lines)
+
+    def _text(self, text: object, line: int) -> str:
+        if text is not None and not isinstance(text, str):
+            raise self._error(line, f"column {self._columns.text!r} holds {_kind(text)}, a text is expected",
+                              "name the column that holds the texts: data.text_column (or --text-column)")
+        stripped = (text or "").strip()
+        if not stripped:
+            raise self._error(line, f"column {self._columns.text!r}: the text is empty",
+                              "remove the row, or give it a text")
+        if not stripped.isascii() and any("\ud800" <= character <= "\udfff" for character in stripped):
+            raise self._error(line, f"column {self._columns.text!r}: the text holds half a surrogate pair",
+                              "write the character whole, or remove the row")
+        return stripped
+
+    def _label(self, label: object, line: int) -> str:
+        if isinstance(label, bool):
+            return "true" if label else "false"
+        if isinstance(label, float) and label.is_integer():
+            return str(int(label))
+        if label is not None and not isinstance(label, str | int | float):
+            raise self._error(line, f"column {self._columns.label!r} holds {_kind(label)}, one label is expected",
+                              "name the column that holds the labels: data.label_column (or --label-column)")
+        stripped = "" if label is None or label != label else str(label).strip()  # NaN differs from itself
+        if not stripped:
+            raise self._error(line, f"column {self._columns.label!r}: the label is empty",
+                              "remove the row, or give it a label")
+        return stripped
+
+    def _error(self, line: int, problem: str, hint: str) -> DataError:
+        return DataError(f"{place_name(self.source, line, has_lines=self.has_lines)}: {problem}", hint=hint)
+
+    def _flush(self) -> None:
+        rows = range(self._count, self._count + len(self._texts))
+        columns = [self._texts, self._labels, rows, self._lines]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+        self._batches.append(pa.record_batch(arrays, schema=SCHEMA))
+        self._count += len(self._texts)
+        self._texts, self._labels, self._lines = [], [], []
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "a truth value"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, bytes):
+        return "bytes"
+    return "an object" if isinstance(value, dict) else f"a {type(value).__name__}"

@@ -1,0 +1,42 @@
+"""Stratified, seeded splitting: rows of a source are held out for validation or test, class by class."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.errors import DataError
+
+
+def hold_out(labels: NDArray[np.int32], *, rows: int, seed: int, source: str) -> NDArray[np.bool_]:
+    """Choose rows to hold out, each class in proportion.
+
+    A class with a single row stays whole. Every other class should have a row on both sides, so at least as many rows
+    as there are such classes are held out.
+
+    Args:
+        labels: class numbers, shape (n,).
+        rows: how many to hold out.
+        seed: of the choice.
+        source: named in messages.
+
+    Returns:
+        shape (n,); True where a row is held out.
+
+    Raises:
+        DataError: the classes have too few rows to be split.
+    """
+    from sklearn.model_selection import train_test_split  # takes a second; most data comes with its splits
+
+    counts = np.bincount(labels)
+    candidates = np.flatnonzero(counts[labels] > 1)
+    classes = int((counts > 1).sum())
+    held = max(rows, classes)
+    if classes < 2 or len(candidates) - held < classes:
+        raise DataError(
+            f"{source}: {len(labels)} different rows in {int((counts > 0).sum())} classes are too few to split off "
+            f"{rows} of them",
+            hint="give files of your own: data.validation and data.test, or add rows to the small classes",
+        )
+    _, chosen = train_test_split(candidates, test_size=held, random_state=seed, stratify=labels[candidates])
+    is_held = np.zeros(len(labels), bool)
+    is_held[chosen] = True
+    return is_held

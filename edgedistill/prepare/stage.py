@@ -1,0 +1,165 @@
+"""The prepare stage: reads, checks and splits the data into files of examples."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from edgedistill.document import Document
+from edgedistill.errors import ArtifactError, DataError
+from edgedistill.examples import read_examples, write_examples
+from edgedistill.manifest import Decision
+from edgedistill.prepare.assemble import CleanData, Sources, SplitPlan, assemble
+from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.data_report import DataReport, Labels, SplitName, SplitReport
+from edgedistill.prepare.hub import read_hub_split
+from edgedistill.prepare.read import detect_format, read_labelled_texts
+from edgedistill.prepare.rows import LabelledTexts
+from edgedistill.recipe import HubData
+from edgedistill.stage import Outcome, Stage
+
+__all__ = ["DATA_REPORT_FILE", "LABELS_FILE", "STAGE", "TEST_FILE", "TRAIN_FILE", "VALIDATION_FILE", "DataReport",
+           "Inputs", "Labels", "Settings"]
+
+TRAIN_FILE = "train.arrow"
+VALIDATION_FILE = "validation.arrow"
+TEST_FILE = "test.arrow"
+LABELS_FILE = "labels.json"
+DATA_REPORT_FILE = "data_report.json"
+
+_STEP = "prepare"
+
+
+class Settings(Document):
+    """What prepare must know besides the files."""
+
+    text_column: str = Field("text", description="column that holds the text")
+    label_column: str = Field("label", description="column that holds the label")
+    validation_share: float = Field(0.15, gt=0, lt=0.5, description="of train, where validation is missing")
+    test_share: float = Field(0.2, gt=0, lt=0.5, description="of train, where test is missing")
+    hub: HubData | None = Field(None, description="read from the hub instead of files")
+    seed: int = Field(13, ge=0, le=2**32 - 1, description="of the splits that are made here")
+    label_order: tuple[str, ...] | None = Field(None, description="the order of the classes that the teacher knows")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Data files or saved `datasets` folders; all None where settings name a data set of the hub."""
+
+    train: Path | None
+    validation: Path | None = None
+    test: Path | None = None
+
+
+def _requires(settings: Settings, inputs: Inputs) -> None:
+    """Refuse missing files and unknown formats.
+
+    Raises:
+        DataError: names the file.
+    """
+    if (inputs.train is None) == (settings.hub is None):
+        raise DataError("the training data is given neither as a file nor on the hub, or both ways",
+                        hint="give data.train: FILE (--train FILE) or data.hub: {name: ID}")
+    for path in (inputs.train, inputs.validation, inputs.test):
+        if path is not None:
+            detect_format(path)
+
+
+def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+    """Write the examples of each split, the labels and the data report.
+
+    Raises:
+        DataError: names file and line of what cannot be used.
+    """
+    sources = _read_hub(settings, settings.hub) if settings.hub is not None else _read_files(settings, inputs)
+    plan = SplitPlan(settings.validation_share, settings.test_share, settings.seed, settings.label_order)
+    data = assemble(sources, plan)
+    for file, split in ((TRAIN_FILE, data.train), (VALIDATION_FILE, data.validation), (TEST_FILE, data.test)):
+        write_examples(out / file, split.ids(), split.rows.texts.to_pylist(), split.labels.tolist())
+    (out / LABELS_FILE).write_text(Labels(labels=data.classes).to_json(), encoding="utf-8")
+    (out / DATA_REPORT_FILE).write_text(data.report.to_json(), encoding="utf-8")
+    return Outcome(tuple(_decisions(data, plan)))
+
+
+def _read_files(settings: Settings, inputs: Inputs) -> Sources:
+    columns = Columns(settings.text_column, settings.label_column)
+
+    def read(path: Path | None, split: SplitName) -> LabelledTexts | None:
+        return None if path is None else read_labelled_texts(path, columns, split=split)
+
+    train = read(inputs.train, "train")
+    if train is None:
+        raise DataError("no training data", hint="give data.train: FILE (--train FILE)")
+    return Sources(train, read(inputs.validation, "validation"), read(inputs.test, "test"))
+
+
+def _read_hub(settings: Settings, hub: HubData) -> Sources:
+    columns = Columns(settings.text_column, settings.label_column)
+
+    def read(split: str | None) -> LabelledTexts | None:
+        return None if split is None else read_hub_split(hub, split, columns)
+
+    return Sources(read_hub_split(hub, hub.train, columns), read(hub.validation), read(hub.test))
+
+
+def _decisions(data: CleanData, plan: SplitPlan) -> Iterator[Decision]:
+    report = data.report
+    if report.train.dropped_duplicates:
+        yield Decision(step=_STEP, what=f"left {_count(report.train.dropped_duplicates, 'repeated row')} out of train",
+                       why="their text and label stand in an earlier row; repeats weigh more without saying more")
+    for name, split in (("train", report.train), ("validation", report.validation)):
+        if split.dropped_in_other_splits:
+            others = "validation or test" if name == "train" else "test"
+            yield Decision(step=_STEP, what=f"left {_count(split.dropped_in_other_splits, 'row')} out of {name}",
+                           why=f"their texts stand in {others} too: what is tested must not be learned")
+    if report.conflicting_texts:
+        texts = _count(report.conflicting_texts, "text")
+        yield Decision(step=_STEP, what=f"left {texts} with two or more different labels as they are",
+                       why="only the data's owner can say which one is right")
+    yield from _split_decisions(report, plan)
+
+
+def _split_decisions(report: DataReport, plan: SplitPlan) -> Iterator[Decision]:
+    for name, split, share in (("test", report.test, plan.test_share),
+                               ("validation", report.validation, plan.validation_share)):
+        if split.is_made_here:
+            yield Decision(step=_STEP, what=f"split {_count(split.rows, 'row')} off train for {name}",
+                           why=f"no {name} data was given; share {share:g}, stratified by class, seed {plan.seed}")
+    for name, split in (("validation", report.validation), ("test", report.test)):
+        absent = _absent_classes(split)
+        if absent:
+            shown = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+            yield Decision(step=_STEP, what=f"{name} has no row of these classes: {shown}",
+                           why="too few rows were given; such a class cannot be judged by this split")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _absent_classes(split: SplitReport) -> list[str]:
+    return [name for name, rows in split.rows_by_class.items() if rows == 0]
+
+
+def _ensures(out: Path) -> None:
+    """Read back what was written.
+
+    Raises:
+        ArtifactError: the rows are not those of the data report.
+    """
+    report = DataReport.read_json(out / DATA_REPORT_FILE)
+    for file, split in ((TRAIN_FILE, report.train), (VALIDATION_FILE, report.validation), (TEST_FILE, report.test)):
+        if len(read_examples(out / file)) != split.rows:
+            raise ArtifactError(f"{out / file}: does not hold the rows of {DATA_REPORT_FILE}",
+                                hint="run the same command again")
+
+
+STAGE = Stage(
+    name="prepare",
+    version=1,
+    run=_run,
+    requires=_requires,
+    ensures=_ensures,
+    tools=("pyarrow", "scikit-learn", "datasets"),
+)

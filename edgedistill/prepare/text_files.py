@@ -1,0 +1,172 @@
+"""Records of CSV, TSV and JSONL files, plain or gzipped, read line by line so that every problem has its line."""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgedistill.errors import DataError
+from edgedistill.prepare.columns import Columns, check_columns
+from edgedistill.prepare.rows import RowCollector
+
+TextFormat = Literal["csv", "tsv", "jsonl"]
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+
+
+@dataclass(frozen=True)
+class _Record:
+    """One row of a CSV or TSV file: its fields, and the line that it begins on."""
+
+    fields: Sequence[str]
+    line: int
+
+
+@dataclass(frozen=True)
+class _JsonRecord:
+    """One line of a JSONL file."""
+
+    fields: Mapping[str, Any]
+    line: int
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One decoded line with its end; numbers start at 1."""
+
+    text: str
+    number: int
+
+
+def column_names(path: Path, form: TextFormat) -> tuple[str, ...]:
+    """Return the names in a file's header, or the keys of its first JSON object; reads no further.
+
+    Raises:
+        DataError: the beginning of the file cannot be read.
+    """
+    if form == "jsonl":
+        first = next(_json_records(path), None)
+        return tuple(first.fields) if first else ()
+    return _header_of(path, form, _records(path, form))
+
+
+def collect(path: Path, form: TextFormat, columns: Columns, collector: RowCollector) -> None:
+    """Read a whole file into a collector.
+
+    Raises:
+        DataError: names file and line.
+    """
+    if form == "jsonl":
+        for entry in _json_records(path):
+            if columns.text not in entry.fields or columns.label not in entry.fields:
+                check_columns(tuple(entry.fields), columns, place=f"{path}:{entry.line}")
+            collector.add(entry.fields[columns.text], entry.fields[columns.label], entry.line)
+        return
+    records = _records(path, form)
+    header = _header_of(path, form, records)
+    check_columns(header, columns, place=f"{path}:1")
+    text_at, label_at = header.index(columns.text), header.index(columns.label)
+    for record in records:
+        if len(record.fields) != len(header):
+            raise DataError(f"{path}:{record.line}: {len(record.fields)} fields, but the header has {len(header)}",
+                            hint=_ragged_hint(form))
+        collector.add(record.fields[text_at], record.fields[label_at], record.line)
+
+
+def _ragged_hint(form: TextFormat) -> str:
+    if form == "csv":
+        return 'quote a text that holds a comma: "yes, please"'
+    return "replace a tab inside a text by a blank: quotes have no meaning in TSV"
+
+
+def _json_records(path: Path) -> Iterator[_JsonRecord]:
+    for line in _lines(path):
+        if not line.text.strip():
+            continue
+        if line.text.lstrip().startswith("["):
+            raise DataError(f"{path}:{line.number}: a JSON array; one object a line is expected",
+                            hint=f"jq -c '.[]' {path} > {path.with_name('lines-' + path.name)}")
+        try:
+            value = json.loads(line.text.rstrip("\r\n"))
+        except json.JSONDecodeError as bad:
+            raise DataError(f"{path}:{line.number}: not JSON at column {bad.colno}: {bad.msg}",
+                            hint="write one JSON object a line") from None
+        if not isinstance(value, dict):
+            raise DataError(f"{path}:{line.number}: a JSON object is expected, with a key for each column",
+                            hint='for example {"text": "turn it down", "label": "volume"}')
+        yield _JsonRecord(value, line.number)
+
+
+def _header_of(path: Path, form: TextFormat, records: Iterator[_Record]) -> tuple[str, ...]:
+    first = next(records, None)
+    if first is None:
+        raise DataError(f"{path}: is empty", hint="the first line names the columns, for example label and text")
+    header = tuple(name.strip() for name in first.fields)
+    used = "," if form == "csv" else "\t"
+    other = next((s for s in _SEPARATORS if s != used and len(header) == 1 and s in header[0]), None)
+    if other:
+        raise DataError(f"{path}:1: the columns are separated by {_SEPARATORS[other]}, not by {_SEPARATORS[used]}",
+                        hint="commas belong in a .csv file and tabs in a .tsv file: rename it, or write it again")
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}:1: two columns are called {twice!r}", hint="give each column a name of its own")
+    return header
+
+
+def _records(path: Path, form: TextFormat) -> Iterator[_Record]:
+    return _csv_records(path) if form == "csv" else _tsv_records(path)
+
+
+def _tsv_records(path: Path) -> Iterator[_Record]:
+    """Plain tab-separated lines: a quote is a character like any other, as in GLUE's files."""
+    for line in _lines(path):
+        bare = line.text.rstrip("\r\n")
+        if bare:
+            yield _Record(bare.split("\t"), line.number)
+
+
+def _csv_records(path: Path) -> Iterator[_Record]:
+    """RFC 4180: a quoted field may hold commas, line breaks and doubled quotes."""
+    reader = csv.reader((line.text for line in _lines(path)), strict=True)
+    begins = 1
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as bad:
+            raise DataError(f"{path}:{begins}: not CSV: {bad}",
+                            hint='close every quote, and double one inside a quoted text: "a ""good"" film"') from None
+        if fields:
+            yield _Record(fields, begins)
+        begins = reader.line_num + 1
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    """Yield decoded lines; the file is never in memory as a whole."""
+    number = 0
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
+            for raw in stream:
+                number += 1
+                yield _Line(_decode(raw, path, number), number)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as bad:
+        raise DataError(f"{path}:{number + 1}: not a whole gzip file ({bad})", hint="copy the file again") from None
+    except PermissionError:
+        raise DataError(f"{path}: may not be read", hint=f"chmod +r {path}") from None
+
+
+def _decode(raw: bytes, path: Path, number: int) -> str:
+    try:
+        return raw.decode("utf-8-sig" if number == 1 else "utf-8")  # spreadsheets write a byte order mark
+    except UnicodeDecodeError as bad:
+        is_wide = number == 1 and raw[:2] in (b"\xff\xfe", b"\xfe\xff")
+        cat = "zcat" if path.name.lower().endswith(".gz") else "cat"
+        raise DataError(
+            f"{path}:{number}: byte {bad.start + 1} of the line is not UTF-8",
+            hint=f"{cat} {path} | iconv -f {'UTF-16' if is_wide else 'WINDOWS-1252'} -t UTF-8 > "
+            f"{path.with_name('utf8-' + path.name.removesuffix('.gz'))}",
+        ) from None

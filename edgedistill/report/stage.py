@@ -1,0 +1,198 @@
+"""The door of `report`: gathers the results of a run and writes report.json, report.md and report.html."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AwareDatetime, JsonValue
+
+from edgedistill.document import Document, read_text
+from edgedistill.errors import ArtifactError
+from edgedistill.examples import read_examples
+from edgedistill.host import Host
+from edgedistill.manifest import Decision
+from edgedistill.report.build import ReportParts, TargetParts
+from edgedistill.report.html import render_html
+from edgedistill.report.markdown import render_markdown
+from edgedistill.report.model import RunReport, StepReport, TargetLatency
+from edgedistill.results import (
+    BudgetCheck,
+    Evaluation,
+    GoalCheck,
+    Labels,
+    Measurement,
+    ParityReport,
+    Prediction,
+    QuantizationVerdict,
+    TrainingLog,
+    Variant,
+)
+from edgedistill.stage import storage_errors, write_text_durably
+
+REPORT_JSON = "report.json"
+REPORT_MARKDOWN = "report.md"
+REPORT_HTML = "report.html"
+
+_AGAIN = "run the same command again: edgedistill run"
+
+
+class TargetSettings(Document):
+    """What the report of one target needs that is not a file of a step."""
+
+    name: str
+    predictions: tuple[Prediction, ...]
+    budgets: tuple[BudgetCheck, ...]
+    goals: tuple[GoalCheck, ...]
+    target_latencies: dict[Variant, TargetLatency] = {}
+    not_checked: tuple[str, ...] = ()
+
+
+class Settings(Document):
+    """What the report of a run needs that is not a file of a step; `targets` by id."""
+
+    recipe: str
+    task: str
+    created: AwareDatetime
+    host: Host
+    tools: dict[str, str]
+    targets: dict[str, TargetSettings]
+    decisions: tuple[Decision, ...] = ()
+    steps: tuple[StepReport, ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetInputs:
+    """The result files for one target.
+
+    Attributes:
+        evaluations: evaluation.json, by variant.
+        logits: logits.npy of the test rows, by variant.
+        measurements: measurements.json; None when nothing was measured, as after a failed parity gate.
+        parity: parity.json.
+        verdict: the quantization's verdict.
+        test: the test split, an Arrow file of examples.
+        labels: labels.json.
+        curves: training_log.json, by the name of the training.
+    """
+
+    evaluations: Mapping[Variant, Path]
+    logits: Mapping[Variant, Path]
+    measurements: Path | None
+    parity: Path
+    verdict: Path
+    test: Path
+    labels: Path
+    curves: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The result files of a run: those of each target by its id, and prepare's data report."""
+
+    targets: Mapping[str, TargetInputs]
+    data_report: Path | None = None
+
+
+class _MeasuredVariants(Document):
+    """The file that `benchmark` writes."""
+
+    sequence_tokens: int
+    measurements: tuple[Measurement, ...]
+
+
+def read_parts(settings: Settings, inputs: Inputs) -> ReportParts:
+    """Read everything that a report is built from.
+
+    Raises:
+        UsageError: a file is missing or is not what it should be.
+        ArtifactError: logits cannot be read, or settings and inputs name different targets.
+    """
+    if set(settings.targets) != set(inputs.targets):
+        raise ArtifactError(
+            f"settings for {', '.join(settings.targets)}, files for {', '.join(inputs.targets)}", hint=_AGAIN
+        )
+    return ReportParts(
+        recipe=settings.recipe,
+        task=settings.task,
+        created=settings.created,
+        host=settings.host,
+        tools=settings.tools,
+        targets={name: read_target_parts(own, inputs.targets[name]) for name, own in settings.targets.items()},
+        decisions=settings.decisions,
+        steps=settings.steps,
+        data=None if inputs.data_report is None else _read_mapping(inputs.data_report),
+    )
+
+
+def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetParts:
+    """Read the results for one target.
+
+    Raises:
+        UsageError: a file is missing or is not what it should be.
+        ArtifactError: logits cannot be read.
+    """
+    test = read_examples(inputs.test)
+    measured = () if inputs.measurements is None else _MeasuredVariants.read_json(inputs.measurements).measurements
+    return TargetParts(
+        name=settings.name,
+        evaluations={name: Evaluation.read_json(path) for name, path in inputs.evaluations.items()},
+        logits={name: _read_logits(path) for name, path in inputs.logits.items()},
+        texts=tuple(test.texts),
+        gold=test.labels,
+        labels=Labels.read_json(inputs.labels).labels,
+        measurements={measurement.variant: measurement for measurement in measured},
+        parity=ParityReport.read_json(inputs.parity),
+        quantization=QuantizationVerdict.read_json(inputs.verdict),
+        predictions=settings.predictions,
+        budgets=settings.budgets,
+        goals=settings.goals,
+        target_latencies=settings.target_latencies,
+        curves={name: TrainingLog.read_json(path) for name, path in inputs.curves.items()},
+        not_checked=settings.not_checked,
+    )
+
+
+def write_report(report: RunReport, out: Path) -> None:
+    """Write report.json, report.md and report.html below `out`, each absent, old or whole at any moment.
+
+    Raises:
+        StorageError: the folder cannot be written or the disk is full.
+    """
+    with storage_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_text_durably(out / REPORT_JSON, report.to_json())
+        write_text_durably(out / REPORT_MARKDOWN, render_markdown(report))
+        write_text_durably(out / REPORT_HTML, render_html(report))
+
+
+def read_report(run: Path) -> RunReport:
+    """Read the report of a run: its folder, or its report.json.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    return RunReport.read_json(run / REPORT_JSON if run.is_dir() else run)
+
+
+def _read_logits(path: Path) -> NDArray[np.float32]:
+    try:
+        logits: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file", hint=_AGAIN) from None
+    except (ValueError, EOFError) as bad:
+        raise ArtifactError(f"{path}: is not an array of logits ({bad})", hint=_AGAIN) from None
+    return logits
+
+
+def _read_mapping(path: Path) -> Mapping[str, JsonValue]:
+    """Read prepare's data report as it is: the report shows it and judges nothing by it."""
+    try:
+        value = json.loads(read_text(path, error=ArtifactError))
+    except json.JSONDecodeError as bad:
+        raise ArtifactError(f"{path}:{bad.lineno}: {bad.msg}", hint=_AGAIN) from None
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{path}: a JSON object is expected", hint=_AGAIN)
+    return value

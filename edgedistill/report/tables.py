@@ -1,0 +1,273 @@
+"""The report's tables: plain text in cells, for Markdown and HTML alike."""
+
+from dataclasses import dataclass
+
+from edgedistill.report.model import RunReport, TargetReport, VariantReport
+from edgedistill.report.wording import (
+    BUDGET_NAMES,
+    amount_text,
+    p_text,
+    parity_gates,
+    range_text,
+    share_text,
+    size_text,
+    time_text,
+    times_text,
+)
+from edgedistill.results import TrainingPoint
+
+UNKNOWN = "–"
+"""What stands where nobody knows."""
+
+MOST_CONFUSED = 15
+_MOST_ENTRIES = 12
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under headers. Columns before `words` hold words, the rest figures (set to the right).
+
+    Attributes:
+        headers: one a column.
+        rows: as many cells each as there are headers.
+        words: how many columns, from the left, hold words.
+    """
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: int = 1
+
+
+def variants(target: TargetReport) -> Table:
+    """Return the variants with what they weigh, how well they answer and what they cost."""
+    headers = ("variant", "parameters", "size", "accuracy (95 % interval)", "macro-F1", "as the teacher",
+               "p50 host", "p90 host", "p50 target", "memory over runtime")
+    return Table(headers, tuple(_variant_row(name, variant) for name, variant in target.variants.items()))
+
+
+def _variant_row(name: str, variant: VariantReport) -> tuple[str, ...]:
+    host, there, memory = variant.latency.host, variant.latency.target, variant.peak_rss_bytes
+    return (
+        name,
+        f"{variant.parameters / 1e6:.2f} M",
+        size_text(variant.size_bytes),
+        f"{share_text(variant.accuracy)} ({range_text(variant.accuracy_ci95)})",
+        share_text(variant.macro_f1),
+        UNKNOWN if variant.agreement_with_teacher is None else share_text(variant.agreement_with_teacher),
+        UNKNOWN if host is None else time_text(host.p50_s) + (" noisy" if host.noisy else ""),
+        UNKNOWN if host is None else time_text(host.p90_s),
+        UNKNOWN if there is None else f"{time_text(there.p50_s)} {there.source}",
+        UNKNOWN if memory is None else size_text(memory.value - memory.baseline),
+    )
+
+
+def budgets(target: TargetReport) -> Table:
+    """Return the target's budgets against what the int8 student costs."""
+    rows = tuple(
+        (
+            BUDGET_NAMES[b.name],
+            "met" if b.met else "missed",
+            b.source,
+            amount_text(b.value, b.unit),
+            amount_text(b.limit, b.unit),
+            share_text(b.value / b.limit),
+        )
+        for b in target.budgets
+    )
+    return Table(("budget", "verdict", "source", "value", "limit", "used"), rows, words=3)
+
+
+def goals(target: TargetReport) -> Table:
+    """Return the recipe's goals."""
+    rows = tuple(
+        (g.metric, g.type, "met" if g.met else "missed", share_text(g.value), share_text(g.limit)) for g in target.goals
+    )
+    return Table(("goal", "type", "verdict", "value", "at least"), rows, words=3)
+
+
+def parity(target: TargetReport) -> Table:
+    """Return the gates of the conversions that were run."""
+    rows = tuple(
+        (
+            f"{result.reference} → {result.candidate}" if gate != "arm64" else f"{result.candidate} (arm64)",
+            "passed" if result.passed else "failed",
+            f"{result.decisions_flipped} of {result.n}",
+            f"{result.top1_agreement * 100:.2f} %",
+            f"{result.max_abs_error:.2g}",
+            f"{result.mean_abs_error:.2g}",
+        )
+        for gate, result in parity_gates(target.parity).items()
+    )
+    headers = ("conversion", "verdict", "decisions flipped", "same answer", "largest logit error", "mean logit error")
+    return Table(headers, rows, words=2)
+
+
+def latencies(target: TargetReport) -> Table:
+    """Return the latency of every variant on the host, and on the target where it is known."""
+    rows = []
+    for name, variant in target.variants.items():
+        host, there = variant.latency.host, variant.latency.target
+        if host is not None:
+            figures = tuple(time_text(s) for s in (host.p50_s, host.p90_s, host.p99_s, host.load_s, host.first_run_s))
+            rows.append((name, "host", "measured, noisy" if host.noisy else "measured", *figures, str(host.n)))
+        if there is not None:
+            between = f"{time_text(there.p50_s)} ({' to '.join(time_text(s) for s in there.interval_s)})"
+            rows.append((name, target.name, there.source, between, *[UNKNOWN] * 5))
+    headers = ("variant", "where", "source", "p50", "p90", "p99", "load", "first run", "runs")
+    return Table(headers, tuple(rows), words=3)
+
+
+def ledger(target: TargetReport) -> Table:
+    """Return every student shape that the plan considered, and why it was not taken."""
+    rows = tuple(
+        (
+            row.rung,
+            "chosen" if row.is_chosen else row.rejected_because or "fits, but a larger one fits too",
+            f"{row.parameters / 1e6:.2f} M",
+            size_text(row.int8_bytes),
+            size_text(row.peak_memory_bytes),
+            f"{time_text(row.latency_p50_s)} ({' to '.join(time_text(s) for s in row.latency_interval_s)})",
+        )
+        for row in target.ledger
+    )
+    headers = ("rung", "verdict", "parameters", "int8 size", "memory (predicted)", "p50 (predicted)")
+    return Table(headers, rows, words=2)
+
+
+def coverage(target: TargetReport) -> Table:
+    """Return the int8 file's bytes by part."""
+    parts = target.int8_coverage.bytes_by_part
+    whole = max(sum(parts.values()), 1)
+    return Table(
+        ("part", "bytes", "share"), tuple((name, size_text(n), share_text(n / whole)) for name, n in parts.items())
+    )
+
+
+def schemes(target: TargetReport) -> Table:
+    """Return the int8 schemes that were tried."""
+    chosen = target.quantization.scheme
+    rows = tuple(
+        (name, "chosen" if name == chosen else "", share_text(agreement))
+        for name, agreement in target.quantization.candidates.items()
+    )
+    return Table(("scheme", "", "same answer as float, validation"), rows, words=2)
+
+
+def confused(target: TargetReport) -> Table:
+    """Return the pairs that the int8 student confuses most."""
+    rows = tuple(
+        (pair.true_label, pair.answer, str(pair.n), share_text(pair.n / max(pair.support, 1)))
+        for pair in target.confused_pairs[:MOST_CONFUSED]
+    )
+    return Table(("true label", "answered", "rows", "of the class"), rows, words=2)
+
+
+def classes(target: TargetReport) -> Table:
+    """Return the int8 student's figures by class, the worst first."""
+    rows = tuple(
+        (c.label, str(c.support), share_text(c.precision), share_text(c.recall), share_text(c.f1))
+        for c in sorted(target.classes, key=lambda c: c.f1)
+    )
+    return Table(("label", "test rows", "precision", "recall", "F1"), rows)
+
+
+def reliabilities(target: TargetReport) -> Table:
+    """Return how often the teacher and the int8 student are right when they are so sure."""
+    rows = tuple(
+        (name, f"{b.low:.2f} to {b.high:.2f}", str(b.n), share_text(b.confidence), share_text(b.accuracy))
+        for name in ("teacher", "student_int8")
+        for b in target.reliability[name]
+    )
+    return Table(("variant", "top probability", "rows", "mean probability", "right"), rows, words=2)
+
+
+def curves(target: TargetReport) -> Table:
+    """Return the course of every training."""
+    rows = tuple((name, *_point_row(point)) for name, points in target.curves.items() for point in points)
+    return Table(("training", "step", "loss", "validation loss", "validation accuracy"), rows)
+
+
+def _point_row(point: TrainingPoint) -> tuple[str, ...]:
+    accuracy = point.validation_accuracy
+    losses = (UNKNOWN if x is None else f"{x:.4f}" for x in (point.loss, point.validation_loss))
+    return (str(point.step), *losses, UNKNOWN if accuracy is None else share_text(accuracy))
+
+
+def decisions(report: RunReport) -> Table:
+    """Return what was decided during the run, and why."""
+    return Table(("step", "what", "why"), tuple((d.step, d.what, d.why) for d in report.decisions), words=3)
+
+
+def steps(report: RunReport) -> Table:
+    """Return how long the steps took."""
+    rows = tuple(
+        (s.step, "found done" if s.was_skipped else "done", f"{s.duration_s:.1f} s") for s in report.steps
+    )
+    return Table(("step", "in this run", "took"), rows, words=2)
+
+
+def environment(report: RunReport) -> Table:
+    """Return the host and the tools."""
+    host = report.host
+    rows = (
+        ("CPU", host.cpu),
+        ("system", f"{host.system} {host.architecture}, Python {host.python}"),
+        ("cores", str(host.cores)),
+        ("instruction sets", ", ".join(host.features) or UNKNOWN),
+        ("memory", size_text(host.ram_bytes)),
+        *report.tools.items(),
+    )
+    return Table(("what", "value"), rows, words=2)
+
+
+def data(report: RunReport) -> Table:
+    """Return the data report, flattened: dotted keys, long lists counted."""
+    return Table(("what", "value"), tuple(_flatten("", report.data or {})), words=2)
+
+
+def _flatten(prefix: str, value: object) -> list[tuple[str, str]]:
+    if isinstance(value, dict) and len(value) <= _MOST_ENTRIES:
+        return [row for key, inner in value.items() for row in _flatten(f"{prefix}.{key}" if prefix else key, inner)]
+    if isinstance(value, dict):
+        return [(prefix, f"{len(value)} entries")]
+    if isinstance(value, list | tuple):
+        is_short = len(value) <= _MOST_ENTRIES and not any(isinstance(item, dict | list) for item in value)
+        return [(prefix, (", ".join(map(str, value)) or "none") if is_short else f"{len(value)} entries")]
+    return [(prefix, UNKNOWN if value is None else str(value))]
+
+
+def headline(target: TargetReport) -> Table:
+    """Return the five numbers."""
+    figures = target.headline
+    memory = UNKNOWN if figures.memory_bytes is None else (
+        f"{size_text(figures.memory_bytes)} over the bare runtime ({figures.memory_source})"
+    )
+    speed = UNKNOWN if figures.speed_ratio is None else (
+        f"{times_text(figures.speed_ratio.value)} the teacher's speed on the host"
+    )
+    kept = figures.retention
+    rows = (
+        ("size", f"{size_text(figures.size_bytes)} ({times_text(figures.size_ratio)} smaller than the teacher)"),
+        ("speed", speed),
+        ("accuracy kept", f"{share_text(kept.value)} ({range_text((kept.low, kept.high))})"),
+        ("memory", memory),
+        ("fits?", "yes" if figures.fits else "no"),
+    )
+    return Table(("", target.name), rows, words=2)
+
+
+def gain(target: TargetReport) -> Table:
+    """Return the student with and without the teacher; no rows when there was no baseline."""
+    found = target.distillation_gain
+    if found is None:
+        return Table(("student", "accuracy"), ())
+    points = found.difference
+    return Table(
+        ("student", "accuracy"),
+        (
+            ("with the teacher", share_text(found.student_accuracy)),
+            ("without", share_text(found.student_no_kd_accuracy)),
+            ("difference", f"{points.value * 100:+.1f} points ({points.low * 100:+.1f} to {points.high * 100:+.1f})"),
+            ("McNemar", p_text(found.mcnemar.p_value)),
+        ),
+    )

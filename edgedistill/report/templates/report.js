@@ -1,0 +1,79 @@
+"use strict";
+(function () {
+  const PAPER_WIDTH_PX = 660;
+  const NARROW_PX = 700;
+  const AXIS_PX = 58;
+  const charts = Array.from(document.querySelectorAll("[data-figure]"));
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+  function look(onPaper) {
+    const style = getComputedStyle(document.documentElement);
+    const ink = onPaper ? "#171a1f" : style.getPropertyValue("--ink").trim();
+    const edge = onPaper ? "#d8dce2" : style.getPropertyValue("--edge").trim();
+    const surface = onPaper ? "#ffffff" : style.getPropertyValue("--surface").trim();
+    return {
+      "font.color": ink, "font.family": getComputedStyle(document.body).fontFamily, "font.size": 12,
+      "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+      "xaxis.gridcolor": edge, "yaxis.gridcolor": edge, "xaxis.zerolinecolor": edge, "yaxis.zerolinecolor": edge,
+      "xaxis.linecolor": edge, "yaxis.linecolor": edge,
+      "hoverlabel.bgcolor": surface, "hoverlabel.bordercolor": edge, "hoverlabel.font.color": ink
+    };
+  }
+
+  function assign(layout, path, value) {
+    let place = layout;
+    path.slice(0, -1).forEach(function (part) { place = place[part] = place[part] || {}; });
+    place[path[path.length - 1]] = value;
+  }
+
+  function draw(chart) {
+    const figure = JSON.parse(document.getElementById(chart.dataset.figure).textContent);
+    // On a phone a drag must scroll the page; where there is room it zooms.
+    figure.layout.dragmode = window.innerWidth < NARROW_PX ? false : "zoom";
+    figure.layout.modebar = {bgcolor: "rgba(0,0,0,0)", color: "#7b8794", activecolor: "#2f7fd6"};
+    const config = {
+      responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
+      modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]]
+    };
+    Object.entries(look(false)).forEach(function (entry) { assign(figure.layout, entry[0].split("."), entry[1]); });
+    return Plotly.newPlot(chart, figure.data, figure.layout, config)
+      .then(function () { return makeRoom(chart); })
+      .then(function () { chart.dataset.drawn = "true"; });
+  }
+
+  // The legend stands under the axis, whatever number of rows it needs at this width; the plot keeps its height.
+  function makeRoom(chart) {
+    const legend = chart.querySelector(".legend");
+    const rows = legend ? Math.ceil(legend.getBBox().height) : 0;
+    chart.style.height = Number(chart.dataset.height) + rows + "px";
+    return Plotly.relayout(chart, {"margin.b": AXIS_PX + rows, autosize: true});
+  }
+
+  let waiting = 0;
+  window.addEventListener("resize", function () {
+    clearTimeout(waiting);
+    waiting = setTimeout(function () { charts.forEach(makeRoom); }, 150);
+  });
+
+  function restyle(onPaper) {
+    const change = look(onPaper);
+    if (onPaper) { change.width = PAPER_WIDTH_PX; } else { change.width = null; change.autosize = true; }
+    charts.forEach(function (chart) { if (chart.dataset.drawn) { Plotly.relayout(chart, change); } });
+  }
+
+  let opened = [];
+  window.addEventListener("beforeprint", function () {
+    // The table of a chart stays folded: the chart itself is printed.
+    opened = Array.from(document.querySelectorAll("details:not([open])")).filter(function (item) {
+      return !item.closest("figure");
+    });
+    opened.forEach(function (item) { item.open = true; });
+    restyle(true);
+  });
+  window.addEventListener("afterprint", function () {
+    opened.forEach(function (item) { item.open = false; });
+    restyle(false);
+  });
+  dark.addEventListener("change", function () { restyle(false); });
+  charts.forEach(draw);
+})();

@@ -1,0 +1,55 @@
+"""What a report cannot vouch for, in sentences: a reader must not take silence for proof."""
+
+from collections.abc import Mapping
+
+from edgedistill.report.model import VariantReport
+from edgedistill.results import ParityReport, Variant
+
+_ALWAYS = (
+    "One seed: how much another training of the same recipe would differ is in none of the intervals.",
+    "Intervals come from the test rows alone; they say nothing about texts of another kind than those.",
+    "Power draw, heat and clock throttling were not measured.",
+)
+
+
+def sentences(name: str, variants: Mapping[Variant, VariantReport], parity: ParityReport) -> tuple[str, ...]:
+    """Return what was not checked for a target.
+
+    Args:
+        name: the target's name in words.
+        variants: as reported.
+        parity: the gates that were run.
+    """
+    return tuple(_of_target(name, variants, parity) + _of_host(variants) + list(_ALWAYS))
+
+
+def _of_target(name: str, variants: Mapping[Variant, VariantReport], parity: ParityReport) -> list[str]:
+    student = variants["student_int8"]
+    found = []
+    latency = student.latency.target
+    if latency is None:
+        found.append(f"Latency on {name} is unknown: nothing ran there, nothing was predicted.")
+    elif latency.source != "measured":
+        found.append(f"Latency on {name} is {latency.source}, not measured: nothing ran on the device.")
+    if student.peak_rss_bytes is not None:
+        found.append(f"Peak memory was measured on the host, not on {name}.")
+    else:
+        found.append("Peak memory was not measured.")
+    if parity.arm64 is None:
+        found.append("The int8 student's answers were not compared on aarch64, where other int8 kernels run.")
+    return found
+
+
+def _of_host(variants: Mapping[Variant, VariantReport]) -> list[str]:
+    untimed = [name for name, variant in variants.items() if variant.latency.host is None]
+    noisy = [name for name, variant in variants.items() if variant.latency.host and variant.latency.host.noisy]
+    found = []
+    if untimed:
+        found.append(f"Not timed on the host: {', '.join(untimed)}.")
+    if noisy:
+        found.append(f"The host was too noisy to rely on the latency of: {', '.join(noisy)}.")
+    tokens = {v.latency.host.sequence_tokens for v in variants.values() if v.latency.host}
+    if tokens:
+        lengths = " and ".join(str(count) for count in sorted(tokens))
+        found.append(f"Latency was measured at {lengths} tokens only; longer texts take longer.")
+    return found

@@ -1,0 +1,141 @@
+"""Numbers and findings in words: every figure with its unit, every verdict as a sentence."""
+
+from collections.abc import Sequence
+
+from edgedistill.report.model import DistillationGain, Headline
+from edgedistill.results import BudgetCheck, GoalCheck, Interval, ParityReport, ParityResult
+
+_KIB, _MIB, _GIB = 2**10, 2**20, 2**30
+
+BUDGET_NAMES = {"model_bytes": "model size", "peak_memory_bytes": "peak memory", "latency_p50_s": "latency p50"}
+"""What people call the budgets."""
+
+SIGNIFICANT = 0.05
+"""A p value below it is called a real difference."""
+
+
+def size_text(size_bytes: float) -> str:
+    """Return bytes in the binary unit that leaves one to three digits before the point."""
+    for unit, name, digits in ((_GIB, "GiB", 2), (_MIB, "MiB", 2), (_KIB, "KiB", 1)):
+        if abs(size_bytes) >= unit:
+            return f"{size_bytes / unit:.{digits}f} {name}"
+    return f"{size_bytes:.0f} B"
+
+
+def time_text(seconds: float) -> str:
+    """Return seconds with three significant digits and a fitting unit."""
+    for unit, name in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= unit:
+            return f"{_three_digits(seconds / unit)} {name}"
+    return f"{_three_digits(seconds * 1e6)} µs"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def share_text(share: float) -> str:
+    """Return a share as percent with one decimal."""
+    return f"{share * 100:.1f} %"
+
+
+def range_text(interval: tuple[float, float]) -> str:
+    """Return an interval of shares as percent, without the unit."""
+    return f"{interval[0] * 100:.1f} to {interval[1] * 100:.1f}"
+
+
+def times_text(ratio: float) -> str:
+    """Return a ratio such as 37.2x."""
+    return f"{_three_digits(ratio)}x"
+
+
+def amount_text(value: float, unit: str) -> str:
+    """Return a budget's figure with a unit that people read."""
+    return time_text(value) if unit == "s" else size_text(value)
+
+
+def p_text(p_value: float) -> str:
+    """Return a p value; the smallest are only bounded."""
+    return "p < 0.001" if p_value < 1e-3 else f"p = {p_value:.3f}"
+
+
+def summary(
+    name: str, headline: Headline, *, budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: ParityReport
+) -> str:
+    """Return the verdict in a sentence, or two when something is missed.
+
+    Args:
+        name: the target's name in words.
+        headline: the five numbers.
+        budgets: of the target.
+        goals: of the recipe.
+        parity: the gates.
+    """
+    gains = _gains_text(headline)
+    missed = misses(budgets, goals, parity)
+    if not missed:
+        return f"Ready for {name}: {gains}, and fits every budget."
+    return f"Not ready for {name}: {'; '.join(missed)}. Otherwise {gains}."
+
+
+def _gains_text(headline: Headline) -> str:
+    kept = headline.retention
+    speed = headline.speed_ratio
+    faster = "" if speed is None else (
+        f" and {times_text(speed.value)} faster" if speed.value >= 1 else f" but {times_text(1 / speed.value)} slower"
+    )
+    where = "" if speed is None else " (measured on the host)"
+    smaller = f"{times_text(headline.size_ratio)} smaller" if headline.size_ratio >= 1 else (
+        f"{times_text(1 / headline.size_ratio)} bigger"
+    )
+    return (
+        f"the int8 student is {smaller}{faster} than the teacher{where}, keeps {share_text(kept.value)} of its "
+        f"accuracy (95 % interval {range_text((kept.low, kept.high))} %)"
+    )
+
+
+def misses(budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: ParityReport) -> tuple[str, ...]:
+    """Return what does not hold, one clause each, with by how much."""
+    over = [
+        f"{BUDGET_NAMES[b.name]} {amount_text(b.value, b.unit)} ({b.source}) is over the budget of "
+        f"{amount_text(b.limit, b.unit)} ({times_text(b.value / b.limit)})"
+        for b in budgets
+        if not b.met
+    ]
+    under = [
+        f"{g.metric.replace('_', '-')} {share_text(g.value)} is below the goal of {share_text(g.limit)}"
+        for g in goals
+        if not g.met
+    ]
+    gates = [
+        f"parity {gate} failed: "
+        + (", ".join(result.problems) or f"{result.decisions_flipped} of {result.n} decisions flipped")
+        for gate, result in parity_gates(parity).items()
+        if not result.passed
+    ]
+    return tuple(over + under + gates)
+
+
+def parity_gates(parity: ParityReport) -> dict[str, ParityResult]:
+    """Return the gates that were run, by name."""
+    gates = {"onnx": parity.onnx, "int8": parity.int8, "arm64": parity.arm64}
+    return {name: result for name, result in gates.items() if result is not None}
+
+
+def gain_text(gain: DistillationGain | None) -> str:
+    """Say what the teacher bought, and whether it is more than chance."""
+    if gain is None:
+        return "No student was trained without the teacher, so it cannot be said what distillation bought."
+    points = gain.difference
+    test = gain.mcnemar
+    kind = "a real difference" if test.p_value < SIGNIFICANT else "not separable from chance on these rows"
+    return (
+        f"Distillation changed the student's accuracy by {_points(points)} percentage points "
+        f"(95 % interval {points.low * 100:+.1f} to {points.high * 100:+.1f}; McNemar {p_text(test.p_value)}: {kind}). "
+        f"Of {gain.n} rows, {test.only_candidate_right} are right only with the teacher's help, "
+        f"{test.only_reference_right} only without."
+    )
+
+
+def _points(interval: Interval) -> str:
+    return f"{interval.value * 100:+.1f}"

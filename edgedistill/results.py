@@ -1,0 +1,178 @@
+"""What the stages find out, as documents: evaluations, parities, measurements, coverages, predictions, budget checks."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from edgedistill.document import Document
+from edgedistill.host import Host
+from edgedistill.recipe import BenchmarkProtocol
+
+Variant = Literal["teacher", "teacher_int8", "student_no_kd", "student", "student_onnx", "student_int8"]
+"""`teacher` and `teacher_int8` are ONNX; `student_no_kd` and `student` are torch; the rest says it."""
+
+Source = Literal["measured", "emulated", "predicted"]
+
+
+class Interval(Document):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class McNemar(Document):
+    """McNemar's exact test on paired decisions: who is right where the other is wrong.
+
+    Reference: McNemar 1947; exact binomial form.
+    """
+
+    only_reference_right: int = Field(ge=0)
+    only_candidate_right: int = Field(ge=0)
+    p_value: float = Field(ge=0, le=1)
+
+
+class ClassFigures(Document):
+    """One class on a split."""
+
+    label: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class Evaluation(Document):
+    """How well a model answers on a labelled split."""
+
+    variant: Variant
+    model_sha256: str
+    parameters: int = Field(ge=0, description="trained numbers in the model file")
+    size_bytes: int = Field(ge=0, description="bytes of the model file that would ship")
+    split: str
+    n: int
+    accuracy: Interval
+    macro_f1: Interval
+    calibration_error: Interval = Field(description="expected calibration error, 15 equal-width bins (Guo et al. 2017)")
+    agreement_with_teacher: Interval | None
+    mcnemar_against_teacher: McNemar | None
+    classes: tuple[ClassFigures, ...]
+    confusion: tuple[tuple[int, ...], ...] = Field(description="rows: true label, columns: predicted")
+
+
+class ParityResult(Document):
+    """Does a candidate give the reference's answers on the same rows?"""
+
+    reference: str
+    candidate: str
+    n: int
+    top1_agreement: float
+    decisions_flipped: int
+    max_abs_error: float
+    mean_abs_error: float
+    passed: bool
+    problems: tuple[str, ...] = Field((), description="a sentence for every gate that failed, with its figures")
+
+
+class ParityReport(Document):
+    """Every gate of a student's way to int8. `arm64` is null while nobody ran it on that instruction set."""
+
+    onnx: ParityResult
+    int8: ParityResult
+    arm64: ParityResult | None = None
+
+
+class Coverage(Document):
+    """How much of a graph is int8."""
+
+    weight_bytes_share: float = Field(ge=0, le=1)
+    nodes_share: float = Field(ge=0, le=1, description="of the MatMul, Gemm, Conv, Gather and Attention nodes on weights")
+    float_nodes: tuple[str, ...]
+    bytes_by_part: dict[str, int] = Field(description="embedding, encoder, head, other")
+
+
+class QuantizationVerdict(Document):
+    """Which scheme was chosen, out of what, and why; a sentence in `decision`."""
+
+    scheme: str
+    candidates: dict[str, float] = Field(description="top-1 agreement with the float model on validation, by scheme")
+    coverage: Coverage
+    decision: str
+
+
+class Measurement(Document):
+    """Latency and memory of one variant on one machine. Raw samples are the record; percentiles are functions of them."""
+
+    variant: Variant
+    model_sha256: str
+    host: Host
+    runtime: str = Field(description="name and version, for example 'onnxruntime 1.32.0'")
+    protocol: BenchmarkProtocol
+    sequence_tokens: int
+    rounds_s: tuple[tuple[float, ...], ...] = Field(description="seconds of every timed run, by interleaved round")
+    warmup_s: tuple[float, ...]
+    load_s: float
+    first_run_s: float
+    peak_rss_bytes: int
+    baseline_rss_bytes: int = Field(description="peak of the bare runtime, imported, no model")
+    is_noisy: bool
+    warnings: tuple[str, ...] = ()
+
+
+class Prediction(Document):
+    """What the plan expects of a student on the target, before anything is trained."""
+
+    rung: str
+    parameters: int
+    int8_bytes: int
+    float_bytes: int
+    peak_memory_bytes: int
+    latency_p50_s: float
+    latency_interval_s: tuple[float, float]
+    sequence_tokens: int
+    is_chosen: bool
+    rejected_because: str = ""
+
+
+class BudgetCheck(Document):
+    """One budget of a target and whether it holds."""
+
+    name: Literal["model_bytes", "peak_memory_bytes", "latency_p50_s"]
+    limit: float
+    value: float
+    unit: Literal["bytes", "s"]
+    source: Source
+    met: bool
+    why: str = Field("", description="the reason for the limit, from the target's profile or the recipe")
+
+
+class GoalCheck(Document):
+    """One goal of the recipe and whether the int8 student meets it on the test split."""
+
+    metric: str
+    type: str
+    limit: float = Field(description="the least value that meets the goal")
+    value: float
+    met: bool
+
+
+class TrainingPoint(Document):
+    """One evaluation during training."""
+
+    step: int
+    loss: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+
+
+class TrainingLog(Document):
+    """The course of a training."""
+
+    points: tuple[TrainingPoint, ...]
+
+
+class Labels(Document):
+    """The class names, in the order of the logits."""
+
+    labels: tuple[str, ...] = Field(min_length=2)

@@ -1,0 +1,166 @@
+"""From the finished steps of a run to its report: says where the documents lie, and what only the whole run knows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from edgedistill.benchmark.stage import MEASUREMENTS_FILE, Measurements
+from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
+from edgedistill.host import this_host, tool_version
+from edgedistill.plan import Plan
+from edgedistill.prepare.stage import DATA_REPORT_FILE, LABELS_FILE, TEST_FILE
+from edgedistill.quantize.stage import VERDICT_FILE
+from edgedistill.recipe import Goal, Recipe
+from edgedistill.report.build import build_report
+from edgedistill.report.model import RunReport, StepReport
+from edgedistill.report.stage import Inputs, Settings, TargetInputs, TargetSettings, read_parts
+from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, Variant
+from edgedistill.stage import Done
+from edgedistill.verify.stage import PARITY_FILE
+
+_TOOLS = ("edgedistill", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers",
+          "neural-compressor", "numpy", "datasets", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class TargetResults:
+    """The finished steps of one target.
+
+    Attributes:
+        plan: what was planned.
+        evaluations: by variant, on the test split.
+        curves: training_log.json by the name of the training.
+        student: the torch student.
+        student_onnx: the float ONNX student.
+        student_int8: the quantized student.
+        parity: the gates.
+        benchmark: None after a failed gate.
+        package: None after a failed gate.
+    """
+
+    plan: Plan
+    evaluations: Mapping[Variant, Done]
+    curves: Mapping[str, Path]
+    student: Done
+    student_onnx: Done
+    student_int8: Done
+    parity: Done
+    benchmark: Done | None
+    package: Done | None
+
+
+def collect_report(
+    recipe: Recipe, steps: Mapping[str, Done], prepared: Path, results: Mapping[str, TargetResults]
+) -> RunReport:
+    """Build the report of a run from the files of its steps.
+
+    Args:
+        recipe: what the user wanted.
+        steps: the finished steps by name.
+        prepared: the folder that `prepare` wrote.
+        results: the steps of each target by its id.
+    """
+    decisions = [result.plan.decision for result in results.values()]
+    for done in steps.values():
+        decisions += done.manifest.decisions
+    settings = Settings(
+        recipe=recipe.id, task=recipe.task, created=finished_at(steps), host=this_host(),
+        tools={name: version for name in _TOOLS if (version := tool_version(name))},
+        targets={name: _target_settings(recipe, result) for name, result in results.items()},
+        decisions=tuple(dict.fromkeys(decisions)),
+        steps=tuple(StepReport(step=name, duration_s=d.manifest.duration_s) for name, d in steps.items()),
+    )
+    inputs = Inputs({name: _target_inputs(prepared, result) for name, result in results.items()},
+                    prepared / DATA_REPORT_FILE)
+    return build_report(read_parts(settings, inputs))
+
+
+def _target_settings(recipe: Recipe, result: TargetResults) -> TargetSettings:
+    teacher, student = (
+        Evaluation.read_json(result.evaluations[name].folder / EVALUATION_FILE) for name in ("teacher", "student_int8")
+    )
+    measured = None
+    if result.benchmark is not None:
+        found = Measurements.read_json(result.benchmark.folder / MEASUREMENTS_FILE).measurements
+        measured = next(item for item in found if item.variant == "student_int8")
+    return TargetSettings(
+        name=result.plan.target.name, predictions=result.plan.ledger,
+        budgets=check_budgets(result.plan, student, measured), goals=check_goals(recipe.goals, teacher, student),
+    )
+
+
+def _target_inputs(prepared: Path, result: TargetResults) -> TargetInputs:
+    return TargetInputs(
+        evaluations={name: done.folder / EVALUATION_FILE for name, done in result.evaluations.items()},
+        logits={name: done.folder / LOGITS_FILE for name, done in result.evaluations.items()},
+        measurements=result.benchmark.folder / MEASUREMENTS_FILE if result.benchmark is not None else None,
+        parity=result.parity.folder / PARITY_FILE,
+        verdict=result.student_int8.folder / VERDICT_FILE,
+        test=prepared / TEST_FILE, labels=prepared / LABELS_FILE, curves=result.curves,
+    )
+
+
+def check_budgets(plan: Plan, evaluation: Evaluation, measurement: Measurement | None) -> tuple[BudgetCheck, ...]:
+    """Compare the int8 student with the target's budgets.
+
+    Size is the file's, memory is measured on this host, latency is the plan's prediction for the target: each says so.
+    """
+    memory = float(plan.chosen.peak_memory_bytes)
+    if measurement is not None:
+        memory = max(1.0, measurement.peak_rss_bytes - measurement.baseline_rss_bytes)
+    found = (
+        ("model_bytes", float(evaluation.size_bytes), "bytes", "measured"),
+        ("peak_memory_bytes", memory, "bytes", "predicted" if measurement is None else "measured"),
+        ("latency_p50_s", plan.chosen.latency_p50_s, "s", "predicted"),
+    )
+    return tuple(
+        BudgetCheck.model_validate({
+            "name": name, "limit": plan.budgets[name].limit, "value": value, "unit": unit, "source": source,
+            "met": value <= plan.budgets[name].limit, "why": plan.budgets[name].why,
+        })
+        for name, value, unit, source in found
+    )
+
+
+def check_goals(goals: Sequence[Goal], teacher: Evaluation, student: Evaluation) -> tuple[GoalCheck, ...]:
+    """Compare the int8 student with the recipe's goals, on the test split."""
+    checks = []
+    for goal in goals:
+        reference, value = (
+            evaluation.accuracy.value if goal.metric == "accuracy" else evaluation.macro_f1.value
+            for evaluation in (teacher, student)
+        )
+        limit = goal.value if goal.type == "min-value" else reference * (1 - goal.value)
+        checks.append(GoalCheck(metric=goal.metric, type=goal.type, limit=limit, value=value, met=value >= limit))
+    return tuple(checks)
+
+
+def finished_at(steps: Mapping[str, Done]) -> datetime:
+    """Return when the last step was finished: a run that only skips keeps its report to the byte."""
+    return max(d.manifest.started + timedelta(seconds=d.manifest.duration_s) for d in steps.values())
+
+
+def misses_of(report: RunReport) -> tuple[str, ...]:
+    """Return a sentence for every budget and goal that is missed."""
+    sentences = []
+    for name, target in report.targets.items():
+        sentences += [
+            f"{name}: {b.name} is {b.value:g} {b.unit} ({b.source}), the limit is {b.limit:g} {b.unit}"
+            for b in target.budgets if not b.met
+        ]
+        sentences += [
+            f"{name}: {g.metric} is {g.value:.4f}, the goal asks for {g.limit:.4f}" for g in target.goals if not g.met
+        ]
+    return tuple(sentences)
+
+
+def parity_problems_of(report: RunReport) -> tuple[str, ...]:
+    """Return a sentence for every conversion that changed the answers."""
+    return tuple(
+        f"{name}: {gate.candidate} agrees with {gate.reference} on {gate.top1_agreement:.2%} of {gate.n} test rows "
+        f"({gate.decisions_flipped} decisions flipped, largest difference {gate.max_abs_error:.3g})"
+        for name, target in report.targets.items()
+        for gate in (target.parity.onnx, target.parity.int8)
+        if not gate.passed
+    )

@@ -1,0 +1,286 @@
+"""The contract of a stage, and the runner that makes it resumable.
+
+A stage is one function `run(settings, inputs, out) -> Outcome`. The runner computes its key *before* the work, lets it
+write into `<key>.partial/`, writes the manifest last, and makes the result real with one `os.replace`.
+"""
+
+import dataclasses
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from edgedistill.artifact import describe, files_below, sha256_of_path
+from edgedistill.document import Document
+from edgedistill.errors import ArtifactError, EdgedistillError, StorageError
+from edgedistill.host import this_host, tool_version
+from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, read_valid_manifest
+
+log = logging.getLogger("edgedistill")
+
+_KEY_FILE = ".key"
+
+SettingsT = TypeVar("SettingsT", bound=Document)
+InputsT = TypeVar("InputsT")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage returns: why it did what it did. Its files are what it wrote below `out`.
+
+    `scratch` names files or folders below `out` that were needed only on the way (checkpoints); the runner removes them.
+    """
+
+    decisions: tuple[Decision, ...] = ()
+    scratch: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage(Generic[SettingsT, InputsT]):
+    """A verb of the pipeline.
+
+    Attributes:
+        name: the verb's folder.
+        version: raised when the same settings and inputs would give another result.
+        run: does the work; reads only its arguments, writes only below `out`.
+        requires: raises an `EdgedistillError` before any work when `run` could not succeed.
+        ensures: raises an `EdgedistillError` when the files below `out` are not what the stage promises.
+        tools: packages whose version changes the result; part of the key.
+        is_resumable: may `run` find and continue its own half-done work below `out`?
+    """
+
+    name: str
+    version: int
+    run: Callable[[SettingsT, InputsT, Path], Outcome]
+    tools: tuple[str, ...] = ()
+    requires: Callable[[SettingsT, InputsT], None] = lambda settings, inputs: None
+    ensures: Callable[[Path], None] = lambda out: None
+    is_resumable: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished step: its folder, its manifest, and whether it was found finished."""
+
+    folder: Path
+    manifest: Manifest
+    was_skipped: bool
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A step that is about to be done, with its key and what the key was made from."""
+
+    step: str
+    stage: Stage[Any, Any]
+    settings: Document
+    inputs: Any
+    parts: dict[str, Any]
+    key: str
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where the steps of a run keep their results (`.stages/`), and who is told about them.
+
+    Attributes:
+        root: the folder; step `s` with key `k` lives in `root/s/k`.
+        on_step: called with (step, "skipped" | "started" | "done", seconds).
+    """
+
+    root: Path
+    on_step: Callable[[str, str, float], None] = lambda step, state, seconds: None
+    _hashes: dict[tuple[str, int, int], str] = field(default_factory=dict, repr=False, compare=False)
+
+    def perform(
+        self, step: str, stage: Stage[SettingsT, InputsT], settings: SettingsT, inputs: InputsT
+    ) -> Done:
+        """Do a step below `root/step/key`, or find it done.
+
+        Args:
+            step: the step's name in this run; two steps may share a stage.
+            stage: what to do.
+            settings: all that the stage may know besides its inputs.
+            inputs: a frozen dataclass whose fields are paths, mappings of paths, or None.
+
+        Raises:
+            EdgedistillError: whatever `requires`, `run` or `ensures` refuse with.
+            StorageError: the folder is read-only or the disk is full.
+        """
+        job = self._job(step, stage, settings, inputs)
+        return self._do(job, self.root / step / job.key)
+
+    def perform_in(
+        self, folder: Path, stage: Stage[SettingsT, InputsT], settings: SettingsT, inputs: InputsT
+    ) -> Done:
+        """Do a stage alone, with `folder` as its result, or find it done there.
+
+        Raises:
+            StorageError: the folder holds something that edgedistill did not make.
+            EdgedistillError: see `perform`.
+        """
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST_FILE).is_file()):
+            raise StorageError(f"{folder}: is in use, and not by edgedistill", hint="choose another folder with -o DIR")
+        job = self._job(stage.name, stage, settings, inputs)
+        return self._do(job, folder)
+
+    def _job(self, step: str, stage: Stage[Any, Any], settings: Document, inputs: Any) -> "_Job":
+        try:
+            parts = self._key_parts(stage, settings, inputs)
+        except ArtifactError:
+            stage.requires(settings, inputs)  # says better what is missing
+            raise
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+        return _Job(step, stage, settings, inputs, parts, key)
+
+    def _do(self, job: "_Job", folder: Path) -> Done:
+        manifest = read_valid_manifest(folder)
+        if manifest is not None and manifest.key == job.key:
+            self.on_step(job.step, "skipped", 0.0)
+            return Done(folder, manifest, was_skipped=True)
+        job.stage.requires(job.settings, job.inputs)
+        self.on_step(job.step, "started", 0.0)
+        started, clock = datetime.now(UTC), time.perf_counter()
+        with storage_errors(self.root):
+            partial = _fresh_partial(folder, job.key, keep=job.stage.is_resumable)
+            outcome = job.stage.run(job.settings, job.inputs, partial)
+            for name in (*outcome.scratch, _KEY_FILE):
+                _remove(partial / name)
+            job.stage.ensures(partial)
+            seconds = time.perf_counter() - clock
+            manifest = _manifest(job, outcome, partial, started, seconds)
+            _commit(partial, folder, manifest)
+        self.on_step(job.step, "done", seconds)
+        return Done(folder, manifest, was_skipped=False)
+
+    def _key_parts(self, stage: Stage[Any, Any], settings: Document, inputs: Any) -> dict[str, Any]:
+        return {
+            "stage": stage.name,
+            "version": stage.version,
+            "settings": settings.model_dump(mode="json"),
+            "inputs": {name: self._hash(path) for name, path in input_paths(inputs).items()},
+            "tools": {name: tool_version(name) or "absent" for name in stage.tools},
+        }
+
+    def _hash(self, path: Path) -> str:
+        """Hash a file once a process, as long as its size and time of change stay the same."""
+        if path.is_dir():
+            return sha256_of_path(path)
+        stat = path.stat() if path.is_file() else None
+        if stat is None:
+            return sha256_of_path(path)
+        memo = (str(path), stat.st_mtime_ns, stat.st_size)
+        if memo not in self._hashes:
+            self._hashes[memo] = sha256_of_path(path)
+        return self._hashes[memo]
+
+
+def input_paths(inputs: Any) -> Mapping[str, Path]:
+    """Return the paths in a stage's inputs by field name; a field may hold a path, a mapping of paths, or None."""
+    found: dict[str, Path] = {}
+    for item in dataclasses.fields(inputs):
+        value = getattr(inputs, item.name)
+        if isinstance(value, Path):
+            found[item.name] = value
+        elif isinstance(value, Mapping):
+            found |= {f"{item.name}.{name}": path for name, path in value.items()}
+    return found
+
+
+class storage_errors:  # noqa: N801 - reads as a statement: with storage_errors(folder)
+    """Turn 'no space', 'read-only' and 'not permitted' into one `StorageError`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, trace: object) -> None:
+        if failure is None or isinstance(failure, EdgedistillError):
+            return
+        advice = _storage_advice(failure)
+        if advice:
+            raise StorageError(f"{self.folder}: {advice[0]}", hint=advice[1]) from failure
+
+
+_STORAGE_ADVICE = {
+    errno.ENOSPC: ("the disk is full", "free some space and run the same command again: finished steps are kept"),
+    errno.EDQUOT: ("the quota is used up", "free some space and run the same command again: finished steps are kept"),
+    errno.EROFS: ("the file system is read-only", "choose another folder with -o DIR"),
+    errno.EACCES: ("may not be written", "choose another folder with -o DIR"),
+    errno.EPERM: ("may not be written", "choose another folder with -o DIR"),
+    errno.ENOTDIR: ("a file stands where a folder is needed", "choose another folder with -o DIR"),
+}
+
+
+def _storage_advice(failure: BaseException | None) -> tuple[str, str] | None:
+    """Look through a failure and its causes; libraries written in Rust or C++ say the errno in words only."""
+    while failure is not None:
+        if isinstance(failure, OSError) and failure.errno in _STORAGE_ADVICE:
+            return _STORAGE_ADVICE[failure.errno]
+        if "No space left on device" in str(failure) or "os error 28" in str(failure):
+            return _STORAGE_ADVICE[errno.ENOSPC]
+        failure = failure.__cause__ or failure.__context__
+    return None
+
+
+def _fresh_partial(folder: Path, key: str, *, keep: bool) -> Path:
+    """Return the folder to work in; half-done work is kept only when the stage can continue it and its key is the same."""
+    partial = folder.with_name(folder.name + ".partial")
+    mark = partial / _KEY_FILE
+    if not (keep and mark.is_file() and mark.read_text(encoding="utf-8") == key):
+        _remove(partial)
+    partial.mkdir(parents=True, exist_ok=True)
+    mark.write_text(key, encoding="utf-8")
+    return partial
+
+
+def _manifest(job: _Job, outcome: Outcome, partial: Path, started: datetime, seconds: float) -> Manifest:
+    return Manifest(
+        step=job.step,
+        stage=job.stage.name,
+        stage_version=job.stage.version,
+        key=job.key,
+        settings_json=job.settings.model_dump_json(),
+        inputs=job.parts["inputs"],
+        outputs=tuple(describe(f, root=partial) for f in files_below(partial)),
+        decisions=outcome.decisions,
+        tools=job.parts["tools"],
+        host=this_host(),
+        started=started,
+        duration_s=round(seconds, 3),
+    )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _commit(partial: Path, folder: Path, manifest: Manifest) -> None:
+    """Write the manifest last and make the folder real with one rename; a damaged older result gives way."""
+    write_text_durably(partial / MANIFEST_FILE, manifest.to_json())
+    if folder.exists():
+        _remove(folder)
+    os.replace(partial, folder)
+
+
+def write_text_durably(path: Path, text: str) -> None:
+    """Write a file so that it is either absent, old or whole: temporary file, fsync, rename."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,99 @@
+"""Texts to token ids, by the `tokenizer.json` of a model folder. One encoder for torch, ONNX and the bundle."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from edgedistill.errors import ArtifactError
+
+TOKENIZER_FILE = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Token ids of n texts, stored flat.
+
+    Attributes:
+        ids: shape (total tokens,), int32.
+        offsets: shape (n + 1,), int64; text i is `ids[offsets[i]:offsets[i + 1]]`.
+        pad_id: what shorter texts of a batch are filled with.
+    """
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    pad_id: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text, special tokens counted; shape (n,)."""
+        return np.diff(self.offsets)
+
+    def batch(self, indices: Sequence[int] | NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
+        """Return the model inputs of some texts, padded to the longest of them.
+
+        Returns:
+            `input_ids`, `attention_mask` and `token_type_ids`, each shape (batch, longest), int64.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        lengths = self.lengths[chosen]
+        columns = np.arange(int(lengths.max()) if len(chosen) else 0)
+        mask = columns[None, :] < lengths[:, None]
+        source = np.where(mask, self.offsets[chosen][:, None] + columns[None, :], 0)
+        input_ids = np.where(mask, self.ids[source], self.pad_id).astype(np.int64)
+        return {
+            "input_ids": input_ids,
+            "attention_mask": mask.astype(np.int64),
+            "token_type_ids": np.zeros_like(input_ids),
+        }
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """A tokenizer with truncation as the model folder says."""
+
+    tokenizer: Tokenizer
+    pad_id: int
+
+    @classmethod
+    def load(cls, model_folder: Path, *, max_tokens: int | None = None) -> "TextEncoder":
+        """Read `tokenizer.json` of a model folder.
+
+        Args:
+            model_folder: a folder that edgedistill or transformers wrote.
+            max_tokens: cut texts after so many tokens; None keeps what tokenizer.json says.
+
+        Raises:
+            ArtifactError: there is no readable tokenizer.json.
+        """
+        path = model_folder / TOKENIZER_FILE
+        if not path.is_file():
+            raise ArtifactError(f"{path}: no such file", hint="name a folder that holds a model and its tokenizer.json")
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as bad:  # the tokenizers library raises plain Exception
+            raise ArtifactError(f"{path}: not a tokenizer ({bad})", hint="make the model folder again") from bad
+        padding = tokenizer.padding
+        pad_id = int(padding["pad_id"]) if padding else tokenizer.token_to_id("[PAD]")
+        if pad_id is None:
+            pad_id = tokenizer.token_to_id("<pad>") or 0
+        tokenizer.no_padding()
+        if max_tokens is not None:
+            tokenizer.enable_truncation(max_tokens)
+        return cls(tokenizer, pad_id)
+
+    def encode(self, texts: Iterable[str]) -> EncodedTexts:
+        """Encode texts; special tokens are added."""
+        encodings = self.tokenizer.encode_batch_fast(list(texts))
+        lengths = np.fromiter((len(e.ids) for e in encodings), np.int64, len(encodings))
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        ids = np.empty(int(offsets[-1]), np.int32)
+        for start, encoding in zip(offsets[:-1], encodings, strict=True):
+            ids[start : start + len(encoding.ids)] = encoding.ids
+        return EncodedTexts(ids, offsets, self.pad_id)

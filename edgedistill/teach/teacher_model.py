@@ -1,0 +1,141 @@
+"""Adapter to transformers for the teacher: load, fine-tune, read its embeddings, label texts."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+
+from edgedistill.errors import TeacherError
+from edgedistill.host import this_host
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+
+log = logging.getLogger("edgedistill")
+
+
+def load_classifier(folder: Path, labels: Sequence[str]) -> PreTrainedModel:
+    """Load a teacher with one output per label; a head that is missing is new.
+
+    Raises:
+        TeacherError: transformers cannot make a sequence classifier of it.
+    """
+    try:
+        config = AutoConfig.from_pretrained(
+            folder, local_files_only=True, num_labels=len(labels),
+            id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)},
+        )
+        config.tie_word_embeddings = getattr(config, "tie_word_embeddings", True)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+        )
+    except (OSError, ValueError, KeyError) as bad:
+        raise TeacherError(f"{folder}: transformers makes no sequence classifier of it ({bad})",
+                           hint="name an encoder or a sequence classifier of transformers") from bad
+    return model  # type: ignore[no-any-return]
+
+
+def save_tokenizer(source: Path, out: Path, *, max_tokens: int) -> None:
+    """Write the fast tokenizer of a model folder to another, with truncation inside tokenizer.json.
+
+    Raises:
+        TeacherError: there is no tokenizer that has a fast form.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, use_fast=True)
+    except (OSError, ValueError, KeyError) as bad:
+        raise TeacherError(f"{source}: no tokenizer ({bad})", hint="put the tokenizer's files into the folder") from bad
+    if not tokenizer.is_fast:
+        raise TeacherError(f"{source}: its tokenizer has no fast form (tokenizer.json)",
+                           hint="convert it once with transformers' convert_slow_tokenizer")
+    tokenizer.model_max_length = max_tokens
+    tokenizer.save_pretrained(out)
+    inner = TextEncoder.load(out, max_tokens=max_tokens).tokenizer
+    inner.save(str(out / TOKENIZER_FILE))
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """Whole words of a tokenizer with their input embeddings.
+
+    Attributes:
+        words: n words.
+        vectors: shape (n, width), float32.
+        mask_token: the tokenizer's mask token, None when it has none.
+    """
+
+    words: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    mask_token: str | None
+
+
+def word_vectors(folder: Path) -> WordVectors:
+    """Read the input embeddings of the tokens that stand for whole words."""
+    encoder = TextEncoder.load(folder)
+    vocabulary = encoder.tokenizer.get_vocab()
+    chosen = {word: index for token, index in vocabulary.items() if (word := _whole_word(token, vocabulary))}
+    words = tuple(sorted(chosen))
+    matrix = input_embeddings(folder)
+    mask = next((m for m in ("[MASK]", "<mask>") if m in vocabulary), None)
+    return WordVectors(words, matrix[[chosen[word] for word in words]], mask)
+
+
+def input_embeddings(folder: Path) -> NDArray[np.float32]:
+    """Return the teacher's input embedding matrix, shape (vocabulary, width), without building the model.
+
+    Raises:
+        TeacherError: the weights hold no such matrix.
+    """
+    size = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("vocab_size")
+    with safe_open(folder / "model.safetensors", framework="pt") as weights:
+        for name in weights.keys():  # noqa: SIM118 - safe_open is no mapping
+            if "embed" in name and weights.get_slice(name).get_shape()[:1] == [size]:
+                return np.asarray(weights.get_tensor(name).float().numpy())
+    raise TeacherError(f"{folder}: no embedding matrix of {size} rows in its weights", hint="choose another teacher")
+
+
+def _whole_word(token: str, vocabulary: dict[str, int]) -> str | None:
+    """Return the word a token stands for, None for pieces, special tokens and single characters."""
+    if "##s" in vocabulary:  # WordPiece
+        word = token
+    elif token[:1] in {"\u0120", "\u2581"}:  # byte-level BPE and SentencePiece mark the start of a word
+        word = token[1:]
+    else:
+        return None
+    return word if len(word) > 1 and word.isalpha() else None
+
+
+def label_texts(
+    model: PreTrainedModel, encoder: TextEncoder, batches: Iterator[list[str]], *, tokens_per_batch: int = 4096
+) -> Iterator[NDArray[np.float32]]:
+    """Yield raw logits for each list of texts, in its order, shape (len, classes).
+
+    Batches hold texts of like length, about `tokens_per_batch` tokens each.
+    """
+    model.eval()
+    names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in model.forward.__code__.co_varnames]
+    device = model.device
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or this_host().has_bf16)
+    for texts in batches:
+        encoded = encoder.encode(texts)
+        order = np.argsort(encoded.lengths, kind="stable")
+        result: NDArray[np.float32] | None = None
+        start = 0
+        while start < len(order):
+            longest = max(1, int(encoded.lengths[order[min(start + 256, len(order)) - 1]]))
+            rows = order[start : start + max(1, tokens_per_batch // longest)]
+            inputs = {k: v for k, v in encoded.batch(rows).items() if k in names}
+            with torch.inference_mode(), autocast:
+                logits = model(**{k: torch.from_numpy(v).to(device) for k, v in inputs.items()}).logits
+            if result is None:
+                result = np.empty((len(texts), logits.shape[1]), np.float32)
+            result[rows] = logits.float().cpu().numpy()
+            start += len(rows)
+        if result is not None:
+            yield result

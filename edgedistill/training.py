@@ -1,0 +1,306 @@
+"""Adapter to transformers' Trainer: the one training loop, for teachers and students alike.
+
+Deterministic on one host: every batch of the whole training is laid out beforehand from the seed, so a run that was
+killed continues from its last complete checkpoint to the same bytes. Batches hold texts of like length, assembled from
+flat token arrays without a Python loop over examples.
+"""
+
+import logging
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from edgedistill.host import this_host
+from edgedistill.results import TrainingLog, TrainingPoint
+from edgedistill.tasks.text_classification.encoding import EncodedTexts
+
+log = logging.getLogger("edgedistill")
+
+CHECKPOINTS = "checkpoints"
+_COMPLETE_MARK = "complete"
+_BATCHES_PER_POOL = 50
+
+LossFunction = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""(logits (batch, classes), hard labels (batch,), soft labels (batch, classes) or None) -> scalar loss."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Encoded examples with what is to be learned from them.
+
+    Attributes:
+        encoded: n texts.
+        labels: hard labels, shape (n,); -1 where there is none.
+        soft_labels: raw teacher logits, shape (n, classes), may be memory-mapped; None without a teacher.
+    """
+
+    encoded: EncodedTexts
+    labels: NDArray[np.int32]
+    soft_labels: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __getitems__(self, indices: Sequence[int]) -> Mapping[str, NDArray[Any]]:
+        """Return a whole batch at once; torch's DataLoader calls this instead of __getitem__."""
+        batch: dict[str, NDArray[Any]] = dict(self.encoded.batch(indices))
+        batch["labels"] = self.labels[indices].astype(np.int64)
+        if self.soft_labels is not None:
+            batch["soft_labels"] = np.asarray(self.soft_labels[indices], dtype=np.float32)
+        return batch
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast.
+
+    Attributes:
+        steps: optimizer steps at most.
+        batch_size: examples a step.
+        learning_rate: peak; rises linearly over `warmup_share` of the steps, then falls linearly to 0.
+        weight_decay: on matrices other than embeddings.
+        evaluations: how often validation is looked at, evenly spread.
+        patience: evaluations without a better validation figure before it stops.
+        best_by: "accuracy" (of the hard labels) or "loss", on validation; the best model is what is returned.
+        seed: of dropout.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    warmup_share: float
+    weight_decay: float
+    evaluations: int
+    patience: int
+    best_by: str
+    seed: int
+
+
+def plan_batches(lengths: NDArray[np.int64], *, batch_size: int, steps: int, seed: int) -> list[NDArray[np.int64]]:
+    """Lay out every batch of a training.
+
+    Each pass shuffles the examples, sorts pools of `batch_size * 50` by length, cuts them into batches and shuffles the
+    batches: padding almost vanishes and the order stays random.
+
+    Args:
+        lengths: tokens of each example, shape (n,).
+        batch_size: examples a batch; the last of a pass may be smaller.
+        steps: batches in all.
+        seed: of the order.
+
+    Returns:
+        `steps` arrays of example indices.
+    """
+    batches: list[NDArray[np.int64]] = []
+    epoch = 0
+    while len(batches) < steps:
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(lengths))
+        pool_size = batch_size * _BATCHES_PER_POOL
+        of_pass: list[NDArray[np.int64]] = []
+        for start in range(0, len(order), pool_size):
+            pool = order[start : start + pool_size]
+            pool = pool[np.argsort(lengths[pool], kind="stable")]
+            of_pass += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+        batches += [of_pass[i] for i in rng.permutation(len(of_pass))]
+        epoch += 1
+    return batches[:steps]
+
+
+def train(
+    model: PreTrainedModel,
+    training: TrainingSet,
+    validation: TrainingSet,
+    *,
+    loss: LossFunction,
+    schedule: Schedule,
+    out: Path,
+) -> TrainingLog:
+    """Train a model in place and leave it with its best weights by validation.
+
+    Args:
+        model: a sequence classifier.
+        training: what it learns from.
+        validation: what the best step is chosen by.
+        loss: see `LossFunction`.
+        schedule: how long and how fast.
+        out: folder for `checkpoints/`; complete ones found there are continued from.
+
+    Returns:
+        the loss and validation figures over the steps.
+    """
+    torch.set_flush_denormal(True)  # first moments of rare embedding rows decay into denormals, which are slow
+    checkpoints = out / CHECKPOINTS
+    trainer = _BatchTrainer(
+        model=model,
+        args=_arguments(schedule, checkpoints),
+        train_dataset=training,
+        eval_dataset=validation,
+        optimizers=(_optimizer(model, schedule), None),
+        callbacks=[
+            EarlyStoppingCallback(early_stopping_patience=schedule.patience),
+            _MarkComplete(),
+            _Progress(),
+        ],
+        compute_metrics=_accuracy,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.setup(training, validation, loss, schedule)
+    found = _last_complete_checkpoint(checkpoints)
+    if found is not None:
+        log.info("continuing from %s", found.name)
+    trainer.train(resume_from_checkpoint=str(found) if found else None)
+    return _training_log(trainer.state.log_history)
+
+
+class _BatchTrainer(Trainer):
+    """Trainer with our batches and our loss."""
+
+    def setup(self, training: TrainingSet, validation: TrainingSet, loss: LossFunction, schedule: Schedule) -> None:
+        self._training, self._validation = training, validation
+        self._loss, self._schedule = loss, schedule
+        self.model_accepts_loss_kwargs = False
+        names = self.model.forward.__code__.co_varnames
+        self._inputs = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in names]
+
+    def get_train_dataloader(self) -> Any:
+        schedule = self._schedule
+        batches = plan_batches(
+            self._training.encoded.lengths, batch_size=schedule.batch_size, steps=schedule.steps, seed=schedule.seed
+        )
+        return self._loader(self._training, batches[self.args.process_index :: self.args.world_size])
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        order = np.argsort(self._validation.encoded.lengths, kind="stable")
+        size = 128
+        return self._loader(self._validation, [order[i : i + size] for i in range(0, len(order), size)])
+
+    @staticmethod
+    def _loader(data: TrainingSet, batches: list[NDArray[np.int64]]) -> Any:
+        def tensors(batch: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+            return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+        return torch.utils.data.DataLoader(data, batch_sampler=batches, collate_fn=tensors)  # type: ignore[arg-type]
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        output = model(**{name: inputs[name] for name in self._inputs})
+        loss = self._loss(output.logits.float(), inputs["labels"], inputs.get("soft_labels"))
+        return (loss, {"logits": output.logits}) if return_outputs else loss
+
+
+def _arguments(schedule: Schedule, checkpoints: Path) -> TrainingArguments:
+    every = max(1, schedule.steps // schedule.evaluations)
+    by_loss = schedule.best_by == "loss"
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        max_steps=schedule.steps,
+        per_device_train_batch_size=schedule.batch_size,
+        warmup_ratio=schedule.warmup_share,
+        lr_scheduler_type="linear",
+        learning_rate=schedule.learning_rate,
+        max_grad_norm=1.0,
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        logging_steps=every,
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss" if by_loss else "eval_accuracy",
+        greater_is_better=not by_loss,
+        restore_callback_states_from_checkpoint=True,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to=[],
+        seed=schedule.seed,
+        use_cpu=not torch.cuda.is_available(),
+        bf16=torch.cuda.is_available() or this_host().has_bf16,
+        dataloader_pin_memory=False,
+        save_safetensors=True,
+    )
+
+
+def _optimizer(model: PreTrainedModel, schedule: Schedule) -> torch.optim.Optimizer:
+    """AdamW, fused; weight decay on matrices only, not on embeddings, biases and LayerNorms."""
+    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+    decayed = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in embeddings]
+    rest = [p for p in model.parameters() if p.ndim < 2 or id(p) in embeddings]
+    groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
+
+
+def _accuracy(prediction: Any) -> dict[str, float]:
+    logits = prediction.predictions
+    logits = logits[0] if isinstance(logits, tuple) else logits
+    return {"accuracy": float((logits.argmax(-1) == prediction.label_ids).mean())}
+
+
+class _MarkComplete(TrainerCallback):
+    """Marks a checkpoint after its last file is written, so that a kill in the middle of one is noticed."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if folder.is_dir():
+            (folder / _COMPLETE_MARK).touch()
+
+
+class _Progress(TrainerCallback):
+    """A bar on stderr where that is a terminal: steps, speed, time left."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", file=sys.stderr,
+                         disable=None, leave=False)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.update(1)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **_: Any) -> None:
+        if metrics and self._bar is not None:
+            log.info("step %d of %d: validation loss %.4f, accuracy %.4f", state.global_step, state.max_steps,
+                     metrics["eval_loss"], metrics["eval_accuracy"])
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.close()
+
+
+def _last_complete_checkpoint(checkpoints: Path) -> Path | None:
+    """Return the latest complete checkpoint; half-written ones are removed so that they cannot be taken for one."""
+    found: list[tuple[int, Path]] = []
+    for folder in checkpoints.glob("checkpoint-*"):
+        if (folder / _COMPLETE_MARK).is_file():
+            found.append((int(folder.name.removeprefix("checkpoint-")), folder))
+        else:
+            shutil.rmtree(folder)
+    return max(found)[1] if found else None
+
+
+def _training_log(history: Sequence[Mapping[str, float]]) -> TrainingLog:
+    points: dict[int, dict[str, float]] = {}
+    for entry in history:
+        points.setdefault(int(entry["step"]), {}).update(entry)
+    return TrainingLog(
+        points=tuple(
+            TrainingPoint(
+                step=step,
+                loss=entry.get("loss"),
+                validation_loss=entry["eval_loss"],
+                validation_accuracy=entry["eval_accuracy"],
+            )
+            for step, entry in sorted(points.items())
+            if "eval_loss" in entry
+        )
+    )

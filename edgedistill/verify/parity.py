@@ -1,0 +1,144 @@
+"""Parity: does a converted model give the answers of the model it was made from, on the same real rows?
+
+    reference, candidate   raw logits, shape (n, C), row i of both for the same text
+    flipped                rows on which the two decide for different classes
+    agreement              1 - flipped / n
+    error                  |candidate - reference|, over all logits
+
+NaN and infinity never pass. A row that holds one has no decision and counts as flipped; it has no error either, so the
+errors are those of the rows that are finite in both (0 when there is none) and stay numbers that a document can hold.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgedistill.errors import ArtifactError, ParityError
+from edgedistill.recipe import Parity
+from edgedistill.results import ParityReport, ParityResult
+
+_HINT_ROWS = "evaluate both models on the same split"
+_HINT_BROKEN = "do not ship it: evaluate the float model, and if that answers, export and quantize again"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a candidate must keep of its reference.
+
+    Attributes:
+        reference: what it is called, for example "torch".
+        candidate: what it is called; its recipe keys are `parity.<candidate>_min_agreement` and `_max_error`.
+        min_agreement: least top-1 agreement that passes, 0 to 1.
+        max_error: largest difference of a logit that passes; None where only decisions are judged.
+    """
+
+    reference: str
+    candidate: str
+    min_agreement: float
+    max_error: float | None = None
+
+
+def onnx_gate(gates: Parity) -> Gate:
+    """Return the gate of the float ONNX model: the same arithmetic, so its very logits must be kept."""
+    return Gate("torch", "onnx", min_agreement=gates.onnx_min_agreement, max_error=gates.onnx_max_error)
+
+
+def int8_gate(gates: Parity) -> Gate:
+    """Return the gate of the int8 model: rounding moves every logit, so only its decisions are judged."""
+    return Gate("onnx", "int8", min_agreement=gates.int8_min_agreement)
+
+
+def compare_logits(reference: ArrayLike, candidate: ArrayLike, *, gate: Gate) -> ParityResult:
+    """Compare two models' answers and judge them by a gate.
+
+    Args:
+        reference: raw logits, shape (n, C), n >= 1.
+        candidate: the same of the converted model, row by row.
+        gate: names and limits; a figure that equals its limit passes.
+
+    Returns:
+        The figures, whether every gate holds, and a sentence in `problems` for each that does not.
+
+    Raises:
+        ArtifactError: the shapes differ, or there are no rows: a comparison of nothing proves nothing.
+    """
+    first, second = np.asarray(reference, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
+    _require_comparable(first, second, gate)
+    is_finite = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+    agrees = is_finite & (first.argmax(axis=1) == second.argmax(axis=1))
+    errors = np.abs(second[is_finite] - first[is_finite])
+    n, kept = len(first), int(agrees.sum())
+    agreement, max_error = kept / n, float(errors.max(initial=0.0))
+    problems = _problems(gate, n=n, kept=kept, broken=n - int(is_finite.sum()), max_error=max_error)
+    return ParityResult(
+        reference=gate.reference,
+        candidate=gate.candidate,
+        n=n,
+        top1_agreement=agreement,
+        decisions_flipped=n - kept,
+        max_abs_error=max_error,
+        mean_abs_error=float(errors.mean()) if errors.size else 0.0,
+        passed=not problems,
+        problems=problems,
+    )
+
+
+def require_parity(report: ParityReport) -> None:
+    """Refuse a report in which a comparison failed.
+
+    Raises:
+        ParityError: names every gate that failed with its figures; the hint says what to type.
+    """
+    failed = [result for result in (report.onnx, report.int8, report.arm64) if result is not None and not result.passed]
+    if failed:
+        raise ParityError("\n".join(_explain(result) for result in failed), hint=_advice(failed[0]))
+
+
+def _require_comparable(first: NDArray[np.float64], second: NDArray[np.float64], gate: Gate) -> None:
+    if first.ndim != 2 or first.shape != second.shape:
+        raise ArtifactError(f"logits of {gate.reference} have shape {first.shape}, of {gate.candidate} {second.shape}",
+                            hint=_HINT_ROWS)
+    if first.size == 0:
+        raise ArtifactError(f"no rows to compare {gate.candidate} with {gate.reference} on", hint=_HINT_ROWS)
+
+
+def _problems(gate: Gate, *, n: int, kept: int, broken: int, max_error: float) -> tuple[str, ...]:
+    key, problems = f"parity.{gate.candidate}", []
+    if broken:
+        problems.append(f"{broken} of {n} rows hold NaN or infinity")
+    if kept / n < gate.min_agreement:
+        problems.append(f"{key}_min_agreement: {n - kept} of {n} decisions flipped, top-1 agreement {kept / n:.4f}, "
+                        f"at least {gate.min_agreement:g} is asked for")
+    if gate.max_error is not None and max_error > gate.max_error:
+        problems.append(f"{key}_max_error: the largest difference of a logit is {max_error:.3g}, "
+                        f"at most {gate.max_error:g} is asked for")
+    return tuple(problems)
+
+
+def _explain(result: ParityResult) -> str:
+    figures = result.problems or (
+        f"{result.decisions_flipped} of {result.n} decisions flipped, largest difference of a logit "
+        f"{result.max_abs_error:.3g}",
+    )
+    return f"{result.candidate} does not answer as {result.reference} does: {'; '.join(figures)}"
+
+
+def _advice(result: ParityResult) -> str:
+    """Return what to do about the first failure: what comes later in the line was made from it."""
+    if any("NaN" in problem for problem in result.problems):
+        return _HINT_BROKEN
+    if result.candidate == "int8":
+        floor = math.floor(result.top1_agreement * 1000) / 1000
+        return ("try the 7-bit weights: --set quantization.scheme=dynamic_wi8_afp32_reduced_range; "
+                f"to accept what it loses: --set parity.int8_min_agreement={floor:g}")
+    if result.candidate == "onnx" and result.decisions_flipped == 0 and result.max_abs_error > 0:
+        return f"no decision changed; to accept it: --set parity.onnx_max_error={_round_up(result.max_abs_error):g}"
+    return "the conversion changed the model: compare the versions in constraints.txt with `edgedistill doctor`"
+
+
+def _round_up(value: float) -> float:
+    """Return a value with one significant digit that is not below the given one, for a person to type."""
+    unit = 10.0 ** math.floor(math.log10(value))
+    return float(f"{math.ceil(value / unit) * unit:.1g}")

@@ -1,0 +1,37 @@
+import yaml
+
+from edgedistill.package.card import CardFigures, model_card
+from edgedistill.package.contents import BundleIdentity, GoldenVector, GoldenVectors, ModelInput
+
+
+def _card(base_model="someone/teacher", text="turn the lights down", **figures):
+    identity = BundleIdentity("intents", "text-classification", "raspberry-pi", base_model, "1.17")
+    vector = GoldenVector(text=text, ids=(1,), logits=(0.0, 1.0), label="light")
+    golden = GoldenVectors(tolerance=0.1, runtime="onnxruntime 1", architecture="x86_64", vectors=(vector,))
+    inputs = [ModelInput(name="input_ids", dtype="int64")]
+    return model_card(identity, CardFigures(**figures), model_bytes=1234567, classes=27, inputs=inputs, golden=golden)
+
+
+def test_card_when_read_by_a_hub_has_front_matter():
+    front = yaml.safe_load(_card().split("---")[1])
+
+    assert front["base_model"] == "someone/teacher"
+    assert front["pipeline_tag"] == "text-classification"
+    assert front["tags"] == ["onnx", "int8", "distillation"]
+
+
+def test_card_when_the_teacher_is_a_folder_claims_no_hub_model():
+    for folder in ("./teacher", "/srv/teacher", "..", "models/a/teacher"):
+        assert "base_model" not in yaml.safe_load(_card(folder).split("---")[1])
+
+
+def test_card_when_nothing_was_measured_leaves_it_out():
+    assert "accuracy" not in _card()
+    assert "1,234,567 bytes" in _card()
+
+
+def test_card_when_the_example_text_is_odd_stays_python():
+    text = _card(text='say "hi" \\ \n``` é')
+    example = text.split("```python\n")[1].split("\n```\n")[0]
+
+    compile(example, "card", "exec")

@@ -1,0 +1,69 @@
+import math
+import subprocess
+import sys
+
+import pytest
+
+from edgedistill.errors import BundleError
+from edgedistill.package.predict import Candidate, predict_text
+
+
+def test_predict_when_asked_answers_as_computed_by_hand(packed):
+    """'lamp lamp' is 4 tokens with 2 words of class light: logits 4, 0, 0."""
+    (answer,) = predict_text(packed / "bundle", ["lamp lamp"])
+
+    expected = math.exp(4) / (math.exp(4) + 2)
+    assert answer.label == "light"
+    assert answer.probability == pytest.approx(expected, abs=1e-6)
+    assert answer.top[0] == Candidate(answer.label, answer.probability)
+    assert [c.label for c in answer.top] == ["light", "music", "weather"]
+    assert sum(c.probability for c in answer.top) == pytest.approx(1)
+
+
+def test_predict_when_given_the_zip_answers_the_same(packed):
+    texts = ["turn the lamp now", "some rain", "song"]
+
+    assert predict_text(packed / "bundle.zip", texts) == predict_text(packed / "bundle", texts)
+
+
+def test_predict_when_two_words_share_an_id_answers_alike(packed):
+    bulb, lamp = predict_text(packed / "bundle", ["bulb", "lamp"])
+
+    assert bulb == lamp
+
+
+def test_predict_when_text_is_very_long_cuts_it(packed):
+    assert predict_text(packed / "bundle", ["song " * 10_000])[0].label == "music"
+
+
+def test_predict_when_given_one_string_answers_once(packed):
+    assert [a.label for a in predict_text(packed / "bundle", "rain")] == ["weather"]
+
+
+def test_predict_when_given_nothing_answers_nothing(packed):
+    assert predict_text(packed / "bundle", []) == ()
+
+
+def test_predict_when_top_is_one_gives_one_candidate(packed):
+    assert len(predict_text(packed / "bundle", ["rain"], top=1)[0].top) == 1
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "labels.json"])
+def test_predict_when_a_needed_file_is_altered_refuses(bundle, name):
+    content = bytearray((bundle / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (bundle / name).write_bytes(bytes(content))
+
+    with pytest.raises(BundleError, match=f"{name}: does not match"):
+        predict_text(bundle, ["rain"])
+
+
+def test_predict_when_imported_and_used_loads_neither_torch_nor_transformers(packed):
+    program = (
+        "import sys; from pathlib import Path; from edgedistill.package.predict import predict_text\n"
+        "print(predict_text(Path(sys.argv[1]), ['rain'])[0].label)\n"
+        "print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(packed / "bundle")], capture_output=True, text=True)
+
+    assert done.stdout.split("\n")[:2] == ["weather", "[]"], done.stderr

@@ -1,0 +1,181 @@
+import dataclasses
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import onnx
+import pytest
+
+from edgedistill.errors import ArtifactError
+from edgedistill.examples import read_examples, write_examples
+from edgedistill.package.contents import read_manifest, sealed_json
+from edgedistill.package.stage import STAGE, Settings, ensures, requires
+
+
+def _bytes_by_name(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_bundle_when_made_twice_is_the_same_bytes(packed, settings, inputs, tmp_path):
+    STAGE.run(settings, inputs, tmp_path)
+
+    assert _bytes_by_name(tmp_path / "bundle") == _bytes_by_name(packed / "bundle")
+    assert (tmp_path / "bundle.zip").read_bytes() == (packed / "bundle.zip").read_bytes()
+
+
+def test_bundle_when_made_holds_these_files_and_no_others(packed):
+    assert sorted(_bytes_by_name(packed / "bundle")) == [
+        "LICENSES.md", "README.md", "bundle.json", "golden.json", "labels.json", "model.onnx", "model.ort",
+        "required_operators_and_types.config", "tokenizer.json", "tokenizer_config.json", "verify.py",
+    ]
+
+
+def test_tokenizer_when_packed_keeps_its_bytes(packed, inputs):
+    for name in ("tokenizer.json", "tokenizer_config.json", "model.onnx"):
+        assert (packed / "bundle" / name).read_bytes() == (inputs.model / name).read_bytes()
+
+
+def test_zip_when_made_holds_the_folder_with_fixed_times_and_modes(packed):
+    with zipfile.ZipFile(packed / "bundle.zip") as archive:
+        entries = archive.infolist()
+        content = {entry.filename: archive.read(entry) for entry in entries}
+
+    assert content == _bytes_by_name(packed / "bundle")
+    assert [e.filename for e in entries] == sorted(content)
+    assert {e.date_time for e in entries} == {(1980, 1, 1, 0, 0, 0)}
+    assert {e.external_attr >> 16 for e in entries} == {0o100644}
+
+
+def test_manifest_when_read_tells_model_inputs_and_every_hash(packed, inputs):
+    manifest = read_manifest(packed / "bundle")
+
+    files = _bytes_by_name(packed / "bundle")
+    del files["bundle.json"]
+    assert {f.path: (f.sha256, f.size_bytes) for f in manifest.files} == {
+        name: (hashlib.sha256(content).hexdigest(), len(content)) for name, content in files.items()
+    }
+    assert manifest.model_sha256 == hashlib.sha256((inputs.model / "model.onnx").read_bytes()).hexdigest()
+    assert [(i.name, i.dtype) for i in manifest.inputs] == [("input_ids", "int64"), ("attention_mask", "int64")]
+    assert (manifest.opsets, manifest.ir_version, manifest.max_tokens) == ({"ai.onnx": 17}, 8, 16)
+    assert sealed_json(manifest) == (packed / "bundle" / "bundle.json").read_text()
+
+
+def test_operators_when_listed_come_from_the_graph_and_name_no_folder(packed):
+    text = (packed / "bundle" / "required_operators_and_types.config").read_text()
+
+    assert "ai.onnx;13;" in text
+    assert "Gather" in text
+    assert "/" not in text.replace("model/s", "")
+
+
+def test_readme_when_its_example_is_run_prints_the_golden_label(packed):
+    text = (packed / "bundle" / "README.md").read_text()
+    golden = json.loads((packed / "bundle" / "golden.json").read_text())["vectors"]
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", example], cwd=packed / "bundle", capture_output=True, text=True, check=True
+    )
+
+    (asked,) = re.findall(r"encode\('(.*)'\)", example)
+    assert done.stdout.strip() == next(v["label"] for v in golden if v["text"] == asked)
+    assert len(example.strip().splitlines()) == 5
+    assert "95.0 % (95 % interval 90.0 to 98.0 %)" in text
+    assert "base_model: someone/teacher" in text
+
+
+def test_licences_when_written_name_teacher_and_data(packed):
+    text = (packed / "bundle" / "LICENSES.md").read_text()
+
+    assert "| `someone/teacher` (teacher) | Apache-2.0 |" in text
+    assert "| data of `tiny-intents` | CC0-1.0 |" in text
+
+
+def test_requires_when_labels_differ_from_the_model_refuses(settings, inputs, tmp_path):
+    other = tmp_path / "labels.json"
+    other.write_text('{"labels": ["music", "light", "weather"]}')
+
+    with pytest.raises(ArtifactError, match="id2label names other classes"):
+        requires(settings, dataclasses.replace(inputs, labels=other))
+
+
+def test_requires_when_tokenizer_cuts_nothing_refuses(settings, inputs, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(inputs.model, model)
+    state = json.loads((model / "tokenizer.json").read_text())
+    (model / "tokenizer.json").write_text(json.dumps(state | {"truncation": None}))
+
+    with pytest.raises(ArtifactError, match="does not cut long texts"):
+        requires(settings, dataclasses.replace(inputs, model=model))
+
+
+def test_requires_when_model_is_not_onnx_refuses(settings, inputs, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(inputs.model, model)
+    (model / "model.onnx").write_bytes(b"\xff\xfe not a model")
+
+    with pytest.raises(ArtifactError, match=r"model\.onnx: is not an ONNX model"):
+        requires(settings, dataclasses.replace(inputs, model=model))
+
+
+def test_requires_when_weights_are_in_another_file_refuses(settings, inputs, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(inputs.model, model)
+    onnx.save(onnx.load(model / "model.onnx"), model / "model.onnx", save_as_external_data=True, location="weights",
+              size_threshold=0)
+
+    with pytest.raises(ArtifactError, match="weights in other files"):
+        requires(settings, dataclasses.replace(inputs, model=model))
+
+
+def test_requires_when_there_are_no_rows_refuses(settings, inputs, tmp_path):
+    write_examples(tmp_path / "empty.arrow", [], [], [])
+
+    with pytest.raises(ArtifactError, match="has no rows"):
+        requires(settings, dataclasses.replace(inputs, data=tmp_path / "empty.arrow"))
+
+
+def test_run_when_labels_are_too_few_for_the_model_refuses(settings, inputs, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(inputs.model, model)
+    (model / "config.json").unlink()
+    labels = tmp_path / "labels.json"
+    labels.write_text('{"labels": ["light", "music"]}')
+
+    with pytest.raises(ArtifactError, match="names 2 classes, the model answers with 3"):
+        STAGE.run(settings, dataclasses.replace(inputs, model=model, labels=labels), tmp_path)
+
+
+def test_ensures_when_the_bundle_is_sound_passes(packed):
+    ensures(packed)
+
+
+def test_golden_when_chosen_covers_classes_and_both_ends_of_length(packed, inputs):
+    golden = json.loads((packed / "bundle" / "golden.json").read_text())["vectors"]
+    words = [len(text.split()) for text in read_examples(inputs.data).texts]
+    chosen = [len(vector["text"].split()) for vector in golden]
+
+    assert len(golden) == 32
+    assert {v["label"] for v in golden} == {"light", "music", "weather"}
+    assert (min(chosen), max(chosen)) == (min(words), max(words))
+    assert len(set(chosen)) >= 8  # of 12 lengths
+
+
+def test_golden_when_recomputed_by_hand_has_these_logits(packed):
+    """n words of a class among m tokens give 8 n / m (see tiny_model)."""
+    for vector in json.loads((packed / "bundle" / "golden.json").read_text())["vectors"]:
+        tokens = len(vector["text"].split()) + 2
+        expected = np.where(np.array(["light", "music", "weather"]) == vector["label"], 8 / tokens, 0)
+        assert len(vector["ids"]) == tokens
+        assert vector["logits"] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_settings_when_tolerance_is_zero_refuse():
+    with pytest.raises(ValueError, match="tolerance"):
+        Settings(recipe_id="a", task="text-classification", target_id="b", base_model="c", runtime_oldest="1.17",
+                 tolerance=0, seed=0)

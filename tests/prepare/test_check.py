@@ -1,0 +1,67 @@
+"""Checks: classes and their order, unknown labels, repeats, conflicts."""
+
+import numpy as np
+import pytest
+
+from edgedistill.errors import DataError
+from edgedistill.prepare.check import class_names, count_conflicts, encode_labels, find_repeats, number_texts
+from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.rows import LabelledTexts, RowCollector
+
+
+def rows(*pairs: tuple[str, str], source: str = "some.tsv") -> LabelledTexts:
+    collector = RowCollector(source, Columns("text", "label"), has_lines=True)
+    for line, (text, label) in enumerate(pairs, 2):
+        collector.add(text, label, line)
+    return collector.finish()
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["b", "a", "b"], ("a", "b")),
+        (["10", "9", "-1", "2.5"], ("-1", "2.5", "9", "10")),
+        (["10", "9", "x"], ("10", "9", "x")),
+    ],
+)
+def test_class_names_when_words_or_numbers_then_sorted_by_spelling_or_value(
+    labels: list[str], expected: tuple[str, ...]
+) -> None:
+    assert class_names(rows(*[("t", label) for label in labels])) == expected
+
+
+def test_class_names_when_one_class_then_error() -> None:
+    with pytest.raises(DataError, match=r"some.tsv: all 2 rows have the label 'a'; two classes are needed") as caught:
+        class_names(rows(("x", "a"), ("y", "a")))
+    assert "data.label_column" in caught.value.hint
+
+
+def test_encode_labels_when_known_then_positions() -> None:
+    assert encode_labels(rows(("x", "b"), ("y", "a")), ("a", "b")).tolist() == [1, 0]
+
+
+def test_encode_labels_when_unknown_then_error_names_line_and_nearest() -> None:
+    with pytest.raises(DataError) as caught:
+        encode_labels(rows(("x", "volume"), ("y", "volum"), ("z", "other")), ("light", "volume"))
+    assert caught.value.message == (
+        "some.tsv:3: label 'volum' is not in train; did you mean 'volume'? (and 1 more such rows)"
+    )
+
+
+def test_number_texts_when_capitals_and_blanks_differ_then_equal() -> None:
+    first, second = number_texts([rows(("Turn  it UP", "a"), ("off", "a")), rows(("turn it up", "b"), ("up", "b"))])
+    assert first[0] == second[0]
+    assert len({int(first[0]), int(first[1]), int(second[1])}) == 3
+
+
+def test_find_repeats_when_text_and_label_stood_before_then_marked() -> None:
+    texts = np.array([0, 1, 0, 0, 1], np.int32)
+    labels = np.array([5, 6, 5, 7, 6], np.int32)
+    assert find_repeats(texts, labels).tolist() == [False, False, True, False, True]
+    assert count_conflicts(texts, labels) == 1
+
+
+def test_place_when_source_has_rows_only_then_row_is_named() -> None:
+    collector = RowCollector("x.parquet", Columns("text", "label"), has_lines=False)
+    collector.add("hi", "a", 1)
+    assert collector.finish().place(0) == "x.parquet: row 1"

@@ -1,0 +1,216 @@
+"""Reading: every format gives the same rows, and every kind of bad input gives one error with place and hint."""
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from edgedistill.errors import DataError
+from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
+
+COLUMNS = Columns("text", "label")
+ROWS = [("turn it up", "volume"), ('say "hush", now', "volume"), ("größer", "light")]
+TSV = "label\ttext\n" + "".join(f"{label}\t{text}\n" for text, label in ROWS)
+CSV = 'text,label\nturn it up,volume\n"say ""hush"", now",volume\ngrößer,light\n'
+JSONL = "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in ROWS)
+
+
+def rows_of(path: Path, **more: str) -> list[tuple[str, str]]:
+    read = read_labelled_texts(path, COLUMNS, **more)
+    return list(zip(read.texts.to_pylist(), read.labels.to_pylist(), strict=True))
+
+
+def failure(path: Path, columns: Columns = COLUMNS) -> DataError:
+    with pytest.raises(DataError) as caught:
+        read_labelled_texts(path, columns)
+    assert caught.value.exit_code == 2
+    assert str(path) in caught.value.message
+    assert caught.value.hint
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl", "a.TSV"])
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_read_when_text_file_then_rows_in_order(write, name: str, is_zipped: bool) -> None:
+    content = {"tsv": TSV, "csv": CSV, "jsonl": JSONL}[name.lower().split(".")[1]].encode()
+    path = write(name + (".gz" if is_zipped else ""), gzip.compress(content) if is_zipped else content)
+    assert rows_of(path) == ROWS
+
+
+def test_read_when_parquet_then_rows_in_order(tmp_path: Path) -> None:
+    table = pa.table({"text": [t for t, _ in ROWS], "other": [0.5] * 3, "label": [label for _, label in ROWS]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert rows_of(tmp_path / "a.parquet") == ROWS
+
+
+def test_read_when_saved_folder_then_class_names_stand_for_numbers(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(text=datasets.Value("string"), label=datasets.ClassLabel(names=["volume", "light"]))
+    data = datasets.Dataset.from_dict({"text": [t for t, _ in ROWS], "label": [0, 0, 1]}, features=features)
+    data.save_to_disk(tmp_path / "one")
+    datasets.DatasetDict(train=data, test=data.select([2, 0])).save_to_disk(tmp_path / "several")
+    data.to_parquet(tmp_path / "a.parquet")
+    assert rows_of(tmp_path / "one") == ROWS
+    assert rows_of(tmp_path / "a.parquet") == ROWS
+    assert rows_of(tmp_path / "several", split="test") == [ROWS[2], ROWS[0]]
+    with pytest.raises(DataError, match="has no split 'validation'; it holds: train, test") as caught:
+        read_labelled_texts(tmp_path / "several", COLUMNS, split="validation")
+    assert str(tmp_path / "several" / "train") in caught.value.hint
+
+
+def test_read_when_tsv_holds_lone_quotes_then_they_are_characters(write) -> None:
+    path = write("a.tsv", 'label\ttext\nneg\t" a film\nneg\tthe "worst\npos\t"good"\n')
+    assert [text for text, _ in rows_of(path)] == ['" a film', 'the "worst', '"good"']
+
+
+def test_read_when_third_column_and_blank_lines_and_crlf_then_ignored(write) -> None:
+    path = write("a.tsv", "label\ttext\tfine\r\nNUM\thow far ?\tNUM:dist\r\n\r\nLOC\twhere ?\tLOC:x\r\n")
+    assert rows_of(path) == [("how far ?", "NUM"), ("where ?", "LOC")]
+
+
+def test_read_when_byte_order_mark_then_header_is_clean(write) -> None:
+    assert rows_of(write("a.csv", b"\xef\xbb\xbftext,label\nhello,x\n")) == [("hello", "x")]
+
+
+def test_read_when_quoted_field_spans_lines_then_place_is_its_first_line(write) -> None:
+    path = write("a.csv", 'text,label\n"two\nlines",a\n"three",\n')
+    assert failure(path).message == f"{path}:4: column 'label': the label is empty"
+
+
+@pytest.mark.parametrize(("value", "label"), [(3, "3"), (3.0, "3"), (2.5, "2.5"), (True, "true"), (" x ", "x")])
+def test_read_when_label_is_a_number_or_truth_value_then_shortest_word(write, value: object, label: str) -> None:
+    assert rows_of(write("a.jsonl", json.dumps({"text": "hi", "label": value}))) == [("hi", label)]
+
+
+def test_place_when_rows_are_taken_then_still_of_the_source(write) -> None:
+    read = read_labelled_texts(write("a.tsv", TSV), COLUMNS)
+    taken = read.take(read.rows[[2]])
+    assert taken.place(0).endswith("a.tsv:4")
+    assert taken.rows.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message", "hint"),
+    [
+        (
+            "a.tsv",
+            "label\tsentence\nx\thi\n",
+            ":1: no column 'text'; did you mean 'sentence'?",
+            "set data.text_column (or --text-column sentence); the columns are: label, sentence",
+        ),
+        ("a.tsv", "lable\ttext\nx\thi\n", ":1: no column 'label'; did you mean 'lable'?", "--label-column lable"),
+        ("a.tsv", "label\tzzz\nx\thi\n", ":1: no column 'text'; the columns are: label, zzz", "--text-column NAME"),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "x"}\n{"text": "b", "labels": "x"}\n',
+            ":2: no column 'label'; did you mean 'labels'?",
+            "--label-column labels",
+        ),
+        (
+            "a.tsv",
+            b"label\ttext\nx\tcaf\xe9\n",
+            ":2: byte 6 of the line is not UTF-8",
+            "iconv -f WINDOWS-1252 -t UTF-8",
+        ),
+        ("a.csv", "text,label\n".encode("utf-16"), ":1: byte 1 of the line is not UTF-8", "iconv -f UTF-16"),
+        ("a.tsv", "label\ttext\nx\thi\nx\tone\ttwo\n", ":3: 3 fields, but the header has 2", "replace a tab"),
+        (
+            "a.csv",
+            "text,label\nyes, please,x\n",
+            ":2: 3 fields, but the header has 2",
+            "quote a text that holds a comma",
+        ),
+        ("a.csv", "text,label\nhi,x\nhi\n", ":3: 1 fields, but the header has 2", "quote"),
+        (
+            "a.csv",
+            'text,label\nhi,x\n"never closed,x\nmore,y\n',
+            ":3: not CSV: unexpected end of data",
+            "close every quote",
+        ),
+        ("a.tsv", "label\ttext\nx\t   \n", ":2: column 'text': the text is empty", "remove the row"),
+        ("a.tsv", "label\ttext\n\thi\n", ":2: column 'label': the label is empty", "remove the row"),
+        ("a.jsonl", '{"text": null, "label": "x"}', ":1: column 'text': the text is empty", "remove the row"),
+        ("a.jsonl", '{"text": "a", "label": NaN}', ":1: column 'label': the label is empty", "remove the row"),
+        (
+            "a.jsonl",
+            '{"text": 5, "label": "x"}',
+            ":1: column 'text' holds a number, a text is expected",
+            "--text-column",
+        ),
+        ("a.jsonl", '{"text": "a", "label": ["x"]}', ":1: column 'label' holds a list, one label", "--label-column"),
+        ("a.jsonl", '{"text": "\\ud800", "label": "x"}', ":1: column 'text': the text holds half a surrogate", "whole"),
+        ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": \n', ":2: not JSON at column 10", "one JSON object a line"),
+        ("a.jsonl", '{"text": "a", "label": "x"}\n"b"\n', ":2: a JSON object is expected", '{"text":'),
+        ("a.json", '[{"text": "a"}]', ":1: a JSON array; one object a line is expected", "jq -c '.[]'"),
+        ("a.csv", "text;label\nhi;x\n", ":1: the columns are separated by semicolons, not by commas", ".csv file"),
+        ("a.tsv", "text,label\nhi,x\n", ":1: the columns are separated by commas, not by tabs", ".tsv file"),
+        ("a.tsv", "text\ttext\tlabel\nhi\tho\tx\n", ":1: two columns are called 'text'", "a name of its own"),
+        ("a.tsv", "", ": is empty", "the first line names the columns"),
+        ("a.tsv", "label\ttext\n", ": has no rows", "labelled texts"),
+        ("a.tsv.gz", b"label\ttext\n", ":1: not a whole gzip file", "copy the file again"),
+        ("a.tsv.gz", gzip.compress(TSV.encode())[:-12], "not a whole gzip file", "copy the file again"),
+        ("a.parquet", b"PAR1 not really", ": not a whole Parquet file", "copy the file again"),
+        ("a.parquet.gz", b"x", ": Parquet is compressed inside", "gunzip"),
+        ("a.txt", "hi", ": its name does not end in a known format", ".csv .tsv .jsonl"),
+    ],
+)
+def test_read_when_input_is_bad_then_one_error_with_place_and_hint(
+    write, name: str, content: str | bytes, message: str, hint: str
+) -> None:
+    error = failure(write(name, content))
+    assert message in error.message
+    assert hint in error.hint
+
+
+def test_read_when_gzip_body_is_damaged_then_error(write) -> None:
+    whole = bytearray(gzip.compress(TSV.encode() * 500))
+    whole[40] ^= 0xFF
+    with pytest.raises(zlib.error):
+        gzip.decompress(bytes(whole))
+    assert "not a whole gzip file" in failure(write("a.tsv.gz", bytes(whole))).message
+
+
+def test_read_when_file_is_missing_then_the_like_named_one_is_suggested(write) -> None:
+    path = write("train.tsv", TSV)
+    error = failure(path.with_name("trian.tsv"))
+    assert "no such file; did you mean 'train.tsv'?" in error.message
+    assert error.hint == f"ls {path.parent}"
+
+
+def test_read_when_plain_folder_then_error(tmp_path: Path) -> None:
+    error = failure(tmp_path)
+    assert "not one that `datasets` saved" in error.message
+    assert "save_to_disk()" in error.hint
+
+
+def test_read_when_saved_folder_is_broken_then_error(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    (tmp_path / "dataset_info.json").write_text("{}")
+    (tmp_path / "state.json").write_text("{}")
+    assert "cannot be read as a saved data set" in failure(tmp_path).message
+
+
+def test_read_when_text_and_label_are_one_column_then_error(write) -> None:
+    error = failure(write("a.tsv", TSV), Columns("text", "text"))
+    assert "both taken from column 'text'" in error.message
+
+
+def test_read_when_parquet_label_is_null_then_row_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", None]}), tmp_path / "a.parquet")
+    assert "a.parquet: row 2: column 'label': the label is empty" in failure(tmp_path / "a.parquet").message
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.tsv", TSV), ("a.csv", CSV), ("a.jsonl", JSONL)])
+def test_read_column_names_when_later_lines_are_broken_then_only_header_is_read(write, name: str, content: str) -> None:
+    path = write(name, content.encode() + b"\xff" * 10)
+    assert sorted(read_column_names(path)) == ["label", "text"]
+
+
+@pytest.mark.parametrize(("name", "form"), [("a.tab", "tsv"), ("a.ndjson.gz", "jsonl"), ("b.pq", "parquet")])
+def test_detect_format_when_other_usual_suffix_then_known(write, name: str, form: str) -> None:
+    assert detect_format(write(name, b"")) == form

@@ -1,0 +1,170 @@
+"""The prepare stage: files, report, decisions, determinism, and refusals before any work."""
+
+from pathlib import Path
+
+import pytest
+
+from edgedistill.artifact import sha256_of_path
+from edgedistill.errors import DataError
+from edgedistill.examples import read_examples
+from edgedistill.prepare.stage import (
+    DATA_REPORT_FILE,
+    LABELS_FILE,
+    STAGE,
+    TEST_FILE,
+    TRAIN_FILE,
+    VALIDATION_FILE,
+    DataReport,
+    Inputs,
+    Labels,
+    Settings,
+)
+from edgedistill.recipe import HubData
+from edgedistill.stage import Outcome
+
+
+def perform(inputs: Inputs, out: Path, settings: Settings | None = None) -> Outcome:
+    settings = settings or Settings()
+    out.mkdir()
+    STAGE.requires(settings, inputs)
+    outcome = STAGE.run(settings, inputs, out)
+    STAGE.ensures(out)
+    return outcome
+
+
+def table(*rows: tuple[str, str]) -> str:
+    return "label\ttext\n" + "".join(f"{label}\t{text}\n" for label, text in rows)
+
+
+TRAIN = table(
+    ("b", "one"),
+    ("a", "two"),
+    ("a", "Two"),
+    ("b", "three"),
+    ("a", "in test"),
+    ("b", "four"),
+    ("a", "five"),
+    ("b", "five"),
+)
+VALIDATION = table(("a", "six"), ("b", "In  Test"), ("b", "four"))
+TEST = table(("a", "in test"), ("b", "seven words make this one rather long"), ("b", "eight"), ("b", "eight"))
+
+
+@pytest.fixture
+def three_files(write) -> Inputs:
+    return Inputs(write("train.tsv", TRAIN), write("validation.tsv", VALIDATION), write("test.tsv", TEST))
+
+
+def test_run_when_three_files_then_no_text_stands_in_two_splits(three_files: Inputs, tmp_path: Path) -> None:
+    perform(three_files, tmp_path / "out")
+    train = read_examples(tmp_path / "out" / TRAIN_FILE)
+    assert train.ids == ["train-000000", "train-000001", "train-000003", "train-000006", "train-000007"]
+    assert train.texts == ["one", "two", "three", "five", "five"]
+    assert train.labels.tolist() == [1, 0, 1, 0, 1]
+    assert read_examples(tmp_path / "out" / VALIDATION_FILE).ids == ["validation-000000", "validation-000002"]
+    assert len(read_examples(tmp_path / "out" / TEST_FILE)) == 4
+    assert Labels.read_json(tmp_path / "out" / LABELS_FILE).labels == ("a", "b")
+
+
+def test_run_when_three_files_then_report_counts_what_was_found(three_files: Inputs, tmp_path: Path) -> None:
+    outcome = perform(three_files, tmp_path / "out")
+    report = DataReport.read_json(tmp_path / "out" / DATA_REPORT_FILE)
+    assert report.conflicting_texts == 2  # "five" in train; "in test" is b in validation and a elsewhere
+    assert (report.train.duplicates, report.train.dropped_duplicates, report.train.dropped_in_other_splits) == (1, 1, 2)
+    assert (report.validation.rows, report.validation.dropped_in_other_splits) == (2, 1)
+    assert (report.test.rows, report.test.duplicates, report.test.dropped_duplicates) == (4, 1, 0)
+    assert report.test.rows_by_class == {"a": 1, "b": 3}
+    assert (report.test.words.minimum, report.test.words.median, report.test.words.maximum) == (1, 1.5, 7)
+    assert not report.test.is_made_here
+    assert [d.what for d in outcome.decisions] == [
+        "left 1 repeated row out of train",
+        "left 2 rows out of train",
+        "left 1 row out of validation",
+        "left 2 texts with two or more different labels as they are",
+    ]
+
+
+def test_run_when_only_train_then_splits_are_made_and_told(write, tmp_path: Path) -> None:
+    path = write("data.tsv", table(*[("ab"[i % 2], f"text {i}") for i in range(200)]))
+    outcome = perform(Inputs(path), tmp_path / "out")
+    splits = [read_examples(tmp_path / "out" / name) for name in (TRAIN_FILE, VALIDATION_FILE, TEST_FILE)]
+    assert [len(split) for split in splits] == [130, 30, 40]
+    assert [split.labels.sum() for split in splits] == [65, 15, 20]
+    assert len(set().union(*(split.texts for split in splits))) == 200
+    assert all(
+        f"text {int(i.split('-')[1])}" == text
+        for split in splits
+        for i, text in zip(split.ids, split.texts, strict=True)
+    )
+    assert all(split.ids == sorted(split.ids) for split in splits)
+    report = DataReport.read_json(tmp_path / "out" / DATA_REPORT_FILE)
+    assert (report.train.is_made_here, report.validation.is_made_here, report.test.is_made_here) == (False, True, True)
+    assert {d.what for d in outcome.decisions} == {
+        "split 40 rows off train for test", "split 30 rows off train for validation",
+    }  # fmt: skip
+
+
+def test_run_when_repeated_then_same_bytes_and_with_another_seed_others(write, tmp_path: Path) -> None:
+    path = write("data.tsv", table(*[("ab"[i % 2], f"text {i}") for i in range(100)]))
+    for name, seed in (("first", 13), ("again", 13), ("other", 14)):
+        perform(Inputs(path), tmp_path / name, Settings(seed=seed))
+    first, again, other = (sha256_of_path(tmp_path / name) for name in ("first", "again", "other"))
+    assert first == again
+    assert first != other
+
+
+def test_run_when_formats_differ_then_same_examples(write, tmp_path: Path) -> None:
+    rows = [("ab"[i % 2], f"text {i}") for i in range(60)]
+    tsv = write("data.tsv", table(*rows))
+    jsonl = write("data.jsonl", "".join(f'{{"text": "{text}", "label": "{label}"}}\n' for label, text in rows))
+    perform(Inputs(tsv), tmp_path / "one")
+    perform(Inputs(jsonl), tmp_path / "two")
+    assert (tmp_path / "one" / TRAIN_FILE).read_bytes() == (tmp_path / "two" / TRAIN_FILE).read_bytes()
+
+
+def test_run_when_a_class_is_absent_from_a_split_then_a_decision_says_so(
+    three_files: Inputs, write, tmp_path: Path
+) -> None:
+    inputs = Inputs(three_files.train, write("only_a.tsv", table(("a", "six"))), three_files.test)
+    outcome = perform(inputs, tmp_path / "out")
+    assert "validation has no row of these classes: b" in [d.what for d in outcome.decisions]
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test", "message", "hint"),
+    [
+        (table(("a", "x"), ("a", "y")), VALIDATION, TEST, "all 2 rows have the label 'a'", "data.label_column"),
+        (TRAIN, VALIDATION, table(("c", "x")), "test.tsv:2: label 'c' is not in train", "correct the label"),
+        (TRAIN, TEST, TEST, "every text of validation stands in another split too", "a file of its own"),
+        (
+            table(("a", "six"), ("b", "new")),
+            VALIDATION,
+            TEST,
+            "every training text of class 'a' stands in",
+            "add training rows",
+        ),
+        (table(("a", "x"), ("b", "y")), None, TEST, "too few to split off", "data.validation"),
+    ],
+)
+def test_run_when_data_cannot_be_used_then_error(
+    write, tmp_path: Path, train: str, validation: str | None, test: str, message: str, hint: str
+) -> None:
+    inputs = Inputs(
+        write("train.tsv", train),
+        write("validation.tsv", validation) if validation else None,
+        write("test.tsv", test),
+    )
+    with pytest.raises(DataError) as caught:
+        perform(inputs, tmp_path / "out")
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_requires_when_file_is_missing_or_nothing_is_given_then_error(three_files: Inputs, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        STAGE.requires(Settings(), Inputs(three_files.train, tmp_path / "nowhere.tsv"))
+    with pytest.raises(DataError, match="neither as a file nor on the hub"):
+        STAGE.requires(Settings(), Inputs(None))
+    with pytest.raises(DataError, match="or both ways"):
+        STAGE.requires(Settings(hub=HubData(name="some/data")), three_files)
