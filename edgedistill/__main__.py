@@ -5,9 +5,14 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from edgedistill.cli.app import run_command_line
+    try:
+        from edgedistill.cli.app import run_command_line
 
-    sys.exit(run_command_line(sys.argv[1:]))
+        code = run_command_line(sys.argv[1:])
+    except KeyboardInterrupt:  # while the command line itself was imported
+        sys.stderr.write("interrupted\n")
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

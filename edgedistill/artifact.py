@@ -22,7 +22,7 @@ def sha256_of_file(path: Path) -> str:
     """Return the hex sha256 of a file, read in chunks.
 
     Raises:
-        ArtifactError: the file is missing.
+        ArtifactError: the file is missing or may not be read.
     """
     digest = hashlib.sha256()
     try:
@@ -31,6 +31,8 @@ def sha256_of_file(path: Path) -> str:
                 digest.update(chunk)
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file", hint="run the step that makes it again") from None
+    except PermissionError:
+        raise ArtifactError(f"{path}: may not be read", hint=f"chmod +r {path}") from None
     return digest.hexdigest()
 
 

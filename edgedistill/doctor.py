@@ -45,7 +45,7 @@ def examine() -> Examination:
     host = this_host()
     notes = []
     if not host.has_bf16:
-        notes.append("no bfloat16 in this CPU: training runs in float32, about five times slower than with it")
+        notes.append("no bfloat16 in this CPU: training runs in float32, which is slower")
     if host.saturates_u8s8:
         notes.append("this CPU has no VNNI: u8 x s8 products saturate here, so int8 accuracy measured here is a lower bound "
                      "for ARM targets")

@@ -52,6 +52,8 @@ def read_text(path: Path, *, error: type[EdgedistillError] = UsageError) -> str:
         raise error(f"{path}: is a folder, a file is expected", hint="name the file in it") from None
     except PermissionError:
         raise error(f"{path}: may not be read", hint=f"chmod +r {path}") from None
+    except OSError as bad:  # a file in the place of a folder, a name too long, a loop of links
+        raise error(f"{path}: cannot be read ({bad.strerror})", hint="check the path") from None
     except UnicodeDecodeError as bad:
         raise error(f"{path}: byte {bad.start} is not UTF-8", hint=f"iconv -t UTF-8 {path}") from None
 
@@ -70,10 +72,13 @@ def parse(
     except yaml.YAMLError as bad:
         mark = getattr(bad, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        problem = getattr(bad, "problem", None) or "not YAML"
+        problem = getattr(bad, "problem", None) or getattr(bad, "reason", None) or "not YAML"
         raise error(f"{path}{where}: {problem}", hint="indent with spaces; quote values that hold ': '") from None
     except json.JSONDecodeError as bad:
-        raise error(f"{path}:{bad.lineno}:{bad.colno}: {bad.msg}", hint="this file is damaged: make it again") from None
+        raise error(f"{path}:{bad.lineno}:{bad.colno}: {bad.msg}", hint=_REMAKE) from None
+    except (ValueError, RecursionError) as bad:  # a date like 2024-13-45, a number of 5000 digits, endless brackets
+        problem = "is nested too deep" if isinstance(bad, RecursionError) else str(bad)
+        raise error(f"{path}: {problem}", hint="quote dates and long numbers that are meant as text") from None
     if not isinstance(value, dict):
         raise error(f"{path}: a mapping of keys to values is expected", hint=_schema_hint(kind))
     try:
@@ -82,16 +87,35 @@ def parse(
         raise _explain(kind, bad, text, path, error) from None
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """The safe loader, and a key that stands twice is an error: silently, the last one would win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            name = (key.tag, str(key.value))
+            if name in seen and isinstance(key, yaml.ScalarNode):
+                problem = f"key {key.value!r} stands twice"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep=deep)
+
+
 def _load_yaml(text: str) -> Any:
-    return yaml.safe_load(text)
+    return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - it is a SafeLoader
 
 
 def _load_json(text: str) -> Any:
     return json.loads(text)
 
 
+_REMAKE = "this file is damaged: make it again"
+_PUBLISHED_SCHEMAS = {"Recipe": "recipe", "Target": "target", "RunReport": "report"}
+
+
 def _schema_hint(kind: type[Document]) -> str:
-    return f"edgedistill schema {kind.__name__.lower()}"
+    published = _PUBLISHED_SCHEMAS.get(kind.__name__)
+    return f"edgedistill schema {published}" if published else "correct it there, or make the file again"
 
 
 def _explain(
@@ -100,10 +124,17 @@ def _explain(
     problems = [
         f"{path}{_line_suffix(text, item['loc'])}: {'.'.join(map(str, item['loc'])) or 'document'}: "
         f"{_problem(kind, item)}"
-        for item in bad.errors(include_url=False)
+        for item in _root_causes(bad)
     ]
     shown = "\n".join(problems[:5]) + (f"\n(+{len(problems) - 5} more)" if len(problems) > 5 else "")
     return error(shown, hint=_schema_hint(kind))
+
+
+def _root_causes(bad: ValidationError) -> list[Any]:
+    """Leave out 'too short' for a list whose items are wrong: pydantic counts only good items."""
+    items = bad.errors(include_url=False)
+    parents = {item["loc"][:depth] for item in items for depth in range(len(item["loc"]))}
+    return [item for item in items if item["type"] != "too_short" or item["loc"] not in parents]
 
 
 def _problem(kind: type[Document], item: Any) -> str:
@@ -112,6 +143,8 @@ def _problem(kind: type[Document], item: Any) -> str:
         close = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
         advice = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
         return f"unknown key; {advice}"
+    if item["type"] == "model_type":
+        return "a mapping of keys to values is expected; leave the key out to take the defaults"
     given = item.get("input")
     shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
     return str(item["msg"]).removeprefix("Value error, ") + shown
@@ -148,7 +181,7 @@ def _line_suffix(text: str, loc: Sequence[int | str]) -> str:
     """Return ":line" of the deepest key of `loc` that stands in the YAML (or JSON) text."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return ""
     line = None
     for part in loc:

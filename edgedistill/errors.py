@@ -13,6 +13,8 @@
     |-- ParityError 4             the converted model answers differently
     |-- TargetUnreachableError 5  the device does not answer
     `-- MissingDependencyError 6  an optional package is not installed
+
+A class without a number has its parent's.
 """
 
 

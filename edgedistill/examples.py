@@ -9,11 +9,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from edgedistill.errors import ArtifactError
+from edgedistill.sealed import open_sealed, seal
 
 NO_LABEL = -1
 """Label of an example that nobody labelled: it contributes only the soft term."""
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("label", pa.int32())])
+_HINT = "edgedistill prepare --recipe RECIPE -o DIR"
 
 
 @dataclass(frozen=True)
@@ -32,17 +34,17 @@ class Examples:
     @property
     def ids(self) -> list[str]:
         """The example ids."""
-        return self.table.column("id").to_pylist()
+        return list(self.table.column("id").to_pylist())
 
     @property
     def texts(self) -> list[str]:
         """The texts; for big tables use `text_batches`."""
-        return self.table.column("text").to_pylist()
+        return list(self.table.column("text").to_pylist())
 
     @property
     def labels(self) -> NDArray[np.int32]:
         """The labels, shape (n,), values `NO_LABEL` or 0 .. classes - 1."""
-        return self.table.column("label").to_numpy().astype(np.int32)
+        return np.asarray(self.table.column("label").to_numpy(), dtype=np.int32)
 
     def text_batches(self, rows: int = 10_000) -> Iterator[list[str]]:
         """Yield the texts in lists of at most `rows`."""
@@ -51,28 +53,23 @@ class Examples:
 
 
 def write_examples(path: Path, ids: Sequence[str], texts: Sequence[str], labels: Sequence[int]) -> None:
-    """Write examples as an Arrow IPC file; the same rows give the same bytes."""
+    """Write examples as a sealed Arrow file; the same rows give the same bytes."""
     table = pa.table(
         [pa.array(ids, pa.string()), pa.array(texts, pa.string()), pa.array(labels, pa.int32())], schema=SCHEMA
     )
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
         writer.write_table(table, max_chunksize=10_000)
+    seal(path)
 
 
 def read_examples(path: Path) -> Examples:
     """Map a file of examples.
 
     Raises:
-        ArtifactError: the file is missing or is not an Arrow file of examples.
+        ArtifactError: the file is missing, damaged, or is not an Arrow file of examples.
     """
-    try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file", hint="edgedistill prepare --recipe RECIPE -o DIR") from None
-    except pa.ArrowInvalid as bad:
-        raise ArtifactError(f"{path}: is not a file of examples ({bad})",
-                            hint="edgedistill prepare --recipe RECIPE -o DIR") from None
-    if table.schema.names != SCHEMA.names:
-        raise ArtifactError(f"{path}: columns {table.schema.names}, expected {SCHEMA.names}",
-                            hint="edgedistill prepare --recipe RECIPE -o DIR")
+    table = open_sealed(path, hint=_HINT, is_seal_required=False)
+    if not table.schema.equals(SCHEMA):
+        found = ", ".join(f"{field.name} ({field.type})" for field in table.schema)
+        raise ArtifactError(f"{path}: columns {found}; expected id (string), text (string), label (int32)", hint=_HINT)
     return Examples(table)

@@ -1,4 +1,4 @@
-"""The host: this machine, as far as it matters to a result. Reads, never changes; needs neither torch nor onnxruntime."""
+"""The host: this machine, as far as it matters to a result. Reads, never changes; needs no torch, no onnxruntime."""
 
 import functools
 import importlib.metadata
@@ -72,8 +72,7 @@ def _cpu_info() -> tuple[str, frozenset[str]]:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return platform.processor() or platform.machine(), frozenset()
-    fields = dict(
-        (part.strip() for part in line.split(":", 1)) for line in text.splitlines() if ":" in line
-    )
+    lines = (line.partition(":") for line in text.splitlines())
+    fields = {name.strip(): value.strip() for name, colon, value in lines if colon}
     flags = fields.get("flags") or fields.get("Features") or ""
     return fields.get("model name") or fields.get("CPU part") or platform.machine(), frozenset(flags.split())

@@ -4,22 +4,19 @@ Every call that makes files writes them to one folder, finds them done when noth
 folder that edgedistill did not make.
 """
 
-import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgedistill.artifact import sha256_of_path
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
-from edgedistill.document import read_text
-from edgedistill.errors import ArtifactError, DataError, UsageError
+from edgedistill.errors import DataError, UsageError
 from edgedistill.plan import DataFacts, Plan, make_plan
 from edgedistill.recipe import BenchmarkProtocol, Parity
-from edgedistill.results import Evaluation, ParityResult, QuantizationVerdict, Variant
+from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
 from edgedistill.stage import Done, Workspace
 from edgedistill.target import Target
+from edgedistill.user_paths import model_classes, open_examples, require_files, variant_of
 
 if TYPE_CHECKING:
     from edgedistill.benchmark.stage import Measurements
@@ -32,6 +29,8 @@ __all__ = [
     "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict", "prepare",
     "quantize", "report", "run", "teach", "verify",
 ]
+
+_PREPARE = "edgedistill prepare --recipe RECIPE -o DIR"
 
 
 def run(
@@ -77,18 +76,26 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
 def _train_texts(recipe: LocatedRecipe) -> tuple[list[str], int]:
     from edgedistill.prepare.check import class_names
     from edgedistill.prepare.columns import Columns
-    from edgedistill.prepare.read import read_labelled_texts
+    from edgedistill.prepare.read import detect_format, read_labelled_texts
 
     data = recipe.recipe.data
     if data.train is None:
         raise DataError("a data set of the hub is read only by `prepare` and `run`",
-                        hint="edgedistill prepare --recipe RECIPE -o DIR")
+                        hint=_PREPARE)
+    for path in (data.train, data.validation, data.test):
+        if path is not None:
+            detect_format(recipe.path(path))
     rows = read_labelled_texts(recipe.path(data.train), Columns(data.text_column, data.label_column))
     return rows.texts.to_pylist(), len(class_names(rows))
 
 
 def prepare(recipe: LocatedRecipe, out: Path) -> Done:
-    """Read, check and split a recipe's data into `out`: train, validation and test .arrow, labels.json, data_report.json."""
+    """Read, check and split a recipe's data into `out`.
+
+    Args:
+        recipe: names the data, and the teacher, whose order of classes is kept.
+        out: the folder to make: train.arrow, validation.arrow, test.arrow, labels.json and data_report.json.
+    """
     from edgedistill.prepare import stage
     from edgedistill.teach.labels import label_order
     from edgedistill.teach.resolve import resolve_teacher
@@ -119,11 +126,14 @@ def teach(recipe: LocatedRecipe, data: Path, out: Path) -> tuple[Done, Done]:
 
     wanted = recipe.recipe
     files = (data / "train.arrow", data / "validation.arrow", data / "labels.json")
+    require_files(*files, hint=_PREPARE)
     folder = resolve_teacher(wanted.teacher, recipe_folder=recipe.folder)
     workspace = Workspace(out)
     teacher = workspace.perform_in(
         out / "teacher", stage.TEACHER,
-        stage.TeacherSettings(fine_tuning=wanted.teacher.fine_tuning, max_tokens=wanted.teacher.max_tokens, seed=wanted.seed),
+        stage.TeacherSettings(
+            fine_tuning=wanted.teacher.fine_tuning, max_tokens=wanted.teacher.max_tokens, seed=wanted.seed
+        ),
         stage.TeacherInputs(folder, *files),
     )
     soft_labels = workspace.perform_in(
@@ -155,6 +165,9 @@ def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out
         teacher, data / "train.arrow", soft / "transfer.arrow", data / "validation.arrow", soft / "soft_labels.arrow",
         data / "labels.json",
     )
+    require_files(inputs.train, inputs.validation, inputs.labels, hint=_PREPARE)
+    require_files(teacher / "model.safetensors", teacher / "tokenizer.json", inputs.soft_labels, inputs.transfer,
+                  hint="edgedistill teach --recipe RECIPE --data DATA -o DIR")
     expected = origin_of(SoftLabelInputs(teacher, inputs.train, inputs.validation, inputs.labels))
     read_soft_labels(inputs.soft_labels, expected=expected)
     facts = facts_of_examples(data, teacher, max_tokens=wanted.teacher.max_tokens)
@@ -194,7 +207,7 @@ def quantize(
         schemes_for(target, wanted=scheme), min_agreement=(gates or Parity()).int8_min_agreement,
         host_saturates=this_host().saturates_u8s8,
     )
-    with _examples(data, "validation", model) as examples:
+    with open_examples(data, "validation") as examples:
         done = Workspace(out.parent).perform_in(out, stage.STAGE, settings, stage.Inputs(model, examples))
     return QuantizationVerdict.read_json(done.folder / stage.VERDICT_FILE)
 
@@ -213,12 +226,13 @@ def evaluate(
     """
     from edgedistill.evaluate import stage
 
-    found = variant or _variant_of(model)
+    found = variant or variant_of(model)
     settings = stage.Settings(variant=found, split=split, task="text-classification", seed=13,
                               batch_size=1 if found.endswith("_int8") else 32)
-    with _examples(data, split, model) as examples, tempfile.TemporaryDirectory() as scratch:
+    names = model_classes(model)
+    with open_examples(data, split, names) as examples, tempfile.TemporaryDirectory() as scratch:
         labels = Path(scratch) / "labels.json"
-        labels.write_text(json.dumps({"labels": _class_names(model)}), encoding="utf-8")
+        labels.write_text(Labels(labels=names).to_json(), encoding="utf-8")
         folder = out or Path(scratch) / "evaluation"
         done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings,
                                                    stage.Inputs(model, examples, labels, None))
@@ -246,7 +260,7 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
     from edgedistill.tasks.text_classification.encoding import TextEncoder
     from edgedistill.verify.parity import compare_logits, int8_gate
 
-    with _examples(data, split, reference) as path:
+    with open_examples(data, split) as path:
         texts = read_examples(path).texts
         answers = [
             predict(open_predictor(m), TextEncoder.load(m if m.is_dir() else m.parent).encode(texts))
@@ -269,12 +283,13 @@ def measure(
     from edgedistill.benchmark import stage
     from edgedistill.host import this_host
 
-    first = next(iter(models.values()))
-    settings = stage.Settings(protocol=protocol or BenchmarkProtocol(), host=this_host(), variants=tuple(models), seed=13)
-    with _examples(data, "test", first if first.is_dir() else first.parent) as examples, \
-            tempfile.TemporaryDirectory() as scratch:
+    settings = stage.Settings(
+        protocol=protocol or BenchmarkProtocol(), host=this_host(), variants=tuple(models), seed=13
+    )
+    with open_examples(data, "test") as examples, tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch) / "benchmark"
-        done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, stage.Inputs(models, examples))
+        inputs = stage.Inputs(dict(models.items()), examples)
+        done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, inputs)
         return stage.Measurements.read_json(done.folder / stage.MEASUREMENTS_FILE)
 
 
@@ -300,6 +315,7 @@ def package(model: Path, data: Path, out: Path, *, recipe: LocatedRecipe, target
         tolerance=wanted.parity.bundle_tolerance,
     )
     inputs = stage.Inputs(model, data / "test.arrow", data / "labels.json")
+    require_files(inputs.data, inputs.labels, hint=_PREPARE)
     return Workspace(out.parent).perform_in(out, stage.STAGE, settings, inputs)
 
 
@@ -317,41 +333,3 @@ def predict(bundle: Path, texts: Sequence[str]) -> "tuple[Answer, ...]":
     from edgedistill.package.predict import predict_text
 
     return predict_text(bundle, texts)
-
-
-def _class_names(model: Path) -> list[str]:
-    folder = model if model.is_dir() else model.parent
-    config = json.loads(read_text(folder / "config.json", error=ArtifactError))
-    names = config.get("id2label") or {}
-    return [names[key] for key in sorted(names, key=int)]
-
-
-def _variant_of(model: Path) -> Variant:
-    """Say what a model folder holds: int8 where quantize left its verdict, ONNX, or torch."""
-    if (model / "verdict.json").is_file():
-        return "student_int8"
-    return "student_onnx" if (model / "model.onnx").is_file() else "student"
-
-
-@contextmanager
-def _examples(data: Path, split: str, model: Path) -> Iterator[Path]:
-    """Yield a file of examples: a split of a prepared folder, an .arrow file, or a data file read for this model."""
-    if data.is_dir() and (data / f"{split}.arrow").is_file():
-        yield data / f"{split}.arrow"
-        return
-    if data.suffix == ".arrow":
-        yield data
-        return
-    from edgedistill.examples import write_examples
-    from edgedistill.prepare.check import encode_labels
-    from edgedistill.prepare.columns import Columns
-    from edgedistill.prepare.read import read_labelled_texts
-
-    rows = read_labelled_texts(data, Columns("text", "label"))
-    labels = encode_labels(rows, _class_names(model))
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / f"{sha256_of_path(data)[:16]}.arrow"
-        write_examples(path, [f"row-{i:06d}" for i in range(len(labels))], rows.texts.to_pylist(), labels.tolist())
-        yield path
-
-

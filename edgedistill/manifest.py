@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgedistill.artifact import MANIFEST_FILE, Artifact, check
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError, UsageError
+from edgedistill.errors import UsageError
 from edgedistill.host import Host
 
 __all__ = ["MANIFEST_FILE", "Decision", "Manifest", "read_valid_manifest"]
@@ -49,6 +49,6 @@ def read_valid_manifest(folder: Path) -> Manifest | None:
         manifest = Manifest.read_json(path)
         for artifact in manifest.outputs:
             check(artifact, root=folder)
-    except (ArtifactError, UsageError):
+    except UsageError:  # unreadable, not a manifest, or an output that is not what it says
         return None
     return manifest

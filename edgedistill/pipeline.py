@@ -66,7 +66,10 @@ class _Line:
     steps: dict[str, Done] = field(default_factory=dict)
 
     def note(self, step: str, done: Done) -> Done:
-        self.steps[step] = done
+        """Keep a finished step for the report; two targets may have a step of one name with different results."""
+        other = self.steps.get(step)
+        name = step if other is None or other.folder == done.folder else f"{step} ({done.manifest.key[:8]})"
+        self.steps[name] = done
         return done
 
 
@@ -110,7 +113,7 @@ def run(
         prepared = _prepare(line, located)
         facts = facts_of_examples(prepared.folder, teacher_folder, max_tokens=located.recipe.teacher.max_tokens)
         plans = [make_plan(located.recipe, target, facts, ladder()) for target in targets]
-        write_text_durably(out / LOCKED_RECIPE_FILE, located.recipe.to_yaml())
+        write_text_durably(out / LOCKED_RECIPE_FILE, _locked_recipe(located, out).to_yaml())
         common = _teach(line, prepared)
         results = {plan.target.id: _for_target(line, common, plan) for plan in plans}
         return _publish(line, common, results, out)
@@ -122,6 +125,9 @@ def _locked(out: Path) -> Iterator[None]:
     with storage_errors(out):
         if out.exists() and not out.is_dir():
             raise StorageError(f"{out}: is a file", hint="choose a folder with -o DIR")
+        if out.is_dir() and any(out.iterdir()) and not any((out / n).exists() for n in (LOCK_FILE, STAGES_FOLDER)):
+            raise StorageError(f"{out}: is not empty, and no run of edgedistill",
+                               hint="choose another folder with -o DIR")
         out.mkdir(parents=True, exist_ok=True)
         is_fresh = not any((out / STAGES_FOLDER / "teach").glob("*/manifest.json"))
         if is_fresh and shutil.disk_usage(out).free < _DISK_NEED_BYTES:
@@ -137,6 +143,21 @@ def _locked(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _locked_recipe(located: LocatedRecipe, out: Path) -> Recipe:
+    """Return the recipe with its paths as seen from the run folder, so that it runs from there as it is."""
+
+    def moved(path: str | None) -> str | None:
+        return None if path is None else os.path.relpath(located.path(path), out.resolve())
+
+    recipe = located.recipe
+    data = recipe.data.model_copy(
+        update={name: moved(getattr(recipe.data, name)) for name in ("train", "validation", "test")}
+    )
+    is_folder = located.path(recipe.teacher.name).is_dir()
+    name = moved(recipe.teacher.name) if is_folder else recipe.teacher.name
+    return recipe.model_copy(update={"data": data, "teacher": recipe.teacher.model_copy(update={"name": name})})
 
 
 def _prepare(line: _Line, located: LocatedRecipe) -> Done:
@@ -343,11 +364,14 @@ def _publish_target(result: "TargetResults", folder: Path) -> None:
         from edgedistill.export.ort_config import ort_config_json
 
         (student / "ort_config.json").write_text(ort_config_json(), encoding="utf-8")
-    if result.package is not None:
-        with _replaced(folder / "bundle") as bundle:
-            shutil.copytree(result.package.folder / "bundle", bundle, dirs_exist_ok=True)
-        shutil.copyfile(result.package.folder / "bundle.zip", folder / "bundle.zip.tmp")
-        os.replace(folder / "bundle.zip.tmp", folder / "bundle.zip")
+    if result.package is None:  # a bundle of an earlier run must not be taken for this one's
+        shutil.rmtree(folder / "bundle", ignore_errors=True)
+        (folder / "bundle.zip").unlink(missing_ok=True)
+        return
+    with _replaced(folder / "bundle") as bundle:
+        shutil.copytree(result.package.folder / "bundle", bundle, dirs_exist_ok=True)
+    shutil.copyfile(result.package.folder / "bundle.zip", folder / "bundle.zip.tmp")
+    os.replace(folder / "bundle.zip.tmp", folder / "bundle.zip")
 
 
 @contextmanager

@@ -136,11 +136,11 @@ def predict(shape: StudentShape, recipe: Recipe, target: Target, facts: DataFact
     over the memory's rate, plus the nodes' overhead; one thread, one text of the median length.
     """
     weight = weigh(shape, classes=facts.classes, positions=recipe.teacher.max_tokens)
-    on_weights, in_attention = macs_of(shape, tokens=facts.median_tokens, classes=facts.classes)
+    work = macs_of(shape, tokens=facts.median_tokens, classes=facts.classes)
     model = target.latency
     seconds = (
-        on_weights / model.int8_macs_per_s.value
-        + in_attention / model.float_macs_per_s.value
+        work.on_weights / model.int8_macs_per_s.value
+        + work.in_attention / model.float_macs_per_s.value
         + (weight.encoder + weight.head) / model.read_bytes_per_s.value
         + weight.nodes * model.node_overhead_s.value
     )

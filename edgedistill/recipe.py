@@ -52,7 +52,7 @@ class FineTuning(Document):
     learning_rate: float = Field(3e-4, gt=0, lt=1, description="peak of the linear schedule")
     batch_size: int = Field(32, ge=1, le=4096, description="examples a step")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises")
-    weight_decay: float = Field(0.01, ge=0, lt=1)
+    weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")
     patience: int = Field(2, ge=1, description="evaluations without a better validation accuracy before it stops")
 
 
@@ -60,7 +60,7 @@ class Teacher(Document):
     """The model whose answers the student learns."""
 
     name: str = Field(description="a local folder (relative to the recipe) or a model id of the hub")
-    licence: str = Field("unknown", description="licence of the weights, as its model card states it; goes into the bundle")
+    licence: str = Field("unknown", description="licence of the weights, as their card has it; goes into the bundle")
     revision: str | None = Field(None, description="commit or tag on the hub")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="what model.safetensors must hash to")
     package: str | None = Field(None, description="an installed Python package that carries a copy of the model")
@@ -90,11 +90,11 @@ class Distillation(Document):
 
     temperature: float = Field(2.0, gt=0, le=100, description="T: softens both distributions")
     alpha: float = Field(0.9, ge=0, le=1, description="weight of the soft term")
-    learning_rate: float = Field(1.5e-3, gt=0, lt=1)
-    batch_size: int = Field(64, ge=1, le=4096)
+    learning_rate: float = Field(1.5e-3, gt=0, lt=1, description="peak of the linear schedule")
+    batch_size: int = Field(64, ge=1, le=4096, description="examples a step")
     rows_seen: int = Field(100_000, ge=1, description="examples the student is trained on in all, repeats counted")
-    warmup_share: float = Field(0.05, ge=0, lt=1)
-    weight_decay: float = Field(0.01, ge=0, lt=1)
+    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises")
+    weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")
     patience: int = Field(4, ge=1, description="evaluations without progress on validation before it stops")
     transfer_set: TransferSet = TransferSet()
     baseline: bool = Field(True, description="train the same student without the teacher too, to know what it bought")
@@ -122,15 +122,17 @@ class Parity(Document):
 class Goal(Document):
     """A quality that the int8 student must have on the test split."""
 
-    metric: Literal["accuracy", "macro_f1"] = "accuracy"
-    type: Literal["max-degradation", "min-value"] = "max-degradation"
+    metric: Literal["accuracy", "macro_f1"] = Field("accuracy", description="figure of the int8 student, on test")
+    type: Literal["max-degradation", "min-value"] = Field(
+        "max-degradation", description="how `value` is meant: a loss against the teacher, or a floor"
+    )
     value: float = Field(0.05, ge=0, le=1, description="as a share of the teacher's figure, or an absolute floor")
 
 
 class Budgets(Document):
     """Budgets that replace the target's own."""
 
-    model_bytes: int | None = Field(None, gt=0)
+    model_bytes: int | None = Field(None, gt=0, description="size of the int8 model file")
     peak_memory_bytes: int | None = Field(None, gt=0, description="over the bare runtime")
     latency_p50_s: float | None = Field(None, gt=0, description="one example of the data's median length")
 
@@ -139,7 +141,7 @@ class BenchmarkProtocol(Document):
     """How latency is measured. Every variant goes through the same protocol, interleaved."""
 
     threads: int = Field(1, ge=1, le=256, description="intra-op threads of the runtime")
-    warmup_runs: int = Field(20, ge=1)
+    warmup_runs: int = Field(20, ge=1, description="untimed runs before the first timed one")
     min_runs: int = Field(100, ge=10, description="timed runs per variant at least")
     min_duration_s: float = Field(1.0, gt=0, le=600, description="timed seconds per variant at least")
     rounds: int = Field(5, ge=2, le=100, description="interleaved rounds over which the runs are spread")
@@ -148,10 +150,10 @@ class BenchmarkProtocol(Document):
 class Recipe(Document):
     """What the user wants, whole. `recipe.lock.yaml` in a run is this document with every default explicit."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = Field(1, description="format of this file")
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the run folder; kebab-case")
-    description: str = ""
-    task: Task
+    description: str = Field("", description="a line about the model; goes into the bundle's card")
+    task: Task = Field(description="the ML task; the names are the hub's")
     data: Data
     teacher: Teacher
     student: Student = Student()
@@ -181,7 +183,7 @@ def read_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
     content = yaml.safe_load(text)
     for item in overrides:
         _override(content, item)
-    return parse(Recipe, yaml.safe_dump(content), Path("--set"), error=RecipeError)
+    return parse(Recipe, "", Path("--set"), error=RecipeError, loader=lambda _: content)  # no text: it has no lines
 
 
 def _override(content: dict[str, Any], item: str) -> None:
@@ -197,5 +199,5 @@ def _override(content: dict[str, Any], item: str) -> None:
             raise RecipeError(f"--set {item}: {parent} is no section", hint="edgedistill schema recipe")
     try:
         place[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise RecipeError(f"--set {item}: the value is not YAML", hint="--set distillation.temperature=4") from None

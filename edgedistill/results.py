@@ -1,4 +1,4 @@
-"""What the stages find out, as documents: evaluations, parities, measurements, coverages, predictions, budget checks."""
+"""What the stages find out, as documents: evaluations, parities, measurements, coverages, predictions, checks."""
 
 from typing import Literal
 
@@ -87,7 +87,7 @@ class Coverage(Document):
     """How much of a graph is int8."""
 
     weight_bytes_share: float = Field(ge=0, le=1)
-    nodes_share: float = Field(ge=0, le=1, description="of the MatMul, Gemm, Conv, Gather and Attention nodes on weights")
+    nodes_share: float = Field(ge=0, le=1, description="of the MatMul, Gemm, Conv, Gather, Attention nodes on weights")
     float_nodes: tuple[str, ...]
     bytes_by_part: dict[str, int] = Field(description="embedding, encoder, head, other")
 
@@ -102,7 +102,7 @@ class QuantizationVerdict(Document):
 
 
 class Measurement(Document):
-    """Latency and memory of one variant on one machine. Raw samples are the record; percentiles are functions of them."""
+    """Latency and memory of one variant on one machine. Raw samples are the record; percentiles are functions."""
 
     variant: Variant
     model_sha256: str

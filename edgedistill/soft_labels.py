@@ -1,4 +1,4 @@
-"""Soft labels: the teacher's raw logits (T = 1) by example id, in a memory-mapped Arrow file that knows its origin.
+"""Soft labels: the teacher's raw logits (T = 1) by example id, in a sealed, mapped Arrow file that knows its origin.
 
 The temperature is chosen at training time. Rows are found by id, never by position, so another batch size, order or
 subset cannot pair an example with somebody else's answer.
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from edgedistill.errors import ArtifactError
+from edgedistill.sealed import open_sealed, seal
 
 _HINT = "run the same command again: the soft labels are made anew"
 
@@ -37,7 +38,7 @@ class SoftLabels:
 
     Attributes:
         ids: n example ids.
-        logits: shape (n, classes), float32, raw: the softmax at T = 1 is the teacher's distribution.
+        logits: shape (n, classes), float32, raw: the softmax at T = 1 is the teacher's distribution; memory-mapped.
         origin: what they were made from.
     """
 
@@ -55,27 +56,50 @@ class SoftLabels:
         if found.null_count:
             missing = ids[found.is_null().to_pylist().index(True)]
             raise ArtifactError(f"no soft label for example {missing!r} (and {found.null_count - 1} more)", hint=_HINT)
-        return found.to_numpy().astype(np.int64)
+        return np.asarray(found.to_numpy(), dtype=np.int64)
 
 
 def write_soft_labels(
     path: Path, batches: Iterable[tuple[Sequence[str], NDArray[np.float32]]], *, classes: int, origin: Origin
 ) -> None:
-    """Write soft labels batch by batch; memory does not grow with their number.
+    """Write soft labels batch by batch; of the memory only the ids grow with their number.
+
+    The logits go to a file beside `path` first, so that they end up as one piece, which can be mapped as one array.
 
     Args:
         path: the file to make.
         batches: ids and their logits, shape (len(ids), classes).
         classes: number of classes.
         origin: what the logits were made from.
+
+    Raises:
+        ValueError: the logits of a batch are not of shape (len(ids), classes).
     """
     kind = pa.list_(pa.float32(), classes)
     schema = pa.schema([("id", pa.string()), ("logits", kind)], metadata=origin.as_metadata())
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for ids, logits in batches:
-            flat = pa.array(np.ascontiguousarray(logits, np.float32).ravel())
-            column = pa.FixedSizeListArray.from_arrays(flat, classes)
-            writer.write_batch(pa.record_batch([pa.array(ids, pa.string()), column], schema=schema))
+    raw = path.with_name(path.name + ".raw")
+    ids = _write_raw(raw, batches, classes=classes)
+    with pa.memory_map(str(raw)) if len(ids) else pa.BufferReader(b"") as source:
+        flat = pa.Array.from_buffers(pa.float32(), len(ids) * classes, [None, source.read_buffer()])
+        batch = pa.record_batch([ids, pa.FixedSizeListArray.from_arrays(flat, classes)], schema=schema)
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            writer.write_batch(batch)
+    raw.unlink()
+    seal(path)
+
+
+def _write_raw(
+    raw: Path, batches: Iterable[tuple[Sequence[str], NDArray[np.float32]]], *, classes: int
+) -> pa.StringArray:
+    """Write the logits of all batches one after the other and return the ids."""
+    ids: list[pa.StringArray] = []
+    with raw.open("wb") as stream:
+        for names, logits in batches:
+            if logits.shape != (len(names), classes):
+                raise ValueError(f"logits of shape {logits.shape} for {len(names)} ids and {classes} classes")
+            stream.write(np.ascontiguousarray(logits, np.float32).data)
+            ids.append(pa.array(names, pa.string()))
+    return pa.concat_arrays(ids) if ids else pa.array([], pa.string())
 
 
 def read_soft_labels(path: Path, *, expected: Origin | None = None) -> SoftLabels:
@@ -88,13 +112,7 @@ def read_soft_labels(path: Path, *, expected: Origin | None = None) -> SoftLabel
     Raises:
         ArtifactError: the file is missing, damaged, or stale.
     """
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        table = reader.read_all()
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file", hint=_HINT) from None
-    except (pa.ArrowInvalid, OSError) as bad:
-        raise ArtifactError(f"{path}: damaged soft labels ({bad})", hint=_HINT) from None
+    table = open_sealed(path, hint=_HINT)
     metadata = table.schema.metadata or {}
     try:
         origin = Origin(**{k: metadata[k.encode()].decode() for k in Origin.__dataclass_fields__})
@@ -103,7 +121,6 @@ def read_soft_labels(path: Path, *, expected: Origin | None = None) -> SoftLabel
     if expected is not None and origin != expected:
         stale = [k for k in Origin.__dataclass_fields__ if getattr(origin, k) != getattr(expected, k)]
         raise ArtifactError(f"{path}: stale soft labels: another {', '.join(stale)}", hint=_HINT)
-    classes = table.schema.field("logits").type.list_size
-    parts = [chunk.flatten().to_numpy(zero_copy_only=True) for chunk in table.column("logits").chunks]
-    logits = parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    return SoftLabels(table.column("id"), logits.reshape(-1, classes), origin)
+    column = table.column("logits")
+    logits = column.chunk(0).flatten().to_numpy(zero_copy_only=True).reshape(-1, column.type.list_size)
+    return SoftLabels(table.column("id"), logits, origin)

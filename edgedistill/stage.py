@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from edgedistill.artifact import describe, files_below, sha256_of_path
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError, EdgedistillError, StorageError
+from edgedistill.errors import ArtifactError, EdgedistillError, StorageError, UsageError
 from edgedistill.host import this_host, tool_version
 from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, read_valid_manifest
 
@@ -124,11 +124,10 @@ class Workspace:
         """Do a stage alone, with `folder` as its result, or find it done there.
 
         Raises:
-            StorageError: the folder holds something that edgedistill did not make.
+            StorageError: the folder holds something else than an earlier result of this stage, or is one of the inputs.
             EdgedistillError: see `perform`.
         """
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST_FILE).is_file()):
-            raise StorageError(f"{folder}: is in use, and not by edgedistill", hint="choose another folder with -o DIR")
+        _require_own(folder, stage.name, inputs)
         job = self._job(stage.name, stage, settings, inputs)
         return self._do(job, folder)
 
@@ -151,10 +150,15 @@ class Workspace:
         started, clock = datetime.now(UTC), time.perf_counter()
         with storage_errors(self.root):
             partial = _fresh_partial(folder, job.key, keep=job.stage.is_resumable)
-            outcome = job.stage.run(job.settings, job.inputs, partial)
-            for name in (*outcome.scratch, _KEY_FILE):
-                _remove(partial / name)
-            job.stage.ensures(partial)
+            try:
+                outcome = job.stage.run(job.settings, job.inputs, partial)
+                for name in (*outcome.scratch, _KEY_FILE):
+                    _remove(partial / name)
+                job.stage.ensures(partial)
+            except BaseException:
+                if not job.stage.is_resumable:  # half-done work that nobody can continue
+                    shutil.rmtree(partial, ignore_errors=True)
+                raise
             seconds = time.perf_counter() - clock
             manifest = _manifest(job, outcome, partial, started, seconds)
             _commit(partial, folder, manifest)
@@ -193,6 +197,31 @@ def input_paths(inputs: Any) -> Mapping[str, Path]:
         elif isinstance(value, Mapping):
             found |= {f"{item.name}.{name}": path for name, path in value.items()}
     return found
+
+
+def _require_own(folder: Path, stage: str, inputs: Any) -> None:
+    """Refuse to replace what is not an earlier result of the same stage, or what is read.
+
+    Raises:
+        StorageError: says what the folder holds.
+    """
+    hint = "choose another folder with -o DIR"
+    if folder.is_file():
+        raise StorageError(f"{folder}: is a file", hint=hint)
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not (folder / MANIFEST_FILE).is_file():
+        raise StorageError(f"{folder}: is not empty, and edgedistill did not make it", hint=hint)
+    try:
+        owner = Manifest.read_json(folder / MANIFEST_FILE).stage
+    except UsageError:
+        owner = stage  # a damaged manifest: the step is redone
+    if owner != stage:
+        raise StorageError(f"{folder}: holds the result of `edgedistill {owner}`", hint=hint)
+    target = folder.resolve()
+    for path in input_paths(inputs).values():
+        if target in (path.resolve(), *path.resolve().parents):
+            raise StorageError(f"{folder}: cannot be made from itself ({path})", hint=hint)
 
 
 class storage_errors:  # noqa: N801 - reads as a statement: with storage_errors(folder)

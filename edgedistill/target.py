@@ -107,6 +107,8 @@ class Target(Document):
             raise ValueError(f"features {', '.join(wrong)} do not exist on {self.cpu.architecture}")
         if self.budgets.peak_memory_bytes.limit > self.ram_bytes.value:
             raise ValueError("budgets.peak_memory_bytes.limit is more than the device's ram_bytes")
+        if self.latency.spread.value < 1:
+            raise ValueError("latency.spread is a factor of at least 1")
         return self
 
 

@@ -6,6 +6,7 @@ flat token arrays without a Python loop over examples.
 """
 
 import logging
+import math
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from tqdm import tqdm
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from edgedistill.errors import UsageError
 from edgedistill.host import this_host
 from edgedistill.results import TrainingLog, TrainingPoint
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
@@ -138,8 +140,10 @@ def train(
 
     Returns:
         the loss and validation figures over the steps.
+
+    Raises:
+        UsageError: the training diverged: a loss on validation is not finite.
     """
-    torch.set_flush_denormal(True)  # first moments of rare embedding rows decay into denormals, which are slow
     checkpoints = out / CHECKPOINTS
     trainer = _BatchTrainer(
         model=model,
@@ -159,7 +163,11 @@ def train(
     found = _last_complete_checkpoint(checkpoints)
     if found is not None:
         log.info("continuing from %s", found.name)
-    trainer.train(resume_from_checkpoint=str(found) if found else None)
+    torch.set_flush_denormal(True)  # first moments of rare embedding rows decay into denormals, which are slow
+    try:
+        trainer.train(resume_from_checkpoint=str(found) if found else None)
+    finally:
+        torch.set_flush_denormal(False)  # the next stage computes the same whether or not this one ran in its process
     return _training_log(trainer.state.log_history)
 
 
@@ -214,7 +222,7 @@ def _arguments(schedule: Schedule, checkpoints: Path) -> TrainingArguments:
         save_strategy="steps",
         save_steps=every,
         logging_steps=every,
-        save_total_limit=1,
+        save_total_limit=2,  # with 1 the last complete one is deleted before the new one is marked
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss" if by_loss else "eval_accuracy",
         greater_is_better=not by_loss,
@@ -247,9 +255,19 @@ def _accuracy(prediction: Any) -> dict[str, float]:
 
 
 class _MarkComplete(TrainerCallback):
-    """Marks a checkpoint after its last file is written, so that a kill in the middle of one is noticed."""
+    """Marks a checkpoint after its last file is written, so that a kill in the middle of one is noticed.
+
+    The checkpoint of a training that stops early is never marked: Trainer would forget on resuming that it had stopped,
+    and train on to other weights.
+    """
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.best_global_step:  # the state holds the path of the first run, which may have been moved since
+            state.best_model_checkpoint = str(Path(args.output_dir) / f"checkpoint-{state.best_global_step}")
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if control.should_training_stop and state.global_step < state.max_steps:
+            return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if folder.is_dir():
             (folder / _COMPLETE_MARK).touch()
@@ -292,6 +310,9 @@ def _training_log(history: Sequence[Mapping[str, float]]) -> TrainingLog:
     points: dict[int, dict[str, float]] = {}
     for entry in history:
         points.setdefault(int(entry["step"]), {}).update(entry)
+        if not math.isfinite(entry.get("eval_loss", 0.0)):
+            raise UsageError(f"the training diverged: at step {entry['step']} the validation loss is {entry['eval_loss']}",
+                             hint="lower learning_rate in the recipe, under distillation or teacher.fine_tuning")
     return TrainingLog(
         points=tuple(
             TrainingPoint(

@@ -1,15 +1,18 @@
 """The root command: its groups, its global options, and the table from failure to exit code."""
 
+import contextlib
+import os
+import shlex
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from edgedistill import __version__
 from edgedistill.cli import browse, chain, whole
-from edgedistill.cli.terminal import quiet_libraries, show_log, tell, tell_error
-from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageError
+from edgedistill.cli.terminal import quiet_libraries, show_work, tell, tell_error
+from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageError, UsageError
 
 app = typer.Typer(
     name="edgedistill",
@@ -17,11 +20,14 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Take a big fine-tuned transformer to a small one that is proven to fit a device.\n\n"
     "Example: edgedistill run --target raspberry-pi",
-    epilog="Exit codes: 0 done, every budget met; 1 internal error; 2 usage or recipe error; 3 a goal or budget missed; "
-    "4 parity failed; 5 target unreachable; 6 an optional dependency is missing; 130 interrupted.",
+    epilog="Exit codes: 0 done, every budget met; 1 internal error; 2 usage or recipe error; 3 a goal or budget is "
+    "missed; 4 parity failed; 5 target unreachable; 6 an optional dependency is missing; 130 interrupted.",
 )
+
+INTERRUPTED = "interrupted: run the same command again, it goes on where it stopped"
 
 _options = {"traceback": False}
 
@@ -35,7 +41,7 @@ def _version(value: bool) -> None:
 @app.callback()
 def root(
     show_traceback: Annotated[bool, typer.Option("--traceback", help="Show the traceback of an error.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log and no progress on stderr.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no log and no progress.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -43,8 +49,7 @@ def root(
     """Set up what all commands share."""
     _options["traceback"] = show_traceback
     quiet_libraries()
-    if not quiet:
-        show_log()
+    show_work(not quiet)
 
 
 whole.register(app)
@@ -58,39 +63,64 @@ def run_command_line(arguments: list[str]) -> int:
     Args:
         arguments: what was typed after `edgedistill`.
     """
+    _options["traceback"] = False
     try:
         result = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
     except EdgedistillError as failure:
         _trace()
         tell_error(failure)
         return failure.exit_code
-    except KeyboardInterrupt:
-        tell("interrupted: run the same command again, it goes on where it stopped")
-        return INTERRUPTED_EXIT_CODE
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the reader of a pipe went away; typer leaves with SystemExit then
+        _drop_stdout()
         return 0
+    except KeyboardInterrupt:
+        result = INTERRUPTED_EXIT_CODE
     except Exception as failure:  # noqa: BLE001 - the outermost frame: nothing may reach the user as a traceback
         return _unexpected(failure)
+    if result == INTERRUPTED_EXIT_CODE:  # typer turns Ctrl-C into this result
+        tell(INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 
 def _unexpected(failure: Exception) -> int:
     """Report typer's own usage errors with exit code 2, full disks as such, and anything else as an internal error."""
-    show = getattr(failure, "show", None)
-    if callable(show):
-        show()
-        return int(getattr(failure, "exit_code", 2))
-    if type(failure).__name__ == "Abort":
-        tell("interrupted")
+    if callable(getattr(failure, "show", None)):
+        return _usage(failure)
+    if type(failure).__name__ == "Abort":  # the input of a question ended
+        tell(INTERRUPTED)
         return INTERRUPTED_EXIT_CODE
     _trace()
     if isinstance(failure, OSError):
-        tell_error(StorageError(f"{failure.filename or 'a file'}: {failure.strerror or failure}",
-                                hint="check that the folder may be written and the disk has room"))
+        _drop_stdout()
+        tell_error(StorageError(f"{failure.filename or 'the output'}: {failure.strerror or failure}",
+                                hint="check that the path is right, that it may be written and that the disk has room"))
         return StorageError.exit_code
     tell_error(EdgedistillError(f"internal error: {type(failure).__name__}: {failure}",
-                                hint="run again with --traceback and report it with the recipe"))
+                                hint=f"this is a mistake in edgedistill; report it with what this prints: {_again()}"))
     return EdgedistillError.exit_code
+
+
+def _usage(failure: Any) -> int:
+    """Say a usage error of typer in our own form; a group without a command shows its help."""
+    if type(failure).__name__ == "NoArgsIsHelpError":
+        tell(failure.format_message())
+        return UsageError.exit_code
+    context = getattr(failure, "ctx", None)
+    command = context.command_path if context else "edgedistill"
+    message = failure.format_message().rstrip(".").replace(". Did you mean", "; did you mean")
+    tell_error(UsageError(message[:1].lower() + message[1:], hint=f"{command} --help"))
+    return UsageError.exit_code
+
+
+def _again() -> str:
+    return " ".join(["edgedistill", "--traceback", *map(shlex.quote, sys.argv[1:])])
+
+
+def _drop_stdout() -> None:
+    """Let what is still buffered for stdout go nowhere: the interpreter would fail on it once more at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _trace() -> None:

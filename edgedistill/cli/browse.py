@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edgedistill.cli.options import JsonOption
+from edgedistill.cli.options import JsonOption, add_command
 from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table
 from edgedistill.errors import UsageError
 
@@ -14,7 +14,6 @@ targets = typer.Typer(no_args_is_help=True, help="Device profiles: list, show, c
 recipes = typer.Typer(no_args_is_help=True, help="Built-in recipes: list, show.", rich_markup_mode=None)
 
 
-@targets.command("list")
 def list_targets(as_json: JsonOption = False) -> int:
     """List the shipped targets with their budgets.
 
@@ -34,9 +33,10 @@ def list_targets(as_json: JsonOption = False) -> int:
     return 0
 
 
-@targets.command("show")
-def show_target(name: Annotated[str, typer.Argument(help="Target id or file.")], as_json: JsonOption = False) -> int:
-    """Print a target: every figure with its source and how it was got.
+def show_target(
+    name: Annotated[str, typer.Argument(metavar="ID|FILE", help="Target id or file.")], as_json: JsonOption = False
+) -> int:
+    """Print a target: every figure with its source.
 
     Example: edgedistill targets show raspberry-pi
     """
@@ -50,9 +50,10 @@ def show_target(name: Annotated[str, typer.Argument(help="Target id or file.")],
     return 0
 
 
-@targets.command("check")
-def check_target(file: Annotated[Path, typer.Argument(help="A profile of your own.")]) -> int:
-    """Check a target profile of your own; says file, line and key of what is wrong.
+def check_target(file: Annotated[Path, typer.Argument(metavar="FILE", help="A profile of your own.")]) -> int:
+    """Check a target profile of your own.
+
+    It says file, line and key of what is wrong. `edgedistill targets show raspberry-pi` prints one to start from.
 
     Example: edgedistill targets check my-board.yaml
     """
@@ -63,7 +64,6 @@ def check_target(file: Annotated[Path, typer.Argument(help="A profile of your ow
     return 0
 
 
-@recipes.command("list")
 def list_recipes(as_json: JsonOption = False) -> int:
     """List the built-in recipes.
 
@@ -79,8 +79,9 @@ def list_recipes(as_json: JsonOption = False) -> int:
     return 0
 
 
-@recipes.command("show")
-def show_recipe(name: Annotated[str, typer.Argument(help="Recipe id or file.")], as_json: JsonOption = False) -> int:
+def show_recipe(
+    name: Annotated[str, typer.Argument(metavar="ID|FILE", help="Recipe id or file.")], as_json: JsonOption = False
+) -> int:
     """Print a recipe with every default made explicit.
 
     Example: edgedistill recipes show home-intents
@@ -95,8 +96,8 @@ def show_recipe(name: Annotated[str, typer.Argument(help="Recipe id or file.")],
     return 0
 
 
-def schema(kind: Annotated[str, typer.Argument(help="recipe, target or report.")]) -> int:
-    """Print the JSON Schema of a recipe, a target profile or report.json.
+def schema(kind: Annotated[str, typer.Argument(metavar="KIND", help="recipe, target or report.")]) -> int:
+    """Print the JSON Schema of recipe, target or report.json.
 
     Example: edgedistill schema recipe > recipe.schema.json
     """
@@ -122,6 +123,10 @@ def _schema_of(kind: str) -> dict[str, object]:
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
+    for group, name, command in (
+        (targets, "list", list_targets), (targets, "show", show_target), (targets, "check", check_target),
+        (recipes, "list", list_recipes), (recipes, "show", show_recipe), (app, "schema", schema),
+    ):
+        add_command(group, command, name)
     app.add_typer(targets, name="targets")
     app.add_typer(recipes, name="recipes")
-    app.command()(schema)

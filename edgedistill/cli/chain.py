@@ -1,5 +1,6 @@
 """Every verb of the line alone, on plain paths."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,11 @@ from edgedistill.cli.options import (
     DataOption,
     JsonOption,
     OutOption,
+    PreparedOption,
     RecipeOption,
     SetOption,
     TargetOption,
+    add_command,
 )
 from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table
 from edgedistill.errors import ParityError, UsageError
@@ -21,9 +24,18 @@ from edgedistill.errors import ParityError, UsageError
 if TYPE_CHECKING:
     from edgedistill.manifest import Manifest
 
-ModelArgument = Annotated[Path, typer.Argument(help="Model folder.")]
-PreparedOption = Annotated[Path, typer.Option("--data", "-d", help="Folder that `prepare` wrote.")]
-Split = Annotated[str, typer.Option("--split", help="Split of a prepared folder: train, validation or test.")]
+log = logging.getLogger("edgedistill")
+
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")]
+KeepOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Keep the raw results here; else nothing is kept.")
+]
+Scheme = Annotated[
+    str, typer.Option("--scheme", metavar="NAME", help="int8 scheme; auto: by the target's instruction set.")
+]
+Split = Annotated[
+    str, typer.Option("--split", metavar="NAME", help="Split of a prepared folder: train, validation or test.")
+]
 
 
 def _say_done(folder: Path, manifest: "Manifest", *, as_json: bool) -> int:
@@ -36,7 +48,9 @@ def _say_done(folder: Path, manifest: "Manifest", *, as_json: bool) -> int:
     return 0
 
 
-def prepare(out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE, set_: SetOption = None, as_json: JsonOption = False) -> int:
+def prepare(
+    out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE, set_: SetOption = None, as_json: JsonOption = False
+) -> int:
     """Read, check and split a recipe's data.
 
     Example: edgedistill prepare --recipe recipe.yaml -o work/data
@@ -51,20 +65,25 @@ def teach(
     data: PreparedOption, out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE, set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Fine-tune the teacher (or take it as it is) and write its soft labels.
+    """Fine-tune the teacher if need be, and write its soft labels.
+
+    A teacher that is fine-tuned already is taken as it is.
 
     Example: edgedistill teach --recipe recipe.yaml --data work/data -o work/taught
     """
     import edgedistill
 
     teacher, soft = edgedistill.teach(edgedistill.load_recipe(recipe, overrides=set_ or ()), data, out)
-    _say_done(teacher.folder, teacher.manifest, as_json=as_json)
-    return _say_done(soft.folder, soft.manifest, as_json=False) if not as_json else 0
+    if as_json:
+        say_json(f'{{"teacher": {teacher.manifest.to_json()}, "soft_labels": {soft.manifest.to_json()}}}')
+        return 0
+    _say_done(teacher.folder, teacher.manifest, as_json=False)
+    return _say_done(soft.folder, soft.manifest, as_json=False)
 
 
 def distill(
     data: PreparedOption,
-    taught: Annotated[Path, typer.Option("--taught", help="Folder that `teach` wrote.")],
+    taught: Annotated[Path, typer.Option("--taught", metavar="DIR", help="Folder that `teach` wrote.")],
     out: OutOption,
     recipe: RecipeOption = DEFAULT_RECIPE,
     target: TargetOption = DEFAULT_TARGET,
@@ -82,7 +101,9 @@ def distill(
     return _say_done(done.folder, done.manifest, as_json=as_json)
 
 
-def export(model: ModelArgument, out: OutOption, target: TargetOption = DEFAULT_TARGET, as_json: JsonOption = False) -> int:
+def export(
+    model: ModelArgument, out: OutOption, target: TargetOption = DEFAULT_TARGET, as_json: JsonOption = False
+) -> int:
     """Export a torch model folder to a fused ONNX model folder.
 
     Example: edgedistill export work/student -o work/onnx
@@ -95,10 +116,12 @@ def export(model: ModelArgument, out: OutOption, target: TargetOption = DEFAULT_
 
 def quantize(
     model: ModelArgument, data: DataOption, out: OutOption, target: TargetOption = DEFAULT_TARGET,
-    scheme: Annotated[str, typer.Option("--scheme", help="Name of a scheme, or auto.")] = "auto",
+    scheme: Scheme = "auto",
     as_json: JsonOption = False,
 ) -> int:
-    """Quantize an ONNX model folder to int8; candidates are judged on validation rows.
+    """Quantize an ONNX model folder to int8.
+
+    Candidates are judged on validation rows: the first that keeps the answers is taken.
 
     Example: edgedistill quantize work/onnx --data work/data --target raspberry-pi -o work/int8
     """
@@ -111,17 +134,20 @@ def quantize(
     if as_json:
         say_json(verdict.to_json())
     else:
-        say(f"{verdict.scheme}: {verdict.decision}; {verdict.coverage.weight_bytes_share:.1%} of the weight bytes are int8")
+        share = verdict.coverage.weight_bytes_share
+        say(f"{verdict.scheme}: {verdict.decision}; {share:.1%} of the weight bytes are int8")
         say(str(out))
     return 0
 
 
 def evaluate(
     model: ModelArgument, data: DataOption, split: Split = "test",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Keeps logits and figures.")] = None,
+    out: KeepOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Evaluate a model folder on labelled texts: accuracy, macro-F1, calibration, with 95 % intervals.
+    """Evaluate a model folder on labelled texts.
+
+    Prints accuracy, macro-F1 and calibration error, each with its 95 % interval.
 
     Example: edgedistill evaluate work/int8 --data work/data
     """
@@ -141,12 +167,14 @@ def evaluate(
 
 
 def verify(
-    model: Annotated[Path, typer.Argument(help="A bundle, or a model folder with --against.")],
-    against: Annotated[Path | None, typer.Option("--against", help="Reference model folder.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="Texts for --against.")] = None,
+    model: Annotated[Path, typer.Argument(metavar="BUNDLE|MODEL", help="A bundle; with --against, a model folder.")],
+    against: Annotated[Path | None, typer.Option("--against", metavar="MODEL", help="Reference model folder.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", "-d", metavar="DIR|FILE", help="Texts for --against.")] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Check a bundle (hashes, golden vectors), or that two models give the same answers.
+    """Check a bundle, or that two models give the same answers.
+
+    Of a bundle, every hash and the golden vectors are checked. Exit code 4: it failed.
 
     Example: edgedistill verify runs/home-intents/raspberry-pi/bundle
     Example: edgedistill verify work/int8 --against work/onnx --data work/data
@@ -156,7 +184,8 @@ def verify(
     if against is None:
         check = edgedistill.verify(model)
         say_json(check.to_json()) if as_json else say(
-            f"{check.files_checked} files and {check.golden_vectors} golden vectors: {'passed' if check.passed else 'FAILED'}"
+            f"{check.files_checked} files checked, {check.vectors_replayed} answers replayed on "
+            f"{' and '.join(check.models) or 'no model'}: {'passed' if check.passed else 'FAILED'}"
         )
         for problem in check.problems:
             say(f"problem: {problem}")
@@ -174,13 +203,17 @@ def verify(
 
 
 def benchmark(
-    models: Annotated[list[Path], typer.Argument(help="Model folders or .onnx files, at most four.")],
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL", help="Model folders or .onnx files: up to four ONNX, two torch.")
+    ],
     data: DataOption,
-    threads: Annotated[int, typer.Option("--threads", help="Intra-op threads.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Keeps the raw samples.")] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads of the runtime.")] = 1,
+    out: KeepOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Measure latency and memory of models side by side on this machine, interleaved, each in its own process.
+    """Measure latency and memory of models on this machine.
+
+    All are measured side by side: interleaved, each in a process of its own.
 
     Example: edgedistill benchmark work/onnx work/int8 --data work/data
     """
@@ -190,12 +223,14 @@ def benchmark(
     from edgedistill.recipe import BenchmarkProtocol
 
     named = name_models(models)
+    for name, path in named.items():
+        log.info("%s is %s", name, path)
     found = edgedistill.measure(named, data, out, protocol=BenchmarkProtocol(threads=threads))
     if as_json:
         say_json(found.to_json())
         return 0
     say(table(("model", "p50", "p90", "p99", "load", "memory over runtime", "noisy"), [
-        (str(named[m.variant]), milliseconds(s.p50_s), milliseconds(s.p90_s), milliseconds(s.p99_s), milliseconds(m.load_s),
+        (str(named[m.variant]), *map(milliseconds, (s.p50_s, s.p90_s, s.p99_s, m.load_s)),
          mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes), "yes" if m.is_noisy else "no")
         for m, s in ((m, summarize(m.rounds_s)) for m in found.measurements)
     ]))
@@ -213,12 +248,17 @@ def package(
     """
     import edgedistill
 
-    done = edgedistill.package(model, data, out, recipe=edgedistill.load_recipe(recipe), target=edgedistill.load_target(target))
+    located, device = edgedistill.load_recipe(recipe), edgedistill.load_target(target)
+    done = edgedistill.package(model, data, out, recipe=located, target=device)
     return _say_done(done.folder / "bundle", done.manifest, as_json=as_json)
 
 
-def report(run_folder: Annotated[Path, typer.Argument(help="Run folder.")], as_json: JsonOption = False) -> int:
-    """Write report.md and report.html of a run anew from its report.json.
+def report(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")], as_json: JsonOption = False
+) -> int:
+    """Write report.md and report.html of a run anew.
+
+    They are made from its report.json; nothing is measured again.
 
     Example: edgedistill report runs/home-intents
     """
@@ -230,16 +270,18 @@ def report(run_folder: Annotated[Path, typer.Argument(help="Run folder.")], as_j
         return 0
     for target in found.targets.values():
         say(target.summary)
-    say(str(run_folder / "report.html"))
+    say(str((run_folder if run_folder.is_dir() else run_folder.parent) / "report.html"))
     return 0
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="A bundle folder or its zip.")],
-    texts: Annotated[list[str], typer.Argument(help="Texts to classify.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle folder or its zip.")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT", help="Texts to classify.")],
     as_json: JsonOption = False,
 ) -> int:
-    """Classify texts with a bundle, by onnxruntime and tokenizers alone.
+    """Classify texts with a bundle.
+
+    It runs with onnxruntime and tokenizers alone, as an app does.
 
     Example: edgedistill predict runs/home-intents/raspberry-pi/bundle "turn the lights down"
     """
@@ -264,4 +306,4 @@ def predict(
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     for command in (prepare, teach, distill, export, quantize, evaluate, verify, benchmark, package, report, predict):
-        app.command()(command)
+        add_command(app, command)

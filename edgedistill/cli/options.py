@@ -1,26 +1,44 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the form of a command's help."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 RecipeOption = Annotated[
-    str, typer.Option("--recipe", "-r", help="Recipe id (`edgedistill recipes list`) or file.", show_default=True)
+    str,
+    typer.Option("--recipe", "-r", metavar="ID|FILE", help="Recipe: an id of `edgedistill recipes list`, or a file."),
 ]
 TargetOption = Annotated[
-    str, typer.Option("--target", "-t", help="Target id (`edgedistill targets list`) or file.", show_default=True)
+    str,
+    typer.Option("--target", "-t", metavar="ID|FILE", help="Device: an id of `edgedistill targets list`, or a file."),
 ]
 TargetsOption = Annotated[
-    list[str], typer.Option("--target", "-t", help="Target id or file; give it again for several targets.")
+    list[str],
+    typer.Option("--target", "-t", metavar="ID|FILE",
+                 help="Device: an id of `edgedistill targets list`, or a file; give it again for several."),
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="Change a setting of the recipe: dotted.key=value; repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE",
+                 help="Change a setting of the recipe, for example distillation.temperature=4; repeatable."),
 ]
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder to make.")]
+OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to make.")]
 DataOption = Annotated[
-    Path, typer.Option("--data", "-d", help="Folder that `prepare` wrote, or a CSV, TSV, JSONL or Parquet file.")
+    Path,
+    typer.Option("--data", "-d", metavar="DIR|FILE",
+                 help="Folder that `prepare` wrote; or a CSV, TSV, JSONL or Parquet file with columns text and label."),
 ]
+PreparedOption = Annotated[Path, typer.Option("--data", "-d", metavar="DIR", help="Folder that `prepare` wrote.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 DEFAULT_RECIPE = "home-intents"
 DEFAULT_TARGET = "raspberry-pi"
+
+
+def add_command(app: typer.Typer, command: Callable[..., int], name: str | None = None) -> None:
+    """Add a command whose help is its docstring; an example keeps a line of its own, however wide the terminal."""
+    summary, *rest = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    paragraphs = ["\b\n" + text if text.startswith("Example:") else text for text in rest]
+    app.command(name, help="\n\n".join([summary, *paragraphs]), short_help=summary)(command)

@@ -28,6 +28,6 @@ def ask_missing(  # noqa: PLR0913 - the answers of one form
         label_column = typer.prompt("Column with the label", default=label_column, err=True)
         teacher = typer.prompt("Teacher (model folder or hub id)", default=teacher or DEFAULT_TEACHER.name, err=True)
     return RecipeAnswers(
-        recipe_id=suggest_recipe_id(train), task=task, train=train, validation=validation, test=test,
+        recipe_id=suggest_recipe_id(train), task="text-classification", train=train, validation=validation, test=test,
         text_column=text_column, label_column=label_column, teacher=teacher or DEFAULT_TEACHER.name,
     )

@@ -6,9 +6,11 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edgedistill.errors import EdgedistillError
+
+_is_work_shown = True
 
 
 def say(text: str = "") -> None:
@@ -45,19 +47,27 @@ def _bold(text: str) -> str:
     return text if _is_plain() else f"\033[1m{text}\033[0m"
 
 
+_CHATTY = (
+    "torchao", "torch", "torch.utils._pytree", "transformers", "datasets", "onnxruntime", "optimum", "fusion_base",
+    "onnx_model",
+)
+
+
 def quiet_libraries() -> None:
     """Keep third-party chatter off the terminal; edgedistill's own log goes to stderr."""
     warnings.filterwarnings("ignore")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    for name in ("torchao", "torch", "transformers", "datasets", "onnxruntime", "optimum", "fusion_base", "onnx_model"):
+    for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def show_log() -> None:
-    """Show edgedistill's own log lines on stderr, indented under the step they belong to."""
-    handler = logging.StreamHandler(sys.stderr)
+def show_work(is_shown: bool) -> None:
+    """Show edgedistill's own log lines on stderr, indented under the step they belong to; or neither log nor steps."""
+    global _is_work_shown
+    _is_work_shown = is_shown
+    handler = logging.StreamHandler(sys.stderr) if is_shown else logging.NullHandler()
     handler.setFormatter(logging.Formatter("        %(message)s"))
     logger = logging.getLogger("edgedistill")
     logger.handlers[:] = [handler]
@@ -67,6 +77,8 @@ def show_log() -> None:
 
 def step_teller(total: int) -> Callable[[str, str, float], None]:
     """Return a listener that tells each step as it starts and ends, with the time since the beginning."""
+    if not _is_work_shown:
+        return lambda step, state, seconds: None
     began = time.perf_counter()
     count = 0
 
@@ -93,13 +105,14 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.2f} ms"
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return an aligned plain-text table; numbers to the right."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(row: tuple[str, ...]) -> str:
         cells = [
-            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
         ]
         return "  ".join(cells).rstrip()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgedistill.cli.options import DEFAULT_RECIPE, JsonOption, RecipeOption, SetOption, TargetsOption
+from edgedistill.cli.options import DEFAULT_RECIPE, JsonOption, RecipeOption, SetOption, TargetsOption, add_command
 from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, step_teller, table, tell
 from edgedistill.errors import GoalMissedError, ParityError
 
@@ -14,18 +14,38 @@ if TYPE_CHECKING:
     from edgedistill.pipeline import RunResult
     from edgedistill.plan import Plan
 
+RunFolderOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; default runs/<recipe>.")
+]
+TrainOption = Annotated[
+    Path | None, typer.Option("--train", metavar="FILE", help="Training data: CSV, TSV, JSONL or Parquet.")
+]
+ValidationOption = Annotated[
+    Path | None, typer.Option("--validation", metavar="FILE", help="Validation data; without it, split off train.")
+]
+TestOption = Annotated[
+    Path | None, typer.Option("--test", metavar="FILE", help="Test data; without it, split off train.")
+]
+TextColumn = Annotated[str, typer.Option("--text-column", metavar="NAME", help="Column with the text.")]
+LabelColumn = Annotated[str, typer.Option("--label-column", metavar="NAME", help="Column with the label.")]
+TeacherOption = Annotated[
+    str | None, typer.Option("--teacher", metavar="DIR|ID", help="Model folder or hub id; default all-MiniLM-L6-v2.")
+]
 _STEPS_SHARED, _STEPS_PER_TARGET = 3, 15
 
 
 def run(  # noqa: PLR0917 - a command's options
     target: TargetsOption,
     recipe: RecipeOption = DEFAULT_RECIPE,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/<recipe>.")] = None,
+    out: RunFolderOption = None,
     set_: SetOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Take the recipe's teacher to every target: distil, export, quantize, measure, pack, report.
+    """Distil, quantize, measure and pack a student for each target.
+
+    Steps that were done before are skipped: after an interruption, type the same command again.
+    Exit code 3: a budget or goal is missed, and everything is written all the same.
 
     Example: edgedistill run --target raspberry-pi
     Example: edgedistill run --recipe my.yaml --target raspberry-pi --target raspberry-pi-5
@@ -79,7 +99,9 @@ def _summary(result: "RunResult") -> str:
 def plan(
     target: TargetsOption, recipe: RecipeOption = DEFAULT_RECIPE, set_: SetOption = None, as_json: JsonOption = False
 ) -> int:
-    """Show which student fits a target, what the others cost and why they do not, before anything is trained.
+    """Show which student fits a target, before anything is trained.
+
+    Every student shape of the ladder is listed with what it would cost and why it was not taken.
 
     Example: edgedistill plan --target raspberry-pi
     """
@@ -110,27 +132,32 @@ def _plan_text(item: "Plan") -> str:
         for row in item.ledger
     ]
     limits = ", ".join(
-        f"{name} {milliseconds(b.limit) if name.endswith('_s') else mebibytes(b.limit)}" for name, b in item.budgets.items()
+        f"{name} {milliseconds(b.limit) if name.endswith('_s') else mebibytes(b.limit)}"
+        for name, b in item.budgets.items()
     )
+    facts = item.facts
+    header = ("student", "parameters", "int8", "memory (predicted)", "p50 (predicted)", "interval", "verdict")
     return "\n".join([
         f"{item.recipe.id} on {item.target.name}", f"budgets: {limits}",
-        f"data: {item.facts.train_rows} rows, {item.facts.classes} classes, {item.facts.median_tokens} tokens in the median text",
-        "", table(("student", "parameters", "int8", "memory (predicted)", "p50 (predicted)", "interval", "verdict"), rows),
-        "", f"chosen: {item.decision.what}: {item.decision.why}", f"steps: {', '.join(item.steps)}",
+        f"data: {facts.train_rows} rows, {facts.classes} classes, {facts.median_tokens} tokens in the median text",
+        "", table(header, rows), "",
+        f"chosen: {item.decision.what}: {item.decision.why}", f"steps: {', '.join(item.steps)}",
     ])
 
 
 def init(  # noqa: PLR0917 - a command's options
-    train: Annotated[Path | None, typer.Option("--train", help="Training data: CSV, TSV, JSONL or Parquet.")] = None,
-    validation: Annotated[Path | None, typer.Option("--validation", help="Validation data; else split off.")] = None,
-    test: Annotated[Path | None, typer.Option("--test", help="Test data; else split off.")] = None,
-    text_column: Annotated[str, typer.Option("--text-column", help="Column with the text.")] = "text",
-    label_column: Annotated[str, typer.Option("--label-column", help="Column with the label.")] = "label",
-    teacher: Annotated[str | None, typer.Option("--teacher", help="Model folder or hub id; default MiniLM.")] = None,
-    task: Annotated[str, typer.Option("--task", help="The ML task.")] = "text-classification",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Recipe to write.")] = Path("recipe.yaml"),
+    train: TrainOption = None,
+    validation: ValidationOption = None,
+    test: TestOption = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    teacher: TeacherOption = None,
+    task: Annotated[str, typer.Option("--task", metavar="TASK", help="The ML task.")] = "text-classification",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Recipe to write.")] = Path("recipe.yaml"),
 ) -> int:
-    """Write a commented recipe for your own data; asks for what is missing when on a terminal.
+    """Write a commented recipe for your own data.
+
+    On a terminal it asks for what is not given.
 
     Example: edgedistill init --train reviews.tsv --label-column stars -o recipe.yaml
     """
@@ -146,7 +173,9 @@ def init(  # noqa: PLR0917 - a command's options
 
 
 def doctor(as_json: JsonOption = False) -> int:
-    """Say what this machine has, what is missing for which feature, and the command that mends it.
+    """Say what this machine has, and how to get what is missing.
+
+    Exit code 6: a package that is needed is missing.
 
     Example: edgedistill doctor
     """
@@ -167,7 +196,7 @@ def doctor(as_json: JsonOption = False) -> int:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, the first is the reference.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, the first is the reference.")],
     as_json: JsonOption = False,
 ) -> int:
     """Compare runs and say which differences are real.
@@ -191,4 +220,4 @@ def compare(
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     for command in (run, plan, init, doctor, compare):
-        app.command()(command)
+        add_command(app, command)

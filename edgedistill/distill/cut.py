@@ -130,7 +130,6 @@ def find_rotation(records: Records, width: int, *, seed: int) -> Rotation:
     centred = rows - mean
     _, vectors = torch.linalg.eigh(centred.T @ centred)
     top = vectors[:, -width:].flip(1)
-    top = top * top.abs().gather(0, top.abs().argmax(0, keepdim=True)).sign()
     generator = torch.Generator().manual_seed(seed)
     mix, _ = torch.linalg.qr(torch.randn(width, width, generator=generator, dtype=torch.float64))
     return Rotation(mean.float(), (top @ mix).float())
@@ -160,7 +159,9 @@ def narrow(
         target.position_embeddings.weight.copy_(
             source.position_embeddings.weight[: config.max_position_embeddings] @ basis
         )
-        target.token_type_embeddings.weight.copy_(source.token_type_embeddings.weight @ basis)
+        target.token_type_embeddings.weight.copy_(
+            source.token_type_embeddings.weight[: config.type_vocab_size] @ basis
+        )
         norms = [target.LayerNorm]
         for old, new in zip(pruned.bert.encoder.layer, student.bert.encoder.layer, strict=True):
             for name in ("query", "key", "value"):
@@ -209,6 +210,9 @@ def _fit_classifier(
     keep = pruned.classifier.weight.square().sum(0).argsort(descending=True)[:width].sort().values
     kept = _linear(old.weight[keep], old.bias[keep])
     _read(kept, new, rotation.basis, rotation.mean)
+    if width == old.out_features:
+        student.classifier.load_state_dict(pruned.classifier.state_dict())
+        return
     full = torch.tanh(tokens @ old.weight.T + old.bias)
     wanted = full @ pruned.classifier.weight.T + pruned.classifier.bias
     inputs = torch.cat([full[:, keep], torch.ones(len(full), 1)], dim=1).double()

@@ -14,18 +14,20 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
-from tokenizers.trainers import WordPieceTrainer
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from edgedistill.distill.cut import can_be_cut, find_rotation, narrow, prune, record
 from edgedistill.distill.importance import measure_importance
 from edgedistill.distill.vocabulary import SPECIAL_TOKENS, choose_vocabulary, is_wordpiece, student_tokenizer_json
+from edgedistill.distill.wordpiece import learn_wordpieces
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
 
 log = logging.getLogger("edgedistill")
 
 _SAMPLE_TEXTS = 1000
+_SAMPLE_TOKENS = 30_000
+"""A cut records the residual of every LayerNorm on the sample: without a limit, long texts would fill the memory."""
 _SAMPLE_BATCH = 32
 
 
@@ -81,11 +83,12 @@ def _max_tokens(tokenizer_json: str) -> int:
 
 def _train_wordpiece(texts: Iterator[list[str]], *, size: int, max_tokens: int) -> StudentTokenizer:
     """Train a WordPiece vocabulary on the texts: for teachers whose merges cannot be aliased."""
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of a vocabulary, not a secret
+    tokens = learn_wordpieces((text for batch in texts for text in batch), SPECIAL_TOKENS, size=size)
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106 - a token of a vocabulary, no secret
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
-    trainer = WordPieceTrainer(vocab_size=size, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
-    tokenizer.train_from_iterator((text for batch in texts for text in batch), trainer)
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     cls_id, sep_id = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     tokenizer.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", cls_id), ("[SEP]", sep_id)]
@@ -130,10 +133,12 @@ def cut_student(
         config: the student's configuration.
         shape: its shape.
         kept_tokens: teacher ids of its tokens.
-        sample: training texts in the teacher's tokens, on which importance and LayerNorms are measured.
+        sample: training texts in the teacher's tokens, on which importance and LayerNorms are measured; evenly
+            thinned where they are more than 30,000 tokens.
         seed: of the drawn labels and of the rotation's mix.
     """
-    order = np.argsort(sample.lengths, kind="stable")
+    used = np.arange(0, len(sample), max(1, -(-len(sample.ids) // _SAMPLE_TOKENS)))
+    order = used[np.argsort(sample.lengths[used], kind="stable")]
     batches = [
         {name: torch.from_numpy(values) for name, values in sample.batch(order[i : i + _SAMPLE_BATCH]).items()}
         for i in range(0, len(order), _SAMPLE_BATCH)

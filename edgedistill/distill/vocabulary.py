@@ -93,10 +93,11 @@ def student_tokenizer_json(teacher_json: str, vocabulary: StudentVocabulary) -> 
         vocabulary: the student's.
     """
     content = json.loads(teacher_json)
-    ids = content["model"]["vocab"]
-    content["model"]["vocab"] = {token: int(vocabulary.student_id_of[index]) for token, index in ids.items()}
+    ids = {token: int(vocabulary.student_id_of[index]) for token, index in content["model"]["vocab"].items()}
     for token in content.get("added_tokens") or ():
         token["id"] = int(vocabulary.student_id_of[token["id"]])
+        ids.setdefault(token["content"], token["id"])  # the library gives those that the model does not know new ids
+    content["model"]["vocab"] = ids
     post = content.get("post_processor") or {}
     for special in (post.get("special_tokens") or {}).values():
         special["ids"] = [int(vocabulary.student_id_of[index]) for index in special["ids"]]

@@ -15,7 +15,7 @@ class TorchModel:
     def __init__(self, folder: Path) -> None:
         """Load `model.safetensors` and `config.json`; no code from the folder is run, nothing is downloaded."""
         self._model = AutoModelForSequenceClassification.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True
+            folder, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32
         ).eval()
         kinds = self._model.forward.__code__.co_varnames
         self._inputs = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in kinds]

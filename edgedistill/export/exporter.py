@@ -29,7 +29,8 @@ def export_classifier(folder: Path, out: Path) -> None:
         ArtifactError: optimum knows no export for this architecture.
     """
     model = AutoModelForSequenceClassification.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", dtype=torch.float32
+        folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, attn_implementation="eager",
+        dtype=torch.float32,
     ).eval()
     try:
         make_config = TasksManager.get_exporter_config_constructor(

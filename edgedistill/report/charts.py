@@ -176,7 +176,7 @@ def reliability(target: TargetReport) -> Chart:
             hovertext=[
                 f"{name}: {b.n} rows, sure {share_text(b.confidence)}, right {share_text(b.accuracy)}" for b in bins
             ],
-            hoverinfo="text",
+            hoverinfo="text", cliponaxis=False,
         )
     axis: dict[str, object] = {"range": [-0.04, 1.04], "tickformat": ".0%"}
     _lay_out(figure, x={"title": {"text": "mean top probability"}} | axis, y={"title": {"text": "share right"}} | axis)

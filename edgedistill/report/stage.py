@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, JsonValue
 
 from edgedistill.document import Document, read_text
-from edgedistill.errors import ArtifactError
+from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
@@ -174,7 +174,10 @@ def read_report(run: Path) -> RunReport:
     Raises:
         UsageError: there is none, or it is damaged.
     """
-    return RunReport.read_json(run / REPORT_JSON if run.is_dir() else run)
+    path = run / REPORT_JSON if run.is_dir() else run
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file", hint="name the run folder of a finished run: edgedistill run -o DIR")
+    return RunReport.read_json(path)
 
 
 def _read_logits(path: Path) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ log = logging.getLogger("edgedistill")
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 _PICKLES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth", "tf_model.h5", "flax_model.msgpack")
+_TOKENIZERS = ("tokenizer.json", "vocab.*", "*.model")
 _HUB_FILES = ["*.json", "*.txt", "*.model", WEIGHTS_FILE, "model-*.safetensors"]
 
 
@@ -96,6 +97,9 @@ def _check_folder(folder: Path, teacher: Teacher, *, check_weights: bool) -> Non
     if not (folder / CONFIG_FILE).is_file():
         raise TeacherError(f"{folder}: no {CONFIG_FILE}: this is not a transformers model",
                            hint="name a folder written by save_pretrained()")
+    if not any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS):
+        raise TeacherError(f"{folder}: no tokenizer.json or vocabulary",
+                           hint="copy the tokenizer's files into it: tokenizer.save_pretrained(DIR)")
     weights = folder / WEIGHTS_FILE
     shards = folder / (WEIGHTS_FILE + ".index.json")
     if not weights.is_file() and not shards.is_file():
@@ -104,7 +108,10 @@ def _check_folder(folder: Path, teacher: Teacher, *, check_weights: bool) -> Non
             raise TeacherError(f"{folder}: only {', '.join(pickles)}: pickled weights can run code and are not loaded",
                                hint="convert it once where you trust it: model.save_pretrained(DIR, safe_serialization=True)")
         raise TeacherError(f"{folder}: no {WEIGHTS_FILE}", hint="name a folder written by save_pretrained()")
-    if check_weights and teacher.sha256 and weights.is_file():
+    if check_weights and teacher.sha256:
+        if not weights.is_file():
+            raise TeacherError(f"{folder}: teacher.sha256 is that of {WEIGHTS_FILE}, but the weights are in several files",
+                               hint="save it again with save_pretrained(DIR, max_shard_size='100GB'), or drop the sha256")
         found = sha256_of_file(weights)
         if found != teacher.sha256:
             raise TeacherError(f"{weights}: sha256 {found}, the recipe wants {teacher.sha256}",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from edgedistill.errors import TeacherError
@@ -27,15 +27,15 @@ def load_classifier(folder: Path, labels: Sequence[str]) -> PreTrainedModel:
     """
     try:
         config = AutoConfig.from_pretrained(
-            folder, local_files_only=True, num_labels=len(labels),
+            folder, local_files_only=True, trust_remote_code=False, num_labels=len(labels),
             id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)},
         )
         config.tie_word_embeddings = getattr(config, "tie_word_embeddings", True)
         model = AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
-            ignore_mismatched_sizes=True,
+            ignore_mismatched_sizes=True, trust_remote_code=False,
         )
-    except (OSError, ValueError, KeyError) as bad:
+    except (OSError, ValueError, KeyError, SafetensorError) as bad:
         raise TeacherError(f"{folder}: transformers makes no sequence classifier of it ({bad})",
                            hint="name an encoder or a sequence classifier of transformers") from bad
     return model  # type: ignore[no-any-return]
@@ -48,7 +48,7 @@ def save_tokenizer(source: Path, out: Path, *, max_tokens: int) -> None:
         TeacherError: there is no tokenizer that has a fast form.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, use_fast=True)
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False, use_fast=True)
     except (OSError, ValueError, KeyError) as bad:
         raise TeacherError(f"{source}: no tokenizer ({bad})", hint="put the tokenizer's files into the folder") from bad
     if not tokenizer.is_fast:
@@ -95,7 +95,8 @@ def input_embeddings(folder: Path) -> NDArray[np.float32]:
     size = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("vocab_size")
     with safe_open(folder / "model.safetensors", framework="pt") as weights:
         for name in weights.keys():  # noqa: SIM118 - safe_open is no mapping
-            if "embed" in name and weights.get_slice(name).get_shape()[:1] == [size]:
+            is_of_words = "embed" in name and "position" not in name and "token_type" not in name
+            if is_of_words and weights.get_slice(name).get_shape()[:1] == [size]:
                 return np.asarray(weights.get_tensor(name).float().numpy())
     raise TeacherError(f"{folder}: no embedding matrix of {size} rows in its weights", hint="choose another teacher")
 

@@ -74,7 +74,7 @@ def make_transfer_texts(
     """
     words = [text.split() for text in texts]
     everything = [word for row in words for word in row]
-    seen = set(texts)
+    seen = set(texts) | {" ".join(row) for row in words}
     made: list[str] = []
     for copy in range(copies):
         rng = np.random.default_rng([seed, copy])

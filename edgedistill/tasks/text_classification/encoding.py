@@ -42,7 +42,7 @@ class EncodedTexts:
             `input_ids`, `attention_mask` and `token_type_ids`, each shape (batch, longest), int64.
         """
         chosen = np.asarray(indices, dtype=np.int64)
-        lengths = self.lengths[chosen]
+        lengths = self.offsets[chosen + 1] - self.offsets[chosen]
         columns = np.arange(int(lengths.max()) if len(chosen) else 0)
         mask = columns[None, :] < lengths[:, None]
         source = np.where(mask, self.offsets[chosen][:, None] + columns[None, :], 0)

@@ -1,0 +1,45 @@
+# Everything runs in .venv, made from constraints.txt. `make run` and `make test` work on a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test test-slow lint types docs bench wheel clean
+
+run: $(READY)
+	$(BIN)/edgedistill run --target raspberry-pi
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python docs/make_cli_page.py
+	$(BIN)/python docs/make_recipe_page.py
+	$(BIN)/python benchmarks/readme_table.py
+
+bench: $(READY)
+	$(BIN)/python benchmarks/shape_latency.py
+	$(BIN)/python benchmarks/home_intents.py
+
+wheel: $(READY)
+	$(BIN)/python -m build --wheel
+
+# torch first: a range would let the installer take a build with several GB of GPU libraries
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs dist build .pytest_cache .mypy_cache .ruff_cache

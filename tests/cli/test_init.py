@@ -1,0 +1,86 @@
+"""init: a recipe for one's own data, written without asking, that plan reads."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from edgedistill.cli import questions
+from edgedistill.cli.app import run_command_line
+from edgedistill.errors import UsageError
+from edgedistill.recipe import read_recipe
+
+ROWS = "stars\treview\n" + "".join(f"{1 + i % 2}\treview number {i} of the film\n" for i in range(40))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "reviews.tsv"
+    path.write_text(ROWS, encoding="utf-8")
+    return path
+
+
+def _encoder(folder: Path) -> Path:
+    """A folder that looks like an encoder to everything that does not load its weights."""
+    folder.mkdir()
+    for name, content in (("config.json", '{"model_type": "bert"}'), ("vocab.txt", "[PAD]\n"), ("model.safetensors", "")):
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+def test_init_then_plan_goes_round(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "mine" / "recipe.yaml"
+    code = run_command_line(["init", "--train", str(data), "--text-column", "review", "--label-column", "stars",
+                             "--teacher", str(_encoder(tmp_path / "encoder")), "-o", str(out)])
+    stdout, stderr = capsys.readouterr()
+    assert code == 0
+    assert stdout == f"wrote {out}\n"
+    assert f"next: edgedistill plan --recipe {out} --target raspberry-pi" in stderr
+    assert read_recipe(out).id == "reviews"
+    assert run_command_line(["plan", "--recipe", str(out), "--target", "raspberry-pi", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)["raspberry-pi"]
+    assert [row["is_chosen"] for row in plan["ledger"]].count(True) == 1
+    chosen = next(row for row in plan["ledger"] if row["is_chosen"])
+    assert chosen["rung"] == plan["chosen"]
+    assert chosen["int8_bytes"] <= 3 * 2**20
+    larger = [row for row in plan["ledger"] if row["int8_bytes"] > chosen["int8_bytes"]]
+    assert all(row["rejected_because"] for row in larger)
+
+
+def test_plan_when_printed_as_text_then_every_number_has_its_unit(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "recipe.yaml"
+    run_command_line(["init", "--train", str(data), "--text-column", "review", "--label-column", "stars",
+                      "--teacher", str(_encoder(tmp_path / "encoder")), "-o", str(out)])
+    capsys.readouterr()
+    assert run_command_line(["plan", "--recipe", str(out), "-t", "raspberry-pi", "-t", "raspberry-pi-zero-2w"]) == 0
+    text = capsys.readouterr().out
+    assert "Raspberry Pi 4" in text
+    assert "Raspberry Pi Zero 2 W" in text
+    assert "40 rows, 2 classes" in text
+    assert "budgets: model_bytes 3.00 MiB, peak_memory_bytes 48.00 MiB, latency_p50_s 10.00 ms" in text
+
+
+def test_questions_when_nobody_can_be_asked_then_names_the_option() -> None:
+    with pytest.raises(UsageError, match="no training data") as refused:
+        questions.ask_missing(task="text-classification", train=None, validation=None, test=None,
+                              columns=("text", "label"), teacher=None, may_ask=False)
+    assert "--train FILE" in refused.value.hint
+
+
+def test_questions_when_on_a_terminal_then_asks_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["films/train.csv", "review", "stars", "some/encoder"])
+    asked: list[str] = []
+
+    def prompt(text: str, **options: object) -> str:
+        asked.append(text)
+        return next(answers)
+
+    monkeypatch.setattr(typer, "prompt", prompt)
+    found = questions.ask_missing(task="text-classification", train=None, validation=None, test=None,
+                                  columns=("text", "label"), teacher=None, may_ask=True)
+    assert len(asked) == 4
+    assert (found.recipe_id, found.train, found.text_column, found.label_column, found.teacher) == (
+        "films", Path("films/train.csv"), "review", "stars", "some/encoder")

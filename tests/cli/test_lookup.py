@@ -1,0 +1,93 @@
+"""targets, recipes, schema, doctor: what is looked up, as text and as JSON."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from edgedistill import doctor
+from edgedistill.cli.app import run_command_line
+from edgedistill.recipe import read_recipe
+from edgedistill.target import read_target
+
+SHIPPED = {"laptop-avx2", "raspberry-pi", "raspberry-pi-5", "raspberry-pi-zero-2w"}
+
+
+def test_targets_list_then_names_every_shipped_target_with_units(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["targets", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines[2:]} >= SHIPPED
+    assert all("MiB" in line and " ms" in line for line in lines[2:])
+
+
+def test_targets_show_then_prints_a_profile_that_targets_check_accepts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["targets", "show", "raspberry-pi"]) == 0
+    copy = tmp_path / "board.yaml"
+    copy.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert run_command_line(["targets", "check", str(copy)]) == 0
+    assert "raspberry-pi" in capsys.readouterr().out
+    assert read_target(copy).budgets.model_bytes.limit == 3 * 2**20  # the issue's default for this board
+
+
+def test_recipes_show_then_prints_every_default_and_reads_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["recipes", "show", "home-intents"]) == 0
+    copy = tmp_path / "recipe.yaml"
+    copy.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert yaml.safe_load(copy.read_text(encoding="utf-8"))["distillation"]["temperature"] > 0
+    assert read_recipe(copy).id == "home-intents"
+
+
+def test_recipes_list_then_describes_the_built_in_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["recipes", "list"]) == 0
+    assert "home-intents" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["recipe", "target", "report"])
+def test_schema_then_is_a_valid_json_schema(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["schema", kind]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    validator = jsonschema.validators.validator_for(schema)
+    validator.check_schema(schema)
+    assert schema["additionalProperties"] is False
+
+
+def test_schema_then_accepts_what_is_shipped_and_refuses_an_unknown_key(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind, name in (("recipe", "home-intents"), ("target", "raspberry-pi")):
+        run_command_line(["schema", kind])
+        schema = json.loads(capsys.readouterr().out)
+        run_command_line([f"{kind}s", "show", name, "--json"])
+        shown = json.loads(capsys.readouterr().out)
+        jsonschema.validate(shown, schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(shown | {"colour": "red"}, schema)
+
+
+def test_doctor_when_all_is_there_then_exit_code_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "torch" in out
+    assert "Python 3." in out
+
+
+def test_doctor_when_a_needed_package_is_missing_then_exit_code_6_and_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name == "onnx" else "1.0")
+    assert run_command_line(["doctor"]) == 6
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("onnx ")]
+    assert "missing" in line
+    assert "pip install onnx" in line
+
+
+def test_doctor_when_only_an_extra_is_missing_then_exit_code_0(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name.startswith("gt-") else "1.0")
+    assert run_command_line(["doctor"]) == 0
+    assert "edgedistill[demo]" in capsys.readouterr().out

@@ -1,0 +1,45 @@
+"""What logits show, on distributions whose figures are known."""
+
+import numpy as np
+import pytest
+
+from edgedistill.report import answers
+
+
+def test_divergence_when_distributions_are_equal_is_zero():
+    same = np.array([[0.2, 0.8], [1.0, 0.0]])
+    assert answers.divergence(same, same) == pytest.approx([0, 0])
+
+
+def test_divergence_when_distributions_are_disjoint_is_one_bit():
+    assert answers.divergence(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])) == pytest.approx([1])
+
+
+def test_divergence_when_compared_with_scipy_agrees():
+    from scipy.spatial.distance import jensenshannon
+
+    random = np.random.default_rng(0)
+    a, b = random.dirichlet(np.ones(5), 20), random.dirichlet(np.ones(5), 20)
+    expected = [jensenshannon(p, q, base=2) ** 2 for p, q in zip(a, b, strict=True)]
+    assert answers.divergence(a, b) == pytest.approx(expected)
+
+
+def test_telling_rows_when_more_than_twenty_differ_keeps_twenty():
+    teacher = np.tile([2.0, 0.0], (50, 1))
+    rows = answers.telling_rows([str(i) for i in range(50)], np.full(50, -1, np.int32), ("a", "b"), teacher=teacher,
+                                student=-teacher)
+    assert len(rows) == 20
+    assert {row.true_label for row in rows} == {answers.NO_LABEL_TEXT}
+    assert {row.right for row in rows} == {"neither"}
+
+
+def test_reliability_when_bins_are_summed_gives_the_calibration_error():
+    from edgedistill.evaluate.metrics import calibration_error, softmax
+
+    random = np.random.default_rng(1)
+    logits, gold = random.normal(size=(200, 4)) * 2, random.integers(0, 4, 200).astype(np.int32)
+    bins = answers.reliability(logits, gold)
+    assert sum(b.n for b in bins) == 200
+    weighted = sum(b.n / 200 * abs(b.accuracy - b.confidence) for b in bins)
+    sure = softmax(logits)
+    assert weighted == pytest.approx(calibration_error(sure.max(axis=1), sure.argmax(axis=1) == gold))

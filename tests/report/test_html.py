@@ -1,0 +1,170 @@
+"""The page: complete, escaped, small enough, and without anything to fetch."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from edgedistill.report import charts
+from edgedistill.report.build import build_report
+from edgedistill.report.html import render_html, script_json
+
+FETCHING = {"src", "href", "srcset", "data", "action", "poster"}
+
+
+class Page(HTMLParser):
+    """Reads a page as a browser would: elements, text outside scripts, and the content of scripts."""
+
+    def __init__(self, source):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.text, self.scripts, self._in_script = [], [], [], False
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._in_script = True
+            self.scripts.append((dict(attrs), []))
+
+    def handle_endtag(self, tag):
+        if tag in ("script", "style"):
+            self._in_script = False
+
+    def handle_data(self, data):
+        if self._in_script:
+            self.scripts[-1][1].append(data)
+        else:
+            self.text.append(data)
+
+    def count(self, tag):
+        return sum(name == tag for name, _ in self.elements)
+
+    def figures(self):
+        return {a["id"]: json.loads("".join(body)) for a, body in self.scripts if a.get("type") == "application/json"}
+
+
+@pytest.fixture
+def source(parts):
+    return render_html(build_report(parts))
+
+
+@pytest.fixture
+def page(source):
+    return Page(source)
+
+
+def test_page_when_texts_hold_markup_shows_them_as_text(page):
+    shown = " ".join(page.text)
+    assert "</script><img src=x onerror=alert(1)>" in shown
+    assert "<script>alert('label')</script>" in shown
+    assert "brighter & warmer" in shown
+    assert page.count("img") == 0
+    assert page.count("script") == len(page.figures()) + 2  # the library and the page's own
+
+
+def test_page_when_texts_hold_markup_never_writes_it_raw(source):
+    assert "<script>alert" not in source
+    assert "<img src=x" not in source
+
+
+def test_script_json_when_text_ends_a_script_keeps_its_meaning():
+    text = json.dumps({"a": "</script><!-- & \u2028"}, ensure_ascii=False)
+    safe = str(script_json(text))
+    assert not set("<>&\u2028") & set(safe)
+    assert json.loads(safe) == json.loads(text)
+
+
+def test_page_when_a_rung_is_named_like_markup_escapes_it_in_the_chart(with_target, target_parts):
+    rows = (target_parts.predictions[0].model_copy(update={"rung": "<b>x</b></script>"}), *target_parts.predictions[1:])
+    figure = Page(render_html(build_report(with_target(predictions=rows)))).figures()["t0-size-figure"]
+    (ticks,) = [trace for trace in figure["data"] if trace["name"] == "considered, not trained"]
+    assert ticks["hovertext"][0].startswith("&lt;b&gt;x&lt;/b&gt;&lt;/script&gt; (not trained)")
+
+
+def test_page_when_opened_refers_to_nothing_outside(page):
+    outside = [
+        value for tag, attributes in page.elements for name, value in attributes.items()
+        if name in FETCHING and not value.startswith(("#", "data:,"))
+    ]
+    assert outside == []
+    policy = next(a["content"] for t, a in page.elements if t == "meta" and a.get("http-equiv"))
+    assert policy.startswith("default-src 'none'")
+
+
+def test_page_when_charts_offer_buttons_has_none_that_uploads(source):
+    own = source.split("<script>")[-1]
+    assert "showSendToCloud: false" in own
+    assert "sendChartToCloud" not in own
+
+
+def test_page_when_complete_is_under_six_megabytes(source):
+    assert len(source.encode()) < 6_000_000
+
+
+def test_page_when_read_has_verdict_five_numbers_and_every_section(page):
+    shown = " ".join("".join(page.text).split())
+    assert "Ready for Made-up Board <1>: the int8 student is 40.0x smaller" in shown
+    for heading in ("Size", "Speed", "Accuracy kept", "Memory", "Fits?", "Budgets and goals", "Variants",
+                    "Training, and what the teacher bought", "Latency and memory", "Where teacher and student differ",
+                    "int8 and parity", "Student shapes considered", "What was not checked", "Decisions", "Data"):
+        assert heading in shown
+    assert "model_bytes 6.00 MiB is over 3.00 MiB (x2.00)" in shown
+    assert page.count("h1") == 1
+
+
+def test_page_when_read_has_a_table_for_every_chart(page):
+    charted = [a for tag, a in page.elements if "data-figure" in a]
+    assert {a["id"] for a in charted} == {f"t0-{n}" for n in
+                                          ("size", "latency", "accuracy", "loss", "distributions", "reliability")}
+    assert all(a["role"] == "img" and a["aria-label"] for a in charted)
+    assert page.count("figcaption") >= len(charted)
+    assert page.count("summary") >= len(charted)
+
+
+def test_chart_of_latency_when_sources_differ_looks_different(page):
+    traces = {t["name"]: t for t in page.figures()["t0-latency-figure"]["data"]}
+    predicted = traces["student_int8, target (predicted)"]
+    assert predicted["line"]["dash"] == "dot"
+    assert predicted["marker"]["symbol"][1] == "diamond-open"
+    assert not traces["student_int8, host"]["marker"]["symbol"].endswith("-open")
+
+
+def test_page_when_there_are_no_curves_leaves_those_charts_out(with_target):
+    figures = Page(render_html(build_report(with_target(curves={}, measurements={})))).figures()
+    assert "t0-loss-figure" not in figures
+    assert "t0-size-figure" in figures
+
+
+def test_page_when_all_answers_agree_says_so(with_target, target_parts):
+    same = {**target_parts.logits, "student_int8": target_parts.logits["teacher"]}
+    shown = " ".join(Page(render_html(build_report(with_target(logits=same)))).text)
+    assert "Teacher and int8 student give the same answer on every test row." in shown
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    r, g, b = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def contrast(a, b):
+    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def papers_and_inks(source):
+    blocks = re.findall(r":root \{([^}]*)\}", source)[:2]
+    return [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in blocks]
+
+
+def test_colours_when_light_or_dark_have_the_contrast_of_wcag_aa(source):
+    for theme in papers_and_inks(source):
+        for ink in ("ink", "muted", "ok", "bad", "accent"):
+            assert contrast(theme[ink], theme["paper"]) >= 4.5
+        for ink in ("ink", "muted"):
+            assert contrast(theme[ink], theme["surface"]) >= 4.5
+        assert contrast(theme["ok"], theme["ok-paper"]) >= 4.5
+        assert contrast(theme["bad"], theme["bad-paper"]) >= 4.5
+        for colour in (*charts.COLOURS.values(), charts.NEUTRAL):
+            assert contrast(colour, theme["paper"]) >= 3

@@ -1,0 +1,30 @@
+"""Numbers and sentences."""
+
+import pytest
+
+from edgedistill.report import wording
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "expected"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (3145728, "3.00 MiB"), (8 * 2**30, "8.00 GiB")],
+)
+def test_size_text_when_given_bytes_uses_binary_units(size_bytes, expected):
+    assert wording.size_text(size_bytes) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.000123, "123 µs"), (0.00999, "9.99 ms"), (0.0101, "10.1 ms"), (0.25, "250 ms"), (2.5, "2.50 s")],
+)
+def test_time_text_when_given_seconds_keeps_three_digits(seconds, expected):
+    assert wording.time_text(seconds) == expected
+
+
+def test_p_text_when_tiny_is_bounded():
+    assert wording.p_text(1e-9) == "p < 0.001"
+    assert wording.p_text(0.0412) == "p = 0.041"
+
+
+def test_gain_text_when_there_is_no_baseline_says_what_is_unknown():
+    assert "cannot be said what distillation bought" in wording.gain_text(None)

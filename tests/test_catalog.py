@@ -1,0 +1,94 @@
+"""The catalog: ids, files and folders; and what it says to a name that it does not know."""
+
+from pathlib import Path
+
+import pytest
+
+from edgedistill import catalog
+from edgedistill.catalog import data_folder, load_recipe, load_target, recipe_ids, target_ids
+from edgedistill.errors import RecipeError, TargetError
+
+
+@pytest.mark.parametrize("name", ["targets", "models", "benchmarks"])
+def test_data_folder_when_asked_then_it_is_there(name: str) -> None:
+    assert data_folder(name).is_dir()
+
+
+def test_data_folder_when_packaged_in_a_wheel_then_that_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    packaged = tmp_path / "edgedistill" / "data" / "targets"
+    packaged.mkdir(parents=True)
+    (tmp_path / "models").mkdir()
+    monkeypatch.setattr(catalog, "_PACKAGE", tmp_path / "edgedistill")
+    assert data_folder("targets") == packaged
+    assert data_folder("models") == tmp_path / "models"
+
+
+def test_ids_when_listed_then_sorted_and_each_loads() -> None:
+    assert target_ids() == sorted(target_ids())
+    assert "home-intents" in recipe_ids()
+    assert [load_target(name).id for name in target_ids()] == target_ids()
+    assert [load_recipe(name).recipe.id for name in recipe_ids()] == recipe_ids()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("rasberry-pi", "did you mean 'raspberry-pi'?"), ("raspberry-pi-4", "did you mean 'raspberry-pi"),
+     ("zzz", "there are: laptop-avx2, raspberry-pi"), ("", "there are: ")],
+)
+def test_load_target_when_id_is_unknown_then_suggests(name: str, says: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        load_target(name)
+    assert caught.value.message.startswith(f"no target {name!r}")
+    assert says in caught.value.message
+    assert caught.value.hint == "edgedistill targets list"
+
+
+def test_load_recipe_when_id_is_unknown_then_suggests() -> None:
+    with pytest.raises(RecipeError, match="no recipe 'home-intent'; did you mean 'home-intents'") as caught:
+        load_recipe("home-intent")
+    assert caught.value.hint == "edgedistill recipes list"
+
+
+@pytest.mark.parametrize("name", ["./device.yaml", "device.yml", "sub/device"])
+def test_load_target_when_the_name_is_a_path_that_is_not_there_then_no_such_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TargetError, match="no such file"):
+        load_target(name)
+
+
+def test_load_target_when_the_name_is_a_file_then_that_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = load_target("raspberry-pi").model_copy(update={"id": "my-board"}).to_yaml()
+    (tmp_path / "my-board.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert load_target("my-board.yaml").id == load_target(tmp_path / "my-board.yaml").id == "my-board"
+
+
+@pytest.fixture
+def own_recipe(tmp_path: Path) -> Path:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text(
+        "id: own\ntask: text-classification\ndata: {train: ../data/t.csv}\nteacher: {name: t}\n"
+    )
+    return folder
+
+
+def test_load_recipe_when_file_or_its_folder_then_paths_start_from_there(own_recipe: Path) -> None:
+    for name in (own_recipe, f"{own_recipe}", own_recipe / "recipe.yaml"):
+        found = load_recipe(name)
+        assert (found.recipe.id, found.folder) == ("own", own_recipe.resolve())
+        assert found.path("../data/t.csv") == (own_recipe.parent / "data" / "t.csv").resolve()
+        assert found.path("/abs/t.csv") == Path("/abs/t.csv")
+
+
+def test_load_recipe_when_overridden_then_the_overrides_hold(own_recipe: Path) -> None:
+    assert load_recipe(own_recipe, overrides=["seed=5"]).recipe.seed == 5
+
+
+def test_located_path_when_it_starts_at_home_then_home_is_meant(
+    own_recipe: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_recipe(own_recipe).path("~/t.csv") == (tmp_path / "t.csv").resolve()

@@ -1,0 +1,180 @@
+"""The plan: the largest student that fits, why the others do not, and no torch on the way."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from edgedistill.catalog import data_folder, load_recipe, load_target
+from edgedistill.errors import GoalMissedError, RecipeError
+from edgedistill.plan import ARENA_BYTES, RUNTIME_COPIES, STEPS, DataFacts, Plan, effective_budgets, make_plan, predict
+from edgedistill.recipe import Recipe
+from edgedistill.shape import StudentShape, read_ladder, weigh
+from edgedistill.target import Figure, LatencyModel, Target
+
+FACTS = DataFacts(classes=3, train_rows=100, median_tokens=5)
+RUNGS = tuple(
+    StudentShape(id=name, layers=1, hidden=hidden, heads=2, intermediate=16, vocabulary=100)
+    for name, hidden in (("small", 8), ("large", 128), ("middle", 32))  # not in order of size, on purpose
+)
+MIB = 2**20
+
+
+def recipe_with(**changes: Any) -> Recipe:
+    content = {
+        "id": "mine", "task": "text-classification", "data": {"train": "t.csv"},
+        "teacher": {"name": "t", "max_tokens": 10},
+    }
+    return Recipe.model_validate(content | changes)
+
+
+def target_with(*, model_bytes: float = 1e9, peak_memory_bytes: float = 1e9, latency_p50_s: float = 1e9) -> Target:
+    """The Pi 4 with round rates, and budgets that nothing breaks unless given."""
+    base = load_target("raspberry-pi")
+    rates = {"int8_macs_per_s": 1e9, "float_macs_per_s": 1e8, "read_bytes_per_s": 1e7}
+    figures = rates | {"node_overhead_s": 1e-5, "spread": 2.0}
+    limits = {"model_bytes": model_bytes, "peak_memory_bytes": peak_memory_bytes, "latency_p50_s": latency_p50_s}
+    budgets = {name: {"limit": limit, "why": "a test says so"} for name, limit in limits.items()}
+    latency = LatencyModel(**{k: Figure(value=v, source="a test", how="assumed") for k, v in figures.items()})
+    content = base.model_dump() | {"latency": latency.model_dump(), "budgets": budgets}
+    return Target.model_validate(content)
+
+
+def size_of(name: str) -> int:
+    return weigh(next(r for r in RUNGS if r.id == name), classes=3, positions=10).int8_bytes
+
+
+def plan_with(recipe: Recipe | None = None, **limits: float) -> Plan:
+    return make_plan(recipe or recipe_with(), target_with(**limits), FACTS, RUNGS)
+
+
+def test_make_plan_when_all_fit_then_the_largest_and_a_ledger_from_large_to_small() -> None:
+    plan = plan_with()
+    assert plan.shape.id == plan.chosen.rung == "large"
+    assert [row.rung for row in plan.ledger] == ["large", "middle", "small"]
+    assert [row.is_chosen for row in plan.ledger] == [True, False, False]
+    assert not any(row.rejected_because for row in plan.ledger)
+    assert plan.steps == STEPS
+    assert STEPS[:3] == ("prepare", "teach", "soft-labels")
+
+
+def test_make_plan_when_the_largest_is_a_byte_too_large_then_the_next_and_the_reason_names_budget_and_factor() -> None:
+    exactly = plan_with(model_bytes=size_of("large"))
+    assert exactly.shape.id == "large"
+    plan = plan_with(model_bytes=size_of("large") - 1)
+    assert plan.shape.id == "middle"
+    reason = plan.ledger[0].rejected_because
+    amount = f"{size_of('large') / MIB:.2f} MiB"
+    assert reason == f"model_bytes {amount} is over {amount} (x1.00)"
+    assert reason in plan.decision.why
+    assert plan.decision.what == "student middle"
+
+
+def test_make_plan_when_a_budget_is_halved_then_the_factor_says_two() -> None:
+    plan = plan_with(model_bytes=size_of("large") / 2)
+    assert plan.ledger[0].rejected_because.startswith("model_bytes ")
+    assert "(x2.00)" in plan.ledger[0].rejected_because
+
+
+@pytest.mark.parametrize("name", ["model_bytes", "peak_memory_bytes", "latency_p50_s"])
+def test_make_plan_when_one_budget_is_short_then_only_that_one_is_named(name: str) -> None:
+    rows = {row.rung: row for row in plan_with().ledger}
+    value = {"model_bytes": "int8_bytes"}.get(name, name)
+    plan = plan_with(**{name: getattr(rows["middle"], value)})
+    assert plan.shape.id == "middle"
+    named = [n for n in ("model_bytes", "peak_memory_bytes", "latency_p50_s") if n in plan.ledger[0].rejected_because]
+    assert named == [name]
+
+
+def test_make_plan_when_two_budgets_are_short_then_both_are_named() -> None:
+    small = plan_with().ledger[-1]
+    plan = plan_with(model_bytes=small.int8_bytes, latency_p50_s=small.latency_p50_s)
+    assert plan.shape.id == "small"
+    first = plan.ledger[0].rejected_because.split("; ")
+    assert [reason.split()[0] for reason in first] == ["model_bytes", "latency_p50_s"]
+
+
+def test_make_plan_when_nothing_fits_then_goal_missed_naming_smallest_budget_and_factor() -> None:
+    with pytest.raises(GoalMissedError) as caught:
+        plan_with(model_bytes=size_of("small") / 4)
+    assert "raspberry-pi" in caught.value.message
+    assert "the smallest student, small, model_bytes" in caught.value.message
+    assert "(x4.00)" in caught.value.message
+    assert "latency" not in caught.value.message
+    assert "budgets" in caught.value.hint
+    assert caught.value.exit_code == 3
+
+
+def test_make_plan_when_the_recipe_has_budgets_then_they_count() -> None:
+    tight = recipe_with(budgets={"model_bytes": size_of("small")})
+    assert plan_with(tight).shape.id == "small"
+    loose = recipe_with(budgets={"model_bytes": size_of("large"), "latency_p50_s": 9.0})
+    plan = plan_with(loose, model_bytes=1, latency_p50_s=1e-9)
+    assert plan.shape.id == "large"
+    assert plan.budgets["model_bytes"].why == "the recipe sets it"
+    assert plan.budgets["peak_memory_bytes"].why == "a test says so"
+
+
+def test_effective_budgets_when_the_recipe_has_none_then_the_targets() -> None:
+    target = load_target("raspberry-pi")
+    budgets = effective_budgets(recipe_with().budgets, target)
+    assert budgets == {name: getattr(target.budgets, name) for name in type(target.budgets).model_fields}
+
+
+def test_make_plan_when_the_recipe_names_a_rung_then_that_one_even_if_it_does_not_fit() -> None:
+    plan = plan_with(recipe_with(student={"rung": "middle"}))
+    assert (plan.shape.id, plan.decision.why) == ("middle", "the recipe names it")
+    forced = plan_with(recipe_with(student={"rung": "large"}), model_bytes=1)
+    assert forced.shape.id == "large"
+    assert forced.chosen.rejected_because.startswith("model_bytes")
+
+
+def test_make_plan_when_the_rung_is_unknown_then_refused_with_those_there_are() -> None:
+    with pytest.raises(RecipeError, match=r"student\.rung: no rung 'huge'") as caught:
+        plan_with(recipe_with(student={"rung": "huge"}))
+    assert caught.value.hint == "choose one of large, middle, small"
+
+
+def test_predict_when_rates_are_round_then_as_computed_by_hand() -> None:
+    # counted in test_shape.py: 5 tokens, 3 classes, 10 positions
+    small = predict(RUNGS[0], recipe_with(), target_with(), FACTS)
+    nodes = weigh(RUNGS[0], classes=3, positions=10).nodes
+    seconds = 2648 / 1e9 + 400 / 1e8 + (576 + 24) / 1e7 + nodes * 1e-5
+    assert small.latency_p50_s == pytest.approx(seconds, rel=1e-12)
+    assert small.latency_interval_s == pytest.approx((seconds / 2, seconds * 2), rel=1e-12)
+    assert (small.parameters, small.sequence_tokens) == (1611, 5)
+    assert small.peak_memory_bytes == int(RUNTIME_COPIES * small.int8_bytes) + ARENA_BYTES
+
+
+def test_predict_when_texts_are_longer_then_slower_and_not_larger() -> None:
+    short, long = (
+        predict(RUNGS[1], recipe_with(), target_with(), DataFacts(3, 100, tokens)) for tokens in (5, 50)
+    )
+    assert long.latency_p50_s > short.latency_p50_s
+    assert long.int8_bytes == short.int8_bytes
+
+
+@pytest.mark.parametrize("name", ["raspberry-pi", "raspberry-pi-5", "raspberry-pi-zero-2w", "laptop-avx2"])
+def test_make_plan_when_built_in_recipe_and_shipped_target_then_the_choice_fits_and_the_next_larger_does_not(
+    name: str
+) -> None:
+    rungs = read_ladder(data_folder("models") / "students.yaml").rungs
+    target = load_target(name)
+    plan = make_plan(load_recipe("home-intents").recipe, target, DataFacts(29, 2000, 9), rungs)
+    assert len(plan.ledger) == len(rungs)
+    assert plan.chosen.int8_bytes <= target.budgets.model_bytes.limit
+    assert plan.chosen.latency_p50_s <= target.budgets.latency_p50_s.limit
+    assert plan.chosen.rejected_because == ""
+    index = plan.ledger.index(plan.chosen)
+    assert all(row.rejected_because for row in plan.ledger[:index])
+
+
+def test_plan_modules_when_imported_then_neither_torch_nor_a_runtime_is_loaded() -> None:
+    code = (
+        "import sys, edgedistill.plan, edgedistill.catalog, edgedistill.facts, edgedistill.pipeline\n"
+        "heavy = {'torch', 'transformers', 'onnxruntime', 'onnx', 'optimum', 'sklearn', 'scipy', 'datasets'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,140 @@
+"""Recipes: what a file may say, what it may not, and settings from the command line."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from edgedistill.catalog import load_recipe, recipe_ids
+from edgedistill.errors import RecipeError
+from edgedistill.recipe import Recipe, read_recipe
+
+SMALLEST = """\
+id: mine
+task: text-classification
+data: {train: train.csv}
+teacher: {name: some/teacher}
+"""
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(SMALLEST)
+    return path
+
+
+def refusal(path: Path, text: str, **options: object) -> RecipeError:
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(path, **options)  # type: ignore[arg-type]
+    return caught.value
+
+
+def test_read_recipe_when_only_the_needed_is_given_then_the_documented_defaults(recipe_file: Path) -> None:
+    recipe = read_recipe(recipe_file)
+    assert (recipe.distillation.temperature, recipe.distillation.alpha, recipe.seed) == (2.0, 0.9, 13)
+    assert recipe.student.rung is None
+    assert recipe.teacher.allow_hub is False
+    assert recipe.budgets.model_bytes is None
+    assert recipe.goals[0].value == 0.05
+
+
+@pytest.mark.parametrize("name", recipe_ids())
+def test_shipped_recipe_when_written_and_read_then_the_same(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name).recipe
+    assert recipe.id == name
+    (tmp_path / "lock.yaml").write_text(recipe.to_yaml())
+    (tmp_path / "lock.json").write_text(recipe.to_json())
+    assert read_recipe(tmp_path / "lock.yaml") == recipe
+    assert Recipe.read_json(tmp_path / "lock.json") == recipe
+
+
+@pytest.mark.parametrize(
+    ("extra", "place", "meant"),
+    [
+        ("distilation: {}\n", ":5: distilation", "distillation"),
+        ("distillation:\n  temprature: 3\n", ":6: distillation.temprature", "temperature"),
+        ("distillation:\n  transfer_set:\n    row: 3\n", ":7: distillation.transfer_set.row", "rows"),
+        ("goals:\n- metric: accuracy\n- metrc: macro_f1\n", ":7: goals.1.metrc", "metric"),
+        ("student: {rungs: x}\n", ":5: student.rungs", "rung"),
+    ],
+)
+def test_read_recipe_when_a_key_is_unknown_then_says_line_and_meant(
+    recipe_file: Path, extra: str, place: str, meant: str
+) -> None:
+    error = refusal(recipe_file, SMALLEST + extra)
+    assert error.message == f"{recipe_file}{place}: unknown key; did you mean {meant!r}?"
+    assert error.hint == "edgedistill schema recipe"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("id: mine", "id: ../mine", "id: "),
+        ("id: mine", "id: Mine", "id: "),
+        ("text-classification", "token-classification", "task: "),
+        ("{train: train.csv}", "{}", "either data.train (a file or folder) or data.hub"),
+        ("{train: train.csv}", "{train: a, hub: {name: b}}", "either data.train (a file or folder) or data.hub"),
+        ("{train: train.csv}", "{train: a, test_share: 0.5}", "data.test_share: Input should be less than 0.5"),
+        ("some/teacher}", "some/teacher, sha256: ABC}", "teacher.sha256: "),
+        ("some/teacher}", "some/teacher, max_tokens: 4}", "teacher.max_tokens: Input should be greater"),
+        ("id: mine", "id: mine\nseed: -1", "seed: "),
+        ("id: mine", "id: mine\ndistillation: {alpha: 1.1}", "distillation.alpha: Input should be less"),
+        ("id: mine", "id: mine\ndistillation: {temperature: 0}", "distillation.temperature: "),
+        ("id: mine", "id: mine\nbudgets: {latency_p50_s: 0}", "budgets.latency_p50_s: "),
+        ("id: mine", "id: mine\nquantization: {scheme: int4}", "quantization.scheme: "),
+        ("id: mine", "id: mine\nschema_version: 2", "schema_version: "),
+        ("id: mine", "id: mine\nstudent:", "student: a mapping of keys to values is expected"),
+    ],
+)
+def test_read_recipe_when_a_value_is_impossible_then_refused_by_name(
+    recipe_file: Path, old: str, new: str, says: str
+) -> None:
+    assert old in SMALLEST
+    assert says in refusal(recipe_file, SMALLEST.replace(old, new)).message
+
+
+def test_recipe_when_changed_then_refuses(recipe_file: Path) -> None:
+    recipe = read_recipe(recipe_file)
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe.distillation.alpha = 0.5  # type: ignore[misc]
+
+
+def test_overrides_when_given_then_they_replace_the_files_settings_in_order(recipe_file: Path) -> None:
+    settings = [
+        "distillation.temperature=4", "distillation.temperature=5", "distillation.transfer_set.rows=0",
+        "student.rung=bert-2x64", "goals=[{metric: macro_f1, type: min-value, value: 0.5}]", "data.licence=MIT = X11",
+        "teacher.revision=",
+    ]
+    recipe = read_recipe(recipe_file, overrides=settings)
+    assert (recipe.distillation.temperature, recipe.distillation.transfer_set.rows) == (5, 0)
+    assert (recipe.student.rung, recipe.data.licence, recipe.teacher.revision) == ("bert-2x64", "MIT = X11", None)
+    assert recipe.goals[0].metric == "macro_f1"
+    assert recipe.data.train == "train.csv"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("seed", "--set seed: not of the form key=value"),
+        ("=3", "--set =3: not of the form key=value"),
+        ("distillation..alpha=1", "--set distillation..alpha=1: not of the form key=value"),
+        ("seed.x=1", "--set: seed: Input should be a valid integer"),
+        ("id.x.y=1", "--set id.x.y=1: id is no section"),
+        ("task.x=1", "--set task.x=1: task is no section"),
+        ("student.rung=[a", "--set student.rung=[a: the value is not YAML"),
+        ("id=2024-13-45", "--set id=2024-13-45: the value is not YAML"),
+        ("distillation.temprature=3", "--set: distillation.temprature: unknown key; did you mean 'temperature'?"),
+        ("seed=-1", "--set: seed: Input should be greater than or equal to 0 (got -1)"),
+    ],
+)
+def test_overrides_when_wrong_then_refused_without_a_line_of_a_file(
+    recipe_file: Path, setting: str, message: str
+) -> None:
+    assert refusal(recipe_file, SMALLEST, overrides=[setting]).message.startswith(message)
+
+
+def test_overrides_when_the_file_itself_is_wrong_then_its_line_is_named(recipe_file: Path) -> None:
+    error = refusal(recipe_file, SMALLEST + "sed: 1\n", overrides=["seed=1"])
+    assert error.message == f"{recipe_file}:5: sed: unknown key; did you mean 'seed'?"

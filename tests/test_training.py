@@ -1,0 +1,280 @@
+"""The training loop: batches laid out beforehand, and a killed run that ends with the bytes of one that was not."""
+
+import gc
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn.functional import cross_entropy
+from transformers import BertForSequenceClassification
+
+from edgedistill import training
+from edgedistill.results import TrainingLog
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.training import Schedule, TrainingSet, plan_batches, train
+
+SCHEDULE = Schedule(steps=12, batch_size=8, learning_rate=4e-3, warmup_share=0.1, weight_decay=0.01, evaluations=4,
+                    patience=9, best_by="loss", seed=5)
+EVERY = 3  # steps between checkpoints: 12 / 4
+LONG_AND_WILD = replace(SCHEDULE, steps=24, evaluations=12, learning_rate=0.05)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing between here and the test may catch it."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    weights: bytes
+    log: TrainingLog
+    loss_calls: int
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_garbage_collection() -> Iterator[None]:
+    """Trainer collects garbage after every training; what stood before these tests need not be looked through."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def start(make_classifier: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier before its training, with dropout: resuming must restore the random state too."""
+    folder = tmp_path_factory.mktemp("start")
+    make_classifier(initializer_range=0.1).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sets(model_folder: Callable[[str], Path], rows: Callable[..., Any]) -> tuple[TrainingSet, TrainingSet]:
+    encoder = TextEncoder.load(model_folder("bert"))
+    made = []
+    for n, seed in ((70, 1), (30, 2)):
+        texts, classes = rows(n, seed=seed)
+        made.append(TrainingSet(encoder.encode(texts), np.array(classes, np.int32)))
+    return made[0], made[1]
+
+
+@pytest.fixture(scope="module")
+def run(start: Path, sets: tuple[TrainingSet, TrainingSet]) -> Callable[..., Trained]:
+    def run_in(out: Path, *, schedule: Schedule = SCHEDULE, killed_at: int | None = None) -> Trained:
+        """Train from the same start; `killed_at` n dies in the n-th training step of this process."""
+        model = BertForSequenceClassification.from_pretrained(start)
+        calls = 0
+
+        def loss(logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor | None) -> torch.Tensor:
+            nonlocal calls
+            calls += torch.is_grad_enabled()
+            if calls == killed_at:
+                raise Killed
+            return cross_entropy(logits, hard)
+
+        torch.manual_seed(np.random.randint(1000))  # what went on before in a process must not matter
+        log = train(model, *sets, loss=loss, schedule=schedule, out=out)
+        model.save_pretrained(out / "model")
+        return Trained((out / "model" / "model.safetensors").read_bytes(), log, calls)
+
+    return run_in
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(run: Callable[..., Trained], tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return run(tmp_path_factory.mktemp("uninterrupted"))
+
+
+def test_plan_batches_with_the_same_seed_gives_the_same_batches() -> None:
+    lengths = np.random.default_rng(0).integers(3, 30, 100)
+    first, second, other = (plan_batches(lengths, batch_size=8, steps=40, seed=seed) for seed in (1, 1, 2))
+    assert [batch.tolist() for batch in first] == [batch.tolist() for batch in second]
+    assert [batch.tolist() for batch in first] != [batch.tolist() for batch in other]
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(100, 8), (96, 8), (5, 8), (1, 1), (1000, 4)])
+def test_plan_batches_in_each_pass_holds_every_example_once(n: int, batch_size: int) -> None:
+    batches_a_pass = -(-n // batch_size)
+    batches = plan_batches(np.arange(n) % 7, batch_size=batch_size, steps=3 * batches_a_pass, seed=3)
+    for start in range(0, len(batches), batches_a_pass):
+        seen = np.concatenate(batches[start : start + batches_a_pass])
+        assert sorted(seen.tolist()) == list(range(n))
+
+
+def test_plan_batches_orders_every_pass_anew() -> None:
+    batches = plan_batches(np.full(64, 5), batch_size=8, steps=16, seed=3)
+    assert np.concatenate(batches[:8]).tolist() != np.concatenate(batches[8:]).tolist()
+
+
+@pytest.mark.parametrize("steps", [1, 7, 13, 26])
+def test_plan_batches_gives_exactly_the_steps_asked_for(steps: int) -> None:
+    assert len(plan_batches(np.full(100, 5), batch_size=8, steps=steps, seed=0)) == steps
+
+
+def test_plan_batches_puts_texts_of_like_length_together() -> None:
+    lengths = np.random.default_rng(0).permutation(np.repeat(np.arange(4, 64), 20))
+    batches = plan_batches(lengths, batch_size=8, steps=150, seed=0)
+    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+    unsorted = [order[i : i + 8] for order in [np.random.default_rng(1).permutation(1200)] for i in range(0, 1200, 8)]
+    waste, waste_unsorted = padded / lengths.sum() - 1, sum(8 * lengths[b].max() for b in unsorted) / lengths.sum() - 1
+    assert waste < 0.1 < 0.5 < waste_unsorted
+
+
+def test_training_set_returns_a_batch_with_the_rows_asked_for(sets: tuple[TrainingSet, TrainingSet]) -> None:
+    soft = np.arange(len(sets[0]) * 3, dtype=np.float32).reshape(-1, 3)
+    batch = replace(sets[0], soft_labels=soft).__getitems__([4, 2, 9])
+    assert batch["labels"].tolist() == sets[0].labels[[4, 2, 9]].tolist()
+    assert batch["soft_labels"].tolist() == soft[[4, 2, 9]].tolist()
+    for row, index in enumerate((4, 2, 9)):
+        start, end = sets[0].encoded.offsets[index : index + 2]
+        mask = batch["attention_mask"][row].astype(bool)
+        assert batch["input_ids"][row][mask].tolist() == sets[0].encoded.ids[start:end].tolist()
+
+
+def test_train_twice_gives_the_same_weights_and_log(
+    run: Callable[..., Trained], uninterrupted: Trained, tmp_path: Path
+) -> None:
+    again = run(tmp_path)
+    assert again.weights == uninterrupted.weights
+    assert again.log == uninterrupted.log
+    assert uninterrupted.loss_calls == SCHEDULE.steps
+
+
+def test_train_learns(uninterrupted: Trained) -> None:
+    points = uninterrupted.log.points
+    assert [point.step for point in points] == [3, 6, 9, 12]
+    assert points[-1].validation_loss < points[0].validation_loss - 0.05
+
+
+def test_train_with_another_seed_gives_other_weights(
+    run: Callable[..., Trained], uninterrupted: Trained, tmp_path: Path
+) -> None:
+    assert run(tmp_path, schedule=replace(SCHEDULE, seed=6)).weights != uninterrupted.weights
+
+
+@pytest.mark.parametrize("step", [2, 5, 10, 12])
+def test_train_when_killed_and_resumed_ends_with_the_same_bytes(
+    run: Callable[..., Trained], uninterrupted: Trained, tmp_path: Path, step: int
+) -> None:
+    with pytest.raises(Killed):
+        run(tmp_path, killed_at=step)
+    resumed = run(tmp_path)
+    assert resumed.weights == uninterrupted.weights
+    assert resumed.log == uninterrupted.log
+    assert resumed.loss_calls == SCHEDULE.steps - (step - 1) // EVERY * EVERY  # goes on from its last checkpoint
+
+
+def test_train_when_killed_twice_and_moved_ends_with_the_same_bytes(
+    run: Callable[..., Trained], uninterrupted: Trained, tmp_path: Path
+) -> None:
+    for place, step in (("first", 5), ("second", 4)):
+        with pytest.raises(Killed):
+            run(tmp_path / place, killed_at=step)
+        (tmp_path / place).rename(tmp_path / {"first": "second", "second": "third"}[place])
+    assert run(tmp_path / "third").weights == uninterrupted.weights
+
+
+def test_train_when_killed_after_its_last_checkpoint_and_moved_ends_with_the_same_bytes(
+    run: Callable[..., Trained], tmp_path: Path
+) -> None:
+    finished = run(tmp_path / "first", schedule=LONG_AND_WILD)
+    best = min(finished.log.points, key=lambda point: point.validation_loss)
+    assert best.step < LONG_AND_WILD.steps
+    shutil.copytree(tmp_path / "first" / "checkpoints", tmp_path / "second" / "checkpoints")
+    shutil.rmtree(tmp_path / "first")
+    resumed = run(tmp_path / "second", schedule=LONG_AND_WILD)
+    assert (resumed.weights, resumed.log, resumed.loss_calls) == (finished.weights, finished.log, 0)
+
+
+@pytest.fixture
+def scripted_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validation that gets better, worse twice, and would get much better later."""
+    losses = {2: 1.0, 4: 0.9, 6: 1.0, 8: 1.1, 10: 0.5, 12: 0.4}
+    compute = training._BatchTrainer.compute_loss
+
+    def scripted(self: Any, model: Any, inputs: Any, return_outputs: bool = False, **rest: Any) -> Any:
+        result = compute(self, model, inputs, return_outputs, **rest)
+        return (result[0] * 0 + losses[self.state.global_step], result[1]) if return_outputs else result
+
+    monkeypatch.setattr(training._BatchTrainer, "compute_loss", scripted)
+
+
+@pytest.mark.usefixtures("scripted_validation")
+@pytest.mark.parametrize(("patience", "last"), [(1, 6), (2, 8)])
+def test_train_when_killed_after_it_stopped_early_ends_with_the_same_bytes(
+    run: Callable[..., Trained], tmp_path: Path, patience: int, last: int
+) -> None:
+    stops = replace(SCHEDULE, evaluations=6, patience=patience)
+    finished = run(tmp_path / "first", schedule=stops)
+    assert finished.log.points[-1].step == finished.loss_calls == last
+    resumed = run(tmp_path / "first", schedule=stops)
+    assert (resumed.weights, resumed.log) == (finished.weights, finished.log)
+    with pytest.raises(Killed):
+        run(tmp_path / "second", schedule=stops, killed_at=last)  # its patience so far must not be forgotten either
+    resumed = run(tmp_path / "second", schedule=stops)
+    assert (resumed.weights, resumed.log) == (finished.weights, finished.log)
+
+
+def test_train_with_a_half_written_checkpoint_removes_it_and_goes_on_from_the_one_before(
+    run: Callable[..., Trained], uninterrupted: Trained, tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        run(tmp_path, killed_at=8)
+    half = shutil.copytree(tmp_path / "checkpoints" / "checkpoint-6", tmp_path / "checkpoints" / "checkpoint-9")
+    (half / "complete").unlink()
+    (half / "optimizer.pt").write_bytes(b"half")
+    with pytest.raises(Killed):
+        run(tmp_path, killed_at=1)
+    assert not half.exists()
+    resumed = run(tmp_path)
+    assert resumed.weights == uninterrupted.weights
+    assert resumed.loss_calls == SCHEDULE.steps - 6
+
+
+def test_train_when_killed_between_the_last_file_and_the_mark_goes_on_from_the_one_before(
+    run: Callable[..., Trained], uninterrupted: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = training._MarkComplete.on_save
+
+    def die_at_9(self: Any, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        if state.global_step == 9:
+            raise Killed
+        mark(self, args, state, control, **rest)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(training._MarkComplete, "on_save", die_at_9)
+        run(tmp_path)
+    resumed = run(tmp_path)
+    assert resumed.weights == uninterrupted.weights
+    assert resumed.loss_calls == SCHEDULE.steps - 6
+
+
+def test_train_returns_the_best_weights_by_validation_not_the_last(run: Callable[..., Trained], tmp_path: Path) -> None:
+    trained = run(tmp_path, schedule=LONG_AND_WILD)
+    best = min(trained.log.points, key=lambda point: point.validation_loss)
+    assert best.step < trained.log.points[-1].step
+    kept = load_file(tmp_path / "checkpoints" / f"checkpoint-{best.step}" / "model.safetensors")
+    final = load_file(tmp_path / "model" / "model.safetensors")
+    assert all(torch.equal(kept[name], final[name]) for name in kept)
+    state = json.loads((tmp_path / "checkpoints" / f"checkpoint-{best.step}" / "trainer_state.json").read_text())
+    assert state["best_metric"] == pytest.approx(best.validation_loss)
+
+
+def test_train_leaves_denormal_numbers_as_it_found_them(uninterrupted: Trained) -> None:
+    assert float(torch.tensor(1e-39) * 0.5) > 0
+
+
+@pytest.mark.parametrize("family", ["distilbert", "roberta"])
+def test_train_of_another_family_feeds_it_the_inputs_it_knows(
+    family: str, make_classifier: Callable[..., Any], sets: tuple[TrainingSet, TrainingSet], tmp_path: Path
+) -> None:
+    short = replace(SCHEDULE, steps=2, evaluations=1)
+    log = train(make_classifier(family), *sets, loss=lambda logits, hard, soft: cross_entropy(logits, hard),
+                schedule=short, out=tmp_path)
+    assert len(log.points) == 1
