@@ -7,9 +7,13 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from edgedistill.errors import RecipeError, TargetError
-from edgedistill.recipe import Recipe, read_recipe
+from pydantic import Field
+
+from edgedistill.document import Document, parse, read_text
+from edgedistill.errors import RecipeError, TargetError, UsageError
+from edgedistill.recipe import BenchmarkProtocol, Recipe, read_recipe
 from edgedistill.target import Target, read_target
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -27,6 +31,22 @@ class LocatedRecipe:
         return (self.folder / Path(relative).expanduser()).resolve()
 
 
+class Suite(Document):
+    """A benchmark that is published: which recipe is run on which targets, and how its variants are measured."""
+
+    schema_version: Literal[1] = 1
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="name of the result file")
+    description: str
+    recipe: str = Field(description="id of a shipped recipe")
+    targets: tuple[str, ...] = Field(min_length=1, description="ids of shipped targets")
+    protocol: BenchmarkProtocol = BenchmarkProtocol()
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The protocol as settings of the recipe: `benchmark.threads=1` and so on."""
+        return tuple(f"benchmark.{name}={value}" for name, value in self.protocol.model_dump().items())
+
+
 def data_folder(name: str) -> Path:
     """Return the shipped folder `targets`, `models` or `benchmarks`."""
     packaged = _PACKAGE / "data" / name
@@ -41,6 +61,32 @@ def target_ids() -> list[str]:
 def recipe_ids() -> list[str]:
     """Return the ids of the shipped recipes, sorted."""
     return sorted(path.parent.name for path in data_folder("models").glob("*/recipe.yaml"))
+
+
+def suite_ids() -> list[str]:
+    """Return the ids of the shipped benchmark suites, sorted."""
+    return sorted(path.stem for path in (data_folder("benchmarks") / "suites").glob("*.yaml"))
+
+
+def load_suite(name: str) -> Suite:
+    """Load a shipped benchmark suite by id.
+
+    Raises:
+        UsageError: there is no such suite, or it is wrong.
+    """
+    path = data_folder("benchmarks") / "suites" / f"{name}.yaml"
+    if not path.is_file():
+        raise UsageError(f"no suite {name!r}{_did_you_mean(name, suite_ids())}", hint=f"ls {path.parent}")
+    return read_suite(path)
+
+
+def read_suite(path: Path) -> Suite:
+    """Read a benchmark suite.
+
+    Raises:
+        UsageError: it cannot be read, is not YAML, or has an unknown key or a bad value.
+    """
+    return parse(Suite, read_text(path), path, error=UsageError)
 
 
 def load_target(name: str | Path) -> Target:

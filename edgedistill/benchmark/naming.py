@@ -23,11 +23,13 @@ def name_models(paths: Sequence[Path]) -> dict[Variant, Path]:
         file = path / "model.onnx" if path.is_dir() else path
         is_onnx = file.is_file()
         if not is_onnx and not (path / "model.safetensors").is_file():
-            raise UsageError(f"{path}: neither an .onnx file nor a model folder", hint="edgedistill export MODEL -o DIR")
+            raise UsageError(f"{path}: neither an .onnx file nor a model folder",
+                             hint="edgedistill export MODEL -o DIR")
         is_int8 = (file.parent / _VERDICT_FILE).is_file()  # quantize leaves it there
         fitting = (_INT8 + _FLOAT if is_int8 else _FLOAT + _INT8) if is_onnx else _TORCH
         name = next((name for name in fitting if name not in named), None)
         if name is None:
-            raise UsageError("too many models for one benchmark: four ONNX and two torch at most", hint="leave some out")
+            raise UsageError("too many models for one benchmark: four ONNX and two torch at most",
+                             hint="leave some out")
         named[name] = file if is_onnx else path
     return named

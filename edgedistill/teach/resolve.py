@@ -85,7 +85,10 @@ def _hub(teacher: Teacher) -> Path | None:
 def _package_folder(teacher: Teacher) -> Path | None:
     if teacher.package is None:
         return None
-    spec = importlib.util.find_spec(teacher.package)
+    try:
+        spec = importlib.util.find_spec(teacher.package)
+    except (ImportError, ValueError):  # of a dotted name the parent is imported
+        return None
     for location in (spec.submodule_search_locations or ()) if spec else ():
         for folder in (Path(location) / "model", Path(location)):
             if (folder / CONFIG_FILE).is_file():

@@ -49,7 +49,7 @@ def save_tokenizer(source: Path, out: Path, *, max_tokens: int) -> None:
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False, use_fast=True)
-    except (OSError, ValueError, KeyError) as bad:
+    except Exception as bad:  # a damaged file gives plain Exception, a missing one AttributeError or TypeError
         raise TeacherError(f"{source}: no tokenizer ({bad})", hint="put the tokenizer's files into the folder") from bad
     if not tokenizer.is_fast:
         raise TeacherError(f"{source}: its tokenizer has no fast form (tokenizer.json)",

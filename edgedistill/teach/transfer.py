@@ -40,10 +40,12 @@ def find_neighbours(
     Returns:
         neighbours with probability softmax(cosine / 0.08); words without a vector are left out.
     """
-    centred = vectors - vectors.mean(axis=0)
-    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
     row_of = {word: row for row, word in enumerate(vocabulary)}
     known = [word for word in wanted if word in row_of]
+    if not known:
+        return Neighbours({})
+    centred = vectors - vectors.mean(axis=0)
+    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
     found: dict[str, tuple[tuple[str, ...], NDArray[np.float64]]] = {}
     for start in range(0, len(known), 1024):
         part = known[start : start + 1024]

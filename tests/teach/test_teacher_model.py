@@ -1,0 +1,162 @@
+"""The teacher in transformers: loaded safely, read without being built, its answers in the order of the texts."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
+
+from edgedistill.errors import TeacherError
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.teach import teacher_model
+from edgedistill.teach.teacher_model import input_embeddings, label_texts, load_classifier, save_tokenizer, word_vectors
+
+
+@pytest.fixture
+def copied(model_folder: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A copy of the tiny BERT's folder, to be damaged at will."""
+    return Path(shutil.copytree(model_folder("bert"), tmp_path / "model"))
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+def test_load_classifier_of_a_fine_tuned_teacher_keeps_its_weights(
+    model_folder: Callable[[str], Path], family: str
+) -> None:
+    folder = model_folder(family)
+    loaded, plain = load_classifier(folder, ("x", "y", "z")), AutoModelForSequenceClassification.from_pretrained(folder)
+    assert loaded.config.id2label == {0: "x", 1: "y", 2: "z"}
+    assert loaded.config.label2id == {"x": 0, "y": 1, "z": 2}
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in plain.state_dict().items())
+
+
+def test_load_classifier_of_an_encoder_gives_it_a_new_head(
+    tiny_config: Callable[..., Any], tmp_path: Path
+) -> None:
+    encoder = BertModel(tiny_config("bert"))
+    encoder.save_pretrained(tmp_path)
+    loaded = load_classifier(tmp_path, tuple("abcde"))
+    assert loaded.classifier.weight.shape == (5, 32)
+    assert torch.equal(loaded.bert.embeddings.word_embeddings.weight, encoder.embeddings.word_embeddings.weight)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut short", "no file", "unknown type", "pickle"])
+def test_load_classifier_of_a_damaged_folder_is_refused(copied: Path, damage: str) -> None:
+    weights = copied / "model.safetensors"
+    if damage == "garbage":
+        weights.write_bytes(b"\xff" * 100)
+    elif damage == "cut short":
+        weights.write_bytes(weights.read_bytes()[:5000])
+    elif damage == "no file":
+        weights.unlink()
+    elif damage == "unknown type":
+        (copied / "config.json").write_text('{"model_type": "no-such-thing"}')
+    else:
+        weights.unlink()
+        torch.save({}, copied / "pytorch_model.bin")
+    with pytest.raises(TeacherError, match="transformers makes no sequence classifier"):
+        load_classifier(copied, ("x", "y", "z"))
+
+
+def test_load_classifier_with_code_of_its_own_is_refused_and_the_code_is_not_run(copied: Path, tmp_path: Path) -> None:
+    (copied / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Config: pass\nclass Model: pass\n")
+    auto_map = {"AutoConfig": "evil.Config", "AutoModelForSequenceClassification": "evil.Model"}
+    (copied / "config.json").write_text(json.dumps({"model_type": "evil", "auto_map": auto_map}))
+    with pytest.raises(TeacherError, match="trust_remote_code"):
+        load_classifier(copied, ("x", "y", "z"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_save_tokenizer_puts_the_truncation_into_tokenizer_json(copied: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    save_tokenizer(copied, out, max_tokens=9)
+    assert json.loads((out / "tokenizer.json").read_text())["truncation"]["max_length"] == 9
+    assert TextEncoder.load(out).encode(["please " * 30]).lengths.tolist() == [9]
+    assert AutoTokenizer.from_pretrained(out).model_max_length == 9
+
+
+def test_save_tokenizer_of_a_vocabulary_file_makes_tokenizer_json(
+    copied: Path, vocabulary: dict[str, int], tmp_path: Path
+) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (copied / name).unlink()
+    (copied / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    out = tmp_path / "out"
+    out.mkdir()
+    save_tokenizer(copied, out, max_tokens=16)
+    ids = TextEncoder.load(out).encode(["The Lamps"]).ids.tolist()
+    assert ids == [vocabulary[token] for token in ("[CLS]", "the", "lamp", "##s", "[SEP]")]
+
+
+@pytest.mark.parametrize("damage", ["no file", "cut short"])
+def test_save_tokenizer_of_a_folder_without_a_whole_one_is_refused(copied: Path, tmp_path: Path, damage: str) -> None:
+    path = copied / "tokenizer.json"
+    if damage == "no file":
+        path.unlink()
+    else:
+        path.write_text(path.read_text()[:500])
+    with pytest.raises(TeacherError, match="tokenizer"):
+        save_tokenizer(copied, tmp_path, max_tokens=16)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+def test_input_embeddings_are_those_of_the_model(model_folder: Callable[[str], Path], family: str) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(model_folder(family))
+    np.testing.assert_array_equal(input_embeddings(model_folder(family)), model.get_input_embeddings().weight.detach().numpy())
+
+
+def test_input_embeddings_of_a_model_with_as_many_positions_as_tokens_are_not_its_positions(
+    make_classifier: Callable[..., Any], tmp_path: Path
+) -> None:
+    model = make_classifier("bert", max_position_embeddings=55, type_vocab_size=55)
+    model.save_pretrained(tmp_path)
+    np.testing.assert_array_equal(input_embeddings(tmp_path), model.bert.embeddings.word_embeddings.weight.detach().numpy())
+
+
+def test_input_embeddings_of_weights_without_any_is_refused(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config | {"vocab_size": 54}))
+    with pytest.raises(TeacherError, match="54 rows"):
+        input_embeddings(copied)
+
+
+def test_word_vectors_are_of_whole_words_only(model_folder: Callable[[str], Path], vocabulary: dict[str, int]) -> None:
+    found = word_vectors(model_folder("bert"))
+    expected = sorted(token for token in vocabulary if token.isalpha() and len(token) > 1)
+    assert list(found.words) == expected
+    assert found.mask_token == "[MASK]"
+    matrix = input_embeddings(model_folder("bert"))
+    np.testing.assert_array_equal(found.vectors, matrix[[vocabulary[word] for word in expected]])
+
+
+def test_label_texts_gives_each_text_its_own_logits_in_the_order_of_the_texts(
+    model_folder: Callable[[str], Path], rows: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher_model, "this_host", lambda: SimpleNamespace(has_bf16=False))
+    folder, texts = model_folder("bert"), rows(70, seed=6)[0]
+    model, encoder = load_classifier(folder, ("x", "y", "z")), TextEncoder.load(folder)
+    found = list(label_texts(model, encoder, iter([texts[:50], texts[50:69], texts[69:]]), tokens_per_batch=40))
+    assert [part.shape for part in found] == [(50, 3), (19, 3), (1, 3)]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with torch.inference_mode():
+        expected = [model.eval()(**tokenizer(text, return_tensors="pt", truncation=True)).logits.numpy() for text in texts]
+    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=1e-4)
+
+
+def test_label_texts_in_bfloat16_stays_near_float32(
+    model_folder: Callable[[str], Path], rows: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, texts = model_folder("bert"), rows(40, seed=6)[0]
+    model, encoder = load_classifier(folder, ("x", "y", "z")), TextEncoder.load(folder)
+    answers = []
+    for has_bf16 in (True, False):
+        monkeypatch.setattr(teacher_model, "this_host", lambda has=has_bf16: SimpleNamespace(has_bf16=has))
+        answers.append(next(label_texts(model, encoder, iter([texts]))))
+    assert answers[0].dtype == np.float32
+    assert np.abs(answers[0] - answers[1]).mean() < 0.1 * np.abs(answers[1]).mean()

@@ -1,0 +1,125 @@
+"""The transfer set: made by the seed, distinct, none of it a training text."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgedistill.teach.transfer import Neighbours, find_neighbours, make_transfer_texts
+
+WORDS = tuple("lamp light bulb song tune radio rain snow the a".split())
+VECTORS = np.random.default_rng(0).normal(size=(len(WORDS), 6)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def texts(rows: Callable[..., Any]) -> list[str]:
+    return rows(80, seed=3)[0]
+
+
+@pytest.fixture(scope="module")
+def neighbours(texts: list[str]) -> Neighbours:
+    wanted = sorted({word for text in texts for word in text.split()})
+    return find_neighbours(wanted, wanted, np.random.default_rng(1).normal(size=(len(wanted), 8)).astype(np.float32))
+
+
+def make(texts: list[str], neighbours: Neighbours, **changes: Any) -> list[str]:
+    return make_transfer_texts(texts, neighbours, **({"rows": 300, "copies": 6, "mask_token": "[MASK]", "seed": 5} | changes))
+
+
+def test_find_neighbours_never_gives_the_word_itself() -> None:
+    found = find_neighbours(WORDS, WORDS, VECTORS, k=4)
+    assert set(found.words) == set(WORDS)
+    for word, (near, cumulative) in found.words.items():
+        assert word not in near
+        assert len(set(near)) == len(near) == len(cumulative) == 4
+
+
+def test_find_neighbours_in_a_vocabulary_smaller_than_k_never_gives_the_word_itself() -> None:
+    found = find_neighbours(["lamp"], ("lamp", "light", "bulb"), VECTORS[:3], k=12)
+    near, cumulative = found.words["lamp"]
+    likely = [word for word, share in zip(near, np.diff(cumulative, prepend=0.0), strict=True) if share > 0]
+    assert sorted(likely) == ["bulb", "light"]
+
+
+def test_find_neighbours_orders_by_the_cosine_of_centred_vectors_and_weighs_by_its_softmax() -> None:
+    # around their mean (10, 10) the vectors point to 0, 60, 90 and 210 degrees
+    angles = np.radians([0.0, 60.0, 90.0, 210.0])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    vectors = (vectors - vectors.mean(axis=0) + 10).astype(np.float32)
+    centred = vectors - vectors.mean(axis=0)
+    cosines = centred[1:] @ centred[0] / np.linalg.norm(centred[1:], axis=1) / np.linalg.norm(centred[0])
+    powers = np.exp(np.sort(cosines)[::-1] / 0.08)
+    near, cumulative = find_neighbours(["w"], ("w", "x", "y", "z"), vectors, k=3).words["w"]
+    assert list(near) == [("x", "y", "z")[i] for i in np.argsort(-cosines)]
+    np.testing.assert_allclose(cumulative, np.cumsum(powers / powers.sum()), rtol=1e-4)
+    assert cumulative[-1] == pytest.approx(1.0)
+
+
+def test_find_neighbours_leaves_out_words_without_a_vector() -> None:
+    assert set(find_neighbours(["lamp", "kitchen"], WORDS, VECTORS).words) == {"lamp"}
+
+
+def test_find_neighbours_without_any_vector_finds_none() -> None:
+    assert not find_neighbours(["lamp"], (), np.zeros((0, 6), np.float32)).words
+
+
+def test_make_transfer_texts_is_the_same_for_the_same_seed(texts: list[str], neighbours: Neighbours) -> None:
+    assert make(texts, neighbours) == make(texts, neighbours)
+    assert make(texts, neighbours) != make(texts, neighbours, seed=6)
+
+
+def test_make_transfer_texts_holds_no_training_text_and_none_twice(texts: list[str], neighbours: Neighbours) -> None:
+    made = make(texts, neighbours, rows=10_000, copies=20)
+    assert len(made) > 800
+    assert len(set(made)) == len(made)
+    assert not set(made) & set(texts)
+    assert all(made)
+
+
+def test_make_transfer_texts_holds_no_training_text_in_other_spacing(neighbours: Neighbours) -> None:
+    spaced = ["the  lamp", " song\tplease", "rain "]
+    made = make(spaced, Neighbours({}), rows=1000, copies=100, mask_token=None)
+    assert made
+    assert not set(made) & {"the lamp", "song please", "rain"}
+
+
+@pytest.mark.parametrize("limit", [0, 1, 50])
+def test_make_transfer_texts_stops_at_the_rows(texts: list[str], neighbours: Neighbours, limit: int) -> None:
+    assert len(make(texts, neighbours, rows=limit)) == limit
+    assert make(texts, neighbours, rows=limit) == make(texts, neighbours)[:limit]
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_make_transfer_texts_makes_at_most_so_many_copies_a_text(
+    texts: list[str], neighbours: Neighbours, copies: int
+) -> None:
+    made = make(texts, neighbours, rows=10_000, copies=copies)
+    assert 0.6 * copies * len(texts) < len(made) <= copies * len(texts)
+
+
+def test_make_transfer_texts_from_one_text_makes_at_most_so_many_copies() -> None:
+    neighbours = find_neighbours(WORDS, WORDS, VECTORS)
+    assert 0 < len(make(["the lamp song rain a light"], neighbours, copies=4)) <= 4
+
+
+def test_make_transfer_texts_without_a_mask_token_masks_nothing(texts: list[str], neighbours: Neighbours) -> None:
+    known = {word for text in texts for word in text.split()}
+    without = " ".join(make(texts, neighbours, mask_token=None)).split()
+    assert set(without) <= known
+    assert "None" not in without
+    assert " ".join(make(texts, neighbours)).count("[MASK]") > 10
+
+
+def test_make_transfer_texts_replaces_a_word_in_capitals_by_a_neighbour_of_its_small_letters() -> None:
+    neighbours = find_neighbours(["lamp"], WORDS, VECTORS)
+    made = make(["Lamp Lamp Lamp Lamp"], neighbours, rows=1000, copies=60, mask_token=None)
+    assert {word for text in made for word in text.split()} & set(neighbours.words["lamp"][0])
+
+
+def test_make_transfer_texts_varies_within_the_words_of_the_texts_and_their_neighbours(
+    texts: list[str], neighbours: Neighbours
+) -> None:
+    allowed = {word for text in texts for word in text.split()} | {"[MASK]"}
+    assert set(re.findall(r"\S+", " ".join(make(texts, neighbours)))) <= allowed
