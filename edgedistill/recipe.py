@@ -92,10 +92,10 @@ class Distillation(Document):
     alpha: float = Field(0.9, ge=0, le=1, description="weight of the soft term")
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="peak of the linear schedule")
     batch_size: int = Field(64, ge=1, le=4096, description="examples a step")
-    rows_seen: int = Field(130_000, ge=1, description="examples the student is trained on in all, repeats counted")
+    rows_seen: int = Field(110_000, ge=1, description="examples the student is trained on in all, repeats counted")
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")
-    patience: int = Field(4, ge=1, description="evaluations without progress on validation before it stops")
+    patience: int = Field(3, ge=1, description="evaluations without progress on validation before it stops")
     transfer_set: TransferSet = TransferSet()
     baseline: bool = Field(True, description="train the same student without the teacher too, to know what it bought")
 

@@ -25,6 +25,7 @@ from edgedistill.errors import UsageError
 from edgedistill.host import this_host
 from edgedistill.results import TrainingLog, TrainingPoint
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
+from edgedistill.torch_setup import set_up_torch
 
 log = logging.getLogger("edgedistill")
 
@@ -144,6 +145,7 @@ def train(
     Raises:
         UsageError: the training diverged: a loss on validation is not finite.
     """
+    set_up_torch()
     checkpoints = out / CHECKPOINTS
     trainer = _BatchTrainer(
         model=model,
@@ -163,11 +165,7 @@ def train(
     found = _last_complete_checkpoint(checkpoints)
     if found is not None:
         log.info("continuing from %s", found.name)
-    torch.set_flush_denormal(True)  # first moments of rare embedding rows decay into denormals, which are slow
-    try:
-        trainer.train(resume_from_checkpoint=str(found) if found else None)
-    finally:
-        torch.set_flush_denormal(False)  # the next stage computes the same whether or not this one ran in its process
+    trainer.train(resume_from_checkpoint=str(found) if found else None)
     return _training_log(trainer.state.log_history)
 
 

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from transformers import BertForSequenceClassification
 
 from edgedistill import training
+from edgedistill.errors import UsageError
 from edgedistill.results import TrainingLog
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.training import Schedule, TrainingSet, plan_batches, train
@@ -266,8 +267,13 @@ def test_train_returns_the_best_weights_by_validation_not_the_last(run: Callable
     assert state["best_metric"] == pytest.approx(best.validation_loss)
 
 
-def test_train_leaves_denormal_numbers_as_it_found_them(uninterrupted: Trained) -> None:
-    assert float(torch.tensor(1e-39) * 0.5) > 0
+def test_train_that_diverges_says_at_which_step_and_what_to_change(
+    start: Path, sets: tuple[TrainingSet, TrainingSet], tmp_path: Path
+) -> None:
+    model = BertForSequenceClassification.from_pretrained(start)
+    with pytest.raises(UsageError, match=r"diverged: at step 3 .* nan") as failure:
+        train(model, *sets, loss=lambda logits, hard, soft: logits.sum() * float("nan"), schedule=SCHEDULE, out=tmp_path)
+    assert "learning_rate" in failure.value.hint
 
 
 @pytest.mark.parametrize("family", ["distilbert", "roberta"])

@@ -49,7 +49,7 @@ def can_be_cut(teacher_config: object, shape: StudentShape) -> bool:
     """Can a student of this shape be cut out of this teacher?"""
     if getattr(teacher_config, "model_type", "") != "bert":
         return False
-    config: BertConfig = teacher_config  # type: ignore[assignment]
+    config: BertConfig = teacher_config
     head_size = config.hidden_size // config.num_attention_heads
     return bool(
         shape.layers <= config.num_hidden_layers

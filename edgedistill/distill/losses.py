@@ -53,7 +53,7 @@ def hard_label_loss(student: torch.Tensor, labels: torch.Tensor) -> torch.Tensor
 def distillation_loss(
     student: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor, *, temperature: float, alpha: float
 ) -> torch.Tensor:
-    """alpha * T^2 * KL(teacher_T || student_T) + (1 - alpha) * CE(student, hard label).
+    """Alpha * T^2 * KL(teacher_T || student_T) + (1 - alpha) * CE(student, hard label).
 
     Args:
         student: raw logits, shape (batch, classes).

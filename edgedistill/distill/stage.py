@@ -32,6 +32,7 @@ from edgedistill.soft_labels import SoftLabels, read_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.teach.teacher_model import input_embeddings, load_classifier
+from edgedistill.torch_setup import set_up_torch
 from edgedistill.training import CHECKPOINTS, Schedule, TrainingSet, train
 
 log = logging.getLogger("edgedistill")
@@ -67,6 +68,7 @@ class StudentInputs:
 
 
 def _distill(settings: StudentSettings, inputs: StudentInputs, out: Path) -> Outcome:
+    set_up_torch()
     labels = Labels.read_json(inputs.labels).labels
     tables = [read_examples(path) for path in (inputs.train, inputs.transfer, inputs.validation)]
     soft = read_soft_labels(inputs.soft_labels)
@@ -180,6 +182,7 @@ class BaselineInputs:
 
 def _train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path) -> Outcome:
     """Train the same shape on hard labels alone, from random weights, with the dropout such a training wants."""
+    set_up_torch()
     torch.manual_seed(settings.seed)
     config = BertConfig.from_json_file(inputs.config)
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = _BASELINE_DROPOUT

@@ -8,9 +8,11 @@ import onnx
 import torch
 from optimum.exporters.onnx import export
 from optimum.exporters.tasks import TasksManager
+from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification
 
 from edgedistill.errors import ArtifactError
+from edgedistill.torch_setup import set_up_torch
 
 log = logging.getLogger("edgedistill")
 
@@ -26,12 +28,17 @@ def export_classifier(folder: Path, out: Path) -> None:
         out: the .onnx file to make; inputs are (batch, length), both dynamic, int64.
 
     Raises:
-        ArtifactError: optimum knows no export for this architecture.
+        ArtifactError: the folder holds no whole classifier, or optimum knows no export for this architecture.
     """
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, attn_implementation="eager",
-        dtype=torch.float32,
-    ).eval()
+    set_up_torch()
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, attn_implementation="eager",
+            dtype=torch.float32,
+        ).eval()
+    except (OSError, ValueError, KeyError, SafetensorError) as bad:
+        raise ArtifactError(f"{folder}: transformers makes no sequence classifier of it ({bad})",
+                            hint="name a model folder that distill or teach made") from bad
     try:
         make_config = TasksManager.get_exporter_config_constructor(
             "onnx", model, task="text-classification", library_name="transformers"

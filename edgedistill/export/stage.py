@@ -40,8 +40,8 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
 
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
-    config = json.loads((inputs.model / "config.json").read_text(encoding="utf-8"))
     export_classifier(inputs.model, out / _RAW_FILE)
+    config = json.loads((inputs.model / "config.json").read_text(encoding="utf-8"))
     fuse(
         out / _RAW_FILE, out / ONNX_FILE, model_type=config["model_type"],
         heads=config.get("num_attention_heads") or config.get("n_heads") or 0,

@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from edgedistill.document import Document
-from edgedistill.results import Labels
 
 SplitName = Literal["train", "validation", "test"]
 

@@ -12,11 +12,12 @@ from edgedistill.examples import read_examples, write_examples
 from edgedistill.manifest import Decision
 from edgedistill.prepare.assemble import CleanData, Sources, SplitPlan, assemble
 from edgedistill.prepare.columns import Columns
-from edgedistill.prepare.data_report import DataReport, Labels, SplitName, SplitReport
+from edgedistill.prepare.data_report import DataReport, SplitName, SplitReport
 from edgedistill.prepare.hub import read_hub_split
 from edgedistill.prepare.read import detect_format, read_labelled_texts
 from edgedistill.prepare.rows import LabelledTexts
 from edgedistill.recipe import HubData
+from edgedistill.results import Labels
 from edgedistill.stage import Outcome, Stage
 
 __all__ = ["DATA_REPORT_FILE", "LABELS_FILE", "STAGE", "TEST_FILE", "TRAIN_FILE", "VALIDATION_FILE", "DataReport",

@@ -28,12 +28,15 @@ def measure_coverage(path: Path) -> Coverage:
     weights = {w.name: w for w in graph.initializer if len(w.dims) >= 2}
     sizes = {name: _bytes_of(weight) for name, weight in weights.items()}
     int8_bytes = sum(sizes[name] for name, weight in weights.items() if weight.data_type in _INT8)
+    restored = {
+        node.output[0] for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in weights
+    }
     quantized, floating = [], []
     for node in graph.node:
-        used = [name for name in node.input if name in weights]
+        used = [name for name in node.input if name in weights or name in restored]
         if not used:
             continue
-        in_int8 = all(weights[name].data_type in _INT8 for name in used)
+        in_int8 = all(name not in restored and weights[name].data_type in _INT8 for name in used)
         if node.op_type in _QUANTIZED or (node.op_type == "Gather" and in_int8):
             quantized.append(node.name)
         elif node.op_type in _WEIGHTED:
@@ -59,5 +62,5 @@ def _by_part(initializers: Iterable[onnx.TensorProto]) -> dict[str, int]:
 
 
 def _bytes_of(item: onnx.TensorProto) -> int:
-    width = onnx.helper.tensor_dtype_to_np_dtype(item.data_type).itemsize
+    width = int(onnx.helper.tensor_dtype_to_np_dtype(item.data_type).itemsize)
     return int(np.prod(item.dims, dtype=np.int64)) * width

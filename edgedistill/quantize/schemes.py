@@ -1,7 +1,7 @@
 """int8 schemes with names one can decode, and which of them a target wants.
 
-    dynamic_wi8_afp32                  weights int8 (symmetric, per tensor), activations float at rest, quantized on the fly
-    dynamic_wi8_afp32_reduced_range    the same with 7-bit weights, so that u8 x s8 products cannot saturate
+dynamic_wi8_afp32                  weights int8 (symmetric, per tensor), activations float at rest, quantized on the fly
+dynamic_wi8_afp32_reduced_range    the same with 7-bit weights, so that u8 x s8 products cannot saturate
 """
 
 from dataclasses import dataclass

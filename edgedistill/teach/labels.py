@@ -1,15 +1,21 @@
-"""Is a teacher already fine-tuned, and in which order does it know the classes? Reads config.json, needs no torch."""
+"""Is a teacher fine-tuned, which classes does it know, how long may a text be? Reads config.json, needs no torch."""
 
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from edgedistill.document import read_text
 from edgedistill.errors import TeacherError
 
+_CONFIG_FILE = "config.json"
+_SAVE_AGAIN = "save the model again with save_pretrained()"
 _PLACEHOLDER = re.compile(r"^LABEL_\d+$")
 _DEFAULT_NAMES = {"0": "LABEL_0", "1": "LABEL_1"}
 """What transformers means when id2label is missing: save_pretrained leaves out values that are its defaults."""
+
+_COUNT_FROM_PADDING = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
+"""Families whose first position is pad_token_id + 1."""
 
 
 def trained_labels(folder: Path) -> tuple[str, ...] | None:
@@ -18,23 +24,15 @@ def trained_labels(folder: Path) -> tuple[str, ...] | None:
     Raises:
         TeacherError: config.json is not JSON, or holds no mapping.
     """
-    path = folder / "config.json"
-    try:
-        config = json.loads(read_text(path, error=TeacherError))
-    except json.JSONDecodeError as bad:
-        raise TeacherError(f"{path}:{bad.lineno}: {bad.msg}",
-                           hint="save the model again with save_pretrained()") from None
-    if not isinstance(config, dict):
-        raise TeacherError(f"{path}: a mapping of keys to values is expected",
-                           hint="save the model again with save_pretrained()")
+    config = _read_config(folder)
     if not any("ForSequenceClassification" in name for name in config.get("architectures") or ()):
         return None
     names = config.get("id2label") or _DEFAULT_NAMES
     try:
         return tuple(str(names[key]) for key in sorted(names, key=int))
     except (ValueError, TypeError):
-        raise TeacherError(f"{path}: id2label does not give names to class numbers",
-                           hint="save the model again with save_pretrained()") from None
+        raise TeacherError(f"{folder / _CONFIG_FILE}: id2label does not give names to class numbers",
+                           hint=_SAVE_AGAIN) from None
 
 
 def label_order(folder: Path) -> tuple[str, ...] | None:
@@ -46,3 +44,29 @@ def label_order(folder: Path) -> tuple[str, ...] | None:
     if names is None or all(_PLACEHOLDER.match(name) for name in names):
         return None
     return names
+
+
+def token_limit(folder: Path) -> int | None:
+    """Return how many tokens a text may have for this teacher; None when its config.json does not limit them.
+
+    Raises:
+        TeacherError: config.json is not JSON, or holds no mapping.
+    """
+    config = _read_config(folder)
+    positions = config.get("max_position_embeddings")
+    if not isinstance(positions, int) or positions <= 0:
+        return None
+    if config.get("model_type") in _COUNT_FROM_PADDING:
+        positions -= (config.get("pad_token_id") or 0) + 1
+    return positions
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / _CONFIG_FILE
+    try:
+        config = json.loads(read_text(path, error=TeacherError))
+    except json.JSONDecodeError as bad:
+        raise TeacherError(f"{path}:{bad.lineno}: {bad.msg}", hint=_SAVE_AGAIN) from None
+    if not isinstance(config, dict):
+        raise TeacherError(f"{path}: a mapping of keys to values is expected", hint=_SAVE_AGAIN)
+    return config

@@ -17,7 +17,7 @@ from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
-from edgedistill.teach.labels import label_order, trained_labels
+from edgedistill.teach.labels import label_order, token_limit, trained_labels
 from edgedistill.teach.teacher_model import (
     label_texts,
     load_classifier,
@@ -50,6 +50,13 @@ class TeacherInputs:
     train: Path
     validation: Path
     labels: Path
+
+
+def _require_room(settings: TeacherSettings, inputs: TeacherInputs) -> None:
+    limit = token_limit(inputs.model)
+    if limit is not None and settings.max_tokens > limit:
+        raise TeacherError(f"{inputs.model}: the teacher reads {limit} tokens at most, not {settings.max_tokens}",
+                           hint=f"--set teacher.max_tokens={limit}, or the same in the recipe")
 
 
 def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> Outcome:
@@ -103,7 +110,7 @@ def _take_as_it_is(inputs: TeacherInputs, labels: tuple[str, ...], out: Path) ->
     if label_order(inputs.model) not in (None, labels):
         raise TeacherError(f"{inputs.model}: the teacher's classes stand in another order than the data's",
                            hint="prepare the data with this teacher: edgedistill prepare --recipe RECIPE -o DIR")
-    load_classifier(inputs.model, labels).save_pretrained(out, safe_serialization=True)
+    load_classifier(inputs.model, labels, is_trained=True).save_pretrained(out, safe_serialization=True)
     (out / CURVE_FILE).write_text(TrainingLog(points=()).to_json(), encoding="utf-8")
     return Outcome(decisions=(
         Decision(step="teach", what="took the teacher as it is", why="its folder holds a trained sequence classifier"),
@@ -117,8 +124,8 @@ def _check_teacher(out: Path) -> None:
 
 
 TEACHER = Stage(
-    name="teach", version=1, run=_make_teacher, ensures=_check_teacher, tools=("torch", "transformers", "tokenizers"),
-    is_resumable=True,
+    name="teach", version=1, run=_make_teacher, requires=_require_room, ensures=_check_teacher,
+    tools=("torch", "transformers", "tokenizers"), is_resumable=True,
 )
 
 

@@ -15,30 +15,41 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from edgedistill.errors import TeacherError
 from edgedistill.host import this_host
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.torch_setup import set_up_torch
 
 log = logging.getLogger("edgedistill")
 
 
-def load_classifier(folder: Path, labels: Sequence[str]) -> PreTrainedModel:
-    """Load a teacher with one output per label; a head that is missing is new.
+def load_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:
+    """Load a teacher with one output per label.
+
+    Args:
+        folder: a transformers model.
+        labels: the class names, in the order of the outputs.
+        is_trained: must all weights be there? If not, a head that is missing is new.
 
     Raises:
-        TeacherError: transformers cannot make a sequence classifier of it.
+        TeacherError: transformers cannot make a sequence classifier of it, or weights of a trained one are missing.
     """
+    set_up_torch()
     try:
         config = AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, num_labels=len(labels),
             id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)},
         )
         config.tie_word_embeddings = getattr(config, "tie_word_embeddings", True)
-        model = AutoModelForSequenceClassification.from_pretrained(
+        model, found = AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
-            ignore_mismatched_sizes=True, trust_remote_code=False,
+            ignore_mismatched_sizes=True, trust_remote_code=False, output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as bad:
         raise TeacherError(f"{folder}: transformers makes no sequence classifier of it ({bad})",
                            hint="name an encoder or a sequence classifier of transformers") from bad
-    return model  # type: ignore[no-any-return]
+    missing = sorted([*found["missing_keys"], *found["mismatched_keys"]])
+    if is_trained and missing:
+        raise TeacherError(f"{folder}: its config.json speaks of a trained classifier, but its weights lack {missing[0]}",
+                           hint="save the trained classifier again with save_pretrained()")
+    return model
 
 
 def save_tokenizer(source: Path, out: Path, *, max_tokens: int) -> None:

@@ -102,7 +102,7 @@ def _vary(  # noqa: PLR0913 - private, and every argument is a different kind of
     result = list(row)
     chance = rng.random()
     if chance < _SPLICE_SHARE:
-        other = words[rng.integers(len(words))]
+        other = words[int(rng.integers(len(words)))]
         result = result[: max(1, len(result) // 2)] + list(other[len(other) // 2 :])
     elif chance < _SPLICE_SHARE + _NGRAM_SHARE and len(result) > 2:
         length = int(rng.integers(2, min(_LONGEST_NGRAM, len(result)) + 1))

@@ -106,6 +106,18 @@ def test_export_of_an_incomplete_folder_is_refused(
         Workspace(tmp_path / "stages").perform("export", STAGE, export_settings, Inputs(model))
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_export_of_a_damaged_folder_is_refused(
+    model_folder: Callable[[str], Path], export_settings: Settings, tmp_path: Path, name: str
+) -> None:
+    model = Path(shutil.copytree(model_folder("bert"), tmp_path / "model"))
+    (model / name).write_bytes((model / name).read_bytes()[:300])
+    with pytest.raises(ArtifactError, match="transformers makes no sequence classifier"):
+        Workspace(tmp_path / "stages").perform("export", STAGE, export_settings, Inputs(model))
+    with pytest.raises(ArtifactError, match="transformers makes no sequence classifier"):
+        TorchModel(model)
+
+
 def test_export_of_an_architecture_without_an_export_is_refused(
     tmp_path: Path, vocabulary: dict[str, int]
 ) -> None:

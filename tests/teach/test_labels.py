@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgedistill.errors import TeacherError
-from edgedistill.teach.labels import label_order, trained_labels
+from edgedistill.teach.labels import label_order, token_limit, trained_labels
 
 
 def folder_with(tmp_path: Path, **config: Any) -> Path:
@@ -55,3 +55,33 @@ def test_trained_labels_of_a_config_that_is_no_mapping_is_refused(tmp_path: Path
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(TeacherError, match="mapping"):
         trained_labels(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "limit"),
+    [
+        ({"model_type": "bert", "max_position_embeddings": 512, "pad_token_id": 0}, 512),
+        ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ({"model_type": "mpnet", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ({"model_type": "xlnet", "max_position_embeddings": -1}, None),
+        ({"model_type": "other"}, None),
+    ],
+)
+def test_token_limit_is_what_the_positions_allow(tmp_path: Path, config: dict[str, Any], limit: int | None) -> None:
+    assert token_limit(folder_with(tmp_path, **config)) == limit
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+def test_token_limit_is_the_longest_text_that_the_model_reads(
+    make_classifier: Callable[..., Any], tmp_path: Path, family: str
+) -> None:
+    import torch
+
+    model = make_classifier(family, max_position_embeddings=20)
+    model.save_pretrained(tmp_path)
+    limit = token_limit(tmp_path)
+    assert limit is not None
+    with torch.inference_mode():
+        model(input_ids=torch.full((1, limit), 7))
+        with pytest.raises((IndexError, RuntimeError)):
+            model(input_ids=torch.full((1, limit + 1), 7))

@@ -101,6 +101,21 @@ def test_teach_with_a_teacher_of_other_classes_is_refused(
         perform_teacher(tmp_path, model_folder("bert"), tmp_path / "data")
 
 
+def test_teach_with_longer_texts_than_the_teacher_reads_is_refused_before_any_work(
+    model_folder: Callable[[str], Path], data: Path, tmp_path: Path
+) -> None:
+    inputs = TeacherInputs(model_folder("bert"), data / "train.arrow", data / "validation.arrow", data / "labels.json")
+    with pytest.raises(TeacherError, match="40 tokens at most, not 41") as failure:
+        Workspace(tmp_path).perform("teach", TEACHER, SETTINGS.model_copy(update={"max_tokens": 41}), inputs)
+    assert "teacher.max_tokens=40" in failure.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_teach_of_a_folder_that_is_not_there_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(TeacherError, match=r"config\.json: no such file"):
+        perform_teacher(tmp_path, tmp_path / "nowhere", data)
+
+
 def test_teach_with_a_binary_teacher_that_names_no_classes_takes_it_as_it_is(
     make_classifier: Callable[..., Any], write_tokenizer_files: Callable[[Path], None], data: Path, tmp_path: Path
 ) -> None:

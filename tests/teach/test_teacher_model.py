@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
 
 from edgedistill.errors import TeacherError
@@ -43,6 +44,23 @@ def test_load_classifier_of_an_encoder_gives_it_a_new_head(
     loaded = load_classifier(tmp_path, tuple("abcde"))
     assert loaded.classifier.weight.shape == (5, 32)
     assert torch.equal(loaded.bert.embeddings.word_embeddings.weight, encoder.embeddings.word_embeddings.weight)
+
+
+@pytest.mark.parametrize("damage", ["missing", "another size"])
+def test_load_classifier_that_is_to_be_trained_already_without_a_head_is_refused(copied: Path, damage: str) -> None:
+    weights = load_file(copied / "model.safetensors")
+    head = weights.pop("classifier.weight")
+    if damage == "another size":
+        weights["classifier.weight"] = head[:2].clone()
+    save_file(weights, copied / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TeacherError, match=r"weights lack classifier\.weight"):
+        load_classifier(copied, ("x", "y", "z"), is_trained=True)
+    assert load_classifier(copied, ("x", "y", "z")).classifier.weight.shape == (3, 32)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+def test_load_classifier_that_is_trained_already_is_taken(model_folder: Callable[[str], Path], family: str) -> None:
+    assert load_classifier(model_folder(family), ("x", "y", "z"), is_trained=True).config.num_labels == 3
 
 
 @pytest.mark.parametrize("damage", ["garbage", "cut short", "no file", "unknown type", "pickle"])

@@ -1,0 +1,13 @@
+"""One setting that every use of torch needs, made before torch starts its worker threads."""
+
+import torch
+
+
+def set_up_torch() -> None:
+    """Flush denormal numbers to zero, in this thread and in the worker threads that torch has yet to start.
+
+    The first moments of rarely used embedding rows decay into denormals, and a training then slows down several times.
+    Threads inherit the mode of the thread that starts them, so this comes before the first computation of a stage, and it
+    stays: a stage computes the same whether or not another one ran before it in the process.
+    """
+    torch.set_flush_denormal(True)

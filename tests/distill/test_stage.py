@@ -1,0 +1,217 @@
+"""The distill stage: targets by id, a student from a teacher, the baseline, and the same bytes after a kill."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from edgedistill.distill import stage
+from edgedistill.distill.stage import BASELINE, STUDENT, BaselineInputs, StudentInputs, StudentSettings
+from edgedistill.errors import ArtifactError
+from edgedistill.evaluate.torch_model import TorchModel
+from edgedistill.examples import NO_LABEL, read_examples, write_examples
+from edgedistill.recipe import Distillation
+from edgedistill.results import Labels, TrainingLog
+from edgedistill.shape import StudentShape
+from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
+from edgedistill.stage import Done, Workspace
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.training import plan_batches
+
+SHAPE = StudentShape(id="tiny", layers=1, hidden=16, heads=2, intermediate=32, vocabulary=100)
+SETTINGS = StudentSettings(
+    shape=SHAPE, initialisation="cut", distillation=Distillation(rows_seen=12 * 16, batch_size=16, learning_rate=5e-3, patience=12),
+    max_tokens=16, seed=3,
+)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Paths of the examples and of soft labels for all of them: random logits, by id."""
+
+    folder: Path
+    logits: dict[str, list[float]]
+
+    def inputs(self, teacher: Path) -> StudentInputs:
+        path = self.folder
+        return StudentInputs(
+            teacher, path / "train.arrow", path / "transfer.arrow", path / "validation.arrow", path / "soft_labels.arrow",
+            path / "labels.json",
+        )
+
+
+@pytest.fixture(scope="module")
+def data(rows: Callable[..., Any], labels: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Data:
+    folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    ids: list[str] = []
+    for name, n, seed in (("train", 40, 1), ("transfer", 60, 2), ("validation", 20, 3)):
+        texts, classes = rows(n, seed=seed)
+        names = [f"{name}-{i}" for i in range(n)]
+        write_examples(folder / f"{name}.arrow", names, texts, [NO_LABEL] * n if name == "transfer" else classes)
+        ids += names
+    shuffled = [ids[i] for i in random.permutation(len(ids))]  # where a row stands must not matter
+    logits = random.normal(0, 3, (len(ids), 3)).astype(np.float32)
+    write_soft_labels(folder / "soft_labels.arrow", [(shuffled, logits)], classes=3, origin=Origin("t", "k", "d"))
+    (folder / "labels.json").write_text(Labels(labels=labels).to_json())
+    return Data(folder, dict(zip(shuffled, logits.tolist(), strict=True)))
+
+
+def distil(root: Path, teacher: Path, data: Data, **changes: Any) -> Done:
+    return Workspace(root).perform("distill", STUDENT, SETTINGS.model_copy(update=changes), data.inputs(teacher))
+
+
+@pytest.fixture(scope="module")
+def distilled(model_folder: Callable[[str], Path], data: Data, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """A student of the tiny BERT. Not to be changed."""
+    return distil(tmp_path_factory.mktemp("stages"), model_folder("bert"), data)
+
+
+@pytest.fixture(scope="module")
+def bpe_teacher(make_classifier: Callable[..., Any], data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A RoBERTa with a byte-pair tokenizer."""
+    folder = tmp_path_factory.mktemp("roberta")
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=["<s>", "<pad>", "</s>", "<unk>"], show_progress=False)
+    tokenizer.train_from_iterator(read_examples(data.folder / "train.arrow").texts, trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    tokenizer.enable_truncation(16)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    make_classifier("roberta", vocab_size=tokenizer.get_vocab_size(), pad_token_id=1).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("batch_size", "seed"), [(7, 0), (16, 1), (1, 2)])
+def test_training_set_pairs_each_text_with_its_own_label_in_any_batch(
+    data: Data, model_folder: Callable[[str], Path], batch_size: int, seed: int
+) -> None:
+    encoder, soft = TextEncoder.load(model_folder("bert")), read_soft_labels(data.folder / "soft_labels.arrow")
+    tables = [read_examples(data.folder / f"{name}.arrow") for name in ("transfer", "train")]
+    made = stage._training_set(encoder, tables, soft)
+    ids = [name for table in tables for name in table.ids]
+    hard = [int(label) for table in tables for label in table.labels]
+    texts = [text for table in tables for text in table.texts]
+    for batch in plan_batches(made.encoded.lengths, batch_size=batch_size, steps=-(-100 // batch_size), seed=seed):
+        got = made.__getitems__(batch)
+        for row, index in enumerate(batch):
+            assert got["soft_labels"][row].tolist() == data.logits[ids[index]]
+            assert got["labels"][row] == hard[index]
+            mask = got["attention_mask"][row].astype(bool)
+            assert got["input_ids"][row][mask].tolist() == encoder.tokenizer.encode(texts[index]).ids
+
+
+def test_training_set_with_an_example_that_has_no_soft_label_is_refused(
+    data: Data, model_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    write_examples(tmp_path / "more.arrow", ["train-0", "unheard-of"], ["lamp", "song"], [0, 1])
+    soft = read_soft_labels(data.folder / "soft_labels.arrow")
+    with pytest.raises(ArtifactError, match="unheard-of"):
+        stage._training_set(TextEncoder.load(model_folder("bert")), [read_examples(tmp_path / "more.arrow")], soft)
+
+
+def test_distill_makes_a_student_that_loads_in_transformers(distilled: Done, labels: tuple[str, ...], data: Data) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(distilled.folder)
+    assert type(model).__name__ == "BertForSequenceClassification"
+    assert tuple(model.config.id2label.values()) == labels
+    assert (model.config.hidden_size, model.config.num_hidden_layers, model.config.intermediate_size) == (16, 1, 32)
+    text = read_examples(data.folder / "train.arrow").texts[0]
+    tokenizer = AutoTokenizer.from_pretrained(distilled.folder)
+    with torch.inference_mode():
+        expected = model.eval()(**tokenizer(text, return_tensors="pt")).logits.numpy()
+    found = TorchModel(distilled.folder).logits(TextEncoder.load(distilled.folder).encode([text]).batch([0]))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_distill_leaves_the_model_and_no_scratch(distilled: Done) -> None:
+    assert {path.name for path in distilled.folder.iterdir()} == {
+        "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "training_log.json", "manifest.json",
+    }
+    assert len(TrainingLog.read_json(distilled.folder / "training_log.json").points) == 12
+
+
+def test_distill_says_how_the_student_was_made(distilled: Done) -> None:
+    told = " ".join(decision.what for decision in distilled.manifest.decisions)
+    assert "cut tiny out of the teacher" in told
+    assert "of the teacher's 55 tokens" in told
+
+
+@pytest.mark.parametrize("kind", ["cut", "random", "bpe"])
+def test_distill_when_killed_and_resumed_gives_the_same_bytes(
+    model_folder: Callable[[str], Path], bpe_teacher: Path, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    teacher = bpe_teacher if kind == "bpe" else model_folder("bert")
+    changes = {"initialisation": "random" if kind == "random" else "cut"}
+    whole = distil(tmp_path / "whole", teacher, data, **changes).folder
+    real, calls = stage._teacher_loss, 0
+
+    def dying(*arguments: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += torch.is_grad_enabled()
+        if calls == 8:
+            raise Killed
+        return real(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(stage, "_teacher_loss", dying)
+        distil(tmp_path / "killed", teacher, data, **changes)
+    resumed = distil(tmp_path / "killed", teacher, data, **changes).folder
+    names = sorted(path.name for path in whole.iterdir() if path.name != "manifest.json")
+    assert names == sorted(path.name for path in resumed.iterdir() if path.name != "manifest.json")
+    assert [name for name in names if (whole / name).read_bytes() != (resumed / name).read_bytes()] == []
+
+
+def test_distill_of_a_byte_pair_teacher_starts_anew_with_a_vocabulary_of_its_own(
+    bpe_teacher: Path, data: Data, tmp_path: Path
+) -> None:
+    done = distil(tmp_path, bpe_teacher, data)
+    told = " ".join(decision.what + decision.why for decision in done.manifest.decisions)
+    assert "from random weights" in told
+    assert "cannot be cut" in told
+    assert "trained a WordPiece vocabulary" in told
+    size = json.loads((done.folder / "config.json").read_text())["vocab_size"]
+    assert load_file(done.folder / "model.safetensors")["bert.embeddings.word_embeddings.weight"].shape[0] == size
+    encoded = TextEncoder.load(done.folder).encode(read_examples(data.folder / "validation.arrow").texts)
+    assert encoded.ids.max() < size
+
+
+def test_distill_learns_what_the_teacher_says_and_not_the_hard_labels(
+    model_folder: Callable[[str], Path], data: Data, tmp_path: Path
+) -> None:
+    alpha_1 = SETTINGS.distillation.model_copy(update={"alpha": 1.0, "rows_seen": 100 * 16})
+    wide = SHAPE.model_copy(update={"hidden": 32, "heads": 4})
+    folder = distil(tmp_path, model_folder("bert"), data, distillation=alpha_1, shape=wide).folder
+    model, encoder = TorchModel(folder), TextEncoder.load(folder)
+    examples = read_examples(data.folder / "train.arrow")
+    answers = np.concatenate([model.logits(encoder.encode([text]).batch([0])) for text in examples.texts]).argmax(1)
+    by_teacher = (answers == np.array([data.logits[name] for name in examples.ids]).argmax(1)).mean()
+    by_label = (answers == examples.labels).mean()
+    assert by_teacher > by_label + 0.1
+
+
+def test_baseline_trains_the_students_shape_on_hard_labels_alone(distilled: Done, data: Data, tmp_path: Path) -> None:
+    inputs = BaselineInputs(
+        distilled.folder / "config.json", distilled.folder / "tokenizer.json", data.folder / "train.arrow",
+        data.folder / "validation.arrow",
+    )
+    first, second = (Workspace(tmp_path / name).perform("baseline", BASELINE, SETTINGS, inputs) for name in ("a", "b"))
+    weights, of_student = (load_file(folder / "model.safetensors") for folder in (first.folder, distilled.folder))
+    assert {name: value.shape for name, value in weights.items()} == {name: value.shape for name, value in of_student.items()}
+    assert (first.folder / "tokenizer.json").read_bytes() == (distilled.folder / "tokenizer.json").read_bytes()
+    assert (first.folder / "model.safetensors").read_bytes() == (second.folder / "model.safetensors").read_bytes()
+    assert not (first.folder / "checkpoints").exists()
+    assert os.listdir(first.folder).count("training_log.json") == 1

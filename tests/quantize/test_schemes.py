@@ -1,0 +1,57 @@
+"""Which int8 schemes a target wants, by its instruction set."""
+
+from pathlib import Path
+
+import pytest
+
+from edgedistill.errors import UsageError
+from edgedistill.quantize.schemes import check_scheme, is_reduced_range, schemes_for
+from edgedistill.target import Target, read_target
+
+FULL, REDUCED = "dynamic_wi8_afp32", "dynamic_wi8_afp32_reduced_range"
+RASPBERRY_PI = Path(__file__).parents[2] / "targets" / "raspberry-pi.yaml"
+
+
+def target_with(architecture: str, *features: str) -> Target:
+    content = read_target(RASPBERRY_PI).model_dump()
+    content["cpu"] |= {"architecture": architecture, "features": features}
+    return Target.model_validate(content)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "features", "expected"),
+    [
+        ("aarch64", ["neon"], (FULL, REDUCED)),
+        ("aarch64", ["neon", "asimddp", "i8mm"], (FULL, REDUCED)),
+        ("x86_64", ["avx2", "fma"], (REDUCED,)),
+        ("x86_64", ["avx2", "fma", "avx512"], (REDUCED,)),
+        ("x86_64", ["avx2", "avx_vnni"], (FULL, REDUCED)),
+        ("x86_64", ["avx2", "avx512", "avx512_vnni"], (FULL, REDUCED)),
+    ],
+)
+def test_schemes_for_a_target_without_vnni_keep_weights_to_seven_bits(
+    architecture: str, features: list[str], expected: tuple[str, ...]
+) -> None:
+    choice = schemes_for(target_with(architecture, *features), wanted="auto")
+    assert choice.schemes == expected
+    assert "cortex" in choice.why
+
+
+def test_schemes_for_a_recipe_that_names_one_is_that_one() -> None:
+    assert schemes_for(target_with("x86_64", "avx2"), wanted=FULL).schemes == (FULL,)
+
+
+def test_is_reduced_range_only_of_the_seven_bit_scheme() -> None:
+    assert is_reduced_range(REDUCED)
+    assert not is_reduced_range(FULL)
+
+
+@pytest.mark.parametrize("name", ["auto", FULL, REDUCED])
+def test_check_scheme_returns_a_known_name(name: str) -> None:
+    assert check_scheme(name) == name
+
+
+def test_check_scheme_of_an_unknown_name_lists_the_known() -> None:
+    with pytest.raises(UsageError, match="static_wi8_ai8") as failure:
+        check_scheme("static_wi8_ai8")
+    assert REDUCED in failure.value.hint
