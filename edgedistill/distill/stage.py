@@ -1,48 +1,18 @@
 """The door of `distill`: the student, trained with the teacher; and the baseline, the same student without."""
 
-import logging
-import shutil
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
-
-from edgedistill.distill.cut import can_be_cut
-from edgedistill.distill.losses import distillation_loss, hard_label_loss
-from edgedistill.distill.student_model import (
-    StudentTokenizer,
-    cut_student,
-    make_tokenizer,
-    sample_texts,
-    student_config,
-    write_student,
-    write_tokenizer,
-)
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
-from edgedistill.examples import Examples, read_examples
-from edgedistill.manifest import Decision
 from edgedistill.recipe import Distillation
-from edgedistill.results import Labels
 from edgedistill.shape import StudentShape
-from edgedistill.soft_labels import SoftLabels, read_soft_labels
 from edgedistill.stage import Outcome, Stage
-from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
-from edgedistill.teach.teacher_model import input_embeddings, load_classifier
-from edgedistill.torch_setup import set_up_torch
-from edgedistill.training import CHECKPOINTS, Schedule, TrainingSet, train
-
-log = logging.getLogger("edgedistill")
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 CURVE_FILE = "training_log.json"
-_START = "start"
-_EVALUATIONS = 12
-_BASELINE_DROPOUT = 0.1
 
 
 class StudentSettings(Document):
@@ -67,95 +37,26 @@ class StudentInputs:
     labels: Path
 
 
+@dataclass(frozen=True)
+class BaselineInputs:
+    """The student's configuration and tokenizer, and the labelled examples; nothing of the teacher."""
+
+    config: Path
+    tokenizer: Path
+    train: Path
+    validation: Path
+
+
 def _distill(settings: StudentSettings, inputs: StudentInputs, out: Path) -> Outcome:
-    set_up_torch()
-    labels = Labels.read_json(inputs.labels).labels
-    tables = [read_examples(path) for path in (inputs.train, inputs.transfer, inputs.validation)]
-    soft = read_soft_labels(inputs.soft_labels)
-    start = out / _START
-    decisions = _make_start(settings, inputs, labels, start)
-    torch.manual_seed(settings.seed)
-    model = BertForSequenceClassification.from_pretrained(start, use_safetensors=True)
-    encoder = TextEncoder.load(start)
-    curve = train(
-        model,
-        _training_set(encoder, tables[:2], soft),
-        _training_set(encoder, tables[2:], soft),
-        loss=partial(_teacher_loss, settings.distillation),
-        schedule=_schedule(settings, best_by="loss"),
-        out=out,
-    )
-    _finish(model, start, out)
-    (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
-    return Outcome(decisions=decisions, scratch=(CHECKPOINTS, _START))
+    from edgedistill.distill.work import distill_student  # imports torch: a step that is skipped does not wait for it
+
+    return distill_student(settings, inputs, out)
 
 
-def _teacher_loss(
-    settings: Distillation, logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor | None
-) -> torch.Tensor:
-    if soft is None:
-        raise ArtifactError("a batch without soft labels", hint="run the same command again")
-    return distillation_loss(logits, hard, soft, temperature=settings.temperature, alpha=settings.alpha)
+def _train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path) -> Outcome:
+    from edgedistill.distill.work import train_baseline
 
-
-def _make_start(
-    settings: StudentSettings, inputs: StudentInputs, labels: tuple[str, ...], start: Path
-) -> tuple[Decision, ...]:
-    """Make the untrained student once; a training that resumes finds it."""
-    torch.manual_seed(settings.seed)
-    teacher = load_classifier(inputs.teacher, labels).eval()
-    encoder = TextEncoder.load(inputs.teacher)
-    train_set, transfer = read_examples(inputs.train), read_examples(inputs.transfer)
-    texts = (batch for table in (train_set, transfer) for batch in table.text_batches())
-    tokenizer = make_tokenizer(encoder, input_embeddings(inputs.teacher), texts, size=settings.shape.vocabulary)
-    config = student_config(settings.shape, labels, vocabulary=tokenizer.size, positions=settings.max_tokens,
-                            teacher=teacher)
-    wants_cut = settings.initialisation == "cut"
-    may_cut = can_be_cut(teacher.config, settings.shape) and tokenizer.kept_tokens is not None
-    if wants_cut and may_cut and tokenizer.kept_tokens is not None:
-        sample = encoder.encode(sample_texts(train_set.texts, seed=settings.seed))
-        model = cut_student(teacher, config, settings.shape, tokenizer.kept_tokens, sample, seed=settings.seed)
-        how = f"cut {settings.shape.id} out of the teacher"
-        why = "a student cut from its teacher starts close to it (see docs/distill.md)"
-    else:
-        model = BertForSequenceClassification(config)
-        how = f"started {settings.shape.id} from random weights"
-        why = "the recipe says so" if not wants_cut else "this teacher cannot be cut to that shape"
-    if start.exists():
-        shutil.rmtree(start)
-    start.mkdir(parents=True)
-    write_student(model, tokenizer.json, start, max_tokens=settings.max_tokens)
-    return (Decision(step="distill", what=how, why=why), _vocabulary_decision(tokenizer))
-
-
-def _vocabulary_decision(tokenizer: StudentTokenizer) -> Decision:
-    return Decision(step="distill", what=tokenizer.note, why="the embedding is the largest part of a small student")
-
-
-def _training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLabels | None) -> TrainingSet:
-    texts = [text for table in tables for batch in table.text_batches() for text in batch]
-    ids = [name for table in tables for name in table.ids]
-    return TrainingSet(
-        encoder.encode(texts),
-        np.concatenate([table.labels for table in tables]),
-        soft.logits[soft.rows_of(ids)] if soft is not None else None,
-    )
-
-
-def _schedule(settings: StudentSettings, *, best_by: str) -> Schedule:
-    distillation = settings.distillation
-    return Schedule(
-        steps=max(_EVALUATIONS, -(-distillation.rows_seen // distillation.batch_size)),
-        batch_size=distillation.batch_size, learning_rate=distillation.learning_rate,
-        warmup_share=distillation.warmup_share, weight_decay=distillation.weight_decay, evaluations=_EVALUATIONS,
-        patience=distillation.patience, best_by=best_by, seed=settings.seed,
-    )
-
-
-def _finish(model: PreTrainedModel, start: Path, out: Path) -> None:
-    model.save_pretrained(out, safe_serialization=True)
-    for file in start.glob("*token*.json"):
-        shutil.copyfile(file, out / file.name)
+    return train_baseline(settings, inputs, out)
 
 
 def _check_student(out: Path) -> None:
@@ -168,42 +69,6 @@ STUDENT = Stage(
     name="distill", version=1, run=_distill, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True,
 )
-
-
-@dataclass(frozen=True)
-class BaselineInputs:
-    """The student's configuration and tokenizer, and the labelled examples; nothing of the teacher."""
-
-    config: Path
-    tokenizer: Path
-    train: Path
-    validation: Path
-
-
-def _train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path) -> Outcome:
-    """Train the same shape on hard labels alone, from random weights, with the dropout such a training wants."""
-    set_up_torch()
-    torch.manual_seed(settings.seed)
-    config = BertConfig.from_json_file(inputs.config)
-    config.hidden_dropout_prob = config.attention_probs_dropout_prob = _BASELINE_DROPOUT
-    model = BertForSequenceClassification(config)
-    write_tokenizer(inputs.tokenizer.read_text(encoding="utf-8"), out, max_tokens=settings.max_tokens)
-    encoder = TextEncoder.load(out)
-    curve = train(
-        model,
-        _training_set(encoder, [read_examples(inputs.train)], None),
-        _training_set(encoder, [read_examples(inputs.validation)], None),
-        loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
-        schedule=_schedule(settings, best_by="accuracy"),
-        out=out,
-    )
-    model.save_pretrained(out, safe_serialization=True)
-    (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
-    return Outcome(
-        decisions=(Decision(step="baseline", what="trained the same student without the teacher, from random weights",
-                            why="only against it can be said what distillation bought"),),
-        scratch=(CHECKPOINTS,),
-    )
 
 
 BASELINE = Stage(

@@ -5,12 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
-
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
-from edgedistill.export.exporter import export_classifier, limit_versions
-from edgedistill.export.graph import fuse
 from edgedistill.manifest import Decision
 from edgedistill.stage import Outcome, Stage
 
@@ -40,6 +36,11 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
 
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+    import onnx
+
+    from edgedistill.export.exporter import export_classifier, limit_versions
+    from edgedistill.export.graph import fuse
+
     export_classifier(inputs.model, out / _RAW_FILE)
     config = json.loads((inputs.model / "config.json").read_text(encoding="utf-8"))
     fuse(
@@ -68,6 +69,8 @@ def copy_companions(source: Path, out: Path) -> None:
 
 
 def _ensures(out: Path) -> None:
+    import onnx
+
     onnx.checker.check_model(str(out / ONNX_FILE), full_check=False, skip_opset_compatibility_check=True)
 
 

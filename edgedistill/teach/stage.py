@@ -18,12 +18,6 @@ from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.teach.labels import label_order, token_limit, trained_labels
-from edgedistill.teach.teacher_model import (
-    label_texts,
-    load_classifier,
-    save_tokenizer,
-    word_vectors,
-)
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts
 
 log = logging.getLogger("edgedistill")
@@ -60,6 +54,8 @@ def _require_room(settings: TeacherSettings, inputs: TeacherInputs) -> None:
 
 
 def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> Outcome:
+    from edgedistill.teach.teacher_model import load_classifier, save_tokenizer
+
     labels = Labels.read_json(inputs.labels).labels
     save_tokenizer(inputs.model, out, max_tokens=settings.max_tokens)
     if trained_labels(inputs.model) is not None:
@@ -103,6 +99,8 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
 
 
 def _take_as_it_is(inputs: TeacherInputs, labels: tuple[str, ...], out: Path) -> Outcome:
+    from edgedistill.teach.teacher_model import load_classifier
+
     own = trained_labels(inputs.model) or ()
     if len(own) != len(labels):
         raise TeacherError(f"{inputs.model}: the teacher has {len(own)} classes, the data {len(labels)}",
@@ -156,6 +154,8 @@ def origin_of(inputs: SoftLabelInputs) -> Origin:
 
 
 def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path) -> Outcome:
+    from edgedistill.teach.teacher_model import label_texts, load_classifier
+
     labels = Labels.read_json(inputs.labels).labels
     train, validation = read_examples(inputs.train), read_examples(inputs.validation)
     transfer = _make_transfer(settings, inputs.teacher, train)
@@ -174,6 +174,8 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
 
 
 def _make_transfer(settings: SoftLabelSettings, teacher: Path, train: Examples) -> list[str]:
+    from edgedistill.teach.teacher_model import word_vectors
+
     if settings.transfer_set.rows == 0:
         return []
     vectors = word_vectors(teacher)

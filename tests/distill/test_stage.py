@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from edgedistill.distill import stage
+from edgedistill.distill import work
 from edgedistill.distill.stage import BASELINE, STUDENT, BaselineInputs, StudentInputs, StudentSettings
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.torch_model import TorchModel
@@ -100,7 +100,7 @@ def test_training_set_pairs_each_text_with_its_own_label_in_any_batch(
 ) -> None:
     encoder, soft = TextEncoder.load(model_folder("bert")), read_soft_labels(data.folder / "soft_labels.arrow")
     tables = [read_examples(data.folder / f"{name}.arrow") for name in ("transfer", "train")]
-    made = stage._training_set(encoder, tables, soft)
+    made = work._training_set(encoder, tables, soft)
     ids = [name for table in tables for name in table.ids]
     hard = [int(label) for table in tables for label in table.labels]
     texts = [text for table in tables for text in table.texts]
@@ -119,7 +119,7 @@ def test_training_set_with_an_example_that_has_no_soft_label_is_refused(
     write_examples(tmp_path / "more.arrow", ["train-0", "unheard-of"], ["lamp", "song"], [0, 1])
     soft = read_soft_labels(data.folder / "soft_labels.arrow")
     with pytest.raises(ArtifactError, match="unheard-of"):
-        stage._training_set(TextEncoder.load(model_folder("bert")), [read_examples(tmp_path / "more.arrow")], soft)
+        work._training_set(TextEncoder.load(model_folder("bert")), [read_examples(tmp_path / "more.arrow")], soft)
 
 
 def test_distill_makes_a_student_that_loads_in_transformers(distilled: Done, labels: tuple[str, ...], data: Data) -> None:
@@ -157,7 +157,7 @@ def test_distill_when_killed_and_resumed_gives_the_same_bytes(
     teacher = bpe_teacher if kind == "bpe" else model_folder("bert")
     changes = {"initialisation": "random" if kind == "random" else "cut"}
     whole = distil(tmp_path / "whole", teacher, data, **changes).folder
-    real, calls = stage._teacher_loss, 0
+    real, calls = work._teacher_loss, 0
 
     def dying(*arguments: Any) -> torch.Tensor:
         nonlocal calls
@@ -167,7 +167,7 @@ def test_distill_when_killed_and_resumed_gives_the_same_bytes(
         return real(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(stage, "_teacher_loss", dying)
+        patch.setattr(work, "_teacher_loss", dying)
         distil(tmp_path / "killed", teacher, data, **changes)
     resumed = distil(tmp_path / "killed", teacher, data, **changes).folder
     names = sorted(path.name for path in whole.iterdir() if path.name != "manifest.json")
