@@ -98,6 +98,9 @@ class Distillation(Document):
     patience: int = Field(3, ge=1, description="evaluations without progress on validation before it stops")
     transfer_set: TransferSet = TransferSet()
     baseline: bool = Field(True, description="train the same student without the teacher too, to know what it bought")
+    baseline_rows_seen: int = Field(
+        50_000, ge=1, description="examples it sees: so many or three passes over train, and no more than the student"
+    )
 
 
 class Quantization(Document):

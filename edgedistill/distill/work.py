@@ -39,6 +39,7 @@ log = logging.getLogger("edgedistill")
 _START = "start"
 _EVALUATIONS = 12
 _BASELINE_DROPOUT = 0.1
+_BASELINE_PASSES = 3
 
 
 def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path) -> Outcome:
@@ -57,7 +58,7 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
         _training_set(encoder, tables[:2], soft),
         _training_set(encoder, tables[2:], soft),
         loss=partial(_teacher_loss, settings.distillation),
-        schedule=_schedule(settings, best_by="loss"),
+        schedule=_schedule(settings, rows_seen=settings.distillation.rows_seen, best_by="loss"),
         out=out,
     )
     _finish(model, start, out)
@@ -117,10 +118,10 @@ def _training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLabels
     )
 
 
-def _schedule(settings: StudentSettings, *, best_by: str) -> Schedule:
+def _schedule(settings: StudentSettings, *, rows_seen: int, best_by: str) -> Schedule:
     distillation = settings.distillation
     return Schedule(
-        steps=max(_EVALUATIONS, -(-distillation.rows_seen // distillation.batch_size)),
+        steps=max(_EVALUATIONS, -(-rows_seen // distillation.batch_size)),
         batch_size=distillation.batch_size, learning_rate=distillation.learning_rate,
         warmup_share=distillation.warmup_share, weight_decay=distillation.weight_decay, evaluations=_EVALUATIONS,
         patience=distillation.patience, best_by=best_by, seed=settings.seed,
@@ -142,12 +143,15 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
     model = BertForSequenceClassification(config)
     write_tokenizer(inputs.tokenizer.read_text(encoding="utf-8"), out, max_tokens=settings.max_tokens)
     encoder = TextEncoder.load(out)
+    labelled = read_examples(inputs.train)
+    wanted = max(settings.distillation.baseline_rows_seen, _BASELINE_PASSES * len(labelled))
+    rows_seen = min(settings.distillation.rows_seen, wanted)
     curve = train(
         model,
-        _training_set(encoder, [read_examples(inputs.train)], None),
+        _training_set(encoder, [labelled], None),
         _training_set(encoder, [read_examples(inputs.validation)], None),
         loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
-        schedule=_schedule(settings, best_by="accuracy"),
+        schedule=_schedule(settings, rows_seen=rows_seen, best_by="accuracy"),
         out=out,
     )
     model.save_pretrained(out, safe_serialization=True)

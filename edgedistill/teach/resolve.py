@@ -69,7 +69,6 @@ def _hub_cache(teacher: Teacher) -> Path | None:
 
 def _hub(teacher: Teacher) -> Path | None:
     """Download from the hub; a hub that cannot be reached is said and passed over, the package may still serve."""
-    import httpx
     import requests
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
@@ -77,7 +76,7 @@ def _hub(teacher: Teacher) -> Path | None:
     try:
         return Path(snapshot_download(teacher.name, revision=teacher.revision, allow_patterns=_HUB_FILES))
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HFValidationError, HfHubHTTPError,
-            requests.RequestException, httpx.HTTPError) as failure:
+            requests.RequestException) as failure:
         log.warning("the hub gave no %s (%s)", teacher.name, type(failure).__name__)
         return None
 
