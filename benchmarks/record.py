@@ -20,6 +20,8 @@ def record(run: Path, name: str, command: str) -> Path:
         target.pop("reliability", None)
         target.pop("confused_pairs", None)
         target.pop("confusion", None)
+    for split in ("train", "validation", "test"):  # the file, not the folder it lay in on this machine
+        report["data"][split]["source"] = Path(report["data"][split]["source"]).name
     samples = [json.loads(p.read_text(encoding="utf-8")) for p in sorted((run / ".stages/benchmark").glob("*/measurements.json"))]
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     content = {"command": command, "commit": commit, "report": report, "measurements": samples}
