@@ -91,6 +91,7 @@ class _UniqueKeys(yaml.SafeLoader):
     """The safe loader, and a key that stands twice is an error: silently, the last one would win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping; raises ConstructorError, with its place, for a key that stands twice."""
         seen: set[tuple[str, str]] = set()
         for key, _ in node.value:
             name = (key.tag, str(key.value))

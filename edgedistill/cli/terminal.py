@@ -83,6 +83,7 @@ def step_teller(total: int) -> Callable[[str, str, float], None]:
     count = 0
 
     def tell_step(step: str, state: str, seconds: float) -> None:
+        """Write a line for a step that starts, ends or is skipped."""
         nonlocal count
         clock = time.perf_counter() - began
         stamp = f"{int(clock // 60):3d}:{int(clock % 60):02d}"

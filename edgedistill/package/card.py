@@ -47,15 +47,7 @@ def model_card(
         golden: the golden vectors; a rather short one is the example.
     """
     front = yaml.safe_dump(_front_matter(identity, figures), sort_keys=False, allow_unicode=True)
-    rows = [
-        ("made by recipe", f"`{identity.recipe_id}`"),
-        ("distilled from", f"`{identity.base_model}`"),
-        ("for", f"`{identity.target_id}`, onnxruntime {identity.runtime_oldest} or newer"),
-        ("classes", str(classes)),
-        ("model.onnx (int8)", f"{model_bytes:,} bytes"),
-        *_figure_rows(figures),
-    ]
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    table = _facts_table(identity, figures, model_bytes=model_bytes, classes=classes)
     return f"""---
 {front}---
 # {identity.recipe_id} for {identity.target_id}
@@ -81,6 +73,18 @@ vectors. A logit may differ by {golden.tolerance:g} between instruction sets; th
 
 Licences: see [LICENSES.md](LICENSES.md).
 """
+
+
+def _facts_table(identity: BundleIdentity, figures: CardFigures, *, model_bytes: int, classes: int) -> str:
+    rows = [
+        ("made by recipe", f"`{identity.recipe_id}`"),
+        ("distilled from", f"`{identity.base_model}`"),
+        ("for", f"`{identity.target_id}`, onnxruntime {identity.runtime_oldest} or newer"),
+        ("classes", str(classes)),
+        ("model.onnx (int8)", f"{model_bytes:,} bytes"),
+        *_figure_rows(figures),
+    ]
+    return "\n".join(f"| {name} | {value} |" for name, value in rows)
 
 
 def licence_notes(identity: BundleIdentity, figures: CardFigures) -> str:

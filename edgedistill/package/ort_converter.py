@@ -94,6 +94,7 @@ def _write_kernel_types(builder: Any, operators: dict[bytes, dict[bytes, list[tu
         return int(ArgTypeAndIndex.End(builder))
 
     def type_entry(name: bytes, arguments: list[tuple[int, int]]) -> int:
+        """Write the arguments of one kernel type and return its place in the buffer."""
         items = _vector(builder, [argument(*pair) for pair in arguments])
         text = builder.CreateString(name)
         KernelTypeStrArgsEntry.Start(builder)
@@ -102,6 +103,7 @@ def _write_kernel_types(builder: Any, operators: dict[bytes, dict[bytes, list[tu
         return int(KernelTypeStrArgsEntry.End(builder))
 
     def operator_entry(name: bytes, types: dict[bytes, list[tuple[int, int]]]) -> int:
+        """Write the kernel types of one operator and return its place in the buffer."""
         items = _vector(builder, [type_entry(*pair) for pair in sorted(types.items())])
         text = builder.CreateString(name)
         OpIdKernelTypeStrArgsEntry.Start(builder)
