@@ -154,7 +154,7 @@ def _locked_recipe(located: LocatedRecipe, out: Path) -> Recipe:
 
     recipe = located.recipe
     data = recipe.data.model_copy(
-        update={name: moved(getattr(recipe.data, name)) for name in ("train", "validation", "test")}
+        update={name: moved(getattr(recipe.data, name)) for name in ("train", "validation", "test", "unlabelled")}
     )
     is_folder = located.path(recipe.teacher.name).is_dir()
     name = moved(recipe.teacher.name) if is_folder else recipe.teacher.name
@@ -171,12 +171,13 @@ def _prepare(line: _Line, located: LocatedRecipe) -> Done:
         test_share=data.test_share, hub=data.hub, seed=located.recipe.seed,
         label_order=label_order(line.teacher_folder),
     )
-    inputs = stage.Inputs(*(located.path(p) if p else None for p in (data.train, data.validation, data.test)))
+    paths = (data.train, data.validation, data.test, data.unlabelled)
+    inputs = stage.Inputs(*(located.path(p) if p else None for p in paths))
     return line.note("prepare", line.workspace.perform("prepare", stage.STAGE, settings, inputs))
 
 
 def _teach(line: _Line, prepared: Done) -> _Common:
-    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
+    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, UNLABELLED_FILE, VALIDATION_FILE
     from edgedistill.teach import stage
 
     recipe, data = line.recipe, prepared.folder
@@ -191,7 +192,7 @@ def _teach(line: _Line, prepared: Done) -> _Common:
     soft_labels = line.workspace.perform(
         "soft-labels", stage.SOFT_LABELS,
         stage.SoftLabelSettings(transfer_set=recipe.distillation.transfer_set, seed=recipe.seed),
-        stage.SoftLabelInputs(teacher.folder, *files),
+        stage.SoftLabelInputs(teacher.folder, *files, data / UNLABELLED_FILE),
     )
     return _Common(prepared, line.note("teach", teacher), line.note("soft-labels", soft_labels))
 
@@ -225,7 +226,7 @@ def _for_target(line: _Line, common: _Common, plan: Plan) -> "TargetResults":
 def _students(line: _Line, common: _Common, plan: Plan) -> tuple[Done, Done | None]:
     from edgedistill.distill import stage
     from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
-    from edgedistill.teach.stage import SOFT_LABELS_FILE, TRANSFER_FILE
+    from edgedistill.teach.stage import SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
 
     recipe, data, taught = line.recipe, common.prepared.folder, common.soft_labels.folder
     settings = stage.StudentSettings(
@@ -235,6 +236,7 @@ def _students(line: _Line, common: _Common, plan: Plan) -> tuple[Done, Done | No
     student = line.workspace.perform("distill", stage.STUDENT, settings, stage.StudentInputs(
         teacher=common.teacher.folder, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,
         validation=data / VALIDATION_FILE, soft_labels=taught / SOFT_LABELS_FILE, labels=data / LABELS_FILE,
+        token_vectors=taught / TOKEN_VECTORS_FILE,
     ))
     line.note(f"distill {plan.shape.id}", student)
     if not recipe.distillation.baseline:

@@ -27,7 +27,7 @@ class StudentSettings(Document):
 
 @dataclass(frozen=True)
 class StudentInputs:
-    """The teacher's folder, the examples, and the soft labels of train, transfer and validation."""
+    """The teacher's folder, the examples, what the teacher says of train, transfer and validation, and of its tokens."""
 
     teacher: Path
     train: Path
@@ -35,6 +35,7 @@ class StudentInputs:
     validation: Path
     soft_labels: Path
     labels: Path
+    token_vectors: Path
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _check_student(out: Path) -> None:
 
 
 STUDENT = Stage(
-    name="distill", version=1, run=_distill, ensures=_check_student,
+    name="distill", version=2, run=_distill, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True,
 )
 
