@@ -146,6 +146,8 @@ def train(
         UsageError: the training diverged: a loss on validation is not finite.
     """
     set_up_torch()
+    if not torch.cuda.is_available():
+        model.set_attn_implementation("eager")  # torch's fused one trains short texts more slowly on a CPU
     checkpoints = out / CHECKPOINTS
     trainer = _BatchTrainer(
         model=model,
