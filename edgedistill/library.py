@@ -176,6 +176,7 @@ def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out
     facts = facts_of_examples(data, teacher, max_tokens=wanted.teacher.max_tokens)
     settings = stage.StudentSettings(
         shape=make_plan(wanted, target, facts, ladder()).shape, initialisation=wanted.student.initialisation,
+        aliases=wanted.student.aliases,
         distillation=wanted.distillation, max_tokens=wanted.teacher.max_tokens, seed=wanted.seed,
     )
     return Workspace(out.parent).perform_in(out, stage.STUDENT, settings, inputs)

@@ -230,8 +230,8 @@ def _students(line: _Line, common: _Common, plan: Plan) -> tuple[Done, Done | No
 
     recipe, data, taught = line.recipe, common.prepared.folder, common.soft_labels.folder
     settings = stage.StudentSettings(
-        shape=plan.shape, initialisation=recipe.student.initialisation, distillation=recipe.distillation,
-        max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
+        shape=plan.shape, initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
+        distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
     )
     student = line.workspace.perform("distill", stage.STUDENT, settings, stage.StudentInputs(
         teacher=common.teacher.folder, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,

@@ -81,6 +81,10 @@ class Student(Document):
         "cut", description="cut out of the teacher (where it cannot be: contextual), embeddings from the teacher's contextual "
         "output, or random"
     )
+    aliases: Literal["contextual", "input", "none"] = Field(
+        "contextual", description="where a token goes that the student has no row for: to the nearest by what the fine-tuned "
+        "teacher makes of it, to the nearest by input embedding, or to [UNK]"
+    )
 
 
 class TransferSet(Document):

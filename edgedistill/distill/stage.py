@@ -20,6 +20,7 @@ class StudentSettings(Document):
 
     shape: StudentShape
     initialisation: str
+    aliases: str = "contextual"
     distillation: Distillation
     max_tokens: int
     seed: int

@@ -54,7 +54,7 @@ class StudentTokenizer:
 
 
 def make_tokenizer(
-    teacher: TextEncoder, token_vectors: NDArray[np.float16], texts: Iterator[list[str]], *, size: int
+    teacher: TextEncoder, token_vectors: NDArray[np.float16], texts: Iterator[list[str]], *, size: int, aliases: str
 ) -> StudentTokenizer:
     """Make the student's tokenizer from the teacher's, or anew where the teacher's cannot be reduced.
 
@@ -63,6 +63,7 @@ def make_tokenizer(
         token_vectors: what it makes of each of its tokens, shape (vocabulary, any); see `teach`.
         texts: training and transfer texts, in lists.
         size: tokens the student knows.
+        aliases: where the others go; see the recipe's `student.aliases`.
     """
     source = teacher.tokenizer.to_str()
     if not is_wordpiece(source):
@@ -72,14 +73,15 @@ def make_tokenizer(
         ids = teacher.encode(batch).ids
         counts += np.bincount(ids, minlength=len(counts))
     special = tuple(teacher.tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
-    chosen = choose_vocabulary(counts, token_vectors, special, size=size)
+    views = {"contextual": token_vectors, "input": token_vectors[:, : token_vectors.shape[1] // 3], "none": None}
+    chosen = choose_vocabulary(counts, views[aliases], special, size=size)
+    fate = "become [UNK]" if aliases == "none" else "carry the id of their nearest kept neighbour"
     return StudentTokenizer(
         student_tokenizer_json(source, chosen),
         tuple(teacher.tokenizer.id_to_token(int(index)) for index in chosen.kept),
         chosen.kept,
         f"kept {len(chosen.kept)} of the teacher's {len(counts)} tokens, which make up "
-        f"{counts[chosen.kept].sum() / max(1, counts.sum()):.1%} of the texts; the {chosen.aliased} others carry the id of "
-        "their nearest kept neighbour",
+        f"{counts[chosen.kept].sum() / max(1, counts.sum()):.1%} of the texts; the {chosen.left_out} others {fate}",
     )
 
 

@@ -30,8 +30,8 @@ class StudentVocabulary:
     student_id_of: NDArray[np.int64]
 
     @property
-    def aliased(self) -> int:
-        """Tokens that go to a neighbour."""
+    def left_out(self) -> int:
+        """Tokens that the student has no row for."""
         return len(self.student_id_of) - len(self.kept)
 
 
@@ -42,7 +42,7 @@ def is_wordpiece(tokenizer_json: str) -> bool:
 
 
 def choose_vocabulary(
-    counts: NDArray[np.int64], vectors: NDArray[np.floating], special_ids: tuple[int, ...], *, size: int
+    counts: NDArray[np.int64], vectors: NDArray[np.floating] | None, special_ids: tuple[int, ...], *, size: int
 ) -> StudentVocabulary:
     """Choose the student's tokens and map the rest.
 
@@ -52,7 +52,7 @@ def choose_vocabulary(
     Args:
         counts: uses of each teacher token, shape (teacher vocabulary,).
         vectors: what the teacher makes of each token, shape (teacher vocabulary, any); likeness is their cosine around
-            their mean.
+            their mean. None: tokens that are not kept go to [UNK].
         special_ids: teacher ids of `SPECIAL_TOKENS`, in that order; they become 0 .. 4.
         size: tokens the student knows at most.
     """
@@ -60,10 +60,11 @@ def choose_vocabulary(
     ordinary = by_use[~np.isin(by_use, special_ids)]
     useful = ordinary[(counts[ordinary] > 0) | (ordinary >= _ALPHABET_FIRST_ID)]
     kept = np.concatenate([np.asarray(special_ids), useful[: size - len(special_ids)]]).astype(np.int64)
-    student_id_of = np.empty(len(counts), np.int64)
+    student_id_of = np.full(len(counts), SPECIAL_TOKENS.index("[UNK]"), np.int64)
     student_id_of[kept] = np.arange(len(kept))
-    rest = np.setdiff1d(np.arange(len(counts)), kept)
-    student_id_of[rest] = student_id_of[_nearest(vectors, rest, kept[len(special_ids) :])]
+    if vectors is not None:
+        rest = np.setdiff1d(np.arange(len(counts)), kept)
+        student_id_of[rest] = student_id_of[_nearest(vectors, rest, kept[len(special_ids) :])]
     return StudentVocabulary(kept, student_id_of)
 
 

@@ -86,7 +86,8 @@ def _make_start(
     train_set, transfer = read_examples(inputs.train), read_examples(inputs.transfer)
     texts = (batch for table in (train_set, transfer) for batch in table.text_batches())
     vectors = np.load(inputs.token_vectors, mmap_mode="r", allow_pickle=False)
-    tokenizer = make_tokenizer(encoder, vectors, texts, size=settings.shape.vocabulary)
+    tokenizer = make_tokenizer(encoder, vectors, texts, size=settings.shape.vocabulary,
+                               aliases=settings.aliases)
     config = student_config(settings.shape, labels, vocabulary=tokenizer.size, positions=settings.max_tokens,
                             teacher=teacher)
     model, decision = _first_weights(settings, teacher, encoder, config, tokenizer, train_set)
