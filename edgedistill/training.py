@@ -25,7 +25,7 @@ from edgedistill.errors import UsageError
 from edgedistill.host import this_host
 from edgedistill.results import TrainingLog, TrainingPoint
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
-from edgedistill.torch_setup import set_up_torch
+from edgedistill.torch_setup import quickest_attention, set_up_torch
 
 log = logging.getLogger("edgedistill")
 
@@ -146,8 +146,8 @@ def train(
         UsageError: the training diverged: a loss on validation is not finite.
     """
     set_up_torch()
-    if not torch.cuda.is_available():
-        model.set_attn_implementation("eager")  # torch's fused one trains short texts more slowly on a CPU
+    if (attention := quickest_attention()) is not None:
+        model.set_attn_implementation(attention)
     checkpoints = out / CHECKPOINTS
     trainer = _BatchTrainer(
         model=model,

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from edgedistill.errors import TeacherError
 from edgedistill.host import this_host
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
-from edgedistill.torch_setup import set_up_torch
+from edgedistill.torch_setup import quickest_attention, set_up_torch
 
 log = logging.getLogger("edgedistill")
 
@@ -43,6 +43,7 @@ def load_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = F
         model, found = AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
             ignore_mismatched_sizes=True, trust_remote_code=False, output_loading_info=True,
+            attn_implementation=quickest_attention(),
         )
     except (OSError, ValueError, KeyError, SafetensorError) as bad:
         raise TeacherError(f"{folder}: transformers makes no sequence classifier of it ({bad})",
@@ -158,7 +159,7 @@ def _whole_word(token: str, vocabulary: dict[str, int]) -> str | None:
 
 
 def label_texts(
-    model: PreTrainedModel, encoder: TextEncoder, batches: Iterator[list[str]], *, tokens_per_batch: int = 4096
+    model: PreTrainedModel, encoder: TextEncoder, batches: Iterator[list[str]], *, tokens_per_batch: int = 2048
 ) -> Iterator[NDArray[np.float32]]:
     """Yield raw logits for each list of texts, in its order, shape (len, classes).
 
