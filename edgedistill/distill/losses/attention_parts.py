@@ -51,8 +51,8 @@ def scaled_products(first: torch.Tensor, second: torch.Tensor, *, heads: int) ->
     width = first.shape[-1]
     if heads < 1 or width % heads:
         raise ValueError(f"a width of {width} is no multiple of {heads} heads")
-    first, second = (part.unflatten(-1, (heads, width // heads)).transpose(1, 2) for part in (first, second))
-    return first @ second.transpose(-1, -2) / math.sqrt(width // heads)
+    of_heads = [part.reshape(*part.shape[:-1], heads, width // heads).transpose(1, 2) for part in (first, second)]
+    return of_heads[0] @ of_heads[1].transpose(-1, -2) / math.sqrt(width // heads)
 
 
 def relation_divergence(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -47,7 +47,7 @@ def relation_loss(
     require_comparable(student, teacher, mask)
     total = torch.zeros((), device=mask.device)
     for name in ("queries", "keys", "values"):
-        ours, theirs = getattr(student, name), getattr(teacher, name)
-        relations = [scaled_products(part, part, heads=relation_heads) for part in (ours, theirs)]
-        total = total + relation_divergence(*relations, mask)
+        vectors = (getattr(student, name), getattr(teacher, name))
+        ours, theirs = (scaled_products(part, part, heads=relation_heads) for part in vectors)
+        total = total + relation_divergence(ours, theirs, mask)
     return total / 3

@@ -31,5 +31,5 @@ def self_attention_loss(student: AttentionParts, teacher: AttentionParts, mask: 
         Transformers", sections 3.1 (L_AT) and 3.2 (L_VR); their sum is the loss of section 3.2.
     """
     require_comparable(student, teacher, mask)
-    value_relations = [scaled_products(part.values, part.values, heads=part.heads) for part in (student, teacher)]
-    return relation_divergence(student.scores, teacher.scores, mask) + relation_divergence(*value_relations, mask)
+    ours, theirs = (scaled_products(part.values, part.values, heads=part.heads) for part in (student, teacher))
+    return relation_divergence(student.scores, teacher.scores, mask) + relation_divergence(ours, theirs, mask)
