@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -21,15 +22,19 @@ from edgedistill.distill.losses import (
 from edgedistill.distill.losses.attention_parts import AttentionParts
 from edgedistill.distill.losses.combined import mix
 from edgedistill.distill.losses.layers import LayerPair, LayerRule, pair_layers
+from edgedistill.distill.projections import EMBEDDING, LAYERS, LeastSquares, make_projections
 from edgedistill.examples import NO_LABEL
 from edgedistill.host import this_host
 from edgedistill.objective import LogitObjective, LossFunction, Objective, Scored, TrainingBatch
 from edgedistill.recipe import Distillation, LossTerm
+from edgedistill.training import TrainingSet
 
 _DEFAULT_BETA = 8.0
 """Zhao et al. 2022, the value of their CIFAR-100 table for most pairs."""
 
-_EMBEDDING, _LAYERS = "embedding", "layers"
+_FIT_ROWS, _FIT_BATCH = 512, 32
+"""Texts on which the projections are fitted before the training, and how many at a time."""
+
 _PAPERS_LAYERS: Mapping[str, LayerRule] = {
     "hidden-states": "evenly-spaced", "attentions": "evenly-spaced", "minilm-v1": "last", "minilm-v2": "last",
 }
@@ -106,7 +111,7 @@ class GuidedObjective(Objective):
         self._pairs: dict[str, tuple[LayerPair, ...]] = {term.name: _layer_pairs(term, *depths) for term in terms}
         widths = (student.config.hidden_size, teacher.config.hidden_size)
         is_projecting = any(term.name == "hidden-states" for term in terms)
-        self._projections = _projections(*widths, seed=seed) if is_projecting else torch.nn.ParameterDict()
+        self._projections = make_projections(*widths, seed=seed) if is_projecting else torch.nn.ParameterDict()
         self.learned = self._projections if is_projecting else None
 
     def __call__(self, model: Any, batch: TrainingBatch) -> Scored:
@@ -127,6 +132,38 @@ class GuidedObjective(Objective):
             loss = loss + 0.0 * parameter.sum()
         return Scored(loss, seen.logits)
 
+    def fit_projections(self, training: TrainingSet) -> None:
+        """Start the projections at the least-squares fit of the untrained student's states to the teacher's.
+
+        From random ones, the first gradients would pull a student that was cut out of its teacher away from it. Without
+        a loss on hidden states nothing is done. The student is left in training mode.
+
+        Args:
+            training: with the teacher's tokens; up to 512 of its texts are used, evenly spread.
+        """
+        if self.learned is None:
+            return
+        rows = np.arange(0, len(training), max(1, -(-len(training) // _FIT_ROWS)))
+        rows = rows[np.argsort(training.encoded.lengths[rows], kind="stable")]
+        sums = LeastSquares()
+        self._student.eval()
+        for start in range(0, len(rows), _FIT_BATCH):
+            arrays = training.__getitems__(rows[start : start + _FIT_BATCH].tolist())
+            tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+            self._add_states(TrainingBatch(tensors, ("input_ids", "attention_mask", "token_type_ids"), 0.0), sums)
+        self._student.train()
+        with torch.no_grad():
+            for name, matrix in sums.solve().items():
+                self._projections[name].copy_(matrix)
+
+    def _add_states(self, batch: TrainingBatch, sums: LeastSquares) -> None:
+        needs, is_real = Needs(hidden_states=True), batch.tensors["attention_mask"] == 1
+        with torch.no_grad():
+            ours = observe(self._student, self._student, batch.inputs, needs=needs).internals.hidden_states
+        theirs = self._ask_teacher(batch, needs).internals.hidden_states
+        for pair in self._pairs["hidden-states"]:
+            sums.add(_projection_of(pair), ours[pair.student][is_real], theirs[pair.teacher][is_real])
+
     def _ask_teacher(self, batch: TrainingBatch, needs: Needs) -> Observed:
         ids, mask = batch.tensors["teacher_input_ids"], batch.tensors["attention_mask"]
         teacher = self._teacher.to(ids.device)
@@ -146,16 +183,22 @@ class GuidedObjective(Objective):
             found = [self._compare_states(pair, student, teacher, mask) for pair in pairs]
         else:
             compare = _ON_ATTENTION[name]
-            found = [compare(student.attentions[s - 1], teacher.attentions[t - 1], mask) for s, t in pairs]
+            found = [
+                compare(student.attentions[pair.student - 1], teacher.attentions[pair.teacher - 1], mask) for pair in pairs
+            ]
         return torch.stack(found).mean()
 
     def _compare_states(
         self, pair: LayerPair, student: Internals, teacher: Internals, mask: torch.Tensor
     ) -> torch.Tensor:
-        projection = self._projections[_LAYERS if pair.student else _EMBEDDING]
         return hidden_state_loss(
-            student.hidden_states[pair.student], teacher.hidden_states[pair.teacher], projection, mask
+            student.hidden_states[pair.student], teacher.hidden_states[pair.teacher], mask=mask,
+            projection=self._projections[_projection_of(pair)],
         )
+
+
+def _projection_of(pair: LayerPair) -> str:
+    return LAYERS if pair.student else EMBEDDING
 
 
 def _layer_pairs(term: LossTerm, student_layers: int, teacher_layers: int) -> tuple[LayerPair, ...]:
@@ -163,16 +206,3 @@ def _layer_pairs(term: LossTerm, student_layers: int, teacher_layers: int) -> tu
     rule = term.layers or _PAPERS_LAYERS[term.name]
     pairs = pair_layers(rule, student_layers, teacher_layers)
     return (LayerPair(0, 0), *pairs) if term.name == "hidden-states" and rule == "evenly-spaced" else pairs
-
-
-def _projections(student_width: int, teacher_width: int, *, seed: int) -> torch.nn.ParameterDict:
-    """Make W_e of the embedding and W_h of the layers (TinyBERT, equations 9 and 8), each near-orthogonal, seeded.
-
-    One matrix serves all layers, as in the paper: they write into one residual stream. A generator of its own leaves
-    the training's random numbers as they are without it.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    return torch.nn.ParameterDict({
-        name: torch.nn.init.orthogonal_(torch.empty(student_width, teacher_width), generator=generator)
-        for name in (_EMBEDDING, _LAYERS)
-    })

@@ -56,10 +56,13 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     model = BertForSequenceClassification.from_pretrained(start, use_safetensors=True)
     encoder = TextEncoder.load(start)
     objective = _objective(settings, inputs, model, labels)
-    asks_teacher = isinstance(objective, GuidedObjective)
+    of_teacher = TextEncoder.load(inputs.teacher) if isinstance(objective, GuidedObjective) else None
+    training = _training_set(encoder, tables[:2], soft, teacher=of_teacher)
+    if isinstance(objective, GuidedObjective):
+        objective.fit_projections(training)
     curve = train(
         model,
-        _training_set(encoder, tables[:2], soft, teacher=TextEncoder.load(inputs.teacher) if asks_teacher else None),
+        training,
         _training_set(encoder, tables[2:], soft),
         loss=objective,
         schedule=_schedule(settings, rows_seen=settings.distillation.rows_seen, best_by="loss"),

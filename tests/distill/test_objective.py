@@ -30,6 +30,8 @@ from edgedistill.examples import NO_LABEL
 from edgedistill.objective import TrainingBatch
 from edgedistill.recipe import Distillation, LossName, LossTerm
 from edgedistill.shape import StudentShape
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.training import TrainingSet
 
 INNER = [name for name in get_args(LossName) if name != "decoupled-kd"]
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
@@ -102,8 +104,8 @@ def test_objective_adds_each_loss_times_its_weight_to_the_loss_on_logits(name: s
         "minilm-v1": lambda: self_attention_loss(layer, last, mask),
         "minilm-v2": lambda: relation_loss(layer, last, mask, relation_heads=16),
         "hidden-states": lambda: (
-            hidden_state_loss(ours.internals.hidden_states[0], theirs.hidden_states[0], objective.learned["embedding"], mask)
-            + hidden_state_loss(ours.internals.hidden_states[1], theirs.hidden_states[2], objective.learned["layers"], mask)
+            hidden_state_loss(ours.internals.hidden_states[0], theirs.hidden_states[0], projection=objective.learned["embedding"], mask=mask)
+            + hidden_state_loss(ours.internals.hidden_states[1], theirs.hidden_states[2], projection=objective.learned["layers"], mask=mask)
         ) / 2,
     }[name]()
     expected = cross_entropy(ours.logits, batch.tensors["labels"]) + 0.5 * inner
@@ -121,7 +123,7 @@ def test_objective_of_a_student_that_is_its_teacher_adds_nothing(name: str, make
         for parameter in objective.learned.parameters():
             torch.nn.init.eye_(parameter)
     base = cross_entropy(one(**batch.inputs).logits, batch.tensors["labels"])
-    assert float(objective(one, batch).loss) == pytest.approx(float(base), abs=5e-3)
+    assert objective(one, batch).loss.item() == pytest.approx(base.item(), abs=5e-3)
 
 
 @pytest.mark.parametrize("name", INNER)
@@ -185,6 +187,41 @@ def test_objective_draws_its_projections_from_its_own_seed(student: Any, teacher
     assert tuple(first["layers"].shape) == (16, 32)
     torch.manual_seed(0)
     assert torch.equal(torch.rand(3), drawn)
+
+
+@pytest.fixture
+def small_set(student: Any, model_folder: Callable[[str], Path], rows: Callable[..., Any]) -> TrainingSet:
+    """40 texts; student and teacher have one vocabulary here."""
+    encoded = TextEncoder.load(model_folder("bert")).encode(rows(40, seed=4)[0])
+    return TrainingSet(encoded, np.zeros(40, np.int32), None, encoded)
+
+
+def states(model: Any, data: TrainingSet, layer: int) -> np.ndarray:
+    """All real tokens of a layer, text by text, without padding."""
+    found = []
+    for i in range(len(data)):
+        inputs = {name: torch.from_numpy(values) for name, values in data.encoded.batch([i]).items()}
+        with torch.inference_mode():
+            found.append(model.eval()(**inputs, output_hidden_states=True).hidden_states[layer][0].numpy())
+    return np.concatenate(found)
+
+
+def test_fit_projections_finds_the_least_squares_of_numpy(student: Any, teacher: Any, small_set: TrainingSet) -> None:
+    objective = guided(student, teacher, term("hidden-states"))
+    objective.fit_projections(small_set)
+    assert student.training
+    for name, ours, theirs in (("embedding", 0, 0), ("layers", 1, 2)):
+        source, target = states(student, small_set, ours), states(teacher, small_set, theirs)
+        best = np.linalg.lstsq(source, target, rcond=None)[0]
+        found = objective.learned[name].detach().numpy()
+        errors = [((source @ matrix - target) ** 2).mean() for matrix in (best, found)]
+        assert errors[1] == pytest.approx(errors[0], rel=1e-2)  # a ridge, and bfloat16 in the teacher
+        assert errors[0] < 0.8 * (target**2).mean()
+
+
+def test_fit_projections_without_hidden_states_asks_nobody(student: Any, teacher: Any, small_set: TrainingSet) -> None:
+    guided(student, teacher, term("minilm-v2")).fit_projections(small_set)
+    assert teacher.calls == 0
 
 
 def test_objective_on_the_last_layer_alone_has_no_embedding(student: Any, teacher: Any) -> None:

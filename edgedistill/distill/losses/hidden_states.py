@@ -6,7 +6,7 @@ from edgedistill.distill.losses.tokens import mean_over_tokens, require_same_tok
 
 
 def hidden_state_loss(
-    student: torch.Tensor, teacher: torch.Tensor, projection: torch.Tensor, mask: torch.Tensor
+    student: torch.Tensor, teacher: torch.Tensor, *, projection: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
     """Mean squared error of `student @ projection` against the teacher; padding does not count.
 

@@ -1,11 +1,13 @@
 """Which layer of the teacher a layer of the student learns from."""
 
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 LayerRule = Literal["evenly-spaced", "last"]
 
 
-class LayerPair(NamedTuple):
+@dataclass(frozen=True)
+class LayerPair:
     """A layer of the student and its layer of the teacher; 0 is the embedding, 1 the first layer."""
 
     student: int

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgedistill.distill.losses.layers import pair_layers
+from edgedistill.distill.losses.layers import LayerPair, pair_layers
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_pair_layers_evenly_gives_every_layer_its_share_and_last_to_last(
 
 @pytest.mark.parametrize(("student", "teacher"), [(2, 6), (6, 6), (1, 12)])
 def test_pair_layers_last_pairs_only_the_last(student: int, teacher: int) -> None:
-    assert pair_layers("last", student, teacher) == ((student, teacher),)
+    assert pair_layers("last", student, teacher) == (LayerPair(student, teacher),)
