@@ -101,7 +101,7 @@ def default_of(key: str, field: dict[str, Any], section: dict[str, Any]) -> str:
     """Say what a key is when it is left out."""
     if key in section.get("required", ()):
         return "(needed)"
-    return "as below" if _section_of(field) and field.get("default") is not None else f"`{_yaml(field.get('default'))}`"
+    return "as below" if _section_of(field) and field.get("default") not in (None, []) else f"`{_yaml(field.get('default'))}`"
 
 
 def _yaml(value: object) -> str:

@@ -6,6 +6,7 @@ Everything that touches the disk derives from `Document`. Reading gives either t
 
 import difflib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -147,6 +148,10 @@ def _problem(kind: type[Document], item: Any) -> str:
     if item["type"] == "model_type":
         return "a mapping of keys to values is expected; leave the key out to take the defaults"
     given = item.get("input")
+    if item["type"] == "literal_error" and isinstance(given, str):
+        close = difflib.get_close_matches(given, re.findall(r"'([^']*)'", item["ctx"]["expected"]), n=1)
+        if close:
+            return f"{given!r} is none of {item['ctx']['expected']}; did you mean {close[0]!r}?"
     shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
     return str(item["msg"]).removeprefix("Value error, ") + shown
 
@@ -159,13 +164,18 @@ def _fields_at(kind: type[Document], loc: Sequence[int | str]) -> list[str]:
             continue
         if not (isinstance(current, type) and issubclass(current, BaseModel)):
             break
-        field = current.model_fields.get(part)
+        field = _by_key(current).get(part)
         if field is None:
             break
         current = _inner_model(field.annotation)
     if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(current.model_fields)
+        return list(_by_key(current))
     return []
+
+
+def _by_key(kind: type[BaseModel]) -> dict[str, Any]:
+    """The fields by the key that stands in a file."""
+    return {field.alias or name: field for name, field in kind.model_fields.items()}
 
 
 def _inner_model(annotation: Any) -> Any:

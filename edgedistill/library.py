@@ -63,12 +63,14 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
     Raises:
         EdgedistillError: the data or the recipe is wrong, or nothing fits the target.
     """
+    from edgedistill.distill.requirements import require_fitting_losses
     from edgedistill.facts import median_tokens
     from edgedistill.pipeline import ladder
     from edgedistill.teach.resolve import resolve_teacher
 
     texts, classes = _train_texts(recipe)
     teacher = resolve_teacher(recipe.recipe.teacher, recipe_folder=recipe.folder, check_weights=False)
+    require_fitting_losses(recipe.recipe.distillation.losses, teacher)
     tokens = median_tokens(texts, teacher, max_tokens=recipe.recipe.teacher.max_tokens)
     return make_plan(recipe.recipe, target, DataFacts(classes, len(texts), tokens), ladder())
 

@@ -104,10 +104,12 @@ def run(
     Raises:
         EdgedistillError: bad input, a target that no student fits, a folder that cannot be written or is in use.
     """
+    from edgedistill.distill.requirements import require_fitting_losses
     from edgedistill.teach.resolve import resolve_teacher
 
     with _locked(out):
         teacher_folder = resolve_teacher(located.recipe.teacher, recipe_folder=located.folder)
+        require_fitting_losses(located.recipe.distillation.losses, teacher_folder)
         workspace = Workspace(out / STAGES_FOLDER, on_step or (lambda step, state, seconds: None))
         line = _Line(located.recipe, workspace, teacher_folder)
         prepared = _prepare(line, located)

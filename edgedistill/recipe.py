@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError
@@ -114,6 +114,43 @@ class TransferSet(Document):
         return self
 
 
+LossName = Literal["decoupled-kd", "hidden-states", "attentions", "minilm-v1", "minilm-v2"]
+"""The losses that can be added; docs/distill.md says what each compares."""
+
+
+class LossTerm(Document):
+    """A loss beside alpha and temperature's, or in the place of its soft part."""
+
+    model_config = ConfigDict(serialize_by_alias=True)  # `from` is a word of Python's own, and of every file
+
+    name: LossName = Field(description="what is compared (see docs/distill.md); decoupled-kd replaces the soft part")
+    weight: float = Field(1.0, gt=0, le=1000, description="of this loss; for decoupled-kd within the soft part")
+    from_: float = Field(0.0, ge=0, lt=1, alias="from", description="share of the steps after which it begins")
+    until: float = Field(1.0, gt=0, le=1, description="share of the steps after which it ends")
+    decay: Literal["none", "linear"] = Field("none", description="linear: the weight falls to 0 between from and until")
+    layers: Literal["evenly-spaced", "last"] | None = Field(
+        None, description="layers that are paired with the teacher's; null: as in the paper of the loss"
+    )
+    beta: float | None = Field(
+        None, ge=0, le=1000, description="decoupled-kd only: weight of the classes other than the target; null: 8"
+    )
+
+    @property
+    def is_on_logits(self) -> bool:
+        """Does it need no more of the teacher than its soft labels?"""
+        return self.name == "decoupled-kd"
+
+    @model_validator(mode="after")
+    def _only_what_counts(self) -> Self:
+        if self.from_ >= self.until:
+            raise ValueError(f"from ({self.from_:g}) must lie before until ({self.until:g})")
+        unused = ("from_", "until", "decay", "layers") if self.is_on_logits else ("beta",)
+        for key in unused:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key.rstrip('_')} has no meaning for {self.name}")
+        return self
+
+
 class Distillation(Document):
     """alpha * T^2 * KL(teacher_T || student_T) + (1 - alpha) * CE(student, hard label)."""
 
@@ -125,11 +162,22 @@ class Distillation(Document):
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")
     patience: int = Field(3, ge=1, description="evaluations without progress on validation before it stops")
+    losses: tuple[LossTerm, ...] = Field((), description="losses beside it, by name and weight")
     transfer_set: TransferSet = TransferSet()
     baseline: bool = Field(True, description="train the same student without the teacher too, to know what it bought")
     baseline_rows_seen: int = Field(
         50_000, ge=1, description="examples it sees: so many or three passes over train, and no more than the student"
     )
+
+    @model_validator(mode="after")
+    def _each_loss_counts(self) -> Self:
+        names = [term.name for term in self.losses]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"losses: {name} stands twice")
+        if "decoupled-kd" in names and self.alpha == 0:
+            raise ValueError("losses: decoupled-kd replaces the soft part, which alpha: 0 switches off")
+        return self
 
 
 class Quantization(Document):

@@ -9,7 +9,7 @@ import logging
 import math
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from edgedistill.errors import UsageError
 from edgedistill.host import this_host
+from edgedistill.objective import LogitObjective, LossFunction, Objective, TrainingBatch, learned_beside
 from edgedistill.results import TrainingLog, TrainingPoint
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
 from edgedistill.torch_setup import quickest_attention, set_up_torch
@@ -33,9 +34,6 @@ CHECKPOINTS = "checkpoints"
 _COMPLETE_MARK = "complete"
 _BATCHES_PER_POOL = 50
 
-LossFunction = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
-"""(logits (batch, classes), hard labels (batch,), soft labels (batch, classes) or None) -> scalar loss."""
-
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -43,13 +41,28 @@ class TrainingSet:
 
     Attributes:
         encoded: n texts.
-        labels: hard labels, shape (n,); -1 where there is none.
+        labels: hard labels, shape (n,), -1 where there is none; or, where a text may have several, 0 or 1 for each
+            class, shape (n, classes).
         soft_labels: raw teacher logits, shape (n, classes), may be memory-mapped; None without a teacher.
+        teacher_encoded: the same texts in the teacher's ids, token by token, for an objective that asks the teacher
+            itself; batches then hold `teacher_input_ids`.
+
+    Raises:
+        ValueError: the parts are not of the same n texts, or the teacher's tokens of other lengths.
     """
 
     encoded: EncodedTexts
     labels: NDArray[np.int32]
     soft_labels: NDArray[np.float32] | None = None
+    teacher_encoded: EncodedTexts | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim not in (1, 2) or len(self.labels) != len(self):
+            raise ValueError(f"labels of shape {self.labels.shape} for {len(self)} texts")
+        if self.soft_labels is not None and len(self.soft_labels) != len(self):
+            raise ValueError(f"soft labels of shape {self.soft_labels.shape} for {len(self)} texts")
+        if self.teacher_encoded is not None and not np.array_equal(self.teacher_encoded.offsets, self.encoded.offsets):
+            raise ValueError("the teacher does not split these texts into the same tokens")
 
     def __len__(self) -> int:
         return len(self.encoded)
@@ -60,6 +73,8 @@ class TrainingSet:
         batch["labels"] = self.labels[indices].astype(np.int64)
         if self.soft_labels is not None:
             batch["soft_labels"] = np.asarray(self.soft_labels[indices], dtype=np.float32)
+        if self.teacher_encoded is not None:
+            batch["teacher_input_ids"] = self.teacher_encoded.batch(indices)["input_ids"]
         return batch
 
 
@@ -125,7 +140,7 @@ def train(
     training: TrainingSet,
     validation: TrainingSet,
     *,
-    loss: LossFunction,
+    loss: LossFunction | Objective,
     schedule: Schedule,
     out: Path,
 ) -> TrainingLog:
@@ -135,7 +150,7 @@ def train(
         model: a sequence classifier.
         training: what it learns from.
         validation: what the best step is chosen by.
-        loss: see `LossFunction`.
+        loss: of the logits, see `LossFunction`; or an `Objective`, whose learned parameters train with the model.
         schedule: how long and how fast.
         out: folder for `checkpoints/`; complete ones found there are continued from.
 
@@ -145,6 +160,15 @@ def train(
     Raises:
         UsageError: the training diverged: a loss on validation is not finite.
     """
+    objective = loss if isinstance(loss, Objective) else LogitObjective(loss)
+    with learned_beside(model, objective):
+        return _train(model, training, validation, loss=objective, schedule=schedule, out=out)
+
+
+def _train(
+    model: PreTrainedModel, training: TrainingSet, validation: TrainingSet, *, loss: Objective, schedule: Schedule, out: Path
+) -> TrainingLog:
+    """Train a model that the objective's own parameters are a part of; see `train`."""
     set_up_torch()
     if (attention := quickest_attention()) is not None:
         model.set_attn_implementation(attention)
@@ -174,7 +198,7 @@ def train(
 class _BatchTrainer(Trainer):
     """Trainer with our batches and our loss."""
 
-    def setup(self, training: TrainingSet, validation: TrainingSet, loss: LossFunction, schedule: Schedule) -> None:
+    def setup(self, training: TrainingSet, validation: TrainingSet, loss: Objective, schedule: Schedule) -> None:
         self._training, self._validation = training, validation
         self._loss, self._schedule = loss, schedule
         self.model_accepts_loss_kwargs = False
@@ -201,9 +225,9 @@ class _BatchTrainer(Trainer):
         return torch.utils.data.DataLoader(data, batch_sampler=batches, collate_fn=tensors)  # type: ignore[arg-type]
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-        output = model(**{name: inputs[name] for name in self._inputs})
-        loss = self._loss(output.logits.float(), inputs["labels"], inputs.get("soft_labels"))
-        return (loss, {"logits": output.logits}) if return_outputs else loss
+        progress = self.state.global_step / self._schedule.steps
+        scored = self._loss(model, TrainingBatch(inputs, self._inputs, progress))
+        return (scored.loss, {"logits": scored.logits}) if return_outputs else scored.loss
 
 
 def _arguments(schedule: Schedule, checkpoints: Path) -> TrainingArguments:
@@ -251,6 +275,8 @@ def _optimizer(model: PreTrainedModel, schedule: Schedule) -> torch.optim.Optimi
 def _accuracy(prediction: Any) -> dict[str, float]:
     logits = prediction.predictions
     logits = logits[0] if isinstance(logits, tuple) else logits
+    if prediction.label_ids.ndim == 2:  # several labels a text: all of them right
+        return {"accuracy": float(((logits > 0) == prediction.label_ids).all(-1).mean())}
     return {"accuracy": float((logits.argmax(-1) == prediction.label_ids).mean())}
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pydantic import Field, ValidationError
@@ -53,6 +54,27 @@ def refusal(text: str) -> RecipeError:
 )
 def test_parse_when_a_key_is_unknown_then_says_file_line_and_what_was_meant(text: str, place: str, meant: str) -> None:
     assert refusal(text).message == f"{place}: unknown key; did you mean {meant!r}?"
+
+
+class Lamp(Document):
+    colour: Literal["red", "green"] = "red"
+    since: int = Field(0, alias="from")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("colour: gren\n", "lamp.yaml:1: colour: 'gren' is none of 'red' or 'green'; did you mean 'green'?"),
+        ("colour: 7\n", "lamp.yaml:1: colour: Input should be 'red' or 'green' (got 7)"),
+        ("colour: ochre\n", "lamp.yaml:1: colour: Input should be 'red' or 'green' (got 'ochre')"),
+        ("form: 7\n", "lamp.yaml:1: form: unknown key; did you mean 'from'?"),
+        ("since: 7\n", "lamp.yaml:1: since: unknown key; known keys: colour, from"),
+    ],
+)
+def test_parse_when_a_word_is_none_of_the_allowed_then_says_which_was_meant(text: str, says: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse(Lamp, text, Path("lamp.yaml"), error=RecipeError)
+    assert caught.value.message == says
 
 
 def test_parse_when_nothing_is_like_the_unknown_key_then_names_those_that_are_known() -> None:

@@ -82,6 +82,16 @@ def test_read_recipe_when_a_key_is_unknown_then_says_line_and_meant(
         ("id: mine", "id: mine\nseed: -1", "seed: "),
         ("id: mine", "id: mine\ndistillation: {alpha: 1.1}", "distillation.alpha: Input should be less"),
         ("id: mine", "id: mine\ndistillation: {temperature: 0}", "distillation.temperature: "),
+        ("id: mine", "id: mine\ndistillation: {losses: [{name: hiden-states}]}", "did you mean 'hidden-states'?"),
+        ("id: mine", "id: mine\ndistillation: {losses: [{name: minilm-v2, form: 0.5}]}", "did you mean 'from'?"),
+        ("id: mine", "id: mine\ndistillation: {losses: [{name: minilm-v2, weight: 0}]}", "losses.0.weight: "),
+        ("id: mine", "id: mine\ndistillation: {losses: [{name: minilm-v2, from: 0.5, until: 0.5}]}",
+         "losses.0: from (0.5) must lie before until (0.5)"),
+        ("id: mine", "id: mine\ndistillation: {losses: [{name: minilm-v2, beta: 1}]}", "beta has no meaning for minilm-v2"),
+        ("id: mine", "id: mine\ndistillation: {losses: [{name: decoupled-kd, from: 0.1}]}", "from has no meaning for decoupled-kd"),
+        ("id: mine", "id: mine\ndistillation: {losses: [{name: decoupled-kd, layers: last}]}", "layers has no meaning"),
+        ("id: mine", "id: mine\ndistillation: {losses: [{name: minilm-v2}, {name: minilm-v2}]}", "minilm-v2 stands twice"),
+        ("id: mine", "id: mine\ndistillation: {alpha: 0, losses: [{name: decoupled-kd}]}", "alpha: 0 switches off"),
         ("id: mine", "id: mine\nbudgets: {latency_p50_s: 0}", "budgets.latency_p50_s: "),
         ("id: mine", "id: mine\nquantization: {scheme: int4}", "quantization.scheme: "),
         ("id: mine", "id: mine\nschema_version: 2", "schema_version: "),
@@ -93,6 +103,24 @@ def test_read_recipe_when_a_value_is_impossible_then_refused_by_name(
 ) -> None:
     assert old in SMALLEST
     assert says in refusal(recipe_file, SMALLEST.replace(old, new)).message
+
+
+def test_recipe_with_losses_when_written_and_read_then_the_same(recipe_file: Path, tmp_path: Path) -> None:
+    recipe_file.write_text(SMALLEST + """\
+distillation:
+  losses:
+  - {name: hidden-states, weight: 2, from: 0.1, until: 0.5, decay: linear}
+  - {name: minilm-v2, layers: evenly-spaced}
+  - {name: decoupled-kd, beta: 2}
+""")
+    recipe = read_recipe(recipe_file)
+    first, second, third = recipe.distillation.losses
+    assert (first.weight, first.from_, first.until, first.decay) == (2.0, 0.1, 0.5, "linear")
+    assert (second.weight, second.from_, second.until, second.decay, second.layers) == (1.0, 0.0, 1.0, "none", "evenly-spaced")
+    assert [term.is_on_logits for term in (first, second, third)] == [False, False, True]
+    (tmp_path / "lock.yaml").write_text(recipe.to_yaml())
+    assert "from: 0.1" in recipe.to_yaml()
+    assert read_recipe(tmp_path / "lock.yaml") == recipe
 
 
 def test_recipe_when_changed_then_refuses(recipe_file: Path) -> None:

@@ -17,6 +17,7 @@ from transformers import BertForSequenceClassification
 
 from edgedistill import training
 from edgedistill.errors import UsageError
+from edgedistill.objective import Objective, Scored, TrainingBatch
 from edgedistill.results import TrainingLog
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.training import Schedule, TrainingSet, plan_batches, train
@@ -265,6 +266,112 @@ def test_train_returns_the_best_weights_by_validation_not_the_last(run: Callable
     assert all(torch.equal(kept[name], final[name]) for name in kept)
     state = json.loads((tmp_path / "checkpoints" / f"checkpoint-{best.step}" / "trainer_state.json").read_text())
     assert state["best_metric"] == pytest.approx(best.validation_loss)
+
+
+class Aligned(Objective):
+    """Cross-entropy, and a learned matrix that maps the embedding's output onto fixed targets in the first half."""
+
+    def __init__(self, *, killed_at: int | None) -> None:
+        self.learned = torch.nn.ParameterDict({"matrix": torch.eye(32)})
+        self.seen: list[float] = []
+        self._killed_at = killed_at
+
+    def __call__(self, model: Any, batch: TrainingBatch) -> Scored:
+        output = model(**batch.inputs, output_hidden_states=True)
+        loss = cross_entropy(output.logits.float(), batch.tensors["labels"])
+        if model.training:
+            self.seen.append(batch.progress)
+            if len(self.seen) == self._killed_at:
+                raise Killed
+            if batch.progress < 0.5:
+                loss = loss + (output.hidden_states[0].float() @ self.learned["matrix"] - 0.3).square().mean()
+        return Scored(loss, output.logits)
+
+
+@dataclass(frozen=True)
+class Guided:
+    weights: bytes
+    matrix: torch.Tensor
+    progress: list[float]
+    modules: set[str]
+
+
+@pytest.fixture(scope="module")
+def run_guided(start: Path, sets: tuple[TrainingSet, TrainingSet]) -> Callable[..., Guided]:
+    def run_in(out: Path, *, killed_at: int | None = None) -> Guided:
+        model = BertForSequenceClassification.from_pretrained(start)
+        objective = Aligned(killed_at=killed_at)
+        try:
+            train(model, *sets, loss=objective, schedule=SCHEDULE, out=out)
+        finally:
+            modules = {name for name, _ in model.named_children()}
+        model.save_pretrained(out / "model")
+        weights = (out / "model" / "model.safetensors").read_bytes()
+        return Guided(weights, objective.learned["matrix"].detach().clone(), objective.seen, modules)
+
+    return run_in
+
+
+def test_train_with_an_objective_tells_it_the_progress_and_throws_its_parameters_away(
+    run_guided: Callable[..., Guided], uninterrupted: Trained, tmp_path: Path
+) -> None:
+    guided = run_guided(tmp_path)
+    assert guided.progress == pytest.approx([i / 12 for i in range(12)])
+    assert not torch.equal(guided.matrix, torch.eye(32))  # it has learned
+    assert guided.modules == {"bert", "dropout", "classifier"}
+    assert load_file(tmp_path / "model" / "model.safetensors").keys().isdisjoint({"learned_beside.matrix"})
+    assert "learned_beside.matrix" in load_file(tmp_path / "checkpoints" / "checkpoint-12" / "model.safetensors")
+    assert guided.weights != uninterrupted.weights
+
+
+@pytest.mark.parametrize("step", [2, 5, 11])
+def test_train_with_an_objective_when_killed_and_resumed_ends_with_the_same_bytes(
+    run_guided: Callable[..., Guided], tmp_path: Path, step: int
+) -> None:
+    whole = run_guided(tmp_path / "whole")
+    with pytest.raises(Killed):
+        run_guided(tmp_path / "killed", killed_at=step)
+    resumed = run_guided(tmp_path / "killed")
+    assert resumed.weights == whole.weights
+    assert torch.equal(resumed.matrix, whole.matrix)
+    assert resumed.progress == whole.progress[(step - 1) // EVERY * EVERY :]
+
+
+def test_train_with_several_labels_a_text_counts_the_texts_that_are_all_right(
+    start: Path, sets: tuple[TrainingSet, TrainingSet], tmp_path: Path
+) -> None:
+    several = [replace(part, labels=np.stack([part.labels == i for i in (0, 1, 1)], 1).astype(np.int32)) for part in sets]
+    model = BertForSequenceClassification.from_pretrained(start)
+    log = train(
+        model, *several, schedule=SCHEDULE, out=tmp_path,
+        loss=lambda logits, hard, soft: torch.nn.functional.binary_cross_entropy_with_logits(logits, hard.float()),
+    )
+    model.eval()
+    right = 0
+    for i in range(len(several[1])):
+        inputs = {name: torch.from_numpy(values) for name, values in several[1].encoded.batch([i]).items()}
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=training.this_host().has_bf16):
+            right += bool(((model(**inputs).logits[0] > 0).numpy() == several[1].labels[i]).all())
+    best = min(log.points, key=lambda point: point.validation_loss)
+    assert best.validation_accuracy == pytest.approx(right / 30, abs=0.04)  # rounding of a padded batch
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"labels": np.zeros(69, np.int32)}, "labels of shape"),
+        ({"labels": np.zeros((70, 3, 1), np.int32)}, "labels of shape"),
+        ({"soft_labels": np.zeros((30, 3), np.float32)}, "soft labels of shape"),
+        ({"teacher_encoded": None}, "same tokens"),
+    ],
+)
+def test_training_set_whose_parts_do_not_fit_is_refused(
+    sets: tuple[TrainingSet, TrainingSet], changes: dict[str, Any], problem: str
+) -> None:
+    if "teacher_encoded" in changes:
+        changes = {"teacher_encoded": sets[1].encoded}
+    with pytest.raises(ValueError, match=problem):
+        replace(sets[0], **changes)
 
 
 def test_train_that_diverges_says_at_which_step_and_what_to_change(

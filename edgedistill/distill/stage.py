@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgedistill.distill.requirements import require_fitting_losses
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
 from edgedistill.recipe import Distillation
@@ -49,6 +50,10 @@ class BaselineInputs:
     validation: Path
 
 
+def _require_fitting_losses(settings: StudentSettings, inputs: StudentInputs) -> None:
+    require_fitting_losses(settings.distillation.losses, inputs.teacher)
+
+
 def _distill(settings: StudentSettings, inputs: StudentInputs, out: Path) -> Outcome:
     from edgedistill.distill.work import distill_student  # imports torch: a step that is skipped does not wait for it
 
@@ -68,7 +73,7 @@ def _check_student(out: Path) -> None:
 
 
 STUDENT = Stage(
-    name="distill", version=2, run=_distill, ensures=_check_student,
+    name="distill", version=2, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True,
 )
 

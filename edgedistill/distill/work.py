@@ -12,7 +12,8 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedMo
 
 from edgedistill.distill.contextual import contextual_embeddings
 from edgedistill.distill.cut import can_be_cut
-from edgedistill.distill.losses import distillation_loss, hard_label_loss
+from edgedistill.distill.losses import hard_label_loss
+from edgedistill.distill.objective import GuidedObjective, logit_loss
 from edgedistill.distill.stage import CURVE_FILE, BaselineInputs, StudentInputs, StudentSettings
 from edgedistill.distill.student_model import (
     StudentTokenizer,
@@ -27,6 +28,7 @@ from edgedistill.distill.vocabulary import SPECIAL_TOKENS
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
+from edgedistill.objective import LossFunction, Objective
 from edgedistill.recipe import Distillation
 from edgedistill.results import Labels
 from edgedistill.soft_labels import SoftLabels, read_soft_labels
@@ -55,11 +57,16 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     torch.manual_seed(settings.seed)
     model = BertForSequenceClassification.from_pretrained(start, use_safetensors=True)
     encoder = TextEncoder.load(start)
+    objective = _objective(settings, inputs, model, labels)
+    of_teacher = TextEncoder.load(inputs.teacher) if isinstance(objective, GuidedObjective) else None
+    training = _training_set(encoder, tables[:2], soft, teacher=of_teacher)
+    if isinstance(objective, GuidedObjective):
+        objective.fit_projections(training)
     curve = train(
         model,
-        _training_set(encoder, tables[:2], soft),
+        training,
         _training_set(encoder, tables[2:], soft),
-        loss=partial(_teacher_loss, settings.distillation),
+        loss=objective,
         schedule=_schedule(settings, rows_seen=settings.distillation.rows_seen, best_by="loss"),
         out=out,
     )
@@ -68,12 +75,24 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     return Outcome(decisions=decisions, scratch=(CHECKPOINTS, _START))
 
 
+def _objective(
+    settings: StudentSettings, inputs: StudentInputs, student: PreTrainedModel, labels: tuple[str, ...]
+) -> LossFunction | Objective:
+    """Return the loss on logits; with the losses that look inside the teacher, where the recipe has any."""
+    base = partial(_teacher_loss, settings.distillation)
+    terms = [term for term in settings.distillation.losses if not term.is_on_logits]
+    if not terms:
+        return base
+    teacher = load_classifier(inputs.teacher, labels)
+    return GuidedObjective(base, terms, student=student, teacher=teacher, seed=settings.seed)
+
+
 def _teacher_loss(
     settings: Distillation, logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor | None
 ) -> torch.Tensor:
     if soft is None:
         raise ArtifactError("a batch without soft labels", hint="run the same command again")
-    return distillation_loss(logits, hard, soft, temperature=settings.temperature, alpha=settings.alpha)
+    return logit_loss(settings, logits, hard, soft)
 
 
 def _make_start(
@@ -124,13 +143,16 @@ def _vocabulary_decision(tokenizer: StudentTokenizer) -> Decision:
     return Decision(step="distill", what=tokenizer.note, why="the embedding is the largest part of a small student")
 
 
-def _training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLabels | None) -> TrainingSet:
+def _training_set(
+    encoder: TextEncoder, tables: list[Examples], soft: SoftLabels | None, *, teacher: TextEncoder | None = None
+) -> TrainingSet:
     texts = [text for table in tables for batch in table.text_batches() for text in batch]
     ids = [name for table in tables for name in table.ids]
     return TrainingSet(
         encoder.encode(texts),
         np.concatenate([table.labels for table in tables]),
         soft.logits[soft.rows_of(ids)] if soft is not None else None,
+        teacher.encode(texts) if teacher is not None else None,
     )
 
 

@@ -16,10 +16,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from edgedistill.distill import work
 from edgedistill.distill.stage import BASELINE, STUDENT, BaselineInputs, StudentInputs, StudentSettings
-from edgedistill.errors import ArtifactError
+from edgedistill.errors import ArtifactError, RecipeError
 from edgedistill.evaluate.torch_model import TorchModel
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
-from edgedistill.recipe import Distillation
+from edgedistill.recipe import Distillation, LossTerm
 from edgedistill.results import Labels, TrainingLog
 from edgedistill.shape import StudentShape
 from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
@@ -151,13 +151,21 @@ def test_distill_says_how_the_student_was_made(distilled: Done) -> None:
     assert "of the teacher's 55 tokens" in told
 
 
-@pytest.mark.parametrize("kind", ["cut", "random", "bpe"])
+LOOKING_INSIDE = SETTINGS.distillation.model_copy(update={"losses": tuple(map(LossTerm.model_validate, (
+    {"name": "hidden-states", "until": 0.9, "decay": "linear"}, {"name": "attentions", "from": 0.1, "until": 0.6},
+    {"name": "minilm-v1", "weight": 0.5}, {"name": "minilm-v2"}, {"name": "decoupled-kd", "beta": 2.0},
+)))})
+
+
+@pytest.mark.parametrize("kind", ["cut", "random", "bpe", "inside"])
 def test_distill_when_killed_and_resumed_gives_the_same_bytes(
     model_folder: Callable[[str], Path], bpe_teacher: Path, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
     teacher = bpe_teacher if kind == "bpe" else model_folder("bert")
-    changes = {"initialisation": "random" if kind == "random" else "cut"}
+    changes: dict[str, Any] = {"initialisation": "random" if kind == "random" else "cut"}
+    if kind == "inside":
+        changes["distillation"] = LOOKING_INSIDE
     whole = distil(tmp_path / "whole", teacher, data, **changes).folder
     real, calls = work._teacher_loss, 0
 
@@ -175,6 +183,51 @@ def test_distill_when_killed_and_resumed_gives_the_same_bytes(
     names = sorted(path.name for path in whole.iterdir() if path.name != "manifest.json")
     assert names == sorted(path.name for path in resumed.iterdir() if path.name != "manifest.json")
     assert [name for name in names if (whole / name).read_bytes() != (resumed / name).read_bytes()] == []
+
+
+def test_distill_with_losses_on_internals_leaves_a_plain_student_that_they_have_changed(
+    model_folder: Callable[[str], Path], data: Data, distilled: Done, tmp_path: Path
+) -> None:
+    decoupled_only = LOOKING_INSIDE.model_copy(update={"losses": LOOKING_INSIDE.losses[-1:]})
+    weights = {
+        name: load_file(distil(tmp_path / name, model_folder("bert"), data, distillation=settings).folder / "model.safetensors")
+        for name, settings in (("inside", LOOKING_INSIDE), ("decoupled", decoupled_only))
+    }
+    weights["plain"] = load_file(distilled.folder / "model.safetensors")
+    layer = "bert.encoder.layer.0.attention.self.query.weight"
+    assert weights["inside"].keys() == weights["plain"].keys()  # no projections
+    assert len({tuple(tensors[layer].flatten().tolist()) for tensors in weights.values()}) == 3
+    config = json.loads(next((tmp_path / "inside").rglob("config.json")).read_text())
+    assert config == json.loads((distilled.folder / "config.json").read_text())
+
+
+def test_distill_with_losses_that_pair_tokens_refuses_a_byte_pair_teacher_before_any_work(
+    bpe_teacher: Path, data: Data, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match=r"hidden-states, attentions, minilm-v1, minilm-v2 .*no WordPiece"):
+        distil(tmp_path, bpe_teacher, data, distillation=LOOKING_INSIDE)
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_distill_of_a_byte_pair_teacher_with_decoupled_kd_trains(bpe_teacher: Path, data: Data, tmp_path: Path) -> None:
+    logits_alone = SETTINGS.distillation.model_copy(update={"losses": (LossTerm(name="decoupled-kd"),)})
+    done = distil(tmp_path, bpe_teacher, data, distillation=logits_alone)
+    assert TrainingLog.read_json(done.folder / "training_log.json").points
+
+
+def test_training_set_pairs_the_students_tokens_with_the_teachers_in_any_batch(
+    model_folder: Callable[[str], Path], distilled: Done, data: Data
+) -> None:
+    student, teacher = TextEncoder.load(distilled.folder), TextEncoder.load(model_folder("bert"))
+    tables = [read_examples(data.folder / f"{name}.arrow") for name in ("train", "transfer")]
+    made = work._training_set(student, tables, None, teacher=teacher)
+    texts = [text for table in tables for text in table.texts]
+    for batch in plan_batches(made.encoded.lengths, batch_size=7, steps=15, seed=1):
+        got = made.__getitems__(batch)
+        for row, index in enumerate(batch):
+            mask = got["attention_mask"][row].astype(bool)
+            assert got["input_ids"][row][mask].tolist() == student.tokenizer.encode(texts[index]).ids
+            assert got["teacher_input_ids"][row][mask].tolist() == teacher.tokenizer.encode(texts[index]).ids
 
 
 def test_distill_of_a_byte_pair_teacher_starts_anew_with_a_vocabulary_of_its_own(

@@ -37,6 +37,7 @@ distillation:
   rows_seen: 200
   transfer_set: {rows: 600, copies: 6}
 """
+BYTE_PAIRS = '{"model": {"type": "BPE", "vocab": {}, "merges": []}}'
 RUN = ("run", "--recipe", "recipe.yaml", "--target", "raspberry-pi", "--out", "out")
 PLAN = ("plan", "--recipe", "recipe.yaml", "--target", "raspberry-pi")
 HOLD = """
@@ -153,6 +154,13 @@ CASES = {
     "set without =": Case((*PLAN, "--set", "distillation.temperature"), ("--set distillation.temperature=4",)),
     "set of a value that is none": Case((*PLAN, "--set", "distillation.temperature=hot"), ("--set", "'hot'")),
     "set below a value": Case((*PLAN, "--set", "teacher.name.more=1"), ("name is no section",)),
+    "unknown loss": Case((*PLAN, "--set", "distillation.losses=[{name: hiden-states}]"), ("did you mean 'hidden-states'?",)),
+    "losses in a plan that need the teacher's tokens": Case(
+        (*PLAN, "--set", "distillation.losses=[{name: minilm-v2}]"), ("minilm-v2", "no WordPiece", "decoupled-kd"),
+        _write("classifier/tokenizer.json", BYTE_PAIRS)),
+    "losses in a run that need the teacher's tokens": Case(
+        (*RUN, "--set", "distillation.losses=[{name: minilm-v2}]"), ("minilm-v2", "no WordPiece", "decoupled-kd"),
+        _write("classifier/tokenizer.json", BYTE_PAIRS)),
     # targets
     "unknown key in target": Case(("targets", "check", "board.yaml"),
                                   ("cpu.coers", "did you mean 'cores'", "board.yaml:"), _target(cpu__coers=4)),

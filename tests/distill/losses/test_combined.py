@@ -83,6 +83,25 @@ def test_distillation_loss_with_impossible_classes_appended_stays_the_same(t: fl
     assert float(losses[1]) == pytest.approx(float(losses[0]), rel=1e-12)
 
 
+@pytest.mark.parametrize("of_student", [-np.inf, -1e4, 0.0])
+def test_soft_label_loss_with_a_class_that_the_teacher_rules_out_is_a_number_and_has_a_gradient(of_student: float) -> None:
+    # p = 0 of that class adds nothing: with q its share of the student, KL grows by -log(1 - q) of the renormalised rest
+    student = torch.tensor(np.concatenate([STUDENT, np.full((5, 1), of_student)], 1), requires_grad=True)
+    teacher = torch.tensor(np.concatenate([TEACHER, np.full((5, 1), -np.inf)], 1))
+    loss = soft_label_loss(student, teacher, temperature=1.0)
+    loss.backward()
+    rest = 1 - softmax(student.detach().numpy())[:, 4]
+    assert float(loss.detach()) == pytest.approx(soft_by_numpy(STUDENT, TEACHER, 1.0) - np.log(rest).mean(), rel=1e-9)
+    assert torch.isfinite(student.grad).all()
+
+
+def test_soft_label_loss_with_as_many_impossible_classes_again_is_not_halved() -> None:
+    # reduction="mean" would divide by the classes too
+    impossible = np.full((5, 4), -1e4)
+    longer = tensors(*(np.concatenate([array, impossible], axis=1) for array in (STUDENT, TEACHER)))
+    assert float(soft_label_loss(*longer, temperature=2.0)) == pytest.approx(soft_by_numpy(STUDENT, TEACHER, 2.0), rel=1e-9)
+
+
 def test_hard_label_loss_is_the_cross_entropy_over_the_whole_batch() -> None:
     labelled = HARD != NO_LABEL
     picked = softmax(STUDENT)[labelled, HARD[labelled]]
@@ -112,9 +131,11 @@ def test_distillation_loss_weighs_the_soft_term_with_alpha(alpha: float) -> None
     assert float(loss) == pytest.approx(alpha * soft_by_numpy(STUDENT, TEACHER, 2.0) + (1 - alpha) * hard, rel=1e-9)
 
 
-def test_soft_label_loss_with_another_number_of_classes_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"\(5, 4\).*\(5, 3\)"):
-        soft_label_loss(torch.tensor(STUDENT), torch.tensor(TEACHER[:, :3]), temperature=1.0)
+@pytest.mark.parametrize("lost", [STUDENT, TEACHER])
+def test_soft_label_loss_with_another_number_of_classes_is_refused(lost: NDArray[np.float64]) -> None:
+    logits = [torch.tensor(array[:, :3] if array is lost else array) for array in (STUDENT, TEACHER)]
+    with pytest.raises(ValueError, match=r"\(5, \d\).*\(5, \d\) differ"):
+        soft_label_loss(*logits, temperature=1.0)
 
 
 def test_soft_label_loss_with_a_batch_that_would_broadcast_is_refused() -> None:

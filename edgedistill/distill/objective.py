@@ -1,0 +1,208 @@
+"""What a student is trained to do: the recipe's losses put together, the teacher asked only in steps that need it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from edgedistill.distill.internals import Internals, Needs, Observed, observe
+from edgedistill.distill.losses import (
+    attention_map_loss,
+    common_relation_heads,
+    decoupled_loss,
+    distillation_loss,
+    hard_label_loss,
+    hidden_state_loss,
+    multi_label_distillation_loss,
+    relation_loss,
+    self_attention_loss,
+)
+from edgedistill.distill.losses.attention_parts import AttentionParts
+from edgedistill.distill.losses.combined import mix
+from edgedistill.distill.losses.layers import LayerPair, LayerRule, pair_layers
+from edgedistill.distill.projections import EMBEDDING, LAYERS, LeastSquares, make_projections
+from edgedistill.examples import NO_LABEL
+from edgedistill.host import this_host
+from edgedistill.objective import LogitObjective, LossFunction, Objective, Scored, TrainingBatch
+from edgedistill.recipe import Distillation, LossTerm
+from edgedistill.training import TrainingSet
+
+_DEFAULT_BETA = 8.0
+"""Zhao et al. 2022, the value of their CIFAR-100 table for most pairs."""
+
+_FIT_ROWS, _FIT_BATCH = 512, 32
+"""Texts on which the projections are fitted before the training, and how many at a time."""
+
+_PAPERS_LAYERS: Mapping[str, LayerRule] = {
+    "hidden-states": "evenly-spaced", "attentions": "evenly-spaced", "minilm-v1": "last", "minilm-v2": "last",
+}
+_ON_ATTENTION: Mapping[str, Callable[[AttentionParts, AttentionParts, torch.Tensor], torch.Tensor]] = {
+    "attentions": attention_map_loss,
+    "minilm-v1": self_attention_loss,
+    "minilm-v2": lambda student, teacher, mask: relation_loss(
+        student, teacher, mask,
+        relation_heads=common_relation_heads(student.queries.shape[-1], teacher.queries.shape[-1]),
+    ),
+}
+
+
+def logit_loss(
+    settings: Distillation, logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor
+) -> torch.Tensor:
+    """The part of a student's loss that needs only logits: alpha * soft part + (1 - alpha) * hard part.
+
+    The soft part is T^2 * KL, or, where the recipe names `decoupled-kd`, that loss times its weight. Its target is the
+    hard label, and for an example without one the teacher's first choice.
+
+    Args:
+        settings: the recipe's.
+        logits: the student's, shape (batch, classes).
+        hard: class indices, shape (batch,), `NO_LABEL` for none; or 0 and 1, shape (batch, classes).
+        soft: the teacher's raw logits, shape (batch, classes).
+
+    Returns:
+        a scalar.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    decoupled = next((term for term in settings.losses if term.name == "decoupled-kd"), None)
+    if decoupled is None:
+        combined = multi_label_distillation_loss if hard.ndim == 2 else distillation_loss
+        return combined(logits, hard, soft, temperature=settings.temperature, alpha=settings.alpha)
+    targets = torch.where(hard == NO_LABEL, soft.argmax(-1), hard) if hard.ndim == 1 else hard
+    beta = _DEFAULT_BETA if decoupled.beta is None else decoupled.beta
+    divergence = decoupled_loss(logits, soft, targets, temperature=settings.temperature, beta=beta)
+    return mix(decoupled.weight * divergence, hard_label_loss(logits, hard), alpha=settings.alpha)
+
+
+def weight_at(term: LossTerm, progress: float) -> float:
+    """Return the weight of a loss when a share `progress` of the steps is done (0 .. 1); 0 outside of its window."""
+    if not term.from_ <= progress < term.until:
+        return 0.0
+    left = (term.until - progress) / (term.until - term.from_)
+    return term.weight * (left if term.decay == "linear" else 1.0)
+
+
+class GuidedObjective(Objective):
+    """A loss on logits, plus losses on what happens inside of student and teacher for the same tokens.
+
+    Only training steps in which a scheduled weight is above 0 ask the teacher; validation never does, so that its
+    figures stay comparable while weights change.
+
+    Args:
+        base: the loss on logits.
+        terms: the losses beside it; none of them on logits.
+        student: the model that will be trained.
+        teacher: reads the same tokens under its own ids; it is frozen and never trained.
+        seed: of the projections' first values.
+    """
+
+    def __init__(
+        self, base: LossFunction, terms: Sequence[LossTerm], *, student: PreTrainedModel, teacher: PreTrainedModel,
+        seed: int,
+    ) -> None:
+        self._base, self._terms = LogitObjective(base), tuple(terms)
+        self._student = student
+        self._teacher = teacher.eval().requires_grad_(False)
+        depths = (student.config.num_hidden_layers, teacher.config.num_hidden_layers)
+        self._pairs: dict[str, tuple[LayerPair, ...]] = {term.name: _layer_pairs(term, *depths) for term in terms}
+        widths = (student.config.hidden_size, teacher.config.hidden_size)
+        is_projecting = any(term.name == "hidden-states" for term in terms)
+        self._projections = make_projections(*widths, seed=seed) if is_projecting else torch.nn.ParameterDict()
+        self.learned = self._projections if is_projecting else None
+
+    def __call__(self, model: Any, batch: TrainingBatch) -> Scored:
+        """Run the student, and the teacher where it is needed."""
+        if not model.training:
+            return self._base(model, batch)
+        weights = {term.name: weight for term in self._terms if (weight := weight_at(term, batch.progress)) > 0}
+        needs = Needs(hidden_states="hidden-states" in weights, attentions=any(n in _ON_ATTENTION for n in weights))
+        seen = observe(model, self._student, batch.inputs, needs=needs)
+        loss = self._base.score(seen.logits, batch).loss
+        if weights:
+            taught = self._ask_teacher(batch, needs).internals
+            mask = batch.tensors["attention_mask"]
+            with torch.autocast(mask.device.type, enabled=False):
+                for name, weight in weights.items():
+                    loss = loss + weight * self._compare(name, seen.internals, taught, mask)
+        for parameter in self._projections.values():  # over many processes every parameter must have a gradient
+            loss = loss + 0.0 * parameter.sum()
+        return Scored(loss, seen.logits)
+
+    def fit_projections(self, training: TrainingSet) -> None:
+        """Start the projections at the least-squares fit of the untrained student's states to the teacher's.
+
+        From random ones, the first gradients would pull a student that was cut out of its teacher away from it. Without
+        a loss on hidden states nothing is done. The student is left in training mode.
+
+        Args:
+            training: with the teacher's tokens; up to 512 of its texts are used, evenly spread.
+        """
+        if self.learned is None:
+            return
+        rows = np.arange(0, len(training), max(1, -(-len(training) // _FIT_ROWS)))
+        rows = rows[np.argsort(training.encoded.lengths[rows], kind="stable")]
+        sums = LeastSquares()
+        self._student.eval()
+        for start in range(0, len(rows), _FIT_BATCH):
+            arrays = training.__getitems__(rows[start : start + _FIT_BATCH].tolist())
+            tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+            self._add_states(TrainingBatch(tensors, ("input_ids", "attention_mask", "token_type_ids"), 0.0), sums)
+        self._student.train()
+        with torch.no_grad():
+            for name, matrix in sums.solve().items():
+                self._projections[name].copy_(matrix)
+
+    def _add_states(self, batch: TrainingBatch, sums: LeastSquares) -> None:
+        needs, is_real = Needs(hidden_states=True), batch.tensors["attention_mask"] == 1
+        with torch.no_grad():
+            ours = observe(self._student, self._student, batch.inputs, needs=needs).internals.hidden_states
+        theirs = self._ask_teacher(batch, needs).internals.hidden_states
+        for pair in self._pairs["hidden-states"]:
+            sums.add(_projection_of(pair), ours[pair.student][is_real], theirs[pair.teacher][is_real])
+
+    def _ask_teacher(self, batch: TrainingBatch, needs: Needs) -> Observed:
+        ids, mask = batch.tensors["teacher_input_ids"], batch.tensors["attention_mask"]
+        teacher = self._teacher.to(ids.device)
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+        known = {name: value for name, value in inputs.items() if name in teacher.forward.__code__.co_varnames}
+        autocast = torch.autocast(
+            ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda" or this_host().has_bf16
+        )
+        # no_grad, since what inference_mode makes cannot be kept for the student's backward pass
+        with torch.no_grad(), autocast:
+            return observe(teacher, teacher, known, needs=needs)
+
+    def _compare(self, name: str, student: Internals, teacher: Internals, mask: torch.Tensor) -> torch.Tensor:
+        """Return a loss, averaged over its pairs of layers."""
+        pairs = self._pairs[name]
+        if name == "hidden-states":
+            found = [self._compare_states(pair, student, teacher, mask) for pair in pairs]
+        else:
+            compare = _ON_ATTENTION[name]
+            found = [
+                compare(student.attentions[pair.student - 1], teacher.attentions[pair.teacher - 1], mask) for pair in pairs
+            ]
+        return torch.stack(found).mean()
+
+    def _compare_states(
+        self, pair: LayerPair, student: Internals, teacher: Internals, mask: torch.Tensor
+    ) -> torch.Tensor:
+        return hidden_state_loss(
+            student.hidden_states[pair.student], teacher.hidden_states[pair.teacher], mask=mask,
+            projection=self._projections[_projection_of(pair)],
+        )
+
+
+def _projection_of(pair: LayerPair) -> str:
+    return LAYERS if pair.student else EMBEDDING
+
+
+def _layer_pairs(term: LossTerm, student_layers: int, teacher_layers: int) -> tuple[LayerPair, ...]:
+    """Pair the layers as the recipe says or, where it does not, as the paper does; hidden states begin at the embedding."""
+    rule = term.layers or _PAPERS_LAYERS[term.name]
+    pairs = pair_layers(rule, student_layers, teacher_layers)
+    return (LayerPair(0, 0), *pairs) if term.name == "hidden-states" and rule == "evenly-spaced" else pairs

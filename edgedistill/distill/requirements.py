@@ -1,0 +1,60 @@
+"""Can the recipe's losses compare a student with this teacher? Reads two JSON files, needs no torch."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgedistill.distill.vocabulary import is_wordpiece
+from edgedistill.document import read_text
+from edgedistill.errors import RecipeError, TeacherError
+from edgedistill.recipe import LossTerm
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE
+
+_FAMILIES = ("bert", "distilbert", "electra")
+"""WordPiece families whose queries, keys and values are found by name."""
+
+
+def require_fitting_losses(losses: Sequence[LossTerm], teacher: Path) -> None:
+    """Refuse losses that look inside a teacher whose tokens cannot be paired with the student's.
+
+    A WordPiece teacher's student splits every text as the teacher does; any other gets a vocabulary of its own, and
+    token i of the one is not token i of the other.
+
+    Args:
+        losses: the recipe's.
+        teacher: a model folder; one without tokenizer.json is not judged by its tokens yet.
+
+    Raises:
+        RecipeError: they do not fit; names the losses.
+        TeacherError: the folder's JSON cannot be read.
+    """
+    names = [term.name for term in losses if not term.is_on_logits]
+    if not names:
+        return
+    shown = ", ".join(names)
+    tokenizer = teacher / TOKENIZER_FILE
+    if tokenizer.is_file() and not is_wordpiece(read_text(tokenizer, error=TeacherError)):
+        raise RecipeError(
+            f"distillation.losses: {shown} cannot be used with this teacher: its tokenizer is no WordPiece, so its student "
+            "has tokens of its own, which cannot be paired with the teacher's",
+            hint="take them out of distillation.losses (decoupled-kd needs no tokens), or choose a BERT as teacher",
+        )
+    config = _read_config(teacher)
+    family = config.get("model_type")
+    positions = config.get("position_embedding_type", "absolute")
+    if any(name != "hidden-states" for name in names) and (family not in _FAMILIES or positions != "absolute"):
+        raise RecipeError(
+            f"distillation.losses: {shown}: attention is compared for the families {', '.join(_FAMILIES)} with absolute "
+            f"positions; this teacher is of {family!r} with {positions!r} ones",
+            hint="use hidden-states or decoupled-kd, or choose another teacher",
+        )
+
+
+def _read_config(teacher: Path) -> dict[str, Any]:
+    path = teacher / "config.json"
+    try:
+        config = json.loads(read_text(path, error=TeacherError))
+    except json.JSONDecodeError as bad:
+        raise TeacherError(f"{path}:{bad.lineno}: {bad.msg}", hint="save the model again with save_pretrained()") from None
+    return config if isinstance(config, dict) else {}

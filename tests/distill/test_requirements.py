@@ -1,0 +1,68 @@
+"""Losses that look inside a teacher: which teachers they are refused with, before any work."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgedistill.distill.requirements import require_fitting_losses
+from edgedistill.errors import RecipeError, TeacherError
+from edgedistill.recipe import LossTerm
+
+INNER = ("hidden-states", "attentions", "minilm-v1", "minilm-v2")
+LOGITS = (LossTerm(name="decoupled-kd"),)
+
+
+@pytest.fixture
+def teacher(tmp_path: Path, wordpiece_json: str) -> Path:
+    """A folder with the two files that are looked at."""
+    (tmp_path / "tokenizer.json").write_text(wordpiece_json)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    return tmp_path
+
+
+def with_byte_pairs(teacher: Path) -> Path:
+    (teacher / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": {}}}))
+    return teacher
+
+
+def with_config(teacher: Path, **config: str) -> Path:
+    (teacher / "config.json").write_text(json.dumps(config))
+    return teacher
+
+
+def test_require_fitting_losses_with_a_wordpiece_bert_accepts_all(teacher: Path) -> None:
+    assert require_fitting_losses([LossTerm(name=name) for name in INNER] + list(LOGITS), teacher) is None
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_require_fitting_losses_with_a_byte_pair_teacher_refuses_what_pairs_tokens(name: str, teacher: Path) -> None:
+    with pytest.raises(RecipeError, match=rf"distillation.losses: {name} .*no WordPiece") as refused:
+        require_fitting_losses([*LOGITS, LossTerm(name=name)], with_byte_pairs(teacher))
+    assert "decoupled-kd" in refused.value.hint
+
+
+def test_require_fitting_losses_with_a_byte_pair_teacher_accepts_losses_on_logits(teacher: Path) -> None:
+    assert require_fitting_losses(LOGITS, with_byte_pairs(teacher)) is None
+    assert require_fitting_losses((), with_byte_pairs(teacher)) is None
+
+
+@pytest.mark.parametrize("config", [{"model_type": "mobilebert"}, {"model_type": "bert", "position_embedding_type": "relative_key"}])
+def test_require_fitting_losses_on_attention_that_is_not_known_is_refused(config: dict[str, str], teacher: Path) -> None:
+    with_config(teacher, **config)
+    with pytest.raises(RecipeError, match=config["model_type"]):
+        require_fitting_losses([LossTerm(name="minilm-v2")], teacher)
+    require_fitting_losses([LossTerm(name="hidden-states")], teacher)
+
+
+def test_require_fitting_losses_before_there_is_a_tokenizer_file_judges_the_family(teacher: Path) -> None:
+    (teacher / "tokenizer.json").unlink()
+    require_fitting_losses([LossTerm(name="minilm-v2")], teacher)
+    with pytest.raises(RecipeError, match="roberta"):
+        require_fitting_losses([LossTerm(name="minilm-v2")], with_config(teacher, model_type="roberta"))
+
+
+def test_require_fitting_losses_with_a_damaged_config_says_which_file(teacher: Path) -> None:
+    (teacher / "config.json").write_text("{")
+    with pytest.raises(TeacherError, match=r"config.json:1"):
+        require_fitting_losses([LossTerm(name="minilm-v2")], teacher)
