@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import yaml
 from filelock import FileLock
-from resumable_rows import Row, pack_bits
+from resumable_rows import Row, key_of, pack_bits
 from suite_files import StudentsSuite, check_data
 
 from edgedistill.catalog import load_target
@@ -117,6 +117,12 @@ class Line:
             "quantization": recipe.quantization.model_dump(mode="json"),
             "target": self.suite.target, "stages": _stage_versions(),
         }
+
+    def base_key(self) -> str:
+        """Return what the rows of one table have in common: a key of this start's settings without seed, shape and kind."""
+        settings = self.base_settings(self.recipe(), teacher_seed=0)
+        return key_of({**settings, "has_teacher_per_seed": self.has_teacher_per_seed,
+                       "is_transfer_set_shared": self.suite.is_transfer_set_shared})
 
     def prepared(self, teacher_seed: int) -> Done:
         """Read and split the data; refuses a file that is not the suite's."""
