@@ -93,7 +93,8 @@ def student_row(line: Line, rows: RowFile, job: Job, command: str) -> Row:
         **line.figures(recipe, model, job.seed),
         **line.training_figures(recipe, model, job.seed, has_teacher=job.kind != "no_kd"),
         "teacher_fp32_bytes": teacher["fp32_bytes"], "teacher_test": teacher["test"],
-        "teacher_validation": teacher["validation"], "teacher_row": teacher["key"], "base": line.base_key(), "overrides": list(line.overrides),
+        "teacher_validation": teacher["validation"], "teacher_row": teacher["key"],
+        "base": line.base_key(), "overrides": list(line.overrides),
     }
     return rows.add(job_settings(line, job), figures, command=command)
 

@@ -1,0 +1,86 @@
+"""Distil, cut and judge static embeddings with model2vec; runs in its own environment: `python model2vec_worker.py JOB.json`.
+
+Started by benchmarks/rivals.py, because model2vec wants another transformers than edgedistill. Imports nothing of ours.
+"""
+
+import json
+import sys
+import time
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from model2vec import StaticModel
+from model2vec.distill import distill
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+
+def static_model(job: dict, clusters: int) -> Path:
+    """Distil the encoder once for each vocabulary quantization, at full width; PCA sorts the columns, so they can be cut."""
+    folder = Path(job["models"]) / f"clusters-{clusters}"
+    if not (folder / "done").is_file():
+        distill(job["encoder"], pca_dims=job["width"], quantize_to="float32", device="cpu",
+                vocabulary_quantization=clusters or None).save_pretrained(str(folder))
+        (folder / "done").touch()
+    return folder
+
+
+def tokens_of(folder: Path) -> int:
+    """Return the size of the vocabulary."""
+    return len(json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
+
+
+def widest(job: dict, tokens: int, clusters: int) -> int:
+    """Return the most columns that fit: int8 table, float16 head; with clusters an int16 map and a float16 weight a token.
+
+    model2vec stores map and weights wider than that; the count is in its favour.
+    """
+    rows, beside = (clusters, 4 * tokens) if clusters else (tokens, 0)
+    return min(job["width"], int((job["limit_bytes"] - beside - 2 * job["classes"]) // (rows + 2 * job["classes"])))
+
+
+def size_bytes(job: dict, tokens: int, clusters: int, width: int) -> int:
+    """Return the bytes that `widest` counts."""
+    rows, beside = (clusters, 4 * tokens) if clusters else (tokens, 0)
+    return rows * width + beside + 2 * job["classes"] * (width + 1)
+
+
+def judged(job: dict, clusters: int) -> dict | None:
+    """Return the best head on one table, by validation; None when nothing fits."""
+    folder = static_model(job, clusters)
+    tokens = tokens_of(folder)
+    width = widest(job, tokens, clusters)
+    if width < 2:
+        return None
+    model = StaticModel.from_pretrained(folder, quantize_to="int8", dimensionality=width)
+    texts = {name: model.encode(split["texts"], max_length=job["max_tokens"]) for name, split in job["splits"].items()}
+    truth = {name: np.asarray(split["labels"]) for name, split in job["splits"].items()}
+    best: dict | None = None
+    for c in job["inverse_penalties"]:
+        head = LogisticRegression(C=c, max_iter=1000).fit(texts["train"], truth["train"])
+        accuracy = float(np.mean(head.predict(texts["validation"]) == truth["validation"]))
+        if best is None or accuracy > best["validation"]:
+            best = {"clusters": clusters, "width": width, "inverse_penalty": c, "validation": accuracy,
+                    "bytes": size_bytes(job, tokens, clusters, width), "head": head, "test_texts": texts["test"]}
+    return best
+
+
+def main() -> None:
+    """Read the job, choose on validation, read test once, write the result."""
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    path = Path(sys.argv[1])
+    job = json.loads(path.read_text(encoding="utf-8"))
+    started = time.perf_counter()
+    found = [candidate for clusters in job["clusters"] if (candidate := judged(job, clusters)) is not None]
+    best = max(found, key=lambda candidate: candidate["validation"])
+    right = best.pop("head").predict(best.pop("test_texts")) == np.asarray(job["splits"]["test"]["labels"])
+    tried = [{k: v for k, v in f.items() if k not in ("head", "test_texts")} for f in found]
+    result = {**best, "right": right.tolist(), "seconds": time.perf_counter() - started, "tried": tried,
+              "model2vec": version("model2vec"), "transformers": version("transformers"), "scikit-learn": version("scikit-learn")}
+    path.with_suffix(".result.json").write_text(json.dumps(result), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
