@@ -33,6 +33,6 @@ def _cell(rows: list[Row], task: str, name: str, base: str) -> str:
     accuracy = f"{mean_of(list(found.values()), 'int8_test'):.3f}"
     both = [seed for seed in found if seed in first]
     if name == base or not both:
-        return f"{accuracy}, {len(found)} seeds"
+        return f"{accuracy} ({len(found)} seed{'s' * (len(found) > 1)})"
     difference = gain_interval(bits_of([found[s] for s in both]), bits_of([first[s] for s in both]))
     return f"{accuracy}, {shown(difference, points)}"

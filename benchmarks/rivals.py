@@ -152,7 +152,7 @@ def static_figures(line: Line, wanted: StaticEmbeddings, limit_bytes: int) -> Ro
     path = line.work / line.task / f"model2vec-{limit_bytes}.json"
     path.write_text(json.dumps(job), encoding="utf-8")
     python = environment(line.work / "model2vec-environment", wanted)
-    surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1"}
+    surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
     subprocess.run([str(python), str(_HERE / "model2vec_worker.py"), str(path)], check=True, env=surroundings)
     result = json.loads(path.with_suffix(".result.json").read_text(encoding="utf-8"))
     right = result.pop("right")
