@@ -7,12 +7,14 @@ import json
 import sys
 import time
 import warnings
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from model2vec import StaticModel
+from model2vec import StaticModel, vocabulary_quantization
 from model2vec.distill import distill
+from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -21,6 +23,8 @@ def static_model(job: dict, clusters: int) -> Path:
     """Distil the encoder once for each vocabulary quantization, at full width; PCA sorts the columns, so they can be cut."""
     folder = Path(job["models"]) / f"clusters-{clusters}"
     if not (folder / "done").is_file():
+        # one start of at most 50 rounds: the package's ten of 300 take very long on one core
+        vocabulary_quantization.KMeans = partial(KMeans, n_init=1, max_iter=50)
         distill(job["encoder"], pca_dims=job["width"], quantize_to="float32", device="cpu",
                 vocabulary_quantization=clusters or None).save_pretrained(str(folder))
         (folder / "done").touch()

@@ -5,6 +5,7 @@ a start looks which rows are there already, and two processes may add to the sam
 """
 
 import base64
+import functools
 import hashlib
 import json
 import subprocess
@@ -80,8 +81,9 @@ def _text(rows: Iterable[Row]) -> str:
     return '{"schema_version":1,"rows":[\n' + lines + "\n]}\n"
 
 
+@functools.cache
 def commit() -> str:
-    """Return the commit that is measured; `+` when the code or the suites differ from it."""
+    """Return the commit that this process measures; `+` when the code or the suites differ from it."""
     folder = Path(__file__).resolve().parent
     measured = (":/edgedistill", ":/models", ":/targets", ":/benchmarks", ":(exclude,top)benchmarks/results")
 

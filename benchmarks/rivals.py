@@ -21,7 +21,7 @@ from pathlib import Path
 
 from plain_student import ACCURACY_FILE, PLAIN, PlainInputs, PlainSettings, fitting_vocabulary
 from resumable_rows import Row, RowFile, key_of, pack_bits
-from script_options import ScriptOptions, option_parser, read_options, run_script
+from script_options import ScriptOptions, WorkerFailedError, option_parser, read_options, run_script
 from student_line import Line, wanted_tasks
 from students import teacher_row, teacher_settings
 from suite_files import PlainStudent, RivalsSuite, StaticEmbeddings, StudentsSuite, read_suite_file
@@ -135,7 +135,11 @@ def _trained(line: Line, rival: Rival, suite: RivalsSuite, rate: float, limit_by
 
 
 def static_figures(line: Line, wanted: StaticEmbeddings, limit_bytes: int) -> Row:
-    """Run model2vec in its own environment on the splits of a task."""
+    """Run model2vec in its own environment on the splits of a task.
+
+    Raises:
+        WorkerFailedError: its process failed; what it said stands above.
+    """
     from edgedistill.prepare.stage import LABELS_FILE, TEST_FILE, TRAIN_FILE, VALIDATION_FILE
 
     teacher, data = line.recipe().teacher, line.prepared(line.suite.teacher_seed).folder
@@ -153,7 +157,9 @@ def static_figures(line: Line, wanted: StaticEmbeddings, limit_bytes: int) -> Ro
     path.write_text(json.dumps(job), encoding="utf-8")
     python = environment(line.work / "model2vec-environment", wanted)
     surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
-    subprocess.run([str(python), str(_HERE / "model2vec_worker.py"), str(path)], check=True, env=surroundings)
+    worker = subprocess.run([str(python), str(_HERE / "model2vec_worker.py"), str(path)], check=False, env=surroundings)
+    if worker.returncode:
+        raise WorkerFailedError(f"model2vec ended with {worker.returncode}", hint="read what it said above")
     result = json.loads(path.with_suffix(".result.json").read_text(encoding="utf-8"))
     right = result.pop("right")
     return {"int8_bytes": result["bytes"], "int8_test": sum(right) / len(right), "int8_validation": result["validation"],

@@ -14,6 +14,10 @@ RESULTS = Path(__file__).resolve().parent / "results"
 DATA_VARIABLE = "EDGEDISTILL_DATA_SETS"
 
 
+class WorkerFailedError(EdgedistillError):
+    """A process that a script started ended without a result."""
+
+
 @dataclass(frozen=True)
 class ScriptOptions:
     """Folders and choices.

@@ -20,21 +20,17 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from resumable_rows import Row, RowFile, key_of
-from script_options import option_parser, read_options, run_script
+from script_options import WorkerFailedError, option_parser, read_options, run_script
 from student_line import Line
 from students import teacher_row
 from suite_files import SpeedSuite, StudentsSuite, read_suite_file, shape_of
 
-from edgedistill.errors import EdgedistillError, UsageError
+from edgedistill.errors import UsageError
 from edgedistill.host import available_cores, tool_version
 
 SUITE = "training_speed"
 Loop = Literal["ours", "plain", "plain_precomputed"]
 LOOPS: tuple[Loop, ...] = get_args(Loop)
-
-
-class WorkerFailedError(EdgedistillError):
-    """A training process ended without a result."""
 
 
 def speed_settings(line: Line, suite: SpeedSuite, loop: Loop, repetition: int, threads: int) -> Row:
