@@ -26,7 +26,7 @@ from student_line import Line, wanted_tasks
 from students import teacher_row, teacher_settings
 from suite_files import PlainStudent, RivalsSuite, StaticEmbeddings, StudentsSuite, read_suite_file
 
-from edgedistill.errors import MissingDependencyError
+from edgedistill.errors import MissingDependencyError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.results import Labels
 from edgedistill.stage import Done
@@ -213,6 +213,10 @@ def main() -> None:
     given = parser.parse_args()
     options = read_options(given, script="rivals.py")
     suite, students = read_suite_file(RivalsSuite, SUITE), read_suite_file(StudentsSuite, "students")
+    known = {rival.name for rival in rivals_of(suite, students.seeds, names=None)}
+    unknown = sorted(set(given.names or ()) - known)
+    if unknown:
+        raise UsageError(f"no rival {unknown[0]!r} in the suite", hint=f"choose of: {', '.join(sorted(known))}")
     for task in wanted_tasks(students, options.tasks):
         line = Line(students, task, options.data, options.work, options.overrides)
         rivals = rivals_of(suite, options.seeds or students.seeds_of(task), names=tuple(given.names) if given.names else None)

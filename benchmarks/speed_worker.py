@@ -65,12 +65,12 @@ def ours(job: Job, start: Path, train: Examples) -> tuple[Any, dict[str, float]]
     teacher = load_classifier(Path(job["teacher"]), Labels.read_json(Path(job["labels"])).labels)
     teacher_encoder, encoder = TextEncoder.load(Path(job["teacher"])), TextEncoder.load(start)
     validation = read_examples(Path(job["validation"]))
-    clock = [time.perf_counter()]
+    clock = [_now()]
     soft = [np.concatenate(list(label_texts(teacher, teacher_encoder, table.text_batches()))) for table in (train, validation)]
-    clock.append(time.perf_counter())
+    clock.append(_now())
     sets = [TrainingSet(encoder.encode(table.texts), table.labels, answers)
             for table, answers in zip((train, validation), soft, strict=True)]
-    clock.append(time.perf_counter())
+    clock.append(_now())
     loss = partial(distillation_loss, temperature=job["temperature"], alpha=job["alpha"])
     schedule = Schedule(steps=_steps(job), batch_size=job["batch_size"], learning_rate=job["learning_rate"],
                         warmup_share=job["warmup_share"], weight_decay=job["weight_decay"], evaluations=1, patience=100,
@@ -78,8 +78,8 @@ def ours(job: Job, start: Path, train: Examples) -> tuple[Any, dict[str, float]]
     with tempfile.TemporaryDirectory() as scratch:
         train_loop(model, sets[0], sets[1], loss=lambda logits, hard, answers: loss(logits, hard, answers),
                    schedule=schedule, out=Path(scratch))
-        clock.append(time.perf_counter())
-    return model, dict(zip(("soft_labels_s", "tokenize_s", "train_s"), np.diff(clock).tolist(), strict=True))
+        clock.append(_now())
+    return model, _phases(clock)
 
 
 def plain(job: Job, start: Path, train: Examples, *, is_precomputed: bool) -> tuple[Any, dict[str, float]]:
@@ -93,12 +93,12 @@ def plain(job: Job, start: Path, train: Examples, *, is_precomputed: bool) -> tu
     teacher = AutoModelForSequenceClassification.from_pretrained(job["teacher"]).eval()
     tokenizer = read_tokenizer(start, max_tokens=job["max_tokens"])
     teacher_tokenizer = read_tokenizer(Path(job["teacher"]), max_tokens=job["max_tokens"])
-    clock = [time.perf_counter()]
+    clock = [_now()]
     soft = _padded_logits(teacher, teacher_tokenizer, train.texts) if is_precomputed else None
-    clock.append(time.perf_counter())
+    clock.append(_now())
     data = {"train": encoded(train.texts, train.labels, tokenizer, soft_labels=soft,
                              teacher=None if is_precomputed else teacher_tokenizer)}
-    clock.append(time.perf_counter())
+    clock.append(_now())
     schedule = PlainSchedule(steps=_steps(job), batch_size=job["batch_size"], learning_rate=job["learning_rate"],
                              warmup_share=job["warmup_share"], evaluations=0, temperature=job["temperature"],
                              alpha=job["alpha"], seed=job["seed"])
@@ -106,8 +106,20 @@ def plain(job: Job, start: Path, train: Examples, *, is_precomputed: bool) -> tu
         trainer = plain_trainer(model, tokenizer, data, schedule, Path(scratch),
                                 teacher=None if is_precomputed else (teacher, teacher_tokenizer))
         trainer.train()
-        clock.append(time.perf_counter())
-    return model, dict(zip(("soft_labels_s", "tokenize_s", "train_s"), np.diff(clock).tolist(), strict=True))
+        clock.append(_now())
+    return model, _phases(clock)
+
+
+def _now() -> tuple[float, float]:
+    """Return the time, and the CPU time of this process over its threads: on a busy machine the steadier of the two."""
+    return time.perf_counter(), time.process_time()
+
+
+def _phases(clock: list[tuple[float, float]]) -> dict[str, float]:
+    wall, cpu = np.diff(np.array(clock), axis=0).T.tolist()
+    names = ("soft_labels", "tokenize", "train")
+    return {f"{name}_s": s for name, s in zip(names, wall, strict=True)} | {
+        f"{name}_cpu_s": s for name, s in zip(names, cpu, strict=True)}
 
 
 def _padded_logits(teacher: Any, tokenizer: Any, texts: list[str]) -> np.ndarray:
@@ -125,8 +137,8 @@ def _steps(job: Job) -> int:
     return max(1, -(-job["samples"] // job["batch_size"]))
 
 
-def accuracy(model: Any, start: Path, test: Examples) -> float:
-    """Return the share of right answers on test, in float, by one code for all variants."""
+def right_answers(model: Any, start: Path, test: Examples) -> list[bool]:
+    """Return which rows of test are answered right, in float, by one code for all variants."""
     from edgedistill.evaluate.predictor import predict
     from edgedistill.evaluate.torch_model import TorchModel
     from edgedistill.tasks.text_classification.encoding import TextEncoder
@@ -134,7 +146,7 @@ def accuracy(model: Any, start: Path, test: Examples) -> float:
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder, safe_serialization=True)
         logits = predict(TorchModel(Path(folder)), TextEncoder.load(start).encode(test.texts), batch_size=64)
-    return float(np.mean(logits.argmax(1) == test.labels))
+    return list((logits.argmax(1) == test.labels).tolist())
 
 
 def main() -> None:
@@ -151,7 +163,7 @@ def main() -> None:
     else:
         model, seconds = plain(job, start, train, is_precomputed=job["loop"] == "plain_precomputed")
     result = {**seconds, "samples": _steps(job) * job["batch_size"], "train_rows": len(train),
-              "test": accuracy(model, start, test)}
+              "right": right_answers(model, start, test)}
     path.with_suffix(".result.json").write_text(json.dumps(result), encoding="utf-8")
 
 

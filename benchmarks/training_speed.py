@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from resumable_rows import Row, RowFile, key_of
+from resumable_rows import Row, RowFile, key_of, pack_bits
 from script_options import WorkerFailedError, option_parser, read_options, run_script
 from student_line import Line
 from students import teacher_row
@@ -104,9 +104,11 @@ def measure(line: Line, suite: SpeedSuite, given: argparse.Namespace, rows: RowF
                 load = os.getloadavg()[0]
                 result = run_worker({**job, "loop": loop, "seed": job["seed"] + repetition}, threads=threads, scratch=scratch)
                 figures = json.loads(result.read_text(encoding="utf-8"))
+                right = figures.pop("right")
                 row: dict[str, Any] = {
                     "task": line.task, "kind": "speed", "seed": repetition, "loop": loop, "threads": threads,
-                    **figures, "load_before": round(load, 2), "wall_s": round(time.time() - started, 1),
+                    **figures, "test": sum(right) / len(right), "n_test": len(right), "right": pack_bits(right),
+                    "load_before": round(load, 2), "wall_s": round(time.time() - started, 1),
                     "teacher_test": teacher["test"], "teacher_row": teacher["key"],
                     "base": key_of({**settings, "loop": "", "repetition": 0}),
                 }
