@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import mean, median
 
 import numpy as np
@@ -21,7 +22,7 @@ class Students:
     suite: StudentsSuite
     everything: Sequence[Row]
 
-    @property
+    @cached_property
     def rows(self) -> list[Row]:
         """The students' rows, one settings' worth a task."""
         return of_one_setting(self.everything, what="students")

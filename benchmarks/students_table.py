@@ -4,6 +4,7 @@ Also draws docs/students.svg, the frontier. A part without rows says which comma
 """
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 
@@ -27,9 +28,15 @@ PLOT = "students.svg"
 _NOTHING = "Not measured yet: `{}`."
 
 
+@functools.cache
+def students_of(results: Path) -> Students:
+    """Return the students' rows of a results folder, read once."""
+    return Students(read_suite_file(StudentsSuite, "students"), read_folder(results / "students"))
+
+
 def parts_of(results: Path) -> dict[str, str]:
     """Return the text of each measured part by the name of its markers."""
-    students = Students(read_suite_file(StudentsSuite, "students"), read_folder(results / "students"))
+    students = students_of(results)
     frontier = frontier_table(students)
     if frontier:
         frontier = f"![accuracy over bytes, a panel a task]({PLOT})\n\n{frontier}"
@@ -65,7 +72,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
     parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE")
     given = parser.parse_args()
-    plot = frontier_svg(Students(read_suite_file(StudentsSuite, "students"), read_folder(given.results / "students")))
+    plot = frontier_svg(students_of(given.results))
     text, drawn = given.page.read_text(encoding="utf-8"), given.page.with_name(PLOT)
     fresh = filled(text, parts_of(given.results))
     if given.check:
