@@ -16,7 +16,6 @@ from edgedistill.evaluate.intervals import mcnemar, paired_difference
 from edgedistill.results import Interval
 
 RESAMPLES = 2000
-_CHUNK_ROWS = 200
 Bits = NDArray[np.bool_]
 
 
@@ -80,9 +79,7 @@ def _resampled(
         raise ValueError(f"answers of shape {first.shape} and {second.shape} are not to the same rows")
     random = np.random.default_rng(seed)
     seeds, n = first.shape
-    sides: list[list[NDArray[np.float64]]] = [[], []]
-    for start in range(0, RESAMPLES, _CHUNK_ROWS):
-        counts = random.multinomial(n, np.full(n, 1 / n), size=min(_CHUNK_ROWS, RESAMPLES - start)).astype(np.float64)
-        for side, bits in zip(sides, (first, second), strict=True):
-            side.append(counts @ bits.T.astype(np.float64) / n)
-    return np.concatenate(sides[0]), np.concatenate(sides[1]), random.integers(0, seeds, (RESAMPLES, seeds))
+    # rows that all models answer alike are interchangeable: drawing how often each pattern comes is drawing the rows
+    patterns, counts = np.unique(np.concatenate([first, second]), axis=1, return_counts=True)
+    drawn = random.multinomial(n, counts / n, size=RESAMPLES) @ patterns.T.astype(np.float64) / n
+    return drawn[:, :seeds], drawn[:, seeds:], random.integers(0, seeds, (RESAMPLES, seeds))
