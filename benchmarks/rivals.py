@@ -19,6 +19,7 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
 from plain_student import ACCURACY_FILE, PLAIN, PlainInputs, PlainSettings, fitting_vocabulary
 from resumable_rows import Row, RowFile, key_of, pack_bits
 from script_options import ScriptOptions, WorkerFailedError, option_parser, read_options, run_script
@@ -155,9 +156,10 @@ def static_figures(line: Line, wanted: StaticEmbeddings, limit_bytes: int) -> Ro
     }
     path = line.work / line.task / f"model2vec-{limit_bytes}.json"
     path.write_text(json.dumps(job), encoding="utf-8")
-    python = environment(line.work / "model2vec-environment", wanted)
     surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
-    worker = subprocess.run([str(python), str(_HERE / "model2vec_worker.py"), str(path)], check=False, env=surroundings)
+    with FileLock(line.work / ".model2vec.lock"):  # environment and embeddings are shared by the tasks, and made once
+        python = environment(line.work / "model2vec-environment", wanted)
+        worker = subprocess.run([str(python), str(_HERE / "model2vec_worker.py"), str(path)], check=False, env=surroundings)
     if worker.returncode:
         raise WorkerFailedError(f"model2vec ended with {worker.returncode}", hint="read what it said above")
     result = json.loads(path.with_suffix(".result.json").read_text(encoding="utf-8"))
