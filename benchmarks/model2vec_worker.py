@@ -1,6 +1,6 @@
 """Distil, cut and judge static embeddings with model2vec; runs in its own environment: `python model2vec_worker.py JOB.json`.
 
-Started by benchmarks/rivals.py, because model2vec wants another transformers than edgedistill. Imports nothing of ours.
+Started by benchmarks/rivals.py, because model2vec wants another transformers than edgedistill. Imports nothing of edgedistill.
 """
 
 import json
@@ -17,6 +17,7 @@ from model2vec.distill import distill
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from static_bytes import StaticTable
 
 
 def static_model(job: dict, clusters: int) -> Path:
@@ -36,29 +37,14 @@ def tokens_of(folder: Path) -> int:
     return len(json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
 
 
-def widest(job: dict, tokens: int, clusters: int) -> int:
-    """Return the most columns that fit: int8 table, float16 head; with clusters an int16 map and a float16 weight a token.
-
-    model2vec stores map and weights wider than that; the count is in its favour.
-    """
-    rows, beside = (clusters, 4 * tokens) if clusters else (tokens, 0)
-    return min(job["width"], int((job["limit_bytes"] - beside - 2 * job["classes"]) // (rows + 2 * job["classes"])))
-
-
-def size_bytes(job: dict, tokens: int, clusters: int, width: int) -> int:
-    """Return the bytes that `widest` counts."""
-    rows, beside = (clusters, 4 * tokens) if clusters else (tokens, 0)
-    return rows * width + beside + 2 * job["classes"] * (width + 1)
-
-
-def judged(job: dict, clusters: int) -> dict | None:
+def judged(job: dict, clusters: int, dtype: str) -> dict | None:
     """Return the best head on one table, by validation; None when nothing fits."""
     folder = static_model(job, clusters)
-    tokens = tokens_of(folder)
-    width = widest(job, tokens, clusters)
+    table = StaticTable(tokens_of(folder), clusters, np.dtype(dtype).itemsize, job["classes"])
+    width = min(job["width"], table.widest(job["limit_bytes"]))
     if width < 2:
         return None
-    model = StaticModel.from_pretrained(folder, quantize_to="int8", dimensionality=width)
+    model = StaticModel.from_pretrained(folder, quantize_to=dtype, dimensionality=width)
     texts = {name: model.encode(split["texts"], max_length=job["max_tokens"]) for name, split in job["splits"].items()}
     truth = {name: np.asarray(split["labels"]) for name, split in job["splits"].items()}
     best: dict | None = None
@@ -66,8 +52,8 @@ def judged(job: dict, clusters: int) -> dict | None:
         head = LogisticRegression(C=c, max_iter=1000).fit(texts["train"], truth["train"])
         accuracy = float(np.mean(head.predict(texts["validation"]) == truth["validation"]))
         if best is None or accuracy > best["validation"]:
-            best = {"clusters": clusters, "width": width, "inverse_penalty": c, "validation": accuracy,
-                    "bytes": size_bytes(job, tokens, clusters, width), "head": head, "test_texts": texts["test"]}
+            best = {"clusters": clusters, "dtype": dtype, "width": width, "inverse_penalty": c, "validation": accuracy,
+                    "bytes": table.size_bytes(width), "head": head, "test_texts": texts["test"]}
     return best
 
 
@@ -77,7 +63,8 @@ def main() -> None:
     path = Path(sys.argv[1])
     job = json.loads(path.read_text(encoding="utf-8"))
     started = time.perf_counter()
-    found = [candidate for clusters in job["clusters"] if (candidate := judged(job, clusters)) is not None]
+    found = [candidate for clusters in job["clusters"] for dtype in job["dtypes"]
+             if (candidate := judged(job, clusters, dtype)) is not None]
     best = max(found, key=lambda candidate: candidate["validation"])
     right = best.pop("head").predict(best.pop("test_texts")) == np.asarray(job["splits"]["test"]["labels"])
     tried = [{k: v for k, v in f.items() if k not in ("head", "test_texts")} for f in found]

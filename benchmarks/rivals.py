@@ -3,8 +3,8 @@
 `python benchmarks/rivals.py --data DIR` writes benchmarks/results/rivals/<task>.json, and makes only the rows that are missing.
 What is tried stands in benchmarks/suites/rivals.yaml.
 
-model2vec: the same encoder distilled to a table of int8 embeddings as wide as the bytes allow, with a logistic regression on
-it. It wants another transformers than edgedistill, so it is installed into an environment of its own below --work.
+model2vec: the same encoder distilled to a table of embeddings, quantized, and as wide as the bytes allow, with a logistic
+regression on it. It wants another transformers than edgedistill, so it is installed into an environment of its own below --work.
 plain: a student of the shape of BERT-Tiny or BERT-Mini, with random weights (the published ones are on a hub, and nothing here
 reaches one), trained on the teacher's soft labels of the training texts with transformers' Trainer and padded batches, as many
 rows as ours sees. Its ONNX and int8 are made by our stages, so that bytes are comparable.
@@ -151,7 +151,7 @@ def static_figures(line: Line, wanted: StaticEmbeddings, limit_bytes: int) -> Ro
     job = {
         "encoder": str(resolve_teacher(teacher, recipe_folder=line.data)), "models": str((line.work / "model2vec").resolve()),
         "width": _WIDTH, "limit_bytes": limit_bytes, "classes": len(Labels.read_json(data / LABELS_FILE).labels),
-        "max_tokens": teacher.max_tokens, "clusters": list(wanted.clusters),
+        "max_tokens": teacher.max_tokens, "clusters": list(wanted.clusters), "dtypes": list(wanted.dtypes),
         "inverse_penalties": list(wanted.inverse_penalties), "splits": splits,
     }
     path = line.work / line.task / f"model2vec-{limit_bytes}.json"

@@ -122,7 +122,7 @@ def frontier_svg(students: Students) -> str:
     if not panels:
         return ""
     return draw(panels, x_label="int8 file in MB, logarithmic", y_label="accuracy on test, int8; line: mean over seeds",
-                level_label="teacher (fp32, 90.9 MB)")
+                level_label=f"teacher, fp32, {students.rows[0]['teacher_fp32_bytes'] / 1e6:.1f} MB")
 
 
 def rivals_table(students: Students, rivals: Sequence[Row]) -> str:

@@ -123,6 +123,7 @@ class StaticEmbeddings(Document):
     requirement: str = Field(description="what pip installs into an environment of its own")
     transformers: str = Field(description="the transformers it wants, which is not ours")
     clusters: tuple[int, ...] = Field(description="vocabulary quantizations tried; 0: none")
+    dtypes: tuple[Literal["int8", "float16"], ...] = Field(description="quantizations of the table tried")
     inverse_penalties: tuple[float, ...] = Field(description="C of the logistic regression, chosen on validation")
     sizes: tuple[str, ...]
 
