@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-slow lint types docs bench wheel clean
+.PHONY: run test test-slow lint types docs bench bench-students bench-ablation bench-rivals bench-speed wheel clean
 
 run: $(READY)
 	$(BIN)/edgedistill run --target raspberry-pi
@@ -25,10 +25,29 @@ docs: $(READY)
 	$(BIN)/python docs/make_cli_page.py
 	$(BIN)/python docs/make_recipe_page.py
 	$(BIN)/python benchmarks/readme_table.py
+	$(BIN)/python benchmarks/students_table.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/shape_latency.py
 	$(BIN)/python benchmarks/home_intents.py
+
+# hours each; the data sets are where EDGEDISTILL_DATA_SETS says. Started again they make the rows that are missing.
+# More options: make bench-students BENCH_OPTIONS="--tasks trec6 --threads 1"
+bench-students: $(READY)
+	$(BIN)/python benchmarks/students.py $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/students_table.py
+
+bench-ablation: $(READY)
+	$(BIN)/python benchmarks/ablation.py $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/students_table.py
+
+bench-rivals: $(READY)
+	$(BIN)/python benchmarks/rivals.py $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/students_table.py
+
+bench-speed: $(READY)
+	$(BIN)/python benchmarks/training_speed.py $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/students_table.py
 
 wheel: $(READY)
 	$(BIN)/python -m build --wheel

@@ -64,8 +64,9 @@ def recipe_ids() -> list[str]:
 
 
 def suite_ids() -> list[str]:
-    """Return the ids of the shipped benchmark suites, sorted."""
-    return sorted(path.stem for path in (data_folder("benchmarks") / "suites").glob("*.yaml"))
+    """Return the ids of the shipped suites that run a recipe, sorted; those over data sets say `kind: data-sets`."""
+    files = (data_folder("benchmarks") / "suites").glob("*.yaml")
+    return sorted(path.stem for path in files if "\nkind: data-sets\n" not in read_text(path))
 
 
 def load_suite(name: str) -> Suite:

@@ -1,0 +1,94 @@
+"""The rows of a results folder as tables want them: one settings' worth a task, seeds side by side."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from resumable_rows import Row, RowFile, unpack_bits
+from row_statistics import Bits
+
+from edgedistill.errors import ArtifactError
+from edgedistill.results import Interval
+
+
+def read_folder(folder: Path) -> list[Row]:
+    """Return the rows of every <task>.json of a folder, in the order of the file names.
+
+    Raises:
+        ArtifactError: a file is damaged.
+    """
+    return [row for path in sorted(folder.glob("*.json")) for row in RowFile(path).rows()]
+
+
+def of_one_setting(rows: Sequence[Row], *, what: str) -> list[Row]:
+    """Return, for each task, the rows of the settings that most rows have (the newest, if several have as many).
+
+    Rows of other settings stay in the file and are counted on stderr.
+    """
+    kept: list[Row] = []
+    for task in sorted({row["task"] for row in rows}):
+        of_task = [row for row in rows if row["task"] == task and row["kind"] != "teacher"]
+        counts = Counter(row["base"] for row in of_task)
+        newest = {row["base"]: row["made"] for row in sorted(of_task, key=lambda r: str(r["made"]))}
+        if not counts:
+            continue
+        chosen = max(counts, key=lambda key: (counts[key], newest[key]))
+        kept += [row for row in of_task if row["base"] == chosen]
+        if len(of_task) > counts[chosen]:
+            print(f"{what}, {task}: {len(of_task) - counts[chosen]} rows of other settings are left out", file=sys.stderr)
+    return kept
+
+
+def select(rows: Sequence[Row], **wanted: object) -> dict[int, Row]:
+    """Return the rows with these figures by seed, sorted.
+
+    Raises:
+        ArtifactError: two rows of one seed: the settings differ in something that the table does not show.
+    """
+    found: dict[int, Row] = {}
+    for row in rows:
+        if all(row.get(name) == value for name, value in wanted.items()):
+            if row["seed"] in found:
+                raise ArtifactError(f"two rows of seed {row['seed']} for {wanted}", hint="remove the one that is not meant")
+            found[row["seed"]] = row
+    return dict(sorted(found.items()))
+
+
+def bits_of(rows: Sequence[Row]) -> Bits:
+    """Return which test rows were answered right, shape (rows, n)."""
+    return np.stack([unpack_bits(row["right"], row["n_test"]) for row in rows])
+
+
+def teacher_bits(rows: Sequence[Row], everything: Sequence[Row]) -> Bits:
+    """Return the same of the teachers that the rows name, shape (rows, n).
+
+    Raises:
+        ArtifactError: the teacher's row is missing.
+    """
+    teachers = {row["key"]: row for row in everything if row["kind"] == "teacher"}
+    missing = [row["teacher_row"] for row in rows if row["teacher_row"] not in teachers]
+    if missing:
+        raise ArtifactError(f"the row of teacher {missing[0]} is missing", hint="start the benchmark again: it makes it")
+    return bits_of([teachers[row["teacher_row"]] for row in rows])
+
+
+def mean_of(rows: Sequence[Row], figure: str) -> float:
+    """Return the mean of a figure."""
+    return float(np.mean([row[figure] for row in rows]))
+
+
+def shown(interval: Interval, form: Callable[[float], str] = "{:.3f}".format) -> str:
+    """Return `0.990 (0.980 to 1.000)`."""
+    return f"{form(interval.value)} ({form(interval.low)} to {form(interval.high)})"
+
+
+def points(value: float) -> str:
+    """Return a difference of accuracies in points: `+1.2`."""
+    return f"{100 * value:+.1f}"
+
+
+def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *lines))

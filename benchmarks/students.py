@@ -1,0 +1,140 @@
+"""Measure distilled int8 students of several sizes on the data sets of benchmarks/suites/students.yaml.
+
+`python benchmarks/students.py --data DIR` writes benchmarks/results/students/<task>.json, a row for each teacher and for each
+seed, size and kind of student; started again it makes the rows that are missing. Two starts may share the folders: on
+different tasks they work side by side, on the same task one waits for the other.
+
+By default the seeds of a task share one teacher and one split, of the suite's `teacher_seed`, so that the rows differ by
+transfer set, cut and training only; with --teacher-per-seed the seed goes into split and teacher too.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from resumable_rows import Row, RowFile
+from script_options import ScriptOptions, option_parser, read_options, run_script
+from student_line import KINDS, Kind, Line, wanted_tasks
+from suite_files import StudentsSuite, SuiteRung, read_suite_file, shape_of
+
+SUITE = "students"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row to be made."""
+
+    seed: int
+    rung: SuiteRung
+    kind: Kind
+
+    @property
+    def name(self) -> str:
+        """For the reader."""
+        return f"seed {self.seed}, {self.rung.size}, {self.kind}"
+
+
+def jobs_of(
+    suite: StudentsSuite, task: str, *, seeds: tuple[int, ...] | None, sizes: tuple[str, ...] | None, kinds: tuple[Kind, ...]
+) -> Iterator[Job]:
+    """Yield the rows of a task, those that are judged first.
+
+    Args:
+        suite: tasks, sizes, seeds.
+        task: its name.
+        seeds: instead of the suite's.
+        sizes: only these; None for all.
+        kinds: only these; the comparisons are made at judged sizes, and at sizes that are named.
+
+    Raises:
+        UsageError: a size is not in the suite.
+    """
+    rungs = suite.rungs if sizes is None else tuple(suite.rung_of(size) for size in sizes)
+    for rung in sorted(rungs, key=lambda r: not r.is_judged):
+        for seed in (seeds or suite.seeds_of(task))[: rung.seeds]:
+            for kind in kinds:
+                if kind == "student" or rung.is_judged or sizes is not None:
+                    yield Job(seed, rung, kind)
+
+
+def job_settings(line: Line, job: Job) -> Row:
+    """Return the settings that a row is known by."""
+    base = line.base_settings(line.recipe(), teacher_seed=line.teacher_seed(job.seed))
+    return {**base, "kind": job.kind, "seed": job.seed, "transfer_seed": line.transfer_seed(job.seed),
+            "shape": shape_of(job.rung).model_dump(mode="json")}
+
+
+def teacher_settings(line: Line, teacher_seed: int) -> Row:
+    """Return the settings that a teacher's row is known by; nothing of the students is in them."""
+    base = line.base_settings(line.recipe(), teacher_seed=teacher_seed)
+    stages = {name: base["stages"][name] for name in ("prepare", "teach", "export", "evaluate")}
+    names = ("task", "data", "validation_share", "teacher", "teacher_seed", "target")
+    return {**{name: base[name] for name in names}, "kind": "teacher", "stages": stages}
+
+
+def teacher_row(line: Line, rows: RowFile, seed: int, command: str) -> Row:
+    """Return the row of the teacher that belongs to a seed; makes it when it is missing."""
+    teacher_seed = line.teacher_seed(seed)
+    settings = teacher_settings(line, teacher_seed)
+    found = rows.find(settings)
+    if found is not None:
+        return found
+    figures = {"task": line.task, "seed": teacher_seed, "kind": "teacher", **line.teacher_figures(teacher_seed)}
+    return rows.add(settings, figures, command=command)
+
+
+def student_row(line: Line, rows: RowFile, job: Job, command: str) -> Row:
+    """Make the row of a student: train it, take it to int8, evaluate it."""
+    teacher = teacher_row(line, rows, job.seed, command)
+    recipe, shape = line.kind_recipe(job.kind), shape_of(job.rung)
+    model = line.trained(job.kind, recipe, shape, job.seed)
+    figures = {
+        "task": line.task, "seed": job.seed, "kind": job.kind, "size": job.rung.size, "rung": job.rung.rung,
+        **line.figures(recipe, model, job.seed),
+        **line.training_figures(recipe, model, job.seed, has_teacher=job.kind != "no_kd"),
+        "teacher_fp32_bytes": teacher["fp32_bytes"], "teacher_test": teacher["test"],
+        "teacher_validation": teacher["validation"], "teacher_row": teacher["key"],
+        "base": line.base_key(), "overrides": list(line.overrides),
+    }
+    return rows.add(job_settings(line, job), figures, command=command)
+
+
+def measure_task(line: Line, jobs: list[Job], options: ScriptOptions) -> None:
+    """Make the rows of a task that are missing."""
+    rows = RowFile(options.results / f"{line.task}.json")
+    for job in jobs:
+        if rows.find(job_settings(line, job)) is not None:
+            continue
+        if options.is_dry:
+            print(f"{line.task}: {job.name}")
+            continue
+        print(f"{line.task}: {job.name}", file=sys.stderr, flush=True)
+        with line.held():
+            row = rows.find(job_settings(line, job)) or student_row(line, rows, job, options.command)
+        print(f"  {row['int8_bytes']} bytes, int8 test {row['int8_test']:.4f} of {row['teacher_test']:.4f} "
+              f"({row['int8_test'] / max(row['teacher_test'], 1e-9):.4f}), {row['distill_s']:.0f} s", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = option_parser(__doc__, name="students")
+    parser.add_argument("--sizes", "--rungs", nargs="+", metavar="SIZE", help="only these, as the suite names them: 1/30")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--teacher-per-seed", action="store_true", help="the seed goes into split and teacher too")
+    given = parser.parse_args()
+    options = read_options(given, script="students.py")
+    suite = read_suite_file(StudentsSuite, SUITE)
+    sizes = tuple(given.sizes) if given.sizes else None
+    lines = []
+    for task in wanted_tasks(suite, options.tasks):
+        line = Line(suite, task, options.data, options.work, options.overrides, given.teacher_per_seed)
+        jobs = list(jobs_of(suite, task, seeds=options.seeds, sizes=sizes, kinds=tuple(given.kinds)))
+        for job in jobs:  # a wrong setting or rung is refused before the first hour
+            job_settings(line, job)
+        lines.append((line, jobs))
+    for line, jobs in lines:
+        measure_task(line, jobs, options)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,192 @@
+"""The tables of docs/students.md over the rows of students, rivals and training speed, each as Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import mean, median
+
+import numpy as np
+from result_rows import bits_of, markdown_table, mean_of, of_one_setting, points, select, shown, teacher_bits
+from resumable_rows import Row
+from row_statistics import Drawn, gain, gain_interval, mean_over_tasks, retention, significant_seeds
+from suite_files import StudentsSuite, SuiteRung
+from svg_plot import Panel, draw
+
+_COMPARISONS = ("no_kd", "random_init_no_transfer")
+
+
+@dataclass(frozen=True)
+class Students:
+    """The rows of a results folder, those of the teachers too, and the suite that they are of."""
+
+    suite: StudentsSuite
+    everything: Sequence[Row]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The students' rows, one settings' worth a task."""
+        return of_one_setting(self.everything, what="students")
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that have rows, in the suite's order."""
+        present = {row["task"] for row in self.rows}
+        return [task for task in self.suite.tasks if task in present]
+
+
+def judged_table(students: Students) -> str:
+    """Return a table with a line for each task and judged size, and the mean over tasks; empty without rows."""
+    lines, rows = [], students.rows
+    for rung in students.suite.rungs:
+        if not rung.is_judged:
+            continue
+        kept: list[Drawn] = []
+        gains: dict[str, list[Drawn]] = {kind: [] for kind in _COMPARISONS}
+        for task in students.tasks:
+            found = list(select(rows, task=task, size=rung.size, kind="student").values())
+            if not found:
+                continue
+            kept.append(retention(bits_of(found), teacher_bits(found, students.everything)))
+            cells = [_gain_cell(rows, task, rung.size, kind, gains[kind]) for kind in _COMPARISONS]
+            lines.append(_judged_line(task, rung, found, kept[-1], cells))
+        if kept:
+            lines.append(_mean_line(rung, kept, gains))
+    header = ("size", "task", "int8 file", "teacher", "int8 student", "kept (95 %)", "points over the shape without a teacher",
+              "points over random weights, no transfer set", "distillation", "soft labels")
+    return markdown_table(header, lines) if lines else ""
+
+
+def _judged_line(task: str, rung: SuiteRung, found: Sequence[Row], kept: Drawn, cells: Sequence[str]) -> list[str]:
+    size, teacher_size = mean_of(found, "int8_bytes"), found[0]["teacher_fp32_bytes"]
+    over = rung.divisor is not None and size > teacher_size / rung.divisor
+    whole = [row["distill_s"] for row in found if row["distill_s_is_whole"]]
+    return [rung.size, task, f"{size / 1e6:.2f} MB (1/{teacher_size / size:.0f}){', over the limit' if over else ''}",
+            f"{mean_of(found, 'teacher_test'):.4f}", f"{mean_of(found, 'int8_test'):.4f} ({_seeds(len(found))})",
+            shown(kept.interval, "{:.4f}".format), *cells, f"{max(whole):.0f} s at most" if whole else "interrupted",
+            f"{max(row['soft_labels_s'] for row in found):.0f} s"]
+
+
+def _gain_cell(rows: Sequence[Row], task: str, size: str, kind: str, gains: list[Drawn]) -> str:
+    ours = select(rows, task=task, size=size, kind="student")
+    theirs = select(rows, task=task, size=size, kind=kind)
+    both = [seed for seed in ours if seed in theirs]
+    if not both:
+        return "-"
+    first, second = bits_of([ours[s] for s in both]), bits_of([theirs[s] for s in both])
+    gains.append(gain(first, second))
+    tested = f"; McNemar p < 0.05 in {significant_seeds(first, second)} of {len(both)}"
+    return shown(gain_interval(first, second), points) + tested
+
+
+def _mean_line(rung: SuiteRung, kept: Sequence[Drawn], gains: dict[str, list[Drawn]]) -> list[str]:
+    lowest = min(figure.value for figure in kept)
+    judged = f"**{shown(mean_over_tasks(kept).interval, '{:.4f}'.format)}**, lowest {lowest:.4f}, asked for {rung.goal}"
+    cells = [shown(mean_over_tasks(gains[kind]).interval, points) if gains[kind] else "-" for kind in _COMPARISONS]
+    return [rung.size, f"**mean of {len(kept)}**", "", "", "", judged, *cells, "", ""]
+
+
+def _seeds(n: int) -> str:
+    return "1 seed" if n == 1 else f"{n} seeds"
+
+
+def frontier_table(students: Students) -> str:
+    """Return int8 accuracy on test, and what it is of the teacher's, by task and size; empty without rows."""
+    rows = students.rows
+    lines = []
+    for task in students.tasks:
+        cells = []
+        for rung in students.suite.rungs:
+            found = list(select(rows, task=task, size=rung.size, kind="student").values())
+            if not found:
+                cells.append("-")
+                continue
+            cells.append(f"{mean_of(found, 'int8_bytes') / 1e6:.2f} MB: {mean_of(found, 'int8_test'):.4f} "
+                         f"({mean([r['int8_test'] / r['teacher_test'] for r in found]):.3f})")
+        lines.append([task, *cells])
+    return markdown_table(("task", *(rung.size for rung in students.suite.rungs)), lines) if lines else ""
+
+
+def frontier_svg(students: Students) -> str:
+    """Return the frontier as SVG: a panel a task, int8 accuracy on test over the bytes of the int8 file; empty without rows."""
+    panels = []
+    for task in students.tasks:
+        of_task = [row for row in students.rows if row["task"] == task and row["kind"] == "student"]
+        if not of_task:
+            continue
+        by_size: dict[str, list[Row]] = {}
+        for row in of_task:
+            by_size.setdefault(row["size"], []).append(row)
+        line = sorted((mean_of(rows, "int8_bytes"), mean_of(rows, "int8_test")) for rows in by_size.values())
+        single = [(row["int8_bytes"], row["int8_test"]) for row in of_task]
+        panels.append(Panel(task, line, single, mean_of(of_task, "teacher_test")))
+    if not panels:
+        return ""
+    return draw(panels, x_label="int8 file in MB, logarithmic", y_label="accuracy on test, int8; line: mean over seeds",
+                level_label=f"teacher, fp32, {students.rows[0]['teacher_fp32_bytes'] / 1e6:.1f} MB")
+
+
+def rivals_table(students: Students, rivals: Sequence[Row]) -> str:
+    """Return a line for each task, size and rival: its bytes and accuracy, ours, and the difference; empty without rows."""
+    lines, rows = [], students.rows
+    kept = of_one_setting(rivals, what="rivals")
+    names = sorted({(row["size"], row["name"]) for row in kept})
+    for task in students.suite.tasks:
+        for size, name in names:
+            theirs = select(kept, task=task, size=size, name=name)
+            ours = select(rows, task=task, size=size, kind="student")
+            if theirs:
+                lines.append([task, size, name, *_rival_cells(list(theirs.values()), theirs, ours)])
+    header = ("task", "size", "rival", "its int8 file", "its accuracy", "our int8 file", "our accuracy", "points ahead (95 %)")
+    return markdown_table(header, lines) if lines else ""
+
+
+def _rival_cells(found: Sequence[Row], theirs: dict[int, Row], ours: dict[int, Row]) -> list[str]:
+    size, limit = mean_of(found, "int8_bytes"), found[0]["limit_bytes"]
+    cells = [f"{size / 1e6:.2f} MB{', over the limit' if limit and size > limit else ''}",
+             f"{mean_of(found, 'int8_test'):.4f} ({_seeds(len(found))})"]
+    if not ours:
+        return [*cells, "-", "-", "-"]
+    # a rival without seeds of its own stands against each of ours
+    pairs = [(ours[s], theirs[s] if s in theirs else found[0]) for s in ours if s in theirs or len(found) == 1]
+    if not pairs:
+        return [*cells, "-", "-", "no seed in common"]
+    ahead = gain_interval(bits_of([a for a, _ in pairs]), bits_of([b for _, b in pairs]))
+    mine = [a for a, _ in pairs]
+    return [*cells, f"{mean_of(mine, 'int8_bytes') / 1e6:.2f} MB", f"{mean_of(mine, 'int8_test'):.4f}", shown(ahead, points)]
+
+
+def speed_table(rows: Sequence[Row]) -> str:
+    """Return a line for each loop: samples a second, and how many times as fast ours is in the same repetition."""
+    lines = []
+    kept = [row for row in rows if row["kind"] == "speed"]
+    for base in sorted({row["base"] for row in kept}):
+        of_base = [row for row in kept if row["base"] == base]
+        ours = {row["seed"]: row for row in of_base if row["loop"] == "ours"}
+        for loop in ("ours", "plain_precomputed", "plain"):
+            found = sorted((row for row in of_base if row["loop"] == loop), key=lambda row: int(row["seed"]))
+            if found:
+                lines.append(_speed_line(loop, found, ours))
+    header = ("loop", "task", "threads", "samples a second, training", "with tokenizing and soft labels",
+              "ours is faster by, training", "ours is faster by, all of it", "accuracy on test, float",
+              "points that ours is ahead (95 %)")
+    return markdown_table(header, lines) if lines else ""
+
+
+def _speed_line(loop: str, found: Sequence[Row], ours: dict[int, Row]) -> list[str]:
+    def all_of_it(row: Row) -> float:
+        return float(row["train_s"] + row["tokenize_s"] + row["soft_labels_s"])
+
+    pairs = [(ours[row["seed"]], row) for row in found if row["seed"] in ours]
+    factors = [f"{median(b['train_s'] / a['train_s'] for a, b in pairs):.1f}x",
+               f"{median(all_of_it(b) / all_of_it(a) for a, b in pairs):.1f}x"] if pairs else ["-", "-"]
+    ahead = "-"
+    if pairs and loop != "ours":
+        ahead = shown(gain_interval(bits_of([a for a, _ in pairs]), bits_of([b for _, b in pairs])), points)
+    tests = [row["test"] for row in found]
+    return [loop, found[0]["task"], str(found[0]["threads"]), _span([row["samples"] / row["train_s"] for row in found]),
+            _span([row["samples"] / all_of_it(row) for row in found]), *factors,
+            f"{np.mean(tests):.4f} ({min(tests):.4f} to {max(tests):.4f}, {len(tests)} repetitions)", ahead]
+
+
+def _span(values: Sequence[float]) -> str:
+    return f"{median(values):.0f} ({min(values):.0f} to {max(values):.0f})"

@@ -1,0 +1,87 @@
+"""Write the measured parts of docs/students.md from benchmarks/results/: `python benchmarks/students_table.py [--check]`.
+
+Also draws docs/students.svg, the frontier. A part without rows says which command makes them.
+"""
+
+import argparse
+import functools
+import sys
+from pathlib import Path
+
+from ablation_table import ablation_table
+from result_rows import read_folder
+from script_options import RESULTS, run_script
+from students_summary import (
+    Students,
+    frontier_svg,
+    frontier_table,
+    judged_table,
+    rivals_table,
+    speed_table,
+)
+from suite_files import StudentsSuite, read_suite_file
+
+from edgedistill.errors import UsageError
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "students.md"
+PLOT = "students.svg"
+_NOTHING = "Not measured yet: `{}`."
+
+
+@functools.cache
+def students_of(results: Path) -> Students:
+    """Return the students' rows of a results folder, read once."""
+    return Students(read_suite_file(StudentsSuite, "students"), read_folder(results / "students"))
+
+
+def parts_of(results: Path) -> dict[str, str]:
+    """Return the text of each measured part by the name of its markers."""
+    students = students_of(results)
+    frontier = frontier_table(students)
+    if frontier:
+        frontier = f"![accuracy over bytes, a panel a task]({PLOT})\n\n{frontier}"
+    return {
+        "students": judged_table(students) or _NOTHING.format("make bench-students"),
+        "frontier": frontier or _NOTHING.format("make bench-students"),
+        "ablation": ablation_table(results / "ablation") or _NOTHING.format("make bench-ablation"),
+        "rivals": rivals_table(students, read_folder(results / "rivals")) or _NOTHING.format("make bench-rivals"),
+        "speed": speed_table(read_folder(results / "speed")) or _NOTHING.format("make bench-speed"),
+    }
+
+
+def filled(text: str, parts: dict[str, str]) -> str:
+    """Return a page with the parts between their markers.
+
+    Raises:
+        UsageError: a marker is missing.
+    """
+    for name, part in parts.items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, opened, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not opened or not closed:
+            raise UsageError(f"the page has no place for {name}: {begin} ... {end}", hint="put the two markers back")
+        text = f"{before}{begin}\n{part}\n{end}{after}"
+    return text
+
+
+def main() -> None:
+    """Rewrite the page and the plot, or say that they are stale."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 when the page is stale")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
+    parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE")
+    given = parser.parse_args()
+    plot = frontier_svg(students_of(given.results))
+    text, drawn = given.page.read_text(encoding="utf-8"), given.page.with_name(PLOT)
+    fresh = filled(text, parts_of(given.results))
+    if given.check:
+        is_current = fresh == text and (not plot or (drawn.is_file() and drawn.read_text(encoding="utf-8") == plot))
+        sys.exit(0 if is_current else f"{given.page.name} is stale: python benchmarks/students_table.py")
+    given.page.write_text(fresh, encoding="utf-8")
+    if plot:
+        drawn.write_text(plot, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,34 @@
+"""The benchmark scripts import each other by their plain names: their folder is on the path, as when one is started."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+N_TEST = 8
+
+
+@pytest.fixture
+def write_row(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """A function that writes a hand-made row of 8 test rows to results/<folder>/<task>.json."""
+    from resumable_rows import RowFile, pack_bits
+
+    def write(folder: str, *, right: Sequence[int], task: str = "trec6", **figures: Any) -> dict[str, Any]:
+        bits = np.asarray(right, dtype=bool)
+        assert len(bits) == N_TEST
+        defaults: dict[str, Any] = {
+            "task": task, "seed": 13, "n_test": N_TEST, "right": pack_bits(bits), "base": "same", "int8_bytes": 1_000_000,
+            "int8_test": float(bits.mean()), "test": float(bits.mean()), "teacher_fp32_bytes": 90_000_000, "teacher_test": 1.0,
+            "distill_s": 60.0, "distill_s_is_whole": True, "soft_labels_s": 10.0, "limit_bytes": 1_125_000,
+        }
+        settings = {"task": task, "folder": folder, **{k: v for k, v in figures.items() if k != "made"}}
+        file = RowFile(tmp_path / "results" / folder / f"{task}.json")
+        return file.add(settings, defaults | figures, command="python benchmarks/made_by_hand.py")
+
+    return write

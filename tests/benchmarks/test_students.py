@@ -1,0 +1,107 @@
+"""Which rows are wanted, and what makes a row another one."""
+
+from pathlib import Path
+
+import pytest
+import students as script
+from resumable_rows import RowFile, key_of
+from script_options import ScriptOptions, option_parser, read_options
+from student_line import KINDS, Line, wanted_tasks
+from suite_files import StudentsSuite, read_suite_file
+
+from edgedistill.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def suite() -> StudentsSuite:
+    return read_suite_file(StudentsSuite, "students")
+
+
+@pytest.fixture
+def line(suite: StudentsSuite, tmp_path: Path) -> Line:
+    return Line(suite, "trec6", tmp_path / "data", tmp_path / "work")
+
+
+def _job(suite: StudentsSuite, *, seed: int = 13, size: str = "1/80", kind: str = "student") -> script.Job:
+    return script.Job(seed, suite.rung_of(size), kind)  # type: ignore[arg-type]
+
+
+def test_jobs_then_judged_sizes_come_first_with_all_seeds_and_comparisons(suite: StudentsSuite) -> None:
+    jobs = list(script.jobs_of(suite, "trec6", seeds=None, sizes=None, kinds=KINDS))
+    judged = [job for job in jobs if job.rung.is_judged]
+    assert jobs[: len(judged)] == judged
+    assert len(judged) == 2 * 3 * 3  # sizes, seeds, kinds
+    assert {job.kind for job in jobs if not job.rung.is_judged} == {"student"}
+
+
+def test_jobs_when_sizes_seeds_and_kinds_are_given_then_only_these(suite: StudentsSuite) -> None:
+    jobs = list(script.jobs_of(suite, "sst2_glue", seeds=(5,), sizes=("1.8 MB",), kinds=("no_kd",)))
+    assert [(job.seed, job.rung.size, job.kind) for job in jobs] == [(5, "1.8 MB", "no_kd")]
+
+
+def test_settings_when_nothing_changes_then_key_is_the_same_whatever_the_folders(suite: StudentsSuite, tmp_path: Path) -> None:
+    here, there = (Line(suite, "trec6", tmp_path / name, tmp_path / name) for name in ("a", "b"))
+    assert key_of(script.job_settings(here, _job(suite))) == key_of(script.job_settings(there, _job(suite)))
+
+
+def test_settings_when_seed_size_kind_or_recipe_change_then_key_does(suite: StudentsSuite, line: Line) -> None:
+    other = Line(suite, "trec6", line.data, line.work, ("distillation.rows_seen=5",))
+    per_seed = Line(suite, "trec6", line.data, line.work, has_teacher_per_seed=True)
+    keys = {key_of(script.job_settings(where, job)) for where, job in (
+        (line, _job(suite)), (line, _job(suite, seed=14)), (line, _job(suite, size="1/30")), (line, _job(suite, kind="no_kd")),
+        (other, _job(suite)), (per_seed, _job(suite, seed=14)),
+    )}
+    assert len(keys) == 6
+
+
+def test_teacher_settings_when_the_distillation_changes_then_key_stays(suite: StudentsSuite, line: Line) -> None:
+    other = Line(suite, "trec6", line.data, line.work, ("distillation.rows_seen=5",))
+    longer = Line(suite, "trec6", line.data, line.work, ("teacher.fine_tuning.epochs=9",))
+    key = key_of(script.teacher_settings(line, 13))
+    assert key_of(script.teacher_settings(other, 13)) == key
+    assert key_of(script.teacher_settings(longer, 13)) != key
+
+
+def test_seeds_when_teacher_is_shared_then_only_the_student_has_them(line: Line, suite: StudentsSuite) -> None:
+    assert {line.teacher_seed(seed) for seed in (13, 14)} == {suite.teacher_seed}
+    assert [line.transfer_seed(seed) for seed in (13, 14)] == [13, 14]
+
+
+def test_measure_task_when_row_exists_then_makes_nothing(suite: StudentsSuite, line: Line, tmp_path: Path) -> None:
+    job = _job(suite)
+    rows = RowFile(tmp_path / "results" / "trec6.json")
+    rows.add(script.job_settings(line, job), {"int8_test": 0.5}, command="c")
+    options = ScriptOptions(line.data, line.work, tmp_path / "results", None, None, (), False, "c")
+    script.measure_task(line, [job], options)  # there is no data: making a row would fail
+    assert len(rows.rows()) == 1
+    assert not line.work.exists()
+
+
+def test_measure_task_when_dry_then_names_what_is_missing(
+    suite: StudentsSuite, line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ScriptOptions(line.data, line.work, tmp_path / "results", None, None, (), True, "c")
+    script.measure_task(line, [_job(suite)], options)
+    assert capsys.readouterr().out == "trec6: seed 13, 1/80, student\n"
+    assert not (tmp_path / "results").exists()
+
+
+def test_wanted_tasks_when_one_is_unknown_then_says_which_there_are(suite: StudentsSuite) -> None:
+    assert wanted_tasks(suite, ["snips", "trec6"]) == ("trec6", "snips")
+    with pytest.raises(UsageError, match="no task 'trec'"):
+        wanted_tasks(suite, ["trec"])
+
+
+def test_read_options_when_no_data_folder_then_says_how_to_give_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGEDISTILL_DATA_SETS", raising=False)
+    given = option_parser("x", name="students").parse_args([])
+    with pytest.raises(UsageError, match="where are the data sets"):
+        read_options(given, script="students.py")
+
+
+def test_read_options_then_the_command_of_a_row_has_no_folder_of_this_machine(tmp_path: Path) -> None:
+    given = option_parser("x", name="students").parse_args(
+        ["--data", str(tmp_path), "--work", str(tmp_path), "--tasks", "trec6", "snips", "--set", "distillation.alpha=1"]
+    )
+    command = read_options(given, script="students.py").command
+    assert command == "python benchmarks/students.py --data DIR --tasks trec6 snips --set distillation.alpha=1"

@@ -1,0 +1,137 @@
+"""Tables over hand-made rows: what is joined with what, and what is left out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ablation_table import ablation_table
+from result_rows import read_folder, select
+from students_summary import Students, frontier_svg, frontier_table, judged_table, rivals_table, speed_table
+from students_table import filled, parts_of
+from suite_files import StudentsSuite, read_suite_file
+
+from edgedistill.errors import ArtifactError, UsageError
+
+Write = Callable[..., dict[str, Any]]
+_ALL, _SEVEN, _SIX, _HALF = [1] * 8, [1] * 7 + [0], [1] * 6 + [0, 0], [1, 1, 1, 1, 0, 0, 0, 0]
+
+
+@pytest.fixture
+def students(tmp_path: Path, write_row: Write) -> Students:
+    """A teacher that is always right, two seeds of a student (7 and 6 of 8), and each without a teacher (4 of 8)."""
+    teacher = write_row("students", kind="teacher", right=_ALL, seed=13)
+    for seed, right in ((13, _SEVEN), (14, _SIX)):
+        write_row("students", kind="student", size="1/80", seed=seed, right=right, teacher_row=teacher["key"])
+        write_row("students", kind="no_kd", size="1/80", seed=seed, right=_HALF, teacher_row=teacher["key"])
+    return Students(read_suite_file(StudentsSuite, "students"), read_folder(tmp_path / "results" / "students"))
+
+
+def _cells(table: str, line: int) -> list[str]:
+    return [cell.strip() for cell in table.splitlines()[line].strip("|").split("|")]
+
+
+def test_judged_table_then_has_retention_and_gain_of_the_task_and_of_the_mean(students: Students) -> None:
+    table = judged_table(students)
+    first, last = _cells(table, 2), _cells(table, 3)
+    assert first[:5] == ["1/80", "trec6", "1.00 MB (1/90)", "1.0000", "0.8125 (2 seeds)"]
+    assert first[5].startswith("0.8125 (")  # (7/8 + 6/8) / 2 over 1
+    assert first[6].startswith("+31.2 (")  # 0.8125 - 0.5
+    assert first[6].endswith("McNemar p < 0.05 in 0 of 2")
+    assert first[7] == "-"
+    assert first[8:] == ["60 s at most", "10 s"]
+    assert last[1] == "**mean of 1**"
+    assert last[5].startswith("**0.8125 (")
+    assert last[5].endswith("lowest 0.8125, asked for 0.98")
+
+
+def test_judged_table_when_file_is_over_the_limit_then_says_so(students: Students, write_row: Write, tmp_path: Path) -> None:
+    key = students.everything[0]["key"]
+    write_row("students", kind="student", size="1/30", right=_ALL, teacher_row=key, int8_bytes=3_000_001)
+    again = Students(students.suite, read_folder(tmp_path / "results" / "students"))
+    assert "3.00 MB (1/30), over the limit" in judged_table(again)
+
+
+def test_judged_table_when_a_training_was_interrupted_then_its_seconds_do_not_count(write_row: Write, tmp_path: Path) -> None:
+    teacher = write_row("students", kind="teacher", right=_ALL)
+    write_row("students", kind="student", size="1/80", right=_ALL, teacher_row=teacher["key"], distill_s_is_whole=False)
+    rows = read_folder(tmp_path / "results" / "students")
+    assert "interrupted" in judged_table(Students(read_suite_file(StudentsSuite, "students"), rows))
+
+
+def test_rows_when_some_have_other_settings_then_left_out_and_said(
+    students: Students, write_row: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_row("students", kind="student", size="1/80", right=[0] * 8, base="a trial", teacher_row=students.everything[0]["key"])
+    again = Students(students.suite, read_folder(tmp_path / "results" / "students"))
+    assert judged_table(again) == judged_table(students)
+    assert "students, trec6: 1 rows of other settings are left out" in capsys.readouterr().err
+
+
+def test_judged_table_when_teachers_row_is_missing_then_refused(write_row: Write, tmp_path: Path) -> None:
+    write_row("students", kind="student", size="1/80", right=_ALL, teacher_row="none")
+    rows = read_folder(tmp_path / "results" / "students")
+    with pytest.raises(ArtifactError, match="the row of teacher none is missing"):
+        judged_table(Students(read_suite_file(StudentsSuite, "students"), rows))
+
+
+def test_select_when_two_rows_have_one_seed_then_refused(write_row: Write) -> None:
+    rows = [write_row("students", kind="student", size="1/80", right=right, note=note) for right, note in ((_ALL, 1), (_SIX, 2))]
+    with pytest.raises(ArtifactError, match="two rows of seed 13"):
+        select(rows, kind="student")
+
+
+def test_frontier_then_has_a_cell_and_a_point_for_each_size(students: Students) -> None:
+    assert "1.00 MB: 0.8125 (0.812)" in frontier_table(students)
+    svg = frontier_svg(students)
+    assert svg.count("<circle") == 2  # two seeds
+    assert ">trec6<" in svg
+
+
+def test_rivals_table_when_rival_has_one_seed_then_stands_against_each_of_ours(students: Students, write_row: Write, tmp_path: Path) -> None:
+    write_row("rivals", kind="rival", name="model2vec", size="1/80", right=_HALF, int8_bytes=1_200_000)
+    table = rivals_table(students, read_folder(tmp_path / "results" / "rivals"))
+    cells = _cells(table, 2)
+    assert cells[:7] == ["trec6", "1/80", "model2vec", "1.20 MB, over the limit", "0.5000 (1 seed)", "1.00 MB", "0.8125"]
+    assert cells[7].startswith("+31.2 (")
+
+
+def test_ablation_table_then_says_the_difference_to_the_first_line(write_row: Write, tmp_path: Path) -> None:
+    for name, right in (("all of it", _ALL), ("no transfer set", _SIX)):
+        write_row("ablation", kind="ablation", name=name, right=right)
+    table = ablation_table(tmp_path / "results" / "ablation")
+    assert _cells(table, 2) == ["all of it", "1.000 (1 seed)"]
+    assert _cells(table, 3)[1].startswith("0.750, -25.0 (")
+
+
+def test_speed_table_then_compares_within_a_repetition(write_row: Write, tmp_path: Path) -> None:
+    for loop, seconds, soft, right in (("ours", 10.0, 5.0, _SIX), ("plain", 60.0, 0.0, _SEVEN)):
+        write_row("speed", kind="speed", loop=loop, seed=0, right=right, samples=600, train_s=seconds, tokenize_s=1.0,
+                  soft_labels_s=soft, threads=2)
+    table = speed_table(read_folder(tmp_path / "results" / "speed"))
+    assert _cells(table, 2)[:5] == ["ours", "trec6", "2", "60 (60 to 60)", "38 (38 to 38)"]
+    # 60 / 10, and (60 + 1) / (10 + 1 + 5)
+    assert _cells(table, 3)[5:7] == ["6.0x", "3.8x"]
+    assert _cells(table, 3)[8].startswith("-12.5 (")  # 6 of 8 against 7 of 8
+
+
+def test_parts_when_nothing_is_measured_then_name_the_commands(tmp_path: Path) -> None:
+    parts = parts_of(tmp_path)
+    assert {"make bench-students", "make bench-ablation", "make bench-rivals", "make bench-speed"} == {
+        text.split("`")[1] for text in parts.values()
+    }
+
+
+def test_filled_then_replaces_what_stands_between_the_markers_and_nothing_else() -> None:
+    page = "before\n<!-- a -->\nold\n<!-- /a -->\nafter\n"
+    assert filled(page, {"a": "new"}) == "before\n<!-- a -->\nnew\n<!-- /a -->\nafter\n"
+    with pytest.raises(UsageError, match="no place for b"):
+        filled(page, {"b": "new"})
+
+
+def test_published_page_then_is_what_the_rows_say() -> None:
+    from script_options import RESULTS
+    from students_table import PAGE
+
+    text = PAGE.read_text(encoding="utf-8")
+    assert filled(text, parts_of(RESULTS)) == text
