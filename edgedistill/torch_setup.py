@@ -1,4 +1,4 @@
-"""One setting that every use of torch needs, made before torch starts its worker threads."""
+"""What every use of torch needs: a setting made before its worker threads start, and the device of this process."""
 
 import torch
 
@@ -11,3 +11,13 @@ def set_up_torch() -> None:
     stays: a stage computes the same whether or not another one ran before it in the process.
     """
     torch.set_flush_denormal(True)
+
+
+def own_device(local_rank: int) -> torch.device:
+    """Return the GPU of this process, the CPU where torch finds no GPU.
+
+    Args:
+        local_rank: the number of this process on its machine.
+    """
+    count = torch.cuda.device_count()
+    return torch.device("cuda", local_rank % count) if count else torch.device("cpu")

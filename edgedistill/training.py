@@ -18,12 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
-from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, PreTrainedModel, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from edgedistill.errors import UsageError
 from edgedistill.host import this_host
+from edgedistill.processes import Group
 from edgedistill.results import TrainingLog, TrainingPoint
+from edgedistill.shared_training import WEIGHT, Batches, SharedTrainer, agreed_path, group_of_training, in_parts
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
 from edgedistill.torch_setup import set_up_torch
 
@@ -139,6 +141,8 @@ def train(
         schedule: how long and how fast.
         out: folder for `checkpoints/`; complete ones found there are continued from.
 
+    In a stage that several processes share, all of them call this, and each takes its part of every batch.
+
     Returns:
         the loss and validation figures over the steps.
 
@@ -146,6 +150,7 @@ def train(
         UsageError: the training diverged: a loss on validation is not finite.
     """
     set_up_torch()
+    group = group_of_training()
     checkpoints = out / CHECKPOINTS
     trainer = _BatchTrainer(
         model=model,
@@ -155,21 +160,22 @@ def train(
         optimizers=(_optimizer(model, schedule), None),
         callbacks=[
             EarlyStoppingCallback(early_stopping_patience=schedule.patience),
-            _MarkComplete(),
-            _Progress(),
+            _MarkComplete(group),
+            *([_Progress()] if group.is_main else []),
         ],
         compute_metrics=_accuracy,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.setup(training, validation, loss, schedule)
-    found = _last_complete_checkpoint(checkpoints)
+    trainer.share(group, seed=schedule.seed)
+    found = agreed_path(lambda: _last_complete_checkpoint(checkpoints), group)
     if found is not None:
         log.info("continuing from %s", found.name)
     trainer.train(resume_from_checkpoint=str(found) if found else None)
     return _training_log(trainer.state.log_history)
 
 
-class _BatchTrainer(Trainer):
+class _BatchTrainer(SharedTrainer):
     """Trainer with our batches and our loss."""
 
     def setup(self, training: TrainingSet, validation: TrainingSet, loss: LossFunction, schedule: Schedule) -> None:
@@ -184,15 +190,15 @@ class _BatchTrainer(Trainer):
         batches = plan_batches(
             self._training.encoded.lengths, batch_size=schedule.batch_size, steps=schedule.steps, seed=schedule.seed
         )
-        return self._loader(self._training, batches[self.args.process_index :: self.args.world_size])
+        return self._loader(in_parts(self._training, self.group), batches)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         order = np.argsort(self._validation.encoded.lengths, kind="stable")
         size = 128
-        return self._loader(self._validation, [order[i : i + size] for i in range(0, len(order), size)])
+        return self._loader(self._validation, self.own([order[i : i + size] for i in range(0, len(order), size)]))
 
     @staticmethod
-    def _loader(data: TrainingSet, batches: list[NDArray[np.int64]]) -> Any:
+    def _loader(data: Batches, batches: list[NDArray[np.int64]]) -> Any:
         def tensors(batch: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
             return {name: torch.from_numpy(values) for name, values in batch.items()}
 
@@ -201,6 +207,7 @@ class _BatchTrainer(Trainer):
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         output = model(**{name: inputs[name] for name in self._inputs})
         loss = self._loss(output.logits.float(), inputs["labels"], inputs.get("soft_labels"))
+        loss = loss * inputs[WEIGHT] if WEIGHT in inputs else loss
         return (loss, {"logits": output.logits}) if return_outputs else loss
 
 
@@ -259,6 +266,9 @@ class _MarkComplete(TrainerCallback):
     and train on to other weights.
     """
 
+    def __init__(self, group: Group) -> None:
+        self._group = group
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.best_global_step:  # the state holds the path of the first run, which may have been moved since
             state.best_model_checkpoint = str(Path(args.output_dir) / f"checkpoint-{state.best_global_step}")
@@ -266,8 +276,9 @@ class _MarkComplete(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if control.should_training_stop and state.global_step < state.max_steps:
             return
+        self._group.wait()  # every process has written its random state
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if folder.is_dir():
+        if self._group.is_main and folder.is_dir():
             (folder / _COMPLETE_MARK).touch()
 
 
