@@ -52,7 +52,7 @@ def write_down(call: Call) -> Work:
         settings_type=_name_of(type(call.settings), type(call.settings).__module__),
         settings_json=call.settings.model_dump_json(),
         inputs_type=_name_of(type(call.inputs), type(call.inputs).__module__),
-        inputs={item.name: _as_text(getattr(call.inputs, item.name)) for item in dataclasses.fields(call.inputs)},
+        inputs={item.name: _as_text(getattr(call.inputs, item.name)) for item in dataclasses.fields(call.inputs) if item.init},
         out=str(call.out.absolute()),
     )
 
