@@ -38,7 +38,7 @@ def launch(arguments: Sequence[str], *, size: int = 2, folder: Path | None = Non
     ]
 
 
-def ended(processes: Sequence["subprocess.Popen[str]"], *, timeout_s: float = 200) -> list[Ended]:
+def ended(processes: Sequence["subprocess.Popen[str]"], *, timeout_s: float = 600) -> list[Ended]:
     """Wait for processes and say how they ended; kill them when they hang."""
     try:
         answers = []

@@ -51,6 +51,8 @@ if os.environ["RANK"] == "1":
 main()
 """
 
+pytestmark = pytest.mark.timeout(1800)  # two processes that start on a machine with other work
+
 
 def _distill(chain: Chain, out: Path, *changes: str) -> list[str]:
     settings = [part for change in changes for part in ("--set", change)]
@@ -121,7 +123,7 @@ def in_training(chain: Chain, tmp_path: Path) -> Callable[[], list["subprocess.P
     def start() -> list["subprocess.Popen[str]"]:
         long = ("distillation.rows_seen=30000", "distillation.patience=99")
         processes = launch(["-m", "edgedistill", *_distill(chain, tmp_path / "student", *long)])
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 600
         while not list(tmp_path.glob("student.partial/checkpoints/*/complete")):
             assert time.monotonic() < deadline, "no checkpoint"
             assert all(process.poll() is None for process in processes), ended(processes)
@@ -132,14 +134,13 @@ def in_training(chain: Chain, tmp_path: Path) -> Callable[[], list["subprocess.P
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("killed", [0, 1])
 def test_training_when_one_process_is_killed_then_the_other_ends_with_one_message(
     in_training: Callable[[], list["subprocess.Popen[str]"]], killed: int
 ) -> None:
     processes = in_training()
     processes[killed].kill()
-    answers = ended(processes, timeout_s=60)
+    answers = ended(processes, timeout_s=300)
     assert answers[killed].code == -signal.SIGKILL
     assert answers[1 - killed].code == 1
     assert answers[1 - killed].stderr.count("error:") == 1
@@ -147,14 +148,13 @@ def test_training_when_one_process_is_killed_then_the_other_ends_with_one_messag
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_training_when_interrupted_then_both_end_with_130_and_running_again_goes_on(
     in_training: Callable[[], list["subprocess.Popen[str]"]], tmp_path: Path
 ) -> None:
     processes = in_training()
     for process in processes:
         process.send_signal(signal.SIGINT)
-    answers = ended(processes, timeout_s=60)
+    answers = ended(processes, timeout_s=300)
     assert [answer.code for answer in answers] == [130, 130]
     assert "".join(answer.stderr for answer in answers).count("interrupted") == 1
     kept = {path.parent.name for path in tmp_path.glob("student.partial/checkpoints/*/complete")}
@@ -165,7 +165,6 @@ def test_training_when_interrupted_then_both_end_with_130_and_running_again_goes
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 def test_run_when_started_by_accelerate_then_the_whole_line_and_a_student_as_good(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     shared, alone = tmp_path / "shared", tmp_path / "alone"
