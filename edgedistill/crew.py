@@ -25,7 +25,7 @@ log = logging.getLogger("edgedistill")
 
 _LOOK_EVERY_S = 0.5
 _ANSWER_WITHIN_S = 300.0
-_NOTICE_WITHIN_S = 5.0
+_NOTICE_WITHIN_S = 15.0
 _LEAVE_WITHIN_S = 30.0
 _LAST_WORD_S = 2.0
 """A launcher kills all processes as soon as one has ended: the one that failed must be able to say why before."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgedistill.errors import EdgedistillError, UsageError
 from edgedistill.processes import Group, ResultT, Seat
 
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S = 0.2
 _MEET_WITHIN = timedelta(minutes=10)
 _COMPUTE_WITHIN = timedelta(hours=24)
 """How long a process may wait for the others inside a stage. A process that dies is noticed at once (its connections
