@@ -36,7 +36,7 @@ class Board:
 
         is_host = may_host and seat.is_main and not seat.is_served_by_launcher
         try:
-            store = dist.TCPStore(  # type: ignore[attr-defined] - exported in a way that mypy does not see
+            store = dist.TCPStore(  # type: ignore[attr-defined]
                 seat.address, seat.port, is_master=is_host, wait_for_workers=False, timeout=_MEET_WITHIN
             )
         except dist.DistError as bad:

@@ -12,7 +12,6 @@ MEMBER = """
 import os
 import numpy as np
 import torch
-from edgedistill.errors import UsageError
 from edgedistill.process_group import Board, TorchGroup, leave_group
 from edgedistill.processes import read_seat
 from edgedistill.shared_training import average_gradients, start_alike, validate
@@ -82,7 +81,7 @@ else:
 
 
 def test_group_when_two_processes_meet_then_they_agree_and_merge_to_the_bit() -> None:
-    answers = ended(launch(["-c", textwrap.dedent(MEMBER + CHECKS)], size=3))
+    answers = ended(launch(["-c", textwrap.dedent(MEMBER + CHECKS)]))
     assert [answer.code for answer in answers] == [0, 0], answers
 
 
