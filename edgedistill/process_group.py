@@ -3,6 +3,7 @@
 torch is imported inside the functions: the kernel must start without it.
 """
 
+import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -85,6 +86,8 @@ class TorchGroup(Group):
         has_gpus = torch.cuda.is_available()
         if has_gpus:
             torch.cuda.set_device(seat.local_rank % torch.cuda.device_count())
+        else:  # accelerate would say cpu:0, and with that torch.load refuses the optimizer's state of a checkpoint
+            os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
         store = dist.PrefixStore("group", board.store)  # type: ignore[attr-defined]
         dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpus else "gloo", store=store, rank=seat.rank,
                                 world_size=seat.size, timeout=_COMPUTE_WITHIN)
