@@ -131,7 +131,7 @@ def train(
     schedule: Schedule,
     out: Path,
 ) -> TrainingLog:
-    """Train a model in place and leave it with its best weights by validation.
+    """Train a model in place and leave it with its best weights by validation; all processes of a group call it.
 
     Args:
         model: a sequence classifier.
@@ -140,8 +140,6 @@ def train(
         loss: see `LossFunction`.
         schedule: how long and how fast.
         out: folder for `checkpoints/`; complete ones found there are continued from.
-
-    In a stage that several processes share, all of them call this, and each takes its part of every batch.
 
     Returns:
         the loss and validation figures over the steps.
