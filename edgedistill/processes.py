@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeVar
 
 from edgedistill.errors import UsageError
+
+if TYPE_CHECKING:  # the command line asks which process it is, and starts without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 _RANK = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 _SIZE = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -130,7 +131,7 @@ class Group:
         """Return the main process's text in every process."""
         return text
 
-    def merge(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def merge(self, rows: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """Put together rows of which each process filled some and left the others zero; right in the main process only.
 
         Args:

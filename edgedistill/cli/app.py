@@ -13,8 +13,8 @@ import typer
 from edgedistill import __version__
 from edgedistill.cli import browse, chain, whole
 from edgedistill.cli.terminal import quiet_libraries, show_work, tell, tell_error
-from edgedistill.crew import lead
 from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageError, UsageError
+from edgedistill.processes import is_launched_alone, read_seat
 
 app = typer.Typer(
     name="edgedistill",
@@ -69,7 +69,16 @@ def run_command_line(arguments: list[str]) -> int:
     """
     _options["traceback"] = False
     quiet_libraries()
-    return _answer(lambda: lead(lambda: _answer(lambda: _command(arguments)), tell_error))
+    return _answer(lambda: _with_others(lambda: _answer(lambda: _command(arguments))))
+
+
+def _with_others(work: Callable[[], int]) -> int:
+    """Do something as one of the processes that a launcher started, or alone."""
+    if read_seat(os.environ).size == 1 and not is_launched_alone(os.environ):
+        return work()
+    from edgedistill.crew import lead
+
+    return lead(work, tell_error)
 
 
 def _command(arguments: list[str]) -> int:
