@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from edgedistill.artifact import describe, files_below, sha256_of_path
+from edgedistill.crew import run_stage
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, EdgedistillError, StorageError, UsageError
 from edgedistill.host import this_host, tool_version
 from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, read_valid_manifest
+from edgedistill.orders import Call
 
 log = logging.getLogger("edgedistill")
 
@@ -56,6 +58,7 @@ class Stage(Generic[SettingsT, InputsT]):
         ensures: raises an `EdgedistillError` when the files below `out` are not what the stage promises.
         tools: packages whose version changes the result; part of the key.
         is_resumable: may `run` find and continue its own half-done work below `out`?
+        is_shared: do all processes of a launch run it together (see `processes.Group`)? Others only the main one runs.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Stage(Generic[SettingsT, InputsT]):
     requires: Callable[[SettingsT, InputsT], None] = lambda settings, inputs: None
     ensures: Callable[[Path], None] = lambda out: None
     is_resumable: bool = False
+    is_shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ class Workspace:
         with storage_errors(self.root):
             partial = _fresh_partial(folder, job.key, keep=job.stage.is_resumable)
             try:
-                outcome = job.stage.run(job.settings, job.inputs, partial)
+                outcome: Outcome = run_stage(Call(job.stage, job.settings, job.inputs, partial))
                 for name in (*outcome.scratch, _KEY_FILE):
                     _remove(partial / name)
                 job.stage.ensures(partial)

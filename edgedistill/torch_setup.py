@@ -1,4 +1,4 @@
-"""Settings that every use of torch needs, the first of them made before torch starts its worker threads."""
+"""What every use of torch needs: a setting made before its worker threads start, the device, the quickest attention."""
 
 import torch
 
@@ -20,3 +20,13 @@ def quickest_attention() -> str | None:
     (benchmarks/results/attention_speed.json); torch's fused one was made for long texts and GPUs.
     """
     return None if torch.cuda.is_available() else "eager"
+
+
+def own_device(local_rank: int) -> torch.device:
+    """Return the GPU of this process, the CPU where torch finds no GPU.
+
+    Args:
+        local_rank: the number of this process on its machine.
+    """
+    count = torch.cuda.device_count()
+    return torch.device("cuda", local_rank % count) if count else torch.device("cpu")

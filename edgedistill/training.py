@@ -18,13 +18,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
-from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, PreTrainedModel, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from edgedistill.errors import UsageError
 from edgedistill.host import this_host
 from edgedistill.objective import LogitObjective, LossFunction, Objective, TrainingBatch, learned_beside
+from edgedistill.processes import Group
 from edgedistill.results import TrainingLog, TrainingPoint
+from edgedistill.shared_training import WEIGHT, Batches, SharedTrainer, agreed_path, group_of_training, in_parts
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
 from edgedistill.torch_setup import quickest_attention, set_up_torch
 
@@ -144,7 +146,7 @@ def train(
     schedule: Schedule,
     out: Path,
 ) -> TrainingLog:
-    """Train a model in place and leave it with its best weights by validation.
+    """Train a model in place and leave it with its best weights by validation; all processes of a group call it.
 
     Args:
         model: a sequence classifier.
@@ -172,6 +174,7 @@ def _train(
     set_up_torch()
     if (attention := quickest_attention()) is not None:
         model.set_attn_implementation(attention)
+    group = group_of_training()
     checkpoints = out / CHECKPOINTS
     trainer = _BatchTrainer(
         model=model,
@@ -181,21 +184,22 @@ def _train(
         optimizers=(_optimizer(model, schedule), None),
         callbacks=[
             EarlyStoppingCallback(early_stopping_patience=schedule.patience),
-            _MarkComplete(),
-            _Progress(),
+            _MarkComplete(group),
+            *([_Progress()] if group.is_main else []),
         ],
         compute_metrics=_accuracy,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.setup(training, validation, loss, schedule)
-    found = _last_complete_checkpoint(checkpoints)
+    trainer.share(group, seed=schedule.seed)
+    found = agreed_path(lambda: _last_complete_checkpoint(checkpoints), group)
     if found is not None:
         log.info("continuing from %s", found.name)
     trainer.train(resume_from_checkpoint=str(found) if found else None)
     return _training_log(trainer.state.log_history)
 
 
-class _BatchTrainer(Trainer):
+class _BatchTrainer(SharedTrainer):
     """Trainer with our batches and our loss."""
 
     def setup(self, training: TrainingSet, validation: TrainingSet, loss: Objective, schedule: Schedule) -> None:
@@ -210,15 +214,15 @@ class _BatchTrainer(Trainer):
         batches = plan_batches(
             self._training.encoded.lengths, batch_size=schedule.batch_size, steps=schedule.steps, seed=schedule.seed
         )
-        return self._loader(self._training, batches[self.args.process_index :: self.args.world_size])
+        return self._loader(in_parts(self._training, self.group), batches)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         order = np.argsort(self._validation.encoded.lengths, kind="stable")
         size = 128
-        return self._loader(self._validation, [order[i : i + size] for i in range(0, len(order), size)])
+        return self._loader(self._validation, self.own([order[i : i + size] for i in range(0, len(order), size)]))
 
     @staticmethod
-    def _loader(data: TrainingSet, batches: list[NDArray[np.int64]]) -> Any:
+    def _loader(data: Batches, batches: list[NDArray[np.int64]]) -> Any:
         def tensors(batch: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
             return {name: torch.from_numpy(values) for name, values in batch.items()}
 
@@ -227,7 +231,8 @@ class _BatchTrainer(Trainer):
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         progress = self.state.global_step / self._schedule.steps
         scored = self._loss(model, TrainingBatch(inputs, self._inputs, progress))
-        return (scored.loss, {"logits": scored.logits}) if return_outputs else scored.loss
+        loss = scored.loss * inputs[WEIGHT] if WEIGHT in inputs else scored.loss
+        return (loss, {"logits": scored.logits}) if return_outputs else loss
 
 
 def _arguments(schedule: Schedule, checkpoints: Path) -> TrainingArguments:
@@ -287,6 +292,9 @@ class _MarkComplete(TrainerCallback):
     and train on to other weights.
     """
 
+    def __init__(self, group: Group) -> None:
+        self._group = group
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.best_global_step:  # the state holds the path of the first run, which may have been moved since
             state.best_model_checkpoint = str(Path(args.output_dir) / f"checkpoint-{state.best_global_step}")
@@ -294,8 +302,9 @@ class _MarkComplete(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if control.should_training_stop and state.global_step < state.max_steps:
             return
+        self._group.wait()  # every process has written its random state
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if folder.is_dir():
+        if self._group.is_main and folder.is_dir():
             (folder / _COMPLETE_MARK).touch()
 
 

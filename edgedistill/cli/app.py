@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from edgedistill import __version__
 from edgedistill.cli import browse, chain, whole
 from edgedistill.cli.terminal import quiet_libraries, show_work, tell, tell_error
 from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageError, UsageError
+from edgedistill.processes import is_launched_alone, read_seat
 
 app = typer.Typer(
     name="edgedistill",
@@ -60,13 +62,37 @@ browse.register(app)
 def run_command_line(arguments: list[str]) -> int:
     """Run a command and return its exit code; every failure becomes one message and one hint.
 
+    Of several processes that a launcher started, the main one runs the command and the others help it.
+
     Args:
         arguments: what was typed after `edgedistill`.
     """
     _options["traceback"] = False
+    quiet_libraries()
+    return _answer(lambda: _with_others(lambda: _answer(lambda: _command(arguments))))
+
+
+def _with_others(work: Callable[[], int]) -> int:
+    """Do something as one of the processes that a launcher started, or alone."""
+    if read_seat(os.environ).size == 1 and not is_launched_alone(os.environ):
+        return work()
+    from edgedistill.crew import lead
+
+    return lead(work, tell_error)
+
+
+def _command(arguments: list[str]) -> int:
+    result = app(arguments, standalone_mode=False)
+    sys.stdout.flush()
+    if result == INTERRUPTED_EXIT_CODE:  # typer turns Ctrl-C into this result
+        tell(INTERRUPTED)
+    return result if isinstance(result, int) else 0
+
+
+def _answer(work: Callable[[], int]) -> int:
+    """Do something and return its exit code; every failure becomes one message and one hint."""
     try:
-        result = app(arguments, standalone_mode=False)
-        sys.stdout.flush()
+        return work()
     except EdgedistillError as failure:
         _trace()
         tell_error(failure)
@@ -75,12 +101,10 @@ def run_command_line(arguments: list[str]) -> int:
         _drop_stdout()
         return 0
     except KeyboardInterrupt:
-        result = INTERRUPTED_EXIT_CODE
+        tell(INTERRUPTED)
+        return INTERRUPTED_EXIT_CODE
     except Exception as failure:  # noqa: BLE001 - the outermost frame: nothing may reach the user as a traceback
         return _unexpected(failure)
-    if result == INTERRUPTED_EXIT_CODE:  # typer turns Ctrl-C into this result
-        tell(INTERRUPTED)
-    return result if isinstance(result, int) else 0
 
 
 def _unexpected(failure: Exception) -> int:

@@ -74,11 +74,11 @@ def _check_student(out: Path) -> None:
 
 STUDENT = Stage(
     name="distill", version=2, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
-    tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True,
+    tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )
 
 
 BASELINE = Stage(
     name="distill", version=1, run=_train_baseline, ensures=_check_student,
-    tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True,
+    tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )

@@ -29,6 +29,7 @@ from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.objective import LossFunction, Objective
+from edgedistill.processes import current_group
 from edgedistill.recipe import Distillation
 from edgedistill.results import Labels
 from edgedistill.soft_labels import SoftLabels, read_soft_labels
@@ -53,7 +54,8 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     tables = [read_examples(path) for path in (inputs.train, inputs.transfer, inputs.validation)]
     soft = read_soft_labels(inputs.soft_labels)
     start = out / _START
-    decisions = _make_start(settings, inputs, labels, start)
+    group = current_group()
+    decisions = group.on_main(lambda: _make_start(settings, inputs, labels, start)) or ()
     torch.manual_seed(settings.seed)
     model = BertForSequenceClassification.from_pretrained(start, use_safetensors=True)
     encoder = TextEncoder.load(start)
@@ -70,8 +72,9 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
         schedule=_schedule(settings, rows_seen=settings.distillation.rows_seen, best_by="loss"),
         out=out,
     )
-    _finish(model, start, out)
-    (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
+    if group.is_main:
+        _finish(model, start, out)
+        (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
     return Outcome(decisions=decisions, scratch=(CHECKPOINTS, _START))
 
 
@@ -179,7 +182,8 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
     config = BertConfig.from_json_file(inputs.config)
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = _BASELINE_DROPOUT
     model = BertForSequenceClassification(config)
-    write_tokenizer(inputs.tokenizer.read_text(encoding="utf-8"), out, max_tokens=settings.max_tokens)
+    group, tokenizer = current_group(), inputs.tokenizer.read_text(encoding="utf-8")
+    group.on_main(lambda: write_tokenizer(tokenizer, out, max_tokens=settings.max_tokens))
     encoder = TextEncoder.load(out)
     labelled = read_examples(inputs.train)
     wanted = max(settings.distillation.baseline_rows_seen, _BASELINE_PASSES * len(labelled))
@@ -192,8 +196,9 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
         schedule=_schedule(settings, rows_seen=rows_seen, best_by="accuracy"),
         out=out,
     )
-    model.save_pretrained(out, safe_serialization=True)
-    (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
+    if group.is_main:
+        model.save_pretrained(out, safe_serialization=True)
+        (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
     return Outcome(
         decisions=(Decision(step="baseline", what="trained the same student without the teacher, from random weights",
                             why="only against it can be said what distillation bought"),),

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistill.artifact import sha256_of_path
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, TeacherError
 from edgedistill.examples import NO_LABEL, Examples, read_examples, write_examples
 from edgedistill.manifest import Decision
+from edgedistill.processes import current_group
 from edgedistill.recipe import FineTuning, TransferSet
 from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
@@ -57,10 +59,11 @@ def _require_room(settings: TeacherSettings, inputs: TeacherInputs) -> None:
 def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> Outcome:
     from edgedistill.teach.teacher_model import load_classifier, save_tokenizer
 
+    group = current_group()
     labels = Labels.read_json(inputs.labels).labels
-    save_tokenizer(inputs.model, out, max_tokens=settings.max_tokens)
+    group.on_main(lambda: save_tokenizer(inputs.model, out, max_tokens=settings.max_tokens))
     if trained_labels(inputs.model) is not None:
-        return _take_as_it_is(inputs, labels, out)
+        return group.on_main(lambda: _take_as_it_is(inputs, labels, out)) or Outcome()
     # imported here: the training loop costs seconds to import and a fine-tuned teacher does not need it
     import torch
 
@@ -87,8 +90,9 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
         ),
         out=out,
     )
-    model.save_pretrained(out, safe_serialization=True)
-    (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
+    if group.is_main:
+        model.save_pretrained(out, safe_serialization=True)
+        (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
     best = max((p.validation_accuracy or 0.0) for p in curve.points)
     return Outcome(
         decisions=(
@@ -124,7 +128,7 @@ def _check_teacher(out: Path) -> None:
 
 TEACHER = Stage(
     name="teach", version=1, run=_make_teacher, requires=_require_room, ensures=_check_teacher,
-    tools=("torch", "transformers", "tokenizers"), is_resumable=True,
+    tools=("torch", "transformers", "tokenizers"), is_resumable=True, is_shared=True,
 )
 
 
@@ -157,26 +161,43 @@ def origin_of(inputs: SoftLabelInputs) -> Origin:
 
 def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path) -> Outcome:
     from edgedistill.teach.teacher_model import label_texts, load_classifier, token_vectors
+    from edgedistill.torch_setup import own_device
 
     labels = Labels.read_json(inputs.labels).labels
     train, validation = read_examples(inputs.train), read_examples(inputs.validation)
-    own = read_examples(inputs.unlabelled).texts
-    made = _make_transfer(settings, inputs.teacher, [*train.texts, *own])
-    transfer = [*own, *made]
-    write_examples(out / TRANSFER_FILE, [f"transfer-{i:07d}" for i in range(len(transfer))], transfer,
-                   [NO_LABEL] * len(transfer))
+    own = read_examples(inputs.unlabelled)
+    group = current_group()
+    group.on_main(lambda: _write_transfer(settings, inputs.teacher, [*train.texts, *own.texts], out, own=own.texts))
     tables = (train, read_examples(out / TRANSFER_FILE), validation)
-    model = load_classifier(inputs.teacher, labels)
+    model = load_classifier(inputs.teacher, labels).to(own_device(group.local_rank))
     encoder = TextEncoder.load(inputs.teacher)
-    np.save(out / TOKEN_VECTORS_FILE, token_vectors(model, encoder), allow_pickle=False)
+    group.on_main(lambda: np.save(out / TOKEN_VECTORS_FILE, token_vectors(model, encoder), allow_pickle=False))
     logits = label_texts(model, encoder, (texts for table in tables for texts in table.text_batches()))
+    if not group.is_main:
+        return _only_help(logits)
     write_soft_labels(out / SOFT_LABELS_FILE, zip(_id_batches(tables), logits, strict=True), classes=len(labels),
                       origin=origin_of(inputs))
     return Outcome(decisions=(
-        Decision(step="teach", what=f"made {len(made)} unlabelled texts from {len(train)} training texts"
-                 + (f" and {len(own)} unlabelled ones, and labelled these too" if own else ""),
+        Decision(step="teach", what=f"made {len(tables[1]) - len(own)} unlabelled texts from {len(train)} training texts"
+                 + (f" and {len(own)} unlabelled ones, and labelled these too" if len(own) else ""),
                  why="a student learns most from the teacher's answers on many texts (Jiao et al. 2020, table 2)"),
     ))
+
+
+def _only_help(logits: Iterator[NDArray[np.float32]]) -> Outcome:
+    """Compute this process's share; the main process writes it."""
+    for _ in logits:
+        pass
+    return Outcome()
+
+
+def _write_transfer(
+    settings: SoftLabelSettings, teacher: Path, sources: list[str], out: Path, *, own: list[str]
+) -> None:
+    """Write the user's unlabelled texts and those that are made from all."""
+    texts = [*own, *_make_transfer(settings, teacher, sources)]
+    write_examples(out / TRANSFER_FILE, [f"transfer-{i:07d}" for i in range(len(texts))], texts,
+                   [NO_LABEL] * len(texts))
 
 
 def _make_transfer(settings: SoftLabelSettings, teacher: Path, texts: list[str]) -> list[str]:
@@ -203,5 +224,5 @@ def _check_soft_labels(out: Path) -> None:
 
 SOFT_LABELS = Stage(
     name="teach", version=2, run=_make_soft_labels, ensures=_check_soft_labels,
-    tools=("torch", "transformers", "tokenizers", "numpy"),
+    tools=("torch", "transformers", "tokenizers", "numpy"), is_shared=True,
 )

@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from edgedistill.errors import TeacherError
 from edgedistill.host import this_host
+from edgedistill.processes import current_group, share_of
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.torch_setup import quickest_attention, set_up_torch
 
@@ -163,26 +164,28 @@ def label_texts(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield raw logits for each list of texts, in its order, shape (len, classes).
 
-    Batches hold texts of like length, about `tokens_per_batch` tokens each.
+    Batches hold texts of like length, about `tokens_per_batch` tokens each. In a stage that several processes share, the
+    batches are the same and are dealt out in turn; what the main process yields is whole.
     """
     model.eval()
+    group, turn = current_group(), 0
     names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in model.forward.__code__.co_varnames]
     device = model.device
     autocast = _autocast(model)
     for texts in batches:
         encoded = encoder.encode(texts)
         order = np.argsort(encoded.lengths, kind="stable")
-        result: NDArray[np.float32] | None = None
+        result = np.zeros((len(texts), model.config.num_labels), np.float32)
         start = 0
         while start < len(order):
             longest = max(1, int(encoded.lengths[order[min(start + 256, len(order)) - 1]]))
             rows = order[start : start + max(1, tokens_per_batch // longest)]
+            start, turn = start + len(rows), turn + 1
+            if not share_of(turn - 1, group):
+                continue
             inputs = {k: v for k, v in encoded.batch(rows).items() if k in names}
             with torch.inference_mode(), autocast:
                 logits = model(**{k: torch.from_numpy(v).to(device) for k, v in inputs.items()}).logits
-            if result is None:
-                result = np.empty((len(texts), logits.shape[1]), np.float32)
             result[rows] = logits.float().cpu().numpy()
-            start += len(rows)
-        if result is not None:
-            yield result
+        if len(texts):
+            yield group.merge(result)
