@@ -21,9 +21,9 @@ from tqdm import tqdm
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from edgedistill.errors import UsageError
+from edgedistill.errors import TrainingDivergedError
 from edgedistill.host import this_host
-from edgedistill.results import TrainingLog, TrainingPoint
+from edgedistill.results import Milestone, TrainingLog, TrainingPoint
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
 from edgedistill.torch_setup import set_up_torch
 
@@ -76,6 +76,7 @@ class Schedule:
         patience: evaluations without a better validation figure before it stops.
         best_by: "accuracy" (of the hard labels) or "loss", on validation; the best model is what is returned.
         seed: of dropout.
+        milestones: accuracies on validation that must be reached by shares of the steps; else the training is given up.
     """
 
     steps: int
@@ -87,6 +88,7 @@ class Schedule:
     patience: int
     best_by: str
     seed: int
+    milestones: tuple[Milestone, ...] = ()
 
 
 def plan_batches(lengths: NDArray[np.int64], *, batch_size: int, steps: int, seed: int) -> list[NDArray[np.int64]]:
@@ -143,10 +145,11 @@ def train(
         the loss and validation figures over the steps.
 
     Raises:
-        UsageError: the training diverged: a loss on validation is not finite.
+        TrainingDivergedError: a loss on validation is not finite.
     """
     set_up_torch()
     checkpoints = out / CHECKPOINTS
+    watch = _GiveUp(schedule.milestones)
     trainer = _BatchTrainer(
         model=model,
         args=_arguments(schedule, checkpoints),
@@ -155,6 +158,7 @@ def train(
         optimizers=(_optimizer(model, schedule), None),
         callbacks=[
             EarlyStoppingCallback(early_stopping_patience=schedule.patience),
+            watch,
             _MarkComplete(),
             _Progress(),
         ],
@@ -166,7 +170,8 @@ def train(
     if found is not None:
         log.info("continuing from %s", found.name)
     trainer.train(resume_from_checkpoint=str(found) if found else None)
-    return _training_log(trainer.state.log_history)
+    found_points = _training_log(trainer.state.log_history)
+    return found_points.model_copy(update={"steps_planned": schedule.steps, "given_up_at_step": watch.given_up_at_step})
 
 
 class _BatchTrainer(Trainer):
@@ -271,6 +276,21 @@ class _MarkComplete(TrainerCallback):
             (folder / _COMPLETE_MARK).touch()
 
 
+class _GiveUp(TrainerCallback):
+    """Stops a training that misses a milestone; its best accuracy so far counts, and all of it stands in the state."""
+
+    def __init__(self, milestones: tuple[Milestone, ...]) -> None:
+        self._milestones = milestones
+        self.given_up_at_step: int | None = None
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        due = [m.validation_accuracy for m in self._milestones if m.share_of_steps <= state.global_step / state.max_steps]
+        best = max((entry["eval_accuracy"] for entry in state.log_history if "eval_accuracy" in entry), default=0.0)
+        if due and best < max(due):
+            self.given_up_at_step = int(state.global_step)
+            control.should_training_stop = True
+
+
 class _Progress(TrainerCallback):
     """A bar on stderr where that is a terminal: steps, speed, time left."""
 
@@ -309,8 +329,10 @@ def _training_log(history: Sequence[Mapping[str, float]]) -> TrainingLog:
     for entry in history:
         points.setdefault(int(entry["step"]), {}).update(entry)
         if not math.isfinite(entry.get("eval_loss", 0.0)):
-            raise UsageError(f"the training diverged: at step {entry['step']} the validation loss is {entry['eval_loss']}",
-                             hint="lower learning_rate in the recipe, under distillation or teacher.fine_tuning")
+            raise TrainingDivergedError(
+                f"the training diverged: at step {entry['step']} the validation loss is {entry['eval_loss']}",
+                hint="lower learning_rate in the recipe, under distillation or teacher.fine_tuning",
+            )
     return TrainingLog(
         points=tuple(
             TrainingPoint(

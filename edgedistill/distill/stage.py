@@ -6,6 +6,7 @@ from pathlib import Path
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
 from edgedistill.recipe import Distillation
+from edgedistill.results import Milestone
 from edgedistill.shape import StudentShape
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE
@@ -13,6 +14,7 @@ from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 CURVE_FILE = "training_log.json"
+FIT_FILE = "fit.json"
 
 
 class StudentSettings(Document):
@@ -23,6 +25,7 @@ class StudentSettings(Document):
     distillation: Distillation
     max_tokens: int
     seed: int
+    milestones: tuple[Milestone, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from edgedistill.distill.cut import can_be_cut
+from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import distillation_loss, hard_label_loss
-from edgedistill.distill.stage import CURVE_FILE, BaselineInputs, StudentInputs, StudentSettings
+from edgedistill.distill.stage import CURVE_FILE, FIT_FILE, BaselineInputs, StudentInputs, StudentSettings
 from edgedistill.distill.student_model import (
     StudentTokenizer,
     cut_student,
@@ -53,16 +54,19 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     torch.manual_seed(settings.seed)
     model = BertForSequenceClassification.from_pretrained(start, use_safetensors=True)
     encoder = TextEncoder.load(start)
+    training, validation = _training_set(encoder, tables[:2], soft), _training_set(encoder, tables[2:], soft)
     curve = train(
         model,
-        _training_set(encoder, tables[:2], soft),
-        _training_set(encoder, tables[2:], soft),
+        training,
+        validation,
         loss=partial(_teacher_loss, settings.distillation),
         schedule=_schedule(settings, rows_seen=settings.distillation.rows_seen, best_by="loss"),
         out=out,
     )
     _finish(model, start, out)
     (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
+    fit = measure_fit(model, training, validation, train_rows=len(tables[0]))
+    (out / FIT_FILE).write_text(fit.to_json(), encoding="utf-8")
     return Outcome(decisions=decisions, scratch=(CHECKPOINTS, _START))
 
 
@@ -125,6 +129,7 @@ def _schedule(settings: StudentSettings, *, rows_seen: int, best_by: str) -> Sch
         batch_size=distillation.batch_size, learning_rate=distillation.learning_rate,
         warmup_share=distillation.warmup_share, weight_decay=distillation.weight_decay, evaluations=_EVALUATIONS,
         patience=distillation.patience, best_by=best_by, seed=settings.seed,
+        milestones=settings.milestones,
     )
 
 
