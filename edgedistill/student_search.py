@@ -295,7 +295,7 @@ def _conclude(
     taken, note = _reachable(job, best, trials, attempt)
     decisions = [
         _plan_decision(job), *(d for trial in trials for d in trial_decisions(trial)),
-        Decision(step="search", what=f"ended the search after {len(trials)} trials", why=ending), *note,
+        Decision(step="search", what=f"ended the search, trials made: {len(trials)}", why=ending), *note,
         Decision(step="search", what=f"took trial {taken.trial.number + 1}, student {taken.trial.settings.rung}",
                  why=taken.why),
     ]

@@ -38,8 +38,8 @@ def choose(trials: Sequence[Trial], rungs: Mapping[str, Rung], *, look_for: Look
     met = [t for t in done if t.outcome is not None and t.outcome.is_met]
     if look_for == "smallest-that-meets-the-goal" and met:
         taken = min(met, key=lambda t: (_cost(t, rungs), -_accuracy(t), t.number))
-        return Choice(taken, f"the cheapest of the {len(met)} out of {len(done)} trials that keep every goal on validation: "
-                             f"accuracy {_accuracy(taken):.4f} in int8")
+        return Choice(taken, f"the cheapest student that keeps every goal on validation ({len(met)} of {len(done)} do): accuracy "
+                             f"{_accuracy(taken):.4f} in int8")
     within = [t for t in done if t.outcome is not None and t.outcome.is_within_size] or done
     if not within:
         return None

@@ -96,6 +96,8 @@ def _towards_the_smallest(now: Situation) -> Iterator[Move]:
 
 def _why_this_rung(now: Situation, rank: int) -> str:
     below, above = now.floor, now.ceiling
+    if len(now.rungs) == 1:
+        return "it is the only shape that may be tried"
     asked = f"the ladder of {len(now.rungs)} shapes that fit is halved"
     if below < 0 and above == len(now.rungs):
         return f"{asked}, from its middle"
