@@ -215,7 +215,7 @@ def _publish_target(result: "TargetResults", folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with _replaced(folder / "student") as student:
         shutil.copytree(result.student.folder, student, dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns("manifest.json", "training_log.json"))
+                        ignore=shutil.ignore_patterns("manifest.json", "training_log.json", "fit.json"))
         (student / "onnx").mkdir()
         shutil.copyfile(result.student_onnx.folder / "model.onnx", student / "onnx" / "model.onnx")
         shutil.copyfile(result.student_int8.folder / "model.onnx", student / "onnx" / "model_quantized.onnx")

@@ -1,6 +1,6 @@
 """From the finished steps of a run to its report: says where the documents lie, and what only the whole run knows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,11 +8,12 @@ from pathlib import Path
 from edgedistill.benchmark.stage import MEASUREMENTS_FILE, Measurements
 from edgedistill.distill.search.advice import Shortage, advise
 from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
+from edgedistill.goals import check_goals
 from edgedistill.host import this_host, tool_version
 from edgedistill.plan import Plan
 from edgedistill.prepare.stage import DATA_REPORT_FILE, LABELS_FILE, TEST_FILE
 from edgedistill.quantize.stage import VERDICT_FILE
-from edgedistill.recipe import Goal, Recipe
+from edgedistill.recipe import Recipe
 from edgedistill.report.build import build_report
 from edgedistill.report.model import RunReport, StepReport
 from edgedistill.report.stage import Inputs, Settings, TargetInputs, TargetSettings, read_parts
@@ -138,19 +139,6 @@ def check_budgets(plan: Plan, evaluation: Evaluation, measurement: Measurement |
         })
         for name, value, unit, source in found
     )
-
-
-def check_goals(goals: Sequence[Goal], teacher: Evaluation, student: Evaluation) -> tuple[GoalCheck, ...]:
-    """Compare the int8 student with the recipe's goals, on the test split."""
-    checks = []
-    for goal in goals:
-        reference, value = (
-            evaluation.accuracy.value if goal.metric == "accuracy" else evaluation.macro_f1.value
-            for evaluation in (teacher, student)
-        )
-        limit = goal.value if goal.type == "min-value" else reference * (1 - goal.value)
-        checks.append(GoalCheck(metric=goal.metric, type=goal.type, limit=limit, value=value, met=value >= limit))
-    return tuple(checks)
 
 
 def finished_at(steps: Mapping[str, Done]) -> datetime:

@@ -19,6 +19,7 @@ from edgedistill.distill.search.moves import Situation, best_settings, guided_mo
 from edgedistill.distill.search.study import Owner, SearchStudy, Space
 from edgedistill.distill.search.trial import Diagnosis, LookFor, Rung, Trial, TrialOutcome, TrialSettings, by_cost
 from edgedistill.errors import TrainingDivergedError
+from edgedistill.goals import check_goals
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.recipe import Recipe
@@ -261,8 +262,6 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
 
 def _shortfall(job: Job, student: Evaluation) -> float:
     """By how much a student misses the worst goal on validation, margin counted; 0 or less when it keeps all."""
-    from edgedistill.run_report import check_goals
-
     checks = check_goals(job.recipe.goals, job.teacher, student)
     return max((check.limit + job.recipe.search.margin - check.value for check in checks), default=0.0)
 
