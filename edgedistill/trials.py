@@ -14,7 +14,7 @@ from edgedistill.line import Common, Line, evaluate_models, export_model, label_
 from edgedistill.plan import Plan
 from edgedistill.results import Evaluation, Fit, QuantizationVerdict, TrainingLog, Variant
 from edgedistill.run_folder import STUDY_FILE, run_id
-from edgedistill.stage import Done
+from edgedistill.stage import Done, storage_errors
 from edgedistill.student_search import Attempt, Found, Job, plan_of, recipe_of, search_students
 
 
@@ -33,6 +33,8 @@ def search_line(line: Line, common: Common, plan: Plan, teacher_onnx: Done) -> F
     from edgedistill.evaluate.stage import EVALUATION_FILE
     from edgedistill.quantize.schemes import schemes_for
 
+    with storage_errors(line.study):
+        line.study.parent.mkdir(parents=True, exist_ok=True)
     teacher = evaluate_models(line, common, {"teacher": teacher_onnx.folder}, split="validation")["teacher"]
     stages = line.workspace.root.resolve()
     is_shared = line.study != stages / STUDY_FILE

@@ -5,7 +5,6 @@ journal's numbering, which all see alike, decides who keeps it when two had the 
 """
 
 import json
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from edgedistill.distill.search.moves import Move
 from edgedistill.distill.search.trial import Trial, TrialOutcome, TrialSettings
 from edgedistill.errors import StorageError
 from edgedistill.results import Milestone
+from edgedistill.stage import storage_errors
 
 _SETTINGS, _BECAUSE, _MILESTONES, _OUTCOME = "settings", "because", "milestones", "outcome"
 _RUN, _STAGES, _RUN_ID = "run", "stages", "run_id"
@@ -68,10 +68,10 @@ class SearchStudy:
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        logging.getLogger("optuna").propagate = False
-        self._optuna, self._path, self._seed = optuna, path, seed
-        backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._optuna, self._seed = optuna, seed
+        with storage_errors(path):
+            backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
         try:
             self._storage = JournalStorage(backend)
             self._study = optuna.create_study(
