@@ -217,8 +217,8 @@ class FrontierRow(Document):
     alpha: float
     learning_rate: float
     batch_size: int
-    transfer_rows: int
-    scheme: str = Field(description="int8 scheme that was asked for")
+    transfer_rows: int = Field(description="unlabelled texts asked for at most")
+    scheme: str = Field(description="int8 scheme that was taken; of a trial without an int8 file, that was asked for")
     met_goal: bool = Field(description="every goal kept on validation, and the file within the size budget")
     is_pruned: bool
     finding: str = Field(description="what the diagnosis calls it")

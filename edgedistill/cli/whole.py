@@ -53,6 +53,7 @@ def run(  # noqa: PLR0917 - a command's options
 ) -> int:
     """Distil, quantize, measure and pack a student for each target.
 
+    Several students are tried, see --trials; the report shows them all.
     Steps that were done before are skipped: after an interruption, type the same command again.
     Exit code 3: a budget or goal is missed, and everything is written all the same.
 

@@ -137,6 +137,8 @@ def _is_worth_another_setting(trial: Trial, now: Situation) -> bool:
     finding = trial.outcome.diagnosis.finding
     if finding == "lost-in-int8":
         return True  # nothing has to be trained for it
+    if finding == "diverged":
+        return True  # the next rung would diverge as well
     is_first = sum(t.settings.rung == trial.settings.rung for t in now.trials) == 1
     return is_first and finding in ("does-not-generalise", "copies-the-teacher") and trial.outcome.shortfall <= NEAR
 
@@ -205,7 +207,7 @@ def best_settings(now: Situation) -> TrialSettings:
     """Return the settings of the latest rung on which several were compared; the recipe's while there is none."""
     by_rung: dict[str, list[Trial]] = {}
     for trial in now.trials:
-        if trial.outcome is not None and trial.outcome.state == "done":
+        if trial.outcome is not None:
             by_rung.setdefault(trial.settings.rung, []).append(trial)
     compared: Sequence[list[Trial]] = [trials for trials in by_rung.values() if len(trials) > 1]
     if not compared:

@@ -111,6 +111,13 @@ def test_next_move_when_a_training_diverged_then_a_lower_learning_rate() -> None
     assert first(after(trial(0, "r6", result), rungs=RUNGS[6:])) == on("r6", learning_rate=5e-4)
 
 
+def test_moves_when_a_rung_diverged_then_it_gets_a_lower_rate_and_later_rungs_keep_it() -> None:
+    gone = trial(0, "r3", outcome(shortfall=1.0, finding="diverged", state="diverged", int8_accuracy=None, float_accuracy=None))
+    assert first(after(gone)) == on("r3", learning_rate=5e-4)
+    calmer = trial(1, on("r3", learning_rate=5e-4), outcome(shortfall=0.1))
+    assert first(after(gone, calmer)) == on("r5", learning_rate=5e-4)
+
+
 def test_learning_rate_when_at_the_end_of_its_reach_then_moves_no_further() -> None:
     settings = on("r6", learning_rate=4e-3)
     now = after(trial(0, "r6", outcome(shortfall=0.2)), trial(1, settings, outcome(shortfall=0.1, was_best_at_the_end=True)),
