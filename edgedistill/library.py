@@ -106,7 +106,8 @@ def prepare(recipe: LocatedRecipe, out: Path) -> Done:
         text_column=data.text_column, label_column=data.label_column, validation_share=data.validation_share,
         test_share=data.test_share, hub=data.hub, seed=recipe.recipe.seed, label_order=label_order(teacher),
     )
-    inputs = stage.Inputs(*(recipe.path(p) if p else None for p in (data.train, data.validation, data.test)))
+    paths = (data.train, data.validation, data.test, data.unlabelled)
+    inputs = stage.Inputs(*(recipe.path(p) if p else None for p in paths))
     return Workspace(out.parent).perform_in(out, stage.STAGE, settings, inputs)
 
 
@@ -126,7 +127,7 @@ def teach(recipe: LocatedRecipe, data: Path, out: Path) -> tuple[Done, Done]:
 
     wanted = recipe.recipe
     files = (data / "train.arrow", data / "validation.arrow", data / "labels.json")
-    require_files(*files, hint=_PREPARE)
+    require_files(*files, data / "unlabelled.arrow", hint=_PREPARE)
     folder = resolve_teacher(wanted.teacher, recipe_folder=recipe.folder)
     workspace = Workspace(out)
     teacher = workspace.perform_in(
@@ -139,7 +140,7 @@ def teach(recipe: LocatedRecipe, data: Path, out: Path) -> tuple[Done, Done]:
     soft_labels = workspace.perform_in(
         out / "soft_labels", stage.SOFT_LABELS,
         stage.SoftLabelSettings(transfer_set=wanted.distillation.transfer_set, seed=wanted.seed),
-        stage.SoftLabelInputs(teacher.folder, *files),
+        stage.SoftLabelInputs(teacher.folder, *files, data / "unlabelled.arrow"),
     )
     return teacher, soft_labels
 
@@ -163,16 +164,19 @@ def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out
     wanted, teacher, soft = recipe.recipe, taught / "teacher", taught / "soft_labels"
     inputs = stage.StudentInputs(
         teacher, data / "train.arrow", soft / "transfer.arrow", data / "validation.arrow", soft / "soft_labels.arrow",
-        data / "labels.json",
+        data / "labels.json", soft / "token_vectors.npy",
     )
     require_files(inputs.train, inputs.validation, inputs.labels, hint=_PREPARE)
     require_files(teacher / "model.safetensors", teacher / "tokenizer.json", inputs.soft_labels, inputs.transfer,
+                  inputs.token_vectors,
                   hint="edgedistill teach --recipe RECIPE --data DATA -o DIR")
-    expected = origin_of(SoftLabelInputs(teacher, inputs.train, inputs.validation, inputs.labels))
+    sources = SoftLabelInputs(teacher, inputs.train, inputs.validation, inputs.labels, data / "unlabelled.arrow")
+    expected = origin_of(sources)
     read_soft_labels(inputs.soft_labels, expected=expected)
     facts = facts_of_examples(data, teacher, max_tokens=wanted.teacher.max_tokens)
     settings = stage.StudentSettings(
         shape=make_plan(wanted, target, facts, ladder()).shape, initialisation=wanted.student.initialisation,
+        aliases=wanted.student.aliases,
         distillation=wanted.distillation, max_tokens=wanted.teacher.max_tokens, seed=wanted.seed,
     )
     return Workspace(out.parent).perform_in(out, stage.STUDENT, settings, inputs)

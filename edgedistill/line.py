@@ -59,14 +59,15 @@ def ladder() -> tuple[StudentShape, ...]:
 
 def label_softly(line: Line, prepared: Done, teacher: Done) -> Done:
     """Make the transfer set and let the teacher label it; the recipe of the line says how much."""
-    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
+    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, UNLABELLED_FILE, VALIDATION_FILE
     from edgedistill.teach import stage
 
     recipe, data = line.recipe, prepared.folder
     return line.note("soft-labels", line.workspace.perform(
         "soft-labels", stage.SOFT_LABELS,
         stage.SoftLabelSettings(transfer_set=recipe.distillation.transfer_set, seed=recipe.seed),
-        stage.SoftLabelInputs(teacher.folder, data / TRAIN_FILE, data / VALIDATION_FILE, data / LABELS_FILE),
+        stage.SoftLabelInputs(teacher.folder, data / TRAIN_FILE, data / VALIDATION_FILE, data / LABELS_FILE,
+                              data / UNLABELLED_FILE),
     ))
 
 

@@ -91,7 +91,8 @@ def _prepare(line: Line, located: LocatedRecipe) -> Done:
         test_share=data.test_share, hub=data.hub, seed=located.recipe.seed,
         label_order=label_order(line.teacher_folder),
     )
-    inputs = stage.Inputs(*(located.path(p) if p else None for p in (data.train, data.validation, data.test)))
+    paths = (data.train, data.validation, data.test, data.unlabelled)
+    inputs = stage.Inputs(*(located.path(p) if p else None for p in paths))
     return line.note("prepare", line.workspace.perform("prepare", stage.STAGE, settings, inputs))
 
 

@@ -32,6 +32,10 @@ class Data(Document):
     validation: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
     test: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
     hub: HubData | None = Field(None, description="a data set of the hub, instead of files")
+    unlabelled: str | None = Field(
+        None, description="texts of your own without labels, for the teacher to label: as above (only the text column is "
+        "read), or .txt with a text a line"
+    )
     licence: str = Field("unknown", description="licence of the data; goes into the bundle")
     text_column: str = Field("text", description="column that holds the text")
     label_column: str = Field("label", description="column that holds the label, as a word or a number")
@@ -73,16 +77,41 @@ class Student(Document):
     """Which student is built. Null leaves the choice to the search, among the shapes that fit."""
 
     rung: str | None = Field(None, description="a rung of models/students.yaml, and no other is tried; null: the search chooses")
-    initialisation: Literal["cut", "random"] = Field(
-        "cut", description="cut out of the teacher where it can be (see docs/distill.md), or random"
+    initialisation: Literal["cut", "contextual", "random"] = Field(
+        "cut", description="cut out of the teacher (where it cannot be: contextual), embeddings from the teacher's contextual "
+        "output, or random"
+    )
+    aliases: Literal["contextual", "input", "none"] = Field(
+        "contextual", description="where a token goes that the student has no row for: to the nearest by what the fine-tuned "
+        "teacher makes of it, to the nearest by input embedding, or to [UNK]"
     )
 
 
 class TransferSet(Document):
-    """Unlabelled examples made from the training split, for the teacher to label."""
+    """Unlabelled examples for the teacher to label: texts of the user's own, and texts made from them and from train.
 
-    rows: int = Field(24_000, ge=0, le=2_000_000, description="rows made at most; 0 switches it off")
-    copies: int = Field(12, ge=1, le=100, description="rows made per training example at most")
+    The shares and rates say how much of which kind is made; a kind with 0 is switched off.
+    """
+
+    rows: int = Field(60_000, ge=0, le=2_000_000, description="rows made at most; 0 switches it off")
+    copies: int = Field(16, ge=1, le=100, description="rows made per text at most")
+    mixing: float = Field(0.2, ge=0, le=1, description="share of texts whose second half is that of another")
+    ngrams: float = Field(0.2, ge=0, le=1, description="share of texts cut to 2 to 7 words in a row")
+    neighbours: float = Field(
+        0.22, ge=0, le=1, description="mean rate of words replaced by a neighbour in the teacher's embedding space"
+    )
+    masking: float = Field(0.04, ge=0, le=1, description="rate of words that become the mask token")
+    spans: float = Field(0.0, ge=0, le=1, description="share of texts in which 2 or 3 words in a row are masked")
+    exchanging: float = Field(0.04, ge=0, le=1, description="rate of words replaced by any word of the texts")
+    dropping: float = Field(0.1, ge=0, le=1, description="share of texts that lose a tenth of their words")
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        if self.mixing + self.ngrams > 1:
+            raise ValueError("mixing and ngrams are shares of the same texts: at most 1 together")
+        if self.neighbours + self.masking + self.exchanging > 1:
+            raise ValueError("neighbours, masking and exchanging are rates of the same words: at most 1 together")
+        return self
 
 
 class Distillation(Document):

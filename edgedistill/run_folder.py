@@ -58,7 +58,7 @@ def locked_recipe(located: LocatedRecipe, out: Path) -> Recipe:
     recipe = located.recipe
     search = recipe.search.model_copy(update={"study": moved(recipe.search.study)})
     data = recipe.data.model_copy(
-        update={name: moved(getattr(recipe.data, name)) for name in ("train", "validation", "test")}
+        update={name: moved(getattr(recipe.data, name)) for name in ("train", "validation", "test", "unlabelled")}
     )
     is_folder = located.path(recipe.teacher.name).is_dir()
     name = moved(recipe.teacher.name) if is_folder else recipe.teacher.name

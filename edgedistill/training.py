@@ -25,7 +25,7 @@ from edgedistill.errors import TrainingDivergedError
 from edgedistill.host import this_host
 from edgedistill.results import Milestone, TrainingLog, TrainingPoint
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
-from edgedistill.torch_setup import set_up_torch
+from edgedistill.torch_setup import quickest_attention, set_up_torch
 
 log = logging.getLogger("edgedistill")
 
@@ -148,6 +148,8 @@ def train(
         TrainingDivergedError: a loss on validation is not finite.
     """
     set_up_torch()
+    if (attention := quickest_attention()) is not None:
+        model.set_attn_implementation(attention)
     checkpoints = out / CHECKPOINTS
     watch = _GiveUp(schedule.milestones)
     trainer = _BatchTrainer(

@@ -72,8 +72,8 @@ def train_baseline(line: Line, common: Common, plan: Plan, student: Done) -> Don
     if not recipe.distillation.baseline:
         return None
     settings = stage.StudentSettings(
-        shape=plan.shape, initialisation=recipe.student.initialisation, distillation=recipe.distillation,
-        max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
+        shape=plan.shape, initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
+        distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
     )
     baseline = line.workspace.perform("baseline", stage.BASELINE, settings, stage.BaselineInputs(
         config=student.folder / stage.CONFIG_FILE, tokenizer=student.folder / "tokenizer.json",
@@ -129,16 +129,17 @@ def _student_work(
 ) -> tuple[StudentSettings, StudentInputs]:
     from edgedistill.distill import stage
     from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
-    from edgedistill.teach.stage import SOFT_LABELS_FILE, TRANSFER_FILE
+    from edgedistill.teach.stage import SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
 
     recipe, data, taught = line.recipe, common.prepared.folder, common.soft_labels.folder
     settings = stage.StudentSettings(
-        shape=plan.shape, initialisation=recipe.student.initialisation, distillation=recipe.distillation,
-        max_tokens=recipe.teacher.max_tokens, seed=recipe.seed, milestones=trial.milestones,
+        shape=plan.shape, initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
+        distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed, milestones=trial.milestones,
     )
     return settings, stage.StudentInputs(
         teacher=common.teacher.folder, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,
         validation=data / VALIDATION_FILE, soft_labels=taught / SOFT_LABELS_FILE, labels=data / LABELS_FILE,
+        token_vectors=taught / TOKEN_VECTORS_FILE,
     )
 
 

@@ -121,7 +121,8 @@ def record(pruned: BertForSequenceClassification, batches: Sequence[dict[str, to
 def find_rotation(records: Records, width: int, *, seed: int) -> Rotation:
     """Return the `width` principal components of all LayerNorm outputs, mixed by a random orthogonal matrix.
 
-    The mix spreads large channels over all, which int8 likes (QuaRot, Ashkboos et al. 2024b, section 4).
+    The mix spreads large channels over all, which int8 likes (QuaRot, Ashkboos et al. 2024b, section 4). The student's
+    LayerNorms remove the component along (1, ..., 1): the mix turns the weakest kept one into that direction.
     """
     rows = torch.cat(records.after).double()
     mean = rows.mean(0)
@@ -132,7 +133,19 @@ def find_rotation(records: Records, width: int, *, seed: int) -> Rotation:
     top = vectors[:, -width:].flip(1)
     generator = torch.Generator().manual_seed(seed)
     mix, _ = torch.linalg.qr(torch.randn(width, width, generator=generator, dtype=torch.float64))
-    return Rotation(mean.float(), (top @ mix).float())
+    return Rotation(mean.float(), (top @ _with_row_along_ones(mix)).float())
+
+
+def _with_row_along_ones(mix: torch.Tensor) -> torch.Tensor:
+    """Reflect an orthogonal matrix (Householder) so that its last row becomes (1, ..., 1) / sqrt(width)."""
+    width = len(mix)
+    ones = torch.full((width,), width**-0.5, dtype=mix.dtype)
+    difference = mix @ ones
+    difference[-1] -= 1.0
+    square = difference @ difference
+    if square < 1e-24:  # it is so already
+        return mix
+    return mix - torch.outer(difference, difference @ mix) * (2 / square)
 
 
 def narrow(

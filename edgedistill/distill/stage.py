@@ -22,6 +22,7 @@ class StudentSettings(Document):
 
     shape: StudentShape
     initialisation: str
+    aliases: str = "contextual"
     distillation: Distillation
     max_tokens: int
     seed: int
@@ -30,7 +31,7 @@ class StudentSettings(Document):
 
 @dataclass(frozen=True)
 class StudentInputs:
-    """The teacher's folder, the examples, and the soft labels of train, transfer and validation."""
+    """The teacher's folder, the examples, what the teacher says of train, transfer and validation, and of its tokens."""
 
     teacher: Path
     train: Path
@@ -38,6 +39,7 @@ class StudentInputs:
     validation: Path
     soft_labels: Path
     labels: Path
+    token_vectors: Path
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def _check_student(out: Path) -> None:
 
 
 STUDENT = Stage(
-    name="distill", version=1, run=_distill, ensures=_check_student,
+    name="distill", version=2, run=_distill, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True,
 )
 

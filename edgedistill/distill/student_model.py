@@ -37,43 +37,51 @@ class StudentTokenizer:
 
     Attributes:
         json: the text of tokenizer.json.
-        size: rows of the embedding.
+        tokens: the student's tokens, in the order of its embedding's rows; the special ones first.
         kept_tokens: teacher ids of the student's tokens, shape (size,); None when the vocabulary is the student's own.
         note: how it was made, as a sentence.
     """
 
     json: str
-    size: int
+    tokens: tuple[str, ...]
     kept_tokens: NDArray[np.int64] | None
     note: str
 
+    @property
+    def size(self) -> int:
+        """Rows of the embedding."""
+        return len(self.tokens)
+
 
 def make_tokenizer(
-    teacher: TextEncoder, teacher_embeddings: NDArray[np.float32], texts: Iterator[list[str]], *, size: int
+    teacher: TextEncoder, token_vectors: NDArray[np.float16], texts: Iterator[list[str]], *, size: int, aliases: str
 ) -> StudentTokenizer:
     """Make the student's tokenizer from the teacher's, or anew where the teacher's cannot be reduced.
 
     Args:
         teacher: the teacher's tokenizer.
-        teacher_embeddings: its input embeddings, shape (vocabulary, width).
+        token_vectors: what it makes of each of its tokens, shape (vocabulary, any); see `teach`.
         texts: training and transfer texts, in lists.
         size: tokens the student knows.
+        aliases: where the others go; see the recipe's `student.aliases`.
     """
     source = teacher.tokenizer.to_str()
     if not is_wordpiece(source):
         return _train_wordpiece(texts, size=size, max_tokens=_max_tokens(source))
-    counts = np.zeros(len(teacher_embeddings), np.int64)
+    counts = np.zeros(len(token_vectors), np.int64)
     for batch in texts:
         ids = teacher.encode(batch).ids
         counts += np.bincount(ids, minlength=len(counts))
     special = tuple(teacher.tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
-    chosen = choose_vocabulary(counts, teacher_embeddings, special, size=size)
+    views = {"contextual": token_vectors, "input": token_vectors[:, : token_vectors.shape[1] // 3], "none": None}
+    chosen = choose_vocabulary(counts, views[aliases], special, size=size)
+    fate = "become [UNK]" if aliases == "none" else "carry the id of their nearest kept neighbour"
     return StudentTokenizer(
         student_tokenizer_json(source, chosen),
-        len(chosen.kept),
+        tuple(teacher.tokenizer.id_to_token(int(index)) for index in chosen.kept),
         chosen.kept,
-        f"kept {len(chosen.kept)} of the teacher's {len(counts)} tokens; {chosen.aliased} others carry the id of their nearest "
-        f"kept neighbour, {chosen.unknown} are too far from any and become [UNK]",
+        f"kept {len(chosen.kept)} of the teacher's {len(counts)} tokens, which make up "
+        f"{counts[chosen.kept].sum() / max(1, counts.sum()):.1%} of the texts; the {chosen.left_out} others {fate}",
     )
 
 
@@ -94,8 +102,7 @@ def _train_wordpiece(texts: Iterator[list[str]], *, size: int, max_tokens: int) 
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", cls_id), ("[SEP]", sep_id)]
     )
     tokenizer.enable_truncation(max_tokens)
-    count = tokenizer.get_vocab_size()
-    return StudentTokenizer(tokenizer.to_str(), count, None, f"trained a WordPiece vocabulary of {count} on the texts, as "
+    return StudentTokenizer(tokenizer.to_str(), tokens, None, f"trained a WordPiece vocabulary of {len(tokens)} on the texts, as "
                             "the teacher's tokenizer is no WordPiece")
 
 

@@ -1,9 +1,9 @@
 """Vocabulary surgery: the student's smaller vocabulary, and a tokenizer in which no token is lost.
 
 A WordPiece teacher's tokens all stay in the student's tokenizer; those the student has no row for carry the id of
-their nearest kept neighbour (cosine of mean-centred input embeddings). So text never turns into UNK that the teacher could
-read, and any library that reads tokenizer.json applies the map. (Loading and saving that file with `tokenizers` would
-drop the aliases: it is only ever copied.)
+their nearest kept neighbour, by what the fine-tuned teacher makes of a token rather than by how it is spelled. So text
+never turns into UNK that the teacher could read, and any library that reads tokenizer.json applies the map. (Loading and
+saving that file with `tokenizers` would drop the aliases: it is only ever copied.)
 """
 
 import json
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_NEAREST_AT_LEAST = 0.25
 _ALPHABET_FIRST_ID = 1000
 """BERT's English vocabularies keep unused and special entries below this id."""
 
@@ -25,14 +24,15 @@ class StudentVocabulary:
     Attributes:
         kept: teacher ids in the order of the student's ids, shape (vocabulary,).
         student_id_of: for each teacher id the student's id, shape (teacher vocabulary,).
-        aliased: tokens that go to a neighbour.
-        unknown: tokens too far from every kept one, which go to UNK.
     """
 
     kept: NDArray[np.int64]
     student_id_of: NDArray[np.int64]
-    aliased: int
-    unknown: int
+
+    @property
+    def left_out(self) -> int:
+        """Tokens that the student has no row for."""
+        return len(self.student_id_of) - len(self.kept)
 
 
 def is_wordpiece(tokenizer_json: str) -> bool:
@@ -42,7 +42,7 @@ def is_wordpiece(tokenizer_json: str) -> bool:
 
 
 def choose_vocabulary(
-    counts: NDArray[np.int64], embeddings: NDArray[np.float32], special_ids: tuple[int, ...], *, size: int
+    counts: NDArray[np.int64], vectors: NDArray[np.floating] | None, special_ids: tuple[int, ...], *, size: int
 ) -> StudentVocabulary:
     """Choose the student's tokens and map the rest.
 
@@ -51,7 +51,8 @@ def choose_vocabulary(
 
     Args:
         counts: uses of each teacher token, shape (teacher vocabulary,).
-        embeddings: the teacher's input embeddings, shape (teacher vocabulary, width).
+        vectors: what the teacher makes of each token, shape (teacher vocabulary, any); likeness is their cosine around
+            their mean. None: tokens that are not kept go to [UNK].
         special_ids: teacher ids of `SPECIAL_TOKENS`, in that order; they become 0 .. 4.
         size: tokens the student knows at most.
     """
@@ -59,30 +60,26 @@ def choose_vocabulary(
     ordinary = by_use[~np.isin(by_use, special_ids)]
     useful = ordinary[(counts[ordinary] > 0) | (ordinary >= _ALPHABET_FIRST_ID)]
     kept = np.concatenate([np.asarray(special_ids), useful[: size - len(special_ids)]]).astype(np.int64)
-    student_id_of = np.full(len(counts), 1, np.int64)
+    student_id_of = np.full(len(counts), SPECIAL_TOKENS.index("[UNK]"), np.int64)
     student_id_of[kept] = np.arange(len(kept))
-    rest = np.setdiff1d(np.arange(len(counts)), kept)
-    nearest, cosine = _nearest(embeddings, rest, kept[len(special_ids):])
-    near = cosine > _NEAREST_AT_LEAST
-    student_id_of[rest[near]] = student_id_of[nearest[near]]
-    return StudentVocabulary(kept, student_id_of, aliased=int(near.sum()), unknown=int((~near).sum()))
+    if vectors is not None:
+        rest = np.setdiff1d(np.arange(len(counts)), kept)
+        student_id_of[rest] = student_id_of[_nearest(vectors, rest, kept[len(special_ids) :])]
+    return StudentVocabulary(kept, student_id_of)
 
 
 def _nearest(
-    embeddings: NDArray[np.float32], rest: NDArray[np.int64], candidates: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return for each id of `rest` its nearest candidate and the cosine; both shape (len(rest),)."""
+    vectors: NDArray[np.floating], rest: NDArray[np.int64], candidates: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return for each id of `rest` its nearest candidate, shape (len(rest),)."""
     candidates = candidates[candidates >= _ALPHABET_FIRST_ID] if (candidates >= _ALPHABET_FIRST_ID).any() else candidates
-    centred = embeddings - embeddings.mean(axis=0)
+    centred = vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float32)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
     nearest = np.empty(len(rest), np.int64)
-    cosine = np.empty(len(rest), np.float32)
     for start in range(0, len(rest), 2048):
         scores = unit[rest[start : start + 2048]] @ unit[candidates].T
-        best = scores.argmax(axis=1)
-        nearest[start : start + 2048] = candidates[best]
-        cosine[start : start + 2048] = scores[np.arange(len(best)), best]
-    return nearest, cosine
+        nearest[start : start + 2048] = candidates[scores.argmax(axis=1)]
+    return nearest
 
 
 def student_tokenizer_json(teacher_json: str, vocabulary: StudentVocabulary) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
+from edgedistill.distill.contextual import contextual_embeddings
 from edgedistill.distill.cut import can_be_cut
 from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import distillation_loss, hard_label_loss
@@ -23,6 +24,7 @@ from edgedistill.distill.student_model import (
     write_student,
     write_tokenizer,
 )
+from edgedistill.distill.vocabulary import SPECIAL_TOKENS
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
@@ -31,7 +33,7 @@ from edgedistill.results import Labels
 from edgedistill.soft_labels import SoftLabels, read_soft_labels
 from edgedistill.stage import Outcome
 from edgedistill.tasks.text_classification.encoding import TextEncoder
-from edgedistill.teach.teacher_model import input_embeddings, load_classifier
+from edgedistill.teach.teacher_model import load_classifier
 from edgedistill.torch_setup import set_up_torch
 from edgedistill.training import CHECKPOINTS, Schedule, TrainingSet, train
 
@@ -87,25 +89,39 @@ def _make_start(
     encoder = TextEncoder.load(inputs.teacher)
     train_set, transfer = read_examples(inputs.train), read_examples(inputs.transfer)
     texts = (batch for table in (train_set, transfer) for batch in table.text_batches())
-    tokenizer = make_tokenizer(encoder, input_embeddings(inputs.teacher), texts, size=settings.shape.vocabulary)
+    vectors = np.load(inputs.token_vectors, mmap_mode="r", allow_pickle=False)
+    tokenizer = make_tokenizer(encoder, vectors, texts, size=settings.shape.vocabulary,
+                               aliases=settings.aliases)
     config = student_config(settings.shape, labels, vocabulary=tokenizer.size, positions=settings.max_tokens,
                             teacher=teacher)
-    wants_cut = settings.initialisation == "cut"
-    may_cut = can_be_cut(teacher.config, settings.shape) and tokenizer.kept_tokens is not None
-    if wants_cut and may_cut and tokenizer.kept_tokens is not None:
-        sample = encoder.encode(sample_texts(train_set.texts, seed=settings.seed))
-        model = cut_student(teacher, config, settings.shape, tokenizer.kept_tokens, sample, seed=settings.seed)
-        how = f"cut {settings.shape.id} out of the teacher"
-        why = "a student cut from its teacher starts close to it (see docs/distill.md)"
-    else:
-        model = BertForSequenceClassification(config)
-        how = f"started {settings.shape.id} from random weights"
-        why = "the recipe says so" if not wants_cut else "this teacher cannot be cut to that shape"
+    model, decision = _first_weights(settings, teacher, encoder, config, tokenizer, train_set)
     if start.exists():
         shutil.rmtree(start)
     start.mkdir(parents=True)
     write_student(model, tokenizer.json, start, max_tokens=settings.max_tokens)
-    return (Decision(step="distill", what=how, why=why), _vocabulary_decision(tokenizer))
+    return (decision, _vocabulary_decision(tokenizer))
+
+
+def _first_weights(  # noqa: PLR0913 - private, and every argument is a different kind of thing
+    settings: StudentSettings, teacher: PreTrainedModel, encoder: TextEncoder, config: BertConfig,
+    tokenizer: StudentTokenizer, train_set: Examples,
+) -> tuple[BertForSequenceClassification, Decision]:
+    """Return the untrained student and how it was made."""
+    shape, wanted = settings.shape, settings.initialisation
+    if wanted == "cut" and tokenizer.kept_tokens is not None and can_be_cut(teacher.config, shape):
+        sample = encoder.encode(sample_texts(train_set.texts, seed=settings.seed))
+        model = cut_student(teacher, config, shape, tokenizer.kept_tokens, sample, seed=settings.seed)
+        return model, Decision(step="distill", what=f"cut {shape.id} out of the teacher",
+                               why="a student cut from its teacher starts close to it (see docs/distill.md)")
+    model = BertForSequenceClassification(config)
+    if wanted == "random":
+        return model, Decision(step="distill", what=f"started {shape.id} from random weights", why="the recipe says so")
+    embeddings = model.bert.embeddings.word_embeddings.weight.data
+    special = len(SPECIAL_TOKENS)
+    embeddings[special:] = contextual_embeddings(teacher, encoder, tokenizer.tokens[special:], width=shape.hidden)
+    why = "the recipe says so" if wanted == "contextual" else "this teacher cannot be cut to that shape"
+    return model, Decision(step="distill", why=why, what=f"started {shape.id} from random layers and embeddings out of the "
+                           "teacher's contextual output")
 
 
 def _vocabulary_decision(tokenizer: StudentTokenizer) -> Decision:

@@ -33,15 +33,29 @@ def check_columns(names: Sequence[str], columns: Columns, *, place: str) -> None
     """
     there = f"the columns are: {', '.join(names)}" if names else "there are no columns"
     for role, wanted in (("text", columns.text), ("label", columns.label)):
-        if wanted in names:
-            continue
-        meant = _guess(role, wanted, names)
-        suggestion = f"; did you mean {meant!r}?" if meant else f"; {there}"
-        raise DataError(f"{place}: no column {wanted!r}{suggestion}",
-                        hint=f"set data.{role}_column (or --{role}-column {meant or 'NAME'}); {there}")
+        if wanted not in names:
+            raise _missing(role, wanted, names, place=place)
     if columns.text == columns.label:
         raise DataError(f"{place}: text and label are both taken from column {columns.text!r}",
                         hint=f"set data.text_column and data.label_column; {there}")
+
+
+def check_text_column(names: Sequence[str], column: str, *, place: str) -> None:
+    """Do the same where only texts are read.
+
+    Raises:
+        DataError: the column is missing; says which one was probably meant.
+    """
+    if column not in names:
+        raise _missing("text", column, names, place=place)
+
+
+def _missing(role: str, wanted: str, names: Sequence[str], *, place: str) -> DataError:
+    there = f"the columns are: {', '.join(names)}" if names else "there are no columns"
+    meant = _guess(role, wanted, names)
+    suggestion = f"; did you mean {meant!r}?" if meant else f"; {there}"
+    return DataError(f"{place}: no column {wanted!r}{suggestion}",
+                     hint=f"set data.{role}_column (or --{role}-column {meant or 'NAME'}); {there}")
 
 
 def _guess(role: str, wanted: str, names: Sequence[str]) -> str | None:

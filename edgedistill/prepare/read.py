@@ -6,7 +6,7 @@ Every problem is one `DataError` that names the file and the line (or the row, w
 import difflib
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from edgedistill.errors import DataError
 from edgedistill.prepare import text_files
-from edgedistill.prepare.columns import Columns, check_columns
+from edgedistill.prepare.columns import Columns, check_columns, check_text_column
 from edgedistill.prepare.rows import LabelledTexts, RowCollector
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "datasets"]
@@ -101,6 +101,27 @@ def read_labelled_texts(path: Path, columns: Columns, *, split: str = "train") -
     else:
         text_files.collect(path, form, columns, collector)
     return collector.finish()
+
+
+def text_batches(path: Path, column: str, *, split: str) -> Iterator[Any]:
+    """Yield the values of one column of a Parquet file or a saved folder, as Arrow arrays.
+
+    Raises:
+        DataError: there is no such column, or the file is damaged.
+    """
+    if path.is_dir():
+        data = _load_folder(path, split)
+        check_text_column(data.column_names, column, place=str(path))
+        for part in data.select_columns([column]).with_format("arrow").iter(batch_size=_BATCH_ROWS):
+            yield part.column(column)
+        return
+    file = _open_parquet(path)
+    check_text_column(file.schema_arrow.names, column, place=str(path))
+    try:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=[column]):
+            yield batch.column(column)
+    except (pa.ArrowInvalid, OSError) as bad:
+        raise _broken_parquet(path, bad) from None
 
 
 def read_dataset(data: Any, columns: Columns, *, source: str) -> LabelledTexts:

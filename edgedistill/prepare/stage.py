@@ -8,7 +8,7 @@ from pydantic import Field
 
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError
-from edgedistill.examples import read_examples, write_examples
+from edgedistill.examples import NO_LABEL, read_examples, write_examples
 from edgedistill.manifest import Decision
 from edgedistill.prepare.assemble import CleanData, Sources, SplitPlan, assemble
 from edgedistill.prepare.columns import Columns
@@ -16,16 +16,18 @@ from edgedistill.prepare.data_report import DataReport, SplitName, SplitReport
 from edgedistill.prepare.hub import read_hub_split
 from edgedistill.prepare.read import detect_format, read_labelled_texts
 from edgedistill.prepare.rows import LabelledTexts
+from edgedistill.prepare.unlabelled import read_unlabelled_texts, require_unlabelled
 from edgedistill.recipe import HubData
 from edgedistill.results import Labels
 from edgedistill.stage import Outcome, Stage
 
-__all__ = ["DATA_REPORT_FILE", "LABELS_FILE", "STAGE", "TEST_FILE", "TRAIN_FILE", "VALIDATION_FILE", "DataReport",
-           "Inputs", "Labels", "Settings"]
+__all__ = ["DATA_REPORT_FILE", "LABELS_FILE", "STAGE", "TEST_FILE", "TRAIN_FILE", "UNLABELLED_FILE", "VALIDATION_FILE",
+           "DataReport", "Inputs", "Labels", "Settings"]
 
 TRAIN_FILE = "train.arrow"
 VALIDATION_FILE = "validation.arrow"
 TEST_FILE = "test.arrow"
+UNLABELLED_FILE = "unlabelled.arrow"
 LABELS_FILE = "labels.json"
 DATA_REPORT_FILE = "data_report.json"
 
@@ -51,6 +53,7 @@ class Inputs:
     train: Path | None
     validation: Path | None = None
     test: Path | None = None
+    unlabelled: Path | None = None
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
@@ -65,6 +68,8 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
     for path in (inputs.train, inputs.validation, inputs.test):
         if path is not None:
             detect_format(path)
+    if inputs.unlabelled is not None:
+        require_unlabelled(inputs.unlabelled)
 
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
@@ -78,9 +83,24 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     data = assemble(sources, plan)
     for file, split in ((TRAIN_FILE, data.train), (VALIDATION_FILE, data.validation), (TEST_FILE, data.test)):
         write_examples(out / file, split.ids(), split.rows.texts.to_pylist(), split.labels.tolist())
+    unlabelled = _read_unlabelled(settings, inputs, data)
+    write_examples(out / UNLABELLED_FILE, [f"unlabelled-{i:07d}" for i in range(len(unlabelled))], unlabelled,
+                   [NO_LABEL] * len(unlabelled))
     (out / LABELS_FILE).write_text(Labels(labels=data.classes).to_json(), encoding="utf-8")
     (out / DATA_REPORT_FILE).write_text(data.report.to_json(), encoding="utf-8")
-    return Outcome(tuple(_decisions(data, plan)))
+    decisions = list(_decisions(data, plan))
+    if inputs.unlabelled is not None:
+        decisions.append(Decision(step=_STEP, what=f"took {_count(len(unlabelled), 'text')} without labels",
+                                  why="data.unlabelled; repeats and texts of train, validation and test are left out"))
+    return Outcome(tuple(decisions))
+
+
+def _read_unlabelled(settings: Settings, inputs: Inputs, data: CleanData) -> list[str]:
+    """Read the user's texts without labels; none that is tested may be learned."""
+    if inputs.unlabelled is None:
+        return []
+    labelled = (text for split in (data.train, data.validation, data.test) for text in split.rows.texts.to_pylist())
+    return read_unlabelled_texts(inputs.unlabelled, settings.text_column, without=labelled)
 
 
 def _read_files(settings: Settings, inputs: Inputs) -> Sources:
@@ -158,7 +178,7 @@ def _ensures(out: Path) -> None:
 
 STAGE = Stage(
     name="prepare",
-    version=1,
+    version=2,
     run=_run,
     requires=_requires,
     ensures=_ensures,

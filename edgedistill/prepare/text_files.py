@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgedistill.errors import DataError
-from edgedistill.prepare.columns import Columns, check_columns
+from edgedistill.prepare.columns import Columns, check_columns, check_text_column
 from edgedistill.prepare.rows import RowCollector
 
 TextFormat = Literal["csv", "tsv", "jsonl"]
@@ -71,9 +71,48 @@ def collect(path: Path, form: TextFormat, columns: Columns, collector: RowCollec
     text_at, label_at = header.index(columns.text), header.index(columns.label)
     for record in records:
         if len(record.fields) != len(header):
-            raise DataError(f"{path}:{record.line}: {len(record.fields)} fields, but the header has {len(header)}",
-                            hint=_ragged_hint(form))
+            raise _ragged(path, record, header, form)
         collector.add(record.fields[text_at], record.fields[label_at], record.line)
+
+
+def texts_of_column(path: Path, form: TextFormat, column: str) -> Iterator[str]:
+    """Yield the texts of one column; the other columns may hold anything.
+
+    Raises:
+        DataError: names file and line: no such column, a value that is no text, a ragged row.
+    """
+    if form == "jsonl":
+        for entry in _json_records(path):
+            check_text_column(tuple(entry.fields), column, place=f"{path}:{entry.line}")
+            value = entry.fields[column]
+            if not isinstance(value, str):
+                raise DataError(f"{path}:{entry.line}: column {column!r} holds no text",
+                                hint="name the column that holds the texts: data.text_column (or --text-column)")
+            yield value
+        return
+    records = _records(path, form)
+    header = _header_of(path, form, records)
+    check_text_column(header, column, place=f"{path}:1")
+    at = header.index(column)
+    for record in records:
+        if len(record.fields) != len(header):
+            raise _ragged(path, record, header, form)
+        yield record.fields[at]
+
+
+def plain_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text file, plain or gzipped.
+
+    Raises:
+        DataError: names file and line of bytes that are not UTF-8.
+    """
+    for line in _lines(path):
+        yield line.text
+
+
+def _ragged(path: Path, record: _Record, header: Sequence[str], form: TextFormat) -> DataError:
+    return DataError(f"{path}:{record.line}: {len(record.fields)} fields, but the header has {len(header)}",
+                     hint=_ragged_hint(form))
 
 
 def _ragged_hint(form: TextFormat) -> str:

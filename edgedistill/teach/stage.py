@@ -18,13 +18,14 @@ from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.teach.labels import label_order, token_limit, trained_labels
-from edgedistill.teach.transfer import find_neighbours, make_transfer_texts
+from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, words_of
 
 log = logging.getLogger("edgedistill")
 
 WEIGHTS_FILE = "model.safetensors"
 TRANSFER_FILE = "transfer.arrow"
 SOFT_LABELS_FILE = "soft_labels.arrow"
+TOKEN_VECTORS_FILE = "token_vectors.npy"  # noqa: S105 - tokens of a vocabulary, no secret
 CURVE_FILE = "training_log.json"
 
 
@@ -136,12 +137,13 @@ class SoftLabelSettings(Document):
 
 @dataclass(frozen=True)
 class SoftLabelInputs:
-    """`teacher`: the fine-tuned teacher's folder; `train`, `validation`: examples; `labels`: the class names."""
+    """`teacher`: the fine-tuned teacher's folder; `labels`: the class names; the rest: examples."""
 
     teacher: Path
     train: Path
     validation: Path
     labels: Path
+    unlabelled: Path
 
 
 def origin_of(inputs: SoftLabelInputs) -> Origin:
@@ -149,41 +151,42 @@ def origin_of(inputs: SoftLabelInputs) -> Origin:
     return Origin(
         teacher_sha256=sha256_of_path(inputs.teacher / WEIGHTS_FILE),
         tokenizer_sha256=sha256_of_path(inputs.teacher / TOKENIZER_FILE),
-        data_sha256=f"{sha256_of_path(inputs.train)}+{sha256_of_path(inputs.validation)}",
+        data_sha256="+".join(sha256_of_path(path) for path in (inputs.train, inputs.validation, inputs.unlabelled)),
     )
 
 
 def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path) -> Outcome:
-    from edgedistill.teach.teacher_model import label_texts, load_classifier
+    from edgedistill.teach.teacher_model import label_texts, load_classifier, token_vectors
 
     labels = Labels.read_json(inputs.labels).labels
     train, validation = read_examples(inputs.train), read_examples(inputs.validation)
-    transfer = _make_transfer(settings, inputs.teacher, train)
+    own = read_examples(inputs.unlabelled).texts
+    made = _make_transfer(settings, inputs.teacher, [*train.texts, *own])
+    transfer = [*own, *made]
     write_examples(out / TRANSFER_FILE, [f"transfer-{i:07d}" for i in range(len(transfer))], transfer,
                    [NO_LABEL] * len(transfer))
     tables = (train, read_examples(out / TRANSFER_FILE), validation)
     model = load_classifier(inputs.teacher, labels)
     encoder = TextEncoder.load(inputs.teacher)
+    np.save(out / TOKEN_VECTORS_FILE, token_vectors(model, encoder), allow_pickle=False)
     logits = label_texts(model, encoder, (texts for table in tables for texts in table.text_batches()))
     write_soft_labels(out / SOFT_LABELS_FILE, zip(_id_batches(tables), logits, strict=True), classes=len(labels),
                       origin=origin_of(inputs))
     return Outcome(decisions=(
-        Decision(step="teach", what=f"made {len(transfer)} unlabelled texts from {len(train)} training texts",
+        Decision(step="teach", what=f"made {len(made)} unlabelled texts from {len(train)} training texts"
+                 + (f" and {len(own)} unlabelled ones, and labelled these too" if own else ""),
                  why="a student learns most from the teacher's answers on many texts (Jiao et al. 2020, table 2)"),
     ))
 
 
-def _make_transfer(settings: SoftLabelSettings, teacher: Path, train: Examples) -> list[str]:
+def _make_transfer(settings: SoftLabelSettings, teacher: Path, texts: list[str]) -> list[str]:
     from edgedistill.teach.teacher_model import word_vectors
 
     if settings.transfer_set.rows == 0:
         return []
     vectors = word_vectors(teacher)
-    texts = train.texts
-    wanted = sorted({word for text in texts for word in text.split()} | {w for t in texts for w in t.lower().split()})
-    neighbours = find_neighbours(wanted, vectors.words, vectors.vectors)
-    return make_transfer_texts(texts, neighbours, rows=settings.transfer_set.rows, copies=settings.transfer_set.copies,
-                               mask_token=vectors.mask_token, seed=settings.seed)
+    neighbours = find_neighbours(words_of(texts), vectors.words, vectors.vectors)
+    return make_transfer_texts(texts, neighbours, settings.transfer_set, mask_token=vectors.mask_token, seed=settings.seed)
 
 
 def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:
@@ -199,6 +202,6 @@ def _check_soft_labels(out: Path) -> None:
 
 
 SOFT_LABELS = Stage(
-    name="teach", version=1, run=_make_soft_labels, ensures=_check_soft_labels,
+    name="teach", version=2, run=_make_soft_labels, ensures=_check_soft_labels,
     tools=("torch", "transformers", "tokenizers", "numpy"),
 )

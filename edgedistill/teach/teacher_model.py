@@ -15,9 +15,11 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from edgedistill.errors import TeacherError
 from edgedistill.host import this_host
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
-from edgedistill.torch_setup import set_up_torch
+from edgedistill.torch_setup import quickest_attention, set_up_torch
 
 log = logging.getLogger("edgedistill")
+
+_TOKENS_A_BATCH = 1024
 
 
 def load_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:
@@ -41,6 +43,7 @@ def load_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = F
         model, found = AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
             ignore_mismatched_sizes=True, trust_remote_code=False, output_loading_info=True,
+            attn_implementation=quickest_attention(),
         )
     except (OSError, ValueError, KeyError, SafetensorError) as bad:
         raise TeacherError(f"{folder}: transformers makes no sequence classifier of it ({bad})",
@@ -112,6 +115,38 @@ def input_embeddings(folder: Path) -> NDArray[np.float32]:
     raise TeacherError(f"{folder}: no embedding matrix of {size} rows in its weights", hint="choose another teacher")
 
 
+def token_vectors(model: PreTrainedModel, encoder: TextEncoder) -> NDArray[np.float16]:
+    """Return what the fine-tuned teacher makes of each of its tokens, alone between the special tokens.
+
+    Three views side by side, each centred and of length 1: the input embedding, the last layer's output at the token, and
+    that at the first position, which the classifier reads. By the first alone "dull" and "tense" are near; by the others
+    they are not, if the task is about films.
+
+    Returns:
+        shape (vocabulary, 3 * width).
+    """
+    model.eval()
+    table = model.get_input_embeddings().weight.detach()
+    special = encoder.encode([""]).ids.tolist()  # [CLS] [SEP], or what this family has in their place
+    place = min(1, len(special))
+    parts: list[tuple[torch.Tensor, torch.Tensor]] = []
+    with torch.inference_mode(), _autocast(model):
+        for start in range(0, len(table), _TOKENS_A_BATCH):
+            tokens = torch.arange(start, min(start + _TOKENS_A_BATCH, len(table)), device=table.device)
+            columns = [tokens.new_full(tokens.shape, i) for i in special]
+            ids = torch.stack([*columns[:place], tokens, *columns[place:]], dim=1)
+            states = model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids))[0].float()
+            parts.append((states[:, place], states[:, 0]))
+    views = (table.float(), torch.cat([at_token for at_token, _ in parts]), torch.cat([at_first for _, at_first in parts]))
+    units = [torch.nn.functional.normalize(view - view.mean(dim=0), dim=1) for view in views]
+    return np.asarray(torch.cat(units, dim=1).cpu().numpy().astype(np.float16))
+
+
+def _autocast(model: PreTrainedModel) -> torch.autocast:
+    kind = model.device.type
+    return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or this_host().has_bf16)
+
+
 def _whole_word(token: str, vocabulary: dict[str, int]) -> str | None:
     """Return the word a token stands for, None for pieces, special tokens and single characters."""
     if "##s" in vocabulary:  # WordPiece
@@ -124,7 +159,7 @@ def _whole_word(token: str, vocabulary: dict[str, int]) -> str | None:
 
 
 def label_texts(
-    model: PreTrainedModel, encoder: TextEncoder, batches: Iterator[list[str]], *, tokens_per_batch: int = 4096
+    model: PreTrainedModel, encoder: TextEncoder, batches: Iterator[list[str]], *, tokens_per_batch: int = 2048
 ) -> Iterator[NDArray[np.float32]]:
     """Yield raw logits for each list of texts, in its order, shape (len, classes).
 
@@ -133,7 +168,7 @@ def label_texts(
     model.eval()
     names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in model.forward.__code__.co_varnames]
     device = model.device
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or this_host().has_bf16)
+    autocast = _autocast(model)
     for texts in batches:
         encoded = encoder.encode(texts)
         order = np.argsort(encoded.lengths, kind="stable")

@@ -5,18 +5,26 @@ teacher's input embeddings in place of GloVe), masking, n-gram sampling and mixi
 section 4). No download, no labels needed.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.recipe import TransferSet
+
 NEIGHBOURS = 12
 _SOFTMAX_WIDTH = 0.08
-_SPLICE_SHARE, _NGRAM_SHARE, _DROP_SHARE = 0.2, 0.2, 0.1
-_REPLACE_RATES = (0.1, 0.2, 0.35)
-_MASK_RATE, _RANDOM_RATE, _DROP_RATE = 0.04, 0.04, 0.1
+_RATE_FACTORS = (0.46, 0.92, 1.62)
+"""A text's own rate of replaced words is the mean rate times one of these, which average 1: some texts stay close to
+their source, some go far."""
+
+_DROP_RATE = 0.1
 _LONGEST_NGRAM = 7
+_LONGEST_SPAN = 3
+_CORE = re.compile(r"^(\W*)(.*?)(\W*)$", re.DOTALL)
+"""A word between the punctuation that touches it."""
 
 
 @dataclass(frozen=True)
@@ -58,73 +66,111 @@ def find_neighbours(
     return Neighbours(found)
 
 
+@dataclass(frozen=True)
+class Source:
+    """What texts are made from.
+
+    Attributes:
+        words: of each text, split at blanks.
+        pool: all words of all texts, with repeats: a draw from it follows their use.
+        neighbours: of the words.
+        mask_token: what a masked word becomes; None switches masking off.
+    """
+
+    words: tuple[tuple[str, ...], ...]
+    pool: tuple[str, ...]
+    neighbours: Neighbours
+    mask_token: str | None
+
+
+def words_of(texts: Iterable[str]) -> list[str]:
+    """Return the different words of texts as written and in lower case, without the punctuation around them, sorted."""
+    found = {core for text in texts for word in text.split() if (core := _parts(word)[1])}
+    return sorted(found | {word.lower() for word in found})
+
+
 def make_transfer_texts(
-    texts: Sequence[str], neighbours: Neighbours, *, rows: int, copies: int, mask_token: str | None, seed: int
+    texts: Sequence[str], neighbours: Neighbours, kinds: TransferSet, *, mask_token: str | None, seed: int
 ) -> list[str]:
-    """Make unlabelled texts out of labelled ones.
+    """Make unlabelled texts out of others.
 
     Args:
-        texts: the training texts.
+        texts: the training texts, and the user's unlabelled ones.
         neighbours: of their words.
-        rows: texts to make at most.
-        copies: texts made per training text at most.
+        kinds: how many, and how much of which kind.
         mask_token: what a masked word becomes; None switches masking off.
         seed: of every choice.
 
     Returns:
-        distinct texts, none of them a training text.
+        distinct texts, none of them among `texts`.
     """
-    words = [text.split() for text in texts]
-    everything = [word for row in words for word in row]
+    words = tuple(tuple(text.split()) for text in texts)
+    source = Source(words, tuple(word for row in words for word in row), neighbours, mask_token)
     seen = set(texts) | {" ".join(row) for row in words}
     made: list[str] = []
-    for copy in range(copies):
+    for copy in range(kinds.copies):
         rng = np.random.default_rng([seed, copy])
         for index in rng.permutation(len(words)):
-            if len(made) >= rows:
+            if len(made) >= kinds.rows:
                 return made
-            candidate = " ".join(_vary(words[index], words, everything, neighbours, mask_token, rng))
+            candidate = " ".join(_vary(words[index], source, kinds, rng))
             if candidate and candidate not in seen:
                 seen.add(candidate)
                 made.append(candidate)
     return made
 
 
-def _vary(  # noqa: PLR0913 - private, and every argument is a different kind of thing
-    row: Sequence[str],
-    words: Sequence[Sequence[str]],
-    everything: Sequence[str],
-    neighbours: Neighbours,
-    mask_token: str | None,
-    rng: np.random.Generator,
-) -> list[str]:
+def _vary(row: Sequence[str], source: Source, kinds: TransferSet, rng: np.random.Generator) -> list[str]:
     """One variation: mix two texts or keep an n-gram, then replace, mask and drop words."""
-    result = list(row)
-    chance = rng.random()
-    if chance < _SPLICE_SHARE:
-        other = words[int(rng.integers(len(words)))]
-        result = result[: max(1, len(result) // 2)] + list(other[len(other) // 2 :])
-    elif chance < _SPLICE_SHARE + _NGRAM_SHARE and len(result) > 2:
-        length = int(rng.integers(2, min(_LONGEST_NGRAM, len(result)) + 1))
+    result = _change_words(_recompose(row, source, kinds, rng), source, kinds, rng)
+    if source.mask_token and len(result) > _LONGEST_SPAN and rng.random() < kinds.spans:
+        length = int(rng.integers(2, _LONGEST_SPAN + 1))
         start = int(rng.integers(0, len(result) - length + 1))
-        result = result[start : start + length]
-    rate = _REPLACE_RATES[rng.integers(len(_REPLACE_RATES))]
-    draws, picks = rng.random(len(result)), rng.random(len(result))
-    for place, word in enumerate(result):
-        if draws[place] < rate:
-            result[place] = _neighbour(word, picks[place], neighbours)
-        elif draws[place] < rate + _MASK_RATE and mask_token:
-            result[place] = mask_token
-        elif draws[place] < rate + _MASK_RATE + _RANDOM_RATE:
-            result[place] = everything[int(picks[place] * len(everything))]
-    if rng.random() < _DROP_SHARE and len(result) > 2:
+        result[start : start + length] = [source.mask_token] * length
+    if rng.random() < kinds.dropping and len(result) > 2:
         result = [word for word, keep in zip(result, rng.random(len(result)) >= _DROP_RATE, strict=True) if keep]
     return result
 
 
+def _recompose(row: Sequence[str], source: Source, kinds: TransferSet, rng: np.random.Generator) -> list[str]:
+    """Tang et al. 2019, section 4: the second half of another text, or an n-gram, or the text as it is."""
+    chance = rng.random()
+    if chance < kinds.mixing:
+        other = source.words[int(rng.integers(len(source.words)))]
+        return [*row[: max(1, len(row) // 2)], *other[len(other) // 2 :]]
+    if chance < kinds.mixing + kinds.ngrams and len(row) > 2:
+        length = int(rng.integers(2, min(_LONGEST_NGRAM, len(row)) + 1))
+        start = int(rng.integers(0, len(row) - length + 1))
+        return list(row[start : start + length])
+    return list(row)
+
+
+def _change_words(row: list[str], source: Source, kinds: TransferSet, rng: np.random.Generator) -> list[str]:
+    """Replace by neighbours (TinyBERT, algorithm 1), mask, or exchange for any word, each at its rate."""
+    rate = kinds.neighbours * _RATE_FACTORS[rng.integers(len(_RATE_FACTORS))]
+    draws, picks = rng.random(len(row)), rng.random(len(row))
+    result = list(row)
+    for place, word in enumerate(row):
+        if draws[place] < rate:
+            result[place] = _neighbour(word, picks[place], source.neighbours)
+        elif draws[place] < rate + kinds.masking:
+            result[place] = source.mask_token or word
+        elif draws[place] < rate + kinds.masking + kinds.exchanging:
+            result[place] = source.pool[int(picks[place] * len(source.pool))]
+    return result
+
+
 def _neighbour(word: str, pick: float, neighbours: Neighbours) -> str:
-    found = neighbours.words.get(word) or neighbours.words.get(word.lower())
+    """Return a neighbour of a word, in the punctuation that touched it; the word itself where it has none."""
+    before, core, after = _parts(word)
+    found = neighbours.words.get(core) or neighbours.words.get(core.lower())
     if found is None:
         return word
     choices, cumulative = found
-    return choices[min(int(np.searchsorted(cumulative, pick)), len(choices) - 1)]
+    return before + choices[min(int(np.searchsorted(cumulative, pick)), len(choices) - 1)] + after
+
+
+def _parts(word: str) -> tuple[str, str, str]:
+    """Split a word into the punctuation before it, the word, and the punctuation after it."""
+    before, core, after = _CORE.fullmatch(word).groups()  # type: ignore[union-attr] # the pattern matches every string
+    return before, core, after

@@ -169,6 +169,17 @@ def test_find_rotation_spans_the_principal_components_with_an_orthonormal_basis(
     assert not torch.equal(find_rotation(records, 12, seed=2).basis, rotation.basis)
 
 
+def test_find_rotation_turns_the_weakest_kept_component_into_what_a_layer_norm_removes(
+    make_classifier: Callable[..., Any], sample: EncodedTexts
+) -> None:
+    records = record(make_classifier("bert"), [batch_of(sample)])
+    rows = torch.cat(records.after).double()
+    centred = (rows - rows.mean(0)).numpy()
+    directions = np.linalg.svd(centred, full_matrices=False)[2]  # strongest first
+    removed = find_rotation(records, 12, seed=1).basis @ torch.full((12,), 12**-0.5)
+    assert abs(float(removed.double() @ torch.from_numpy(directions[11]))) == pytest.approx(1.0, abs=1e-3)
+
+
 def test_find_rotation_to_the_teachers_own_width_changes_nothing(
     make_classifier: Callable[..., Any], sample: EncodedTexts
 ) -> None:
@@ -242,8 +253,9 @@ def test_narrow_of_a_teacher_that_uses_half_its_width_reproduces_its_residual(
         rotated = (expected - rotation.mean) @ rotation.basis
         assert rotated.norm() == pytest.approx(float((expected - rotation.mean).norm()), rel=1e-3)  # nothing is cut off
         errors.append(float((found - rotated).norm() / rotated.norm()))
-    # all that is lost: a LayerNorm subtracts its mean along another direction, one of 16; an error of 1 / sqrt(16)
-    assert errors[0] == pytest.approx(0.25, abs=0.06)
+    # all that is lost: a LayerNorm subtracts its mean along another direction. Along any one of 16 that is an error of
+    # 1 / sqrt(16) = 0.25; along the weakest of them it is clearly less
+    assert errors[0] < 0.18
     assert max(errors) < 0.5
 
 

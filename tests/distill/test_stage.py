@@ -27,6 +27,7 @@ from edgedistill.stage import Done, Workspace
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.training import plan_batches
 
+VOCABULARY = 55
 SHAPE = StudentShape(id="tiny", layers=1, hidden=16, heads=2, intermediate=32, vocabulary=100)
 SETTINGS = StudentSettings(
     shape=SHAPE, initialisation="cut", distillation=Distillation(rows_seen=12 * 16, batch_size=16, learning_rate=5e-3, patience=12),
@@ -49,7 +50,7 @@ class Data:
         path = self.folder
         return StudentInputs(
             teacher, path / "train.arrow", path / "transfer.arrow", path / "validation.arrow", path / "soft_labels.arrow",
-            path / "labels.json",
+            path / "labels.json", path / "token_vectors.npy",
         )
 
 
@@ -66,6 +67,7 @@ def data(rows: Callable[..., Any], labels: tuple[str, ...], tmp_path_factory: py
     logits = random.normal(0, 3, (len(ids), 3)).astype(np.float32)
     write_soft_labels(folder / "soft_labels.arrow", [(shuffled, logits)], classes=3, origin=Origin("t", "k", "d"))
     (folder / "labels.json").write_text(Labels(labels=labels).to_json())
+    np.save(folder / "token_vectors.npy", random.normal(size=(VOCABULARY, 8)).astype(np.float16))
     return Data(folder, dict(zip(shuffled, logits.tolist(), strict=True)))
 
 
@@ -191,7 +193,7 @@ def test_distill_of_a_byte_pair_teacher_starts_anew_with_a_vocabulary_of_its_own
 ) -> None:
     done = distil(tmp_path, bpe_teacher, data)
     told = " ".join(decision.what + decision.why for decision in done.manifest.decisions)
-    assert "from random weights" in told
+    assert "embeddings out of the teacher's contextual output" in told
     assert "cannot be cut" in told
     assert "trained a WordPiece vocabulary" in told
     size = json.loads((done.folder / "config.json").read_text())["vocab_size"]

@@ -86,16 +86,20 @@ def test_choose_vocabulary_sends_other_tokens_to_the_nearest_kept_one_by_cosine(
     chosen = choose_vocabulary(counts, embeddings, SPECIAL_IDS, size=8)
     assert chosen.kept[5:].tolist() == [5, 6, 7]
     assert chosen.student_id_of[8:].tolist() == [5, 6, 6, 7]
-    assert (chosen.aliased, chosen.unknown) == (4, 0)
+    assert chosen.left_out == 4
 
 
-def test_choose_vocabulary_sends_a_token_far_from_every_kept_one_to_unknown() -> None:
+def test_choose_vocabulary_sends_no_token_to_unknown_however_far_it_is() -> None:
     embeddings = np.zeros((8, 2), np.float32)
-    embeddings[5:] = directions(0, 76, 180)  # cos 76 degrees = 0.242, just under the threshold of 0.25
+    embeddings[5:] = directions(0, 76, 180)
     embeddings[1] = -embeddings.sum(axis=0)
     chosen = choose_vocabulary(np.array([0, 0, 0, 0, 0, 9, 1, 1]), embeddings, SPECIAL_IDS, size=6)
-    assert chosen.student_id_of[6:].tolist() == [1, 1]
-    assert (chosen.aliased, chosen.unknown) == (0, 2)
+    assert chosen.student_id_of[6:].tolist() == [5, 5]
+
+
+def test_choose_vocabulary_without_vectors_sends_the_rest_to_unknown() -> None:
+    chosen = choose_vocabulary(np.array([0, 0, 0, 0, 0, 9, 1, 1]), None, SPECIAL_IDS, size=6)
+    assert chosen.student_id_of.tolist() == [0, 1, 2, 3, 4, 5, 1, 1]
 
 
 def test_choose_vocabulary_compares_embeddings_after_centring_them() -> None:
@@ -111,8 +115,7 @@ def test_choose_vocabulary_gives_every_teacher_token_a_student_id(halved: Studen
     assert halved.student_id_of.shape == (55,)
     assert set(halved.student_id_of.tolist()) <= set(range(len(halved.kept)))
     assert halved.student_id_of[halved.kept].tolist() == list(range(30))
-    assert halved.aliased + halved.unknown == 25
-    assert halved.aliased > 0 < halved.unknown
+    assert halved.left_out == 25
 
 
 def test_is_wordpiece_only_of_a_wordpiece_model_with_the_special_tokens(wordpiece_json: str) -> None:
@@ -203,7 +206,7 @@ def test_make_tokenizer_of_a_wordpiece_teacher_keeps_the_tokens_that_the_texts_u
 ) -> None:
     texts = ["turn the lamp on", "the song", "the rain"]
     embeddings = np.random.default_rng(0).normal(size=(55, 6)).astype(np.float32)
-    made = make_tokenizer(TextEncoder(teacher, 0), embeddings, iter([texts[:2], texts[2:]]), size=100)
+    made = make_tokenizer(TextEncoder(teacher, 0), embeddings, iter([texts[:2], texts[2:]]), size=100, aliases="contextual")
     kept = [teacher.id_to_token(int(index)) for index in made.kept_tokens]
     assert kept[:5] == list(SPECIAL_TOKENS)
     assert kept[5] == "the"
@@ -212,13 +215,25 @@ def test_make_tokenizer_of_a_wordpiece_teacher_keeps_the_tokens_that_the_texts_u
     assert "11 of the teacher's 55" in made.note
 
 
+@pytest.mark.parametrize(("aliases", "goes_to"), [("contextual", "song"), ("input", "rain"), ("none", "[UNK]")])
+def test_make_tokenizer_sends_a_token_that_is_not_kept_where_the_recipe_says(
+    teacher: Tokenizer, aliases: str, goes_to: str
+) -> None:
+    vectors = np.random.default_rng(0).normal(0, 0.01, size=(55, 6))  # three views of two numbers each
+    for word, by_input, by_output in (("lamp", (1, 0), (0, 5)), ("rain", (1, 0), (5, 0)), ("song", (0, 1), (0, 5))):
+        vectors[teacher.token_to_id(word)] = (*by_input, *by_output, 0, 0)
+    made = make_tokenizer(TextEncoder(teacher, 0), vectors.astype(np.float16), iter([["song rain"]]), size=100, aliases=aliases)
+    student = Tokenizer.from_str(made.json)
+    assert student.encode("lamp").ids[1] == student.token_to_id(goes_to)
+
+
 def test_make_tokenizer_of_another_teacher_trains_a_wordpiece_vocabulary(
     rows: Callable[..., tuple[list[str], list[int]]], tmp_path: Path
 ) -> None:
     texts = rows(60, seed=0)[0]
     bpe = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2, "<pad>": 3}, [("a", "b")]))
     bpe.enable_truncation(7)
-    made = make_tokenizer(TextEncoder(bpe, 3), np.zeros((4, 2), np.float32), iter([texts]), size=80)
+    made = make_tokenizer(TextEncoder(bpe, 3), np.zeros((4, 2), np.float32), iter([texts]), size=80, aliases="contextual")
     assert made.kept_tokens is None
     assert made.size <= 80
     write_tokenizer(made.json, tmp_path, max_tokens=7)
@@ -228,5 +243,5 @@ def test_make_tokenizer_of_another_teacher_trains_a_wordpiece_vocabulary(
     assert encoded.lengths.max() == 7
     assert encoded.ids[encoded.offsets[:-1]].tolist() == [2] * 61
     assert encoded.ids[encoded.offsets[1:] - 1].tolist() == [3] * 61
-    again = make_tokenizer(TextEncoder(bpe, 3), np.zeros((4, 2), np.float32), iter([texts[:30], texts[30:]]), size=80)
+    again = make_tokenizer(TextEncoder(bpe, 3), np.zeros((4, 2), np.float32), iter([texts[:30], texts[30:]]), size=80, aliases="contextual")
     assert again.json == made.json

@@ -1,5 +1,6 @@
 """The prepare stage: files, report, decisions, determinism, and refusals before any work."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from edgedistill.prepare.stage import (
     STAGE,
     TEST_FILE,
     TRAIN_FILE,
+    UNLABELLED_FILE,
     VALIDATION_FILE,
     DataReport,
     Inputs,
@@ -82,6 +84,19 @@ def test_run_when_three_files_then_report_counts_what_was_found(three_files: Inp
         "left 1 row out of validation",
         "left 2 texts with two or more different labels as they are",
     ]
+
+
+def test_run_when_unlabelled_texts_then_none_of_any_split_is_among_them(
+    three_files: Inputs, write, tmp_path: Path
+) -> None:
+    own = write("own.txt", "seven words make this one rather long\nnew\nfive\nIN TEST\nsix\nnewer\nnew\n")
+    outcome = perform(replace(three_files, unlabelled=own), tmp_path / "out")
+    found = read_examples(tmp_path / "out" / UNLABELLED_FILE)
+    assert found.texts == ["new", "newer"]
+    assert found.labels.tolist() == [-1, -1]
+    assert outcome.decisions[-1].what == "took 2 texts without labels"
+    perform(three_files, tmp_path / "without")
+    assert len(read_examples(tmp_path / "without" / UNLABELLED_FILE)) == 0
 
 
 def test_run_when_only_train_then_splits_are_made_and_told(write, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def data(rows: Callable[..., Any], labels: tuple[str, ...], tmp_path_factory: py
     for name, n, seed in (("train", 48, 1), ("validation", 20, 2)):
         texts, classes = rows(n, seed=seed)
         write_examples(folder / f"{name}.arrow", [f"{name}-{i}" for i in range(n)], texts, classes)
+    write_examples(folder / "unlabelled.arrow", [], [], [])
     (folder / "labels.json").write_text(Labels(labels=labels).to_json())
     return folder
 
@@ -50,7 +52,8 @@ def perform_teacher(root: Path, model: Path, data: Path, *, labels: str = "label
 
 
 def soft_inputs(teacher: Path, data: Path) -> SoftLabelInputs:
-    return SoftLabelInputs(teacher, data / "train.arrow", data / "validation.arrow", data / "labels.json")
+    return SoftLabelInputs(teacher, data / "train.arrow", data / "validation.arrow", data / "labels.json",
+                           data / "unlabelled.arrow")
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +180,21 @@ def test_soft_labels_without_a_transfer_set_hold_the_given_examples_only(teacher
     folder = Workspace(tmp_path).perform("soft", SOFT_LABELS, without, soft_inputs(teacher, data)).folder
     assert len(read_examples(folder / "transfer.arrow")) == 0
     assert len(read_soft_labels(folder / "soft_labels.arrow").ids) == 68
+
+
+def test_soft_labels_of_unlabelled_texts_come_first_and_are_varied_too(
+    teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    own = ["quick quick lamp", "cold cold radio"]
+    write_examples(tmp_path / "unlabelled.arrow", ["unlabelled-0", "unlabelled-1"], own, [NO_LABEL] * 2)
+    inputs = replace(soft_inputs(teacher, data), unlabelled=tmp_path / "unlabelled.arrow")
+    kinds = TransferSet(rows=100_000, copies=2, mixing=0, ngrams=0, neighbours=0, masking=0.3, exchanging=0, dropping=0)
+    done = Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SoftLabelSettings(transfer_set=kinds, seed=3), inputs)
+    texts = read_examples(done.folder / "transfer.arrow").texts
+    assert texts[:2] == own
+    words = {"quick", "lamp", "cold", "radio", "[MASK]"}
+    assert any("[MASK]" in text and "quick" in text and set(text.split()) <= words for text in texts[2:])
+    assert "2 unlabelled ones" in done.manifest.decisions[0].what
 
 
 def test_soft_labels_of_a_teacher_that_answers_nan_are_refused(teacher: Path, data: Path, tmp_path: Path) -> None:

@@ -16,7 +16,14 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 from edgedistill.errors import TeacherError
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.teach import teacher_model
-from edgedistill.teach.teacher_model import input_embeddings, label_texts, load_classifier, save_tokenizer, word_vectors
+from edgedistill.teach.teacher_model import (
+    input_embeddings,
+    label_texts,
+    load_classifier,
+    save_tokenizer,
+    token_vectors,
+    word_vectors,
+)
 
 
 @pytest.fixture
@@ -178,3 +185,19 @@ def test_label_texts_in_bfloat16_stays_near_float32(
         answers.append(next(label_texts(model, encoder, iter([texts]))))
     assert answers[0].dtype == np.float32
     assert np.abs(answers[0] - answers[1]).mean() < 0.1 * np.abs(answers[1]).mean()
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+def test_token_vectors_are_what_the_teacher_makes_of_each_token_alone(
+    model_folder: Callable[[str], Path], family: str
+) -> None:
+    model, encoder = load_classifier(model_folder(family), ("x", "y", "z")).eval(), TextEncoder.load(model_folder(family))
+    found = token_vectors(model, encoder)
+    assert found.shape == (55, 3 * 32)
+    with torch.inference_mode():
+        states = [model.base_model(input_ids=torch.tensor([[2, i, 3]]))[0][0].numpy() for i in range(55)]
+    views = [model.get_input_embeddings().weight.detach().numpy(), np.stack([s[1] for s in states]), np.stack([s[0] for s in states])]
+    for part, view in zip(np.split(found.astype(np.float32), 3, axis=1), views, strict=True):
+        centred = view - view.mean(axis=0)
+        expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        assert (part * expected).sum(axis=1).min() > 0.99  # cosine; a host with bfloat16 rounds

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgedistill.teach.transfer import Neighbours, find_neighbours, make_transfer_texts
+from edgedistill.recipe import TransferSet
+from edgedistill.teach.transfer import Neighbours, find_neighbours, make_transfer_texts, words_of
 
 WORDS = tuple("lamp light bulb song tune radio rain snow the a".split())
 VECTORS = np.random.default_rng(0).normal(size=(len(WORDS), 6)).astype(np.float32)
@@ -24,8 +25,14 @@ def neighbours(texts: list[str]) -> Neighbours:
     return find_neighbours(wanted, wanted, np.random.default_rng(1).normal(size=(len(wanted), 8)).astype(np.float32))
 
 
-def make(texts: list[str], neighbours: Neighbours, **changes: Any) -> list[str]:
-    return make_transfer_texts(texts, neighbours, **({"rows": 300, "copies": 6, "mask_token": "[MASK]", "seed": 5} | changes))
+def make(texts: list[str], neighbours: Neighbours, /, **changes: Any) -> list[str]:
+    others = {"mask_token": "[MASK]", "seed": 5} | {name: changes.pop(name) for name in ("mask_token", "seed") if name in changes}
+    return make_transfer_texts(texts, neighbours, TransferSet(**({"rows": 300, "copies": 6} | changes)), **others)
+
+
+def only(**kinds: float) -> dict[str, float]:
+    """One kind of variation and no other."""
+    return dict.fromkeys(("mixing", "ngrams", "neighbours", "masking", "spans", "exchanging", "dropping"), 0.0) | kinds
 
 
 def test_find_neighbours_never_gives_the_word_itself() -> None:
@@ -123,3 +130,51 @@ def test_make_transfer_texts_varies_within_the_words_of_the_texts_and_their_neig
 ) -> None:
     allowed = {word for text in texts for word in text.split()} | {"[MASK]"}
     assert set(re.findall(r"\S+", " ".join(make(texts, neighbours)))) <= allowed
+
+
+def test_make_transfer_texts_by_neighbours_alone_keeps_places_and_punctuation() -> None:
+    neighbours = find_neighbours(["lamp", "song"], WORDS, VECTORS)
+    near = {word: set(neighbours.words[word][0]) | {word} for word in ("lamp", "song")}
+    made = make(["(lamp), song!"], neighbours, rows=50, copies=60, **only(neighbours=0.6))
+    assert len(made) > 3
+    for text in made:
+        first, second = re.fullmatch(r"\((\w+)\), (\w+)!", text).groups()
+        assert first in near["lamp"]
+        assert second in near["song"]
+
+
+def test_make_transfer_texts_by_ngrams_alone_keeps_two_to_seven_words_in_a_row() -> None:
+    text = "one two three four five six seven eight nine"
+    made = make([text], Neighbours({}), rows=100, copies=100, **only(ngrams=1.0))
+    assert {len(m.split()) for m in made} == {2, 3, 4, 5, 6, 7}
+    assert all(m in text for m in made)
+
+
+def test_make_transfer_texts_by_mixing_alone_joins_a_first_and_a_second_half() -> None:
+    made = make(["a b c d", "e f g h"], Neighbours({}), rows=100, copies=30, **only(mixing=1.0))
+    assert set(made) == {"a b g h", "e f c d"}
+
+
+def test_make_transfer_texts_by_spans_alone_masks_two_or_three_words_in_a_row() -> None:
+    made = make(["one two three four five six"], Neighbours({}), rows=100, copies=60, **only(spans=1.0))
+    assert {m.count("[MASK]") for m in made} == {2, 3}
+    assert all(re.search(r"\[MASK\]( \[MASK\])+", m) for m in made)
+
+
+def test_make_transfer_texts_by_masking_alone_masks_single_words_at_its_rate() -> None:
+    texts = [" ".join(f"w{row}x{i}" for i in range(20)) for row in range(50)]
+    words = " ".join(make(texts, Neighbours({}), rows=50, copies=2, **only(masking=0.3))).split()
+    assert words.count("[MASK]") / len(words) == pytest.approx(0.3, abs=0.06)
+
+
+def test_make_transfer_texts_with_every_kind_off_makes_none(texts: list[str], neighbours: Neighbours) -> None:
+    assert make(texts, neighbours, **only()) == []
+
+
+def test_words_of_gives_words_without_punctuation_as_written_and_in_lower_case() -> None:
+    assert words_of(["Don't stop, (Lamp)!", "-- a"]) == ["Don't", "Lamp", "a", "don't", "lamp", "stop"]
+
+
+def test_transfer_set_with_more_than_all_words_changed_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 1 together"):
+        TransferSet(neighbours=0.7, masking=0.4)

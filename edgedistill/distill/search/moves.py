@@ -177,14 +177,12 @@ def _learning_rate(was: TrialSettings, base: TrialSettings, *, up: bool) -> tupl
 
 
 def _transfer(was: TrialSettings, train_rows: int) -> tuple[dict[str, object], str]:
-    """Twice the rows; no more than a reasonable number of copies of each training text can make."""
-    most = min(MOST_TRANSFER_ROWS, train_rows * MOST_COPIES)
-    made = min(was.transfer_rows, train_rows * was.transfer_copies)
-    rows = min(most, TRANSFER_FACTOR * max(made, train_rows))
-    if rows <= made:
+    """Twice the rows, whichever of the two limits holds them; nothing where both have no room left."""
+    rows = min(MOST_TRANSFER_ROWS, TRANSFER_FACTOR * max(was.transfer_rows, train_rows))
+    copies = min(MOST_COPIES, TRANSFER_FACTOR * was.transfer_copies)
+    if rows == was.transfer_rows or (copies == was.transfer_copies and train_rows * copies <= was.transfer_rows):
         return {}, ""
-    copies = min(MOST_COPIES, max(was.transfer_copies, -(-rows // max(1, train_rows))))
-    return {"transfer_rows": rows, "transfer_copies": copies}, f"a larger transfer set, {made} -> {rows} texts"
+    return {"transfer_rows": rows, "transfer_copies": copies}, f"a transfer set twice as large, at most {rows} texts"
 
 
 def _temperature(was: TrialSettings) -> tuple[dict[str, object], str]:

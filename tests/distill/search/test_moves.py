@@ -68,8 +68,7 @@ def test_next_move_when_the_last_trial_is_at_hand_and_a_rung_keeps_the_goal_then
 
 def test_next_move_when_a_near_miss_does_not_generalise_then_twice_the_transfer_set_on_the_same_rung() -> None:
     now = after(trial(0, "r3", outcome(shortfall=0.01, finding="does-not-generalise")))
-    # 1,000 texts make 12,000 at 12 copies each; twice as many need 24 copies
-    assert first(now) == on("r3", transfer_rows=24_000, transfer_copies=24)
+    assert first(now) == on("r3", transfer_rows=48_000, transfer_copies=24)
 
 
 def test_next_move_when_a_far_miss_does_not_generalise_then_another_rung_first() -> None:
@@ -79,10 +78,23 @@ def test_next_move_when_a_far_miss_does_not_generalise_then_another_rung_first()
 def test_next_move_when_a_larger_transfer_set_did_not_help_then_a_higher_temperature() -> None:
     now = after(
         trial(0, "r6", outcome(shortfall=0.01, finding="does-not-generalise")),
-        trial(1, on("r6", transfer_rows=24_000, transfer_copies=24), outcome(shortfall=0.02, finding="does-not-generalise")),
+        trial(1, on("r6", transfer_rows=48_000, transfer_copies=24), outcome(shortfall=0.02, finding="does-not-generalise")),
         rungs=RUNGS[6:],
     )
     assert first(now) == on("r6", temperature=4.0)
+
+
+@pytest.mark.parametrize(("rows", "copies", "then"), [
+    (0, 1, (2_000, 2)),  # switched off: twice the 1,000 training texts
+    (100_000, 100, None),  # 1,000 texts cannot make more in 100 copies each
+    (2_000_000, 50, None),
+])
+def test_transfer_set_when_off_or_at_its_limits_then_started_or_left(rows: int, copies: int, then: tuple[int, int] | None) -> None:
+    settings = on("r6", transfer_rows=rows, transfer_copies=copies)
+    now = after(trial(0, settings, outcome(shortfall=0.01, finding="does-not-generalise")), rungs=RUNGS[6:])
+    made = first(now)
+    assert (made.transfer_rows, made.transfer_copies) == (then or (rows, copies))
+    assert (made.temperature > 2.0) == (then is None)
 
 
 def test_next_move_when_the_teachers_mistakes_are_copied_then_more_hard_label() -> None:

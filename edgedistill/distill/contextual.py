@@ -1,0 +1,57 @@
+"""First embeddings for a student that cannot be cut out of its teacher: what the teacher makes of each token."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+
+_SPREAD = 0.05
+"""Standard deviation of the embeddings: of the size of a trained BERT's, so that a token outweighs its position (0.02)."""
+
+_BATCH = 512
+_PREFIX = "##"
+
+
+@torch.inference_mode()
+def contextual_embeddings(
+    teacher: PreTrainedModel, encoder: TextEncoder, tokens: Sequence[str], *, width: int
+) -> torch.Tensor:
+    """Return first embeddings of a student's tokens: the teacher's last hidden states, reduced by PCA.
+
+    Each token is read by the teacher as a text of its own; its vector is the mean of the last layer's outputs over that
+    text. The idea is model2vec's (Tulkens and van Dongen 2024), with the fine-tuned teacher in place of a general encoder.
+
+    Args:
+        teacher: any encoder with a classifier.
+        encoder: the teacher's tokenizer.
+        tokens: the student's n tokens; the pieces inside of words begin with "##".
+        width: of the student.
+
+    Returns:
+        shape (n, width), centred, standard deviation 0.05. A student wider than the teacher gets zeros in the rest.
+    """
+    teacher.eval()
+    names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in teacher.forward.__code__.co_varnames]
+    encoded = encoder.encode([token.removeprefix(_PREFIX) for token in tokens])
+    order = np.argsort(encoded.lengths, kind="stable")
+    found = torch.empty(len(tokens), teacher.config.hidden_size)
+    for start in range(0, len(order), _BATCH):
+        rows = order[start : start + _BATCH]
+        batch = {name: torch.from_numpy(values) for name, values in encoded.batch(rows).items() if name in names}
+        mask = batch["attention_mask"].unsqueeze(-1).to(torch.float32)
+        states = teacher.base_model(**{name: values.to(teacher.device) for name, values in batch.items()})[0].float().cpu()
+        found[torch.from_numpy(rows)] = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp_min(1.0)
+    return _reduce(found, width)
+
+
+def _reduce(vectors: torch.Tensor, width: int) -> torch.Tensor:
+    """Project on the first principal components and scale."""
+    centred = (vectors - vectors.mean(dim=0)).double()
+    _, directions = torch.linalg.eigh(centred.T @ centred)
+    kept = min(width, centred.shape[1])
+    reduced = (centred @ directions.flip(1)[:, :kept]).float()
+    padded = torch.nn.functional.pad(reduced, (0, width - kept))
+    return padded * (_SPREAD / padded.std().clamp_min(1e-9))
