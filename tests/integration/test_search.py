@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import edgedistill
-from edgedistill import pipeline
+from edgedistill import pipeline, student_search
 from edgedistill.cli.app import run_command_line
+from edgedistill.results import Milestone, TrainingLog
 from edgedistill.shape import StudentShape
 
 from .conftest import write_classifier
@@ -100,6 +101,23 @@ def test_run_when_the_goal_is_out_of_reach_then_exit_code_3_the_best_saved_and_a
     assert re.search(r"lower the goal to 0\.\d{3}", told)
     assert "--trials 8" in told
     assert chosen["finding_text"] in told
+
+
+@pytest.mark.usefixtures("unpacked")
+def test_run_when_a_training_misses_its_milestone_then_given_up_and_not_chosen(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out_of_reach = (Milestone(share_of_steps=0.3, validation_accuracy=1.0),)
+    monkeypatch.setattr(student_search, "milestones_from", lambda courses: out_of_reach if courses else ())
+    result = line.run(tmp_path / "run", "goals=[{type: min-value, value: 1.0}]", "student.rung=tiny-1x32", "search.trials=2")
+    first, second = result.report.targets["raspberry-pi"].frontier
+    assert (first.is_chosen, second.is_chosen) == (True, False)
+    assert (second.is_pruned, second.int8_accuracy, second.finding) == (True, None, "given-up")
+    (log,) = [found for path in keys(tmp_path / "run", "distill")
+              if (found := TrainingLog.read_json(path / "training_log.json")).given_up_at_step is not None]
+    assert log.points[-1].step == log.given_up_at_step
+    assert log.given_up_at_step < (log.steps_planned or 0)
+    assert len(keys(tmp_path / "run", "export-student")) == 1
 
 
 @pytest.mark.usefixtures("unpacked")
