@@ -47,8 +47,8 @@ CLOSING = """\
 ## Related pages
 
 [prepare](prepare.md) for `data`; [teach](teach.md) for `teacher` and the transfer set; [distill](distill.md) for the
-loss; [quantize](quantize.md) for the schemes; [verify](verify.md) for the parity gates; [benchmark](benchmark.md) for
-the protocol; [plan](plan.md) for `student` and `budgets`.
+loss; [search](search.md) for `search`; [quantize](quantize.md) for the schemes; [verify](verify.md) for the parity
+gates; [benchmark](benchmark.md) for the protocol; [plan](plan.md) for `student` and `budgets`.
 """
 
 

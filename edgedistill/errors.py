@@ -7,6 +7,7 @@
     |   |-- DataError             a data file that cannot be used
     |   |-- TeacherError          a teacher that cannot be found or must not be loaded
     |   |-- ArtifactError         a file of a run that is missing or is not what its manifest says
+    |   |-- TrainingDivergedError a training whose loss is no number any more
     |   |-- BundleError           a bundle that is incomplete or altered
     |   `-- StorageError          a folder that cannot be written: read-only, full, or in use
     |-- GoalMissedError 3         a goal or a budget is missed; all artifacts are written
@@ -58,6 +59,10 @@ class TeacherError(UsageError):
 
 class ArtifactError(UsageError):
     """A file of a run that is missing, or that is not what its manifest says."""
+
+
+class TrainingDivergedError(UsageError):
+    """A training whose loss is not finite any more: the learning rate is too high for it."""
 
 
 class BundleError(UsageError):

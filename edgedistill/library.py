@@ -65,7 +65,7 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
     """
     from edgedistill.distill.requirements import require_fitting_losses
     from edgedistill.facts import median_tokens
-    from edgedistill.pipeline import ladder
+    from edgedistill.line import ladder
     from edgedistill.teach.resolve import resolve_teacher
 
     texts, classes = _train_texts(recipe)
@@ -159,7 +159,7 @@ def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out
     """
     from edgedistill.distill import stage
     from edgedistill.facts import facts_of_examples
-    from edgedistill.pipeline import ladder
+    from edgedistill.line import ladder
     from edgedistill.soft_labels import read_soft_labels
     from edgedistill.teach.stage import SoftLabelInputs, origin_of
 

@@ -8,19 +8,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from edgedistill.catalog import LocatedRecipe, data_folder
-from edgedistill.errors import StorageError
+from edgedistill.catalog import LocatedRecipe
 from edgedistill.facts import facts_of_examples
+from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, ladder, quantize_model
 from edgedistill.plan import Plan, make_plan
-from edgedistill.recipe import Recipe
 from edgedistill.results import Evaluation, Variant
-from edgedistill.shape import StudentShape, read_ladder
+from edgedistill.run_folder import LOCKED_RECIPE_FILE, STAGES_FOLDER, STUDY_FILE, locked, locked_recipe
 from edgedistill.stage import Done, Workspace, storage_errors, write_text_durably
 from edgedistill.target import Target
 
@@ -29,12 +26,6 @@ if TYPE_CHECKING:
     from edgedistill.run_report import TargetResults
 
 log = logging.getLogger("edgedistill")
-
-STAGES_FOLDER = ".stages"
-LOCK_FILE = ".lock"
-LOCKED_RECIPE_FILE = "recipe.lock.yaml"
-_DISK_NEED_BYTES = 1_500_000_000
-_FLOAT_BATCH = 32
 
 StepListener = Callable[[str, str, float], None]
 
@@ -54,37 +45,6 @@ class RunResult:
     folder: Path
     missed: tuple[str, ...]
     parity_problems: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Line:
-    """What the steps of a run share."""
-
-    recipe: Recipe
-    workspace: Workspace
-    teacher_folder: Path
-    steps: dict[str, Done] = field(default_factory=dict)
-
-    def note(self, step: str, done: Done) -> Done:
-        """Keep a finished step for the report; two targets may have a step of one name with different results."""
-        other = self.steps.get(step)
-        name = step if other is None or other.folder == done.folder else f"{step} ({done.manifest.key[:8]})"
-        self.steps[name] = done
-        return done
-
-
-@dataclass(frozen=True)
-class _Common:
-    """Results that do not depend on the target."""
-
-    prepared: Done
-    teacher: Done
-    soft_labels: Done
-
-
-def ladder() -> tuple[StudentShape, ...]:
-    """Return the shipped student shapes."""
-    return read_ladder(data_folder("models") / "students.yaml").rungs
 
 
 def run(
@@ -107,63 +67,23 @@ def run(
     from edgedistill.distill.requirements import require_fitting_losses
     from edgedistill.teach.resolve import resolve_teacher
 
-    with _locked(out):
+    with locked(out):
         teacher_folder = resolve_teacher(located.recipe.teacher, recipe_folder=located.folder)
         require_fitting_losses(located.recipe.distillation.losses, teacher_folder)
         workspace = Workspace(out / STAGES_FOLDER, on_step or (lambda step, state, seconds: None))
-        line = _Line(located.recipe, workspace, teacher_folder)
+        wanted = located.recipe.search.study
+        study = located.path(wanted) if wanted else out.resolve() / STAGES_FOLDER / STUDY_FILE
+        line = Line(located.recipe, workspace, teacher_folder, study, ladder())
         prepared = _prepare(line, located)
         facts = facts_of_examples(prepared.folder, teacher_folder, max_tokens=located.recipe.teacher.max_tokens)
-        plans = [make_plan(located.recipe, target, facts, ladder()) for target in targets]
-        write_text_durably(out / LOCKED_RECIPE_FILE, _locked_recipe(located, out).to_yaml())
+        plans = [make_plan(located.recipe, target, facts, line.rungs) for target in targets]
+        write_text_durably(out / LOCKED_RECIPE_FILE, locked_recipe(located, out).to_yaml())
         common = _teach(line, prepared)
         results = {plan.target.id: _for_target(line, common, plan) for plan in plans}
         return _publish(line, common, results, out)
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Hold the run folder; the system frees it when the process dies, however it dies."""
-    with storage_errors(out):
-        if out.exists() and not out.is_dir():
-            raise StorageError(f"{out}: is a file", hint="choose a folder with -o DIR")
-        if out.is_dir() and any(out.iterdir()) and not any((out / n).exists() for n in (LOCK_FILE, STAGES_FOLDER)):
-            raise StorageError(f"{out}: is not empty, and no run of edgedistill",
-                               hint="choose another folder with -o DIR")
-        out.mkdir(parents=True, exist_ok=True)
-        is_fresh = not any((out / STAGES_FOLDER / "teach").glob("*/manifest.json"))
-        if is_fresh and shutil.disk_usage(out).free < _DISK_NEED_BYTES:
-            raise StorageError(f"{out}: only {shutil.disk_usage(out).free / 1e9:.1f} GB free, a run needs "
-                               f"{_DISK_NEED_BYTES / 1e9:.1f} GB",
-                               hint="free some space, or choose another disk with -o DIR")
-        lock = FileLock(out / LOCK_FILE)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise StorageError(f"{out}: another run is working in this folder",
-                               hint="wait for it, or give this one its own folder with -o DIR") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _locked_recipe(located: LocatedRecipe, out: Path) -> Recipe:
-    """Return the recipe with its paths as seen from the run folder, so that it runs from there as it is."""
-
-    def moved(path: str | None) -> str | None:
-        return None if path is None else os.path.relpath(located.path(path), out.resolve())
-
-    recipe = located.recipe
-    data = recipe.data.model_copy(
-        update={name: moved(getattr(recipe.data, name)) for name in ("train", "validation", "test", "unlabelled")}
-    )
-    is_folder = located.path(recipe.teacher.name).is_dir()
-    name = moved(recipe.teacher.name) if is_folder else recipe.teacher.name
-    return recipe.model_copy(update={"data": data, "teacher": recipe.teacher.model_copy(update={"name": name})})
-
-
-def _prepare(line: _Line, located: LocatedRecipe) -> Done:
+def _prepare(line: Line, located: LocatedRecipe) -> Done:
     from edgedistill.prepare import stage
     from edgedistill.teach.labels import label_order
 
@@ -178,8 +98,8 @@ def _prepare(line: _Line, located: LocatedRecipe) -> Done:
     return line.note("prepare", line.workspace.perform("prepare", stage.STAGE, settings, inputs))
 
 
-def _teach(line: _Line, prepared: Done) -> _Common:
-    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, UNLABELLED_FILE, VALIDATION_FILE
+def _teach(line: Line, prepared: Done) -> Common:
+    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
     from edgedistill.teach import stage
 
     recipe, data = line.recipe, prepared.folder
@@ -191,108 +111,41 @@ def _teach(line: _Line, prepared: Done) -> _Common:
         ),
         stage.TeacherInputs(line.teacher_folder, *files),
     )
-    soft_labels = line.workspace.perform(
-        "soft-labels", stage.SOFT_LABELS,
-        stage.SoftLabelSettings(transfer_set=recipe.distillation.transfer_set, seed=recipe.seed),
-        stage.SoftLabelInputs(teacher.folder, *files, data / UNLABELLED_FILE),
-    )
-    return _Common(prepared, line.note("teach", teacher), line.note("soft-labels", soft_labels))
+    teacher = line.note("teach", teacher)
+    return Common(prepared, teacher, label_softly(line, prepared, teacher))
 
 
-def _for_target(line: _Line, common: _Common, plan: Plan) -> "TargetResults":
+def _for_target(line: Line, common: Common, plan: Plan) -> "TargetResults":
     """Do the steps of one target; steps that another target shares are found done."""
+    from edgedistill.distill.stage import CURVE_FILE
     from edgedistill.run_report import TargetResults
+    from edgedistill.trials import distil_trial, search_line, train_baseline, varied
 
-    student, baseline = _students(line, common, plan)
-    teacher_onnx = _export(line, plan, "teacher", common.teacher)
-    student_onnx = _export(line, plan, "student", student)
-    teacher_int8 = _quantize(line, common, plan, "teacher", teacher_onnx)
-    student_int8 = _quantize(line, common, plan, "student", student_onnx)
+    teacher_onnx = export_model(line, plan, "teacher", common.teacher)
+    found = search_line(line, common, plan, teacher_onnx)
+    teacher_int8 = quantize_model(line, common, plan, "teacher", teacher_onnx)
+    line, common, plan = varied(line, common, plan, found.trial)
+    student = distil_trial(line, common, plan, found.trial)
+    baseline = train_baseline(line, common, plan, student)
+    student_onnx = export_model(line, plan, "student", student)
+    student_int8 = quantize_model(line, common, plan, "student", student_onnx)
     folders: dict[Variant, Path] = {"teacher": teacher_onnx.folder, "teacher_int8": teacher_int8.folder}
     if baseline is not None:
         folders["student_no_kd"] = baseline.folder
     folders |= {"student": student.folder, "student_onnx": student_onnx.folder, "student_int8": student_int8.folder}
-    evaluations = _evaluate(line, common, folders)
+    evaluations = evaluate_models(line, common, folders)
     parity = _verify(line, evaluations)
     passed = _parity_passed(parity)
     measured = _benchmark(line, common, folders) if passed else None
     packed = _package(line, common, plan, student_int8, evaluations) if passed else None
-    from edgedistill.distill.stage import CURVE_FILE
-
     curves = {"teacher": common.teacher.folder / CURVE_FILE, "student": student.folder / CURVE_FILE}
     if baseline is not None:
         curves["student_no_kd"] = baseline.folder / CURVE_FILE
-    return TargetResults(plan, evaluations, curves, student, student_onnx, student_int8, parity, measured, packed)
+    return TargetResults(plan, evaluations, curves, student, student_onnx, student_int8, parity, measured, packed,
+                         found)
 
 
-def _students(line: _Line, common: _Common, plan: Plan) -> tuple[Done, Done | None]:
-    from edgedistill.distill import stage
-    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
-    from edgedistill.teach.stage import SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
-
-    recipe, data, taught = line.recipe, common.prepared.folder, common.soft_labels.folder
-    settings = stage.StudentSettings(
-        shape=plan.shape, initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
-        distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
-    )
-    student = line.workspace.perform("distill", stage.STUDENT, settings, stage.StudentInputs(
-        teacher=common.teacher.folder, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,
-        validation=data / VALIDATION_FILE, soft_labels=taught / SOFT_LABELS_FILE, labels=data / LABELS_FILE,
-        token_vectors=taught / TOKEN_VECTORS_FILE,
-    ))
-    line.note(f"distill {plan.shape.id}", student)
-    if not recipe.distillation.baseline:
-        return student, None
-    baseline = line.workspace.perform("baseline", stage.BASELINE, settings, stage.BaselineInputs(
-        config=student.folder / stage.CONFIG_FILE, tokenizer=student.folder / "tokenizer.json",
-        train=data / TRAIN_FILE, validation=data / VALIDATION_FILE,
-    ))
-    return student, line.note(f"baseline {plan.shape.id}", baseline)
-
-
-def _export(line: _Line, plan: Plan, which: str, model: Done) -> Done:
-    from edgedistill.export import stage
-
-    runtime = plan.target.runtime
-    settings = stage.Settings(max_ir_version=runtime.max_ir_version, max_opset=runtime.max_opset)
-    step = f"export-{which}"
-    return line.note(step, line.workspace.perform(step, stage.STAGE, settings, stage.Inputs(model.folder)))
-
-
-def _quantize(line: _Line, common: _Common, plan: Plan, which: str, model: Done) -> Done:
-    from edgedistill.host import this_host
-    from edgedistill.prepare.stage import VALIDATION_FILE
-    from edgedistill.quantize import stage
-    from edgedistill.quantize.schemes import schemes_for
-
-    settings = stage.settings_for(
-        schemes_for(plan.target, wanted=line.recipe.quantization.scheme),
-        min_agreement=line.recipe.parity.int8_min_agreement, host_saturates=this_host().saturates_u8s8,
-    )
-    inputs = stage.Inputs(model.folder, common.prepared.folder / VALIDATION_FILE)
-    step = f"quantize-{which}"
-    return line.note(step, line.workspace.perform(step, stage.STAGE, settings, inputs))
-
-
-def _evaluate(line: _Line, common: _Common, folders: Mapping[Variant, Path]) -> dict[Variant, Done]:
-    from edgedistill.evaluate import stage
-    from edgedistill.prepare.stage import LABELS_FILE, TEST_FILE
-
-    data = common.prepared.folder
-    done: dict[Variant, Done] = {}
-    for variant, folder in folders.items():
-        settings = stage.Settings(
-            variant=variant, split="test", task=line.recipe.task, seed=line.recipe.seed,
-            batch_size=1 if variant.endswith("_int8") else _FLOAT_BATCH,
-        )
-        teacher_logits = done["teacher"].folder / stage.LOGITS_FILE if "teacher" in done else None
-        inputs = stage.Inputs(folder, data / TEST_FILE, data / LABELS_FILE, teacher_logits)
-        step = f"evaluate-{variant.replace('_', '-')}"
-        done[variant] = line.note(step, line.workspace.perform(step, stage.STAGE, settings, inputs))
-    return done
-
-
-def _verify(line: _Line, evaluations: Mapping[Variant, Done]) -> Done:
+def _verify(line: Line, evaluations: Mapping[Variant, Done]) -> Done:
     from edgedistill.evaluate.stage import LOGITS_FILE
     from edgedistill.verify import stage
 
@@ -309,7 +162,7 @@ def _parity_passed(parity: Done) -> bool:
     return report.onnx.passed and report.int8.passed
 
 
-def _benchmark(line: _Line, common: _Common, folders: Mapping[Variant, Path]) -> Done:
+def _benchmark(line: Line, common: Common, folders: Mapping[Variant, Path]) -> Done:
     from edgedistill.benchmark import stage
     from edgedistill.host import this_host
     from edgedistill.prepare.stage import TEST_FILE
@@ -323,7 +176,7 @@ def _benchmark(line: _Line, common: _Common, folders: Mapping[Variant, Path]) ->
 
 
 def _package(
-    line: _Line, common: _Common, plan: Plan, model: Done, evaluations: Mapping[Variant, Done]
+    line: Line, common: Common, plan: Plan, model: Done, evaluations: Mapping[Variant, Done]
 ) -> Done:
     from edgedistill.evaluate.stage import EVALUATION_FILE
     from edgedistill.package import stage
@@ -348,7 +201,7 @@ def _package(
     return line.note("package", line.workspace.perform("package", stage.STAGE, settings, inputs))
 
 
-def _publish(line: _Line, common: _Common, results: Mapping[str, "TargetResults"], out: Path) -> RunResult:
+def _publish(line: Line, common: Common, results: Mapping[str, "TargetResults"], out: Path) -> RunResult:
     """Put together the report and copy what ships out of `.stages/`."""
     from edgedistill.report.stage import write_report
     from edgedistill.run_report import collect_report, misses_of, parity_problems_of
@@ -365,7 +218,7 @@ def _publish_target(result: "TargetResults", folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with _replaced(folder / "student") as student:
         shutil.copytree(result.student.folder, student, dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns("manifest.json", "training_log.json"))
+                        ignore=shutil.ignore_patterns("manifest.json", "training_log.json", "fit.json"))
         (student / "onnx").mkdir()
         shutil.copyfile(result.student_onnx.folder / "model.onnx", student / "onnx" / "model.onnx")
         shutil.copyfile(result.student_int8.folder / "model.onnx", student / "onnx" / "model_quantized.onnx")

@@ -74,9 +74,9 @@ class Teacher(Document):
 
 
 class Student(Document):
-    """Which student is built. Null leaves the choice to the plan."""
+    """Which student is built. Null leaves the choice to the search, among the shapes that fit."""
 
-    rung: str | None = Field(None, description="a rung of models/students.yaml; null: the largest that fits")
+    rung: str | None = Field(None, description="a rung of models/students.yaml, and no other is tried; null: the search chooses")
     initialisation: Literal["cut", "contextual", "random"] = Field(
         "cut", description="cut out of the teacher (where it cannot be: contextual), embeddings from the teacher's contextual "
         "output, or random"
@@ -180,6 +180,26 @@ class Distillation(Document):
         return self
 
 
+class Search(Document):
+    """Which student is looked for, and how long; see docs/search.md."""
+
+    look_for: Literal["smallest-that-meets-the-goal", "best-that-fits"] = Field(
+        "smallest-that-meets-the-goal", description="the cheapest student whose validation figures keep the goals, or "
+        "the most accurate one; both within the budgets. Without goals it is the latter"
+    )
+    trials: int = Field(4, ge=1, le=10_000, description="students trained at most; 1: the plan's choice and no other")
+    time_limit_s: float | None = Field(
+        None, gt=0, description="no further student is started once the trials have taken so long; null: no limit"
+    )
+    margin: float = Field(
+        0.0, ge=0, lt=1, description="by how much validation must be better than the goal, as the test rows may differ"
+    )
+    study: str | None = Field(
+        None, description="study file that several processes or machines share; null: one of its own in the run folder"
+    )
+    pruning: bool = Field(True, description="give a training up that falls far behind earlier ones of the same shape")
+
+
 class Quantization(Document):
     """How weights and activations become int8."""
 
@@ -238,6 +258,7 @@ class Recipe(Document):
     teacher: Teacher
     student: Student = Student()
     distillation: Distillation = Distillation()
+    search: Search = Search()
     quantization: Quantization = Quantization()
     parity: Parity = Parity()
     goals: tuple[Goal, ...] = (Goal(),)

@@ -34,6 +34,7 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "teacher": ("name", "licence", "revision", "sha256", "package", "allow_hub", "max_tokens"),
     "student": ("rung", "initialisation"),
     "distillation": ("temperature", "alpha", "rows_seen", "patience", "baseline"),
+    "search": ("look_for", "trials"),
     "quantization": ("scheme",),
     "parity": ("int8_min_agreement",),
     "benchmark": ("threads", "min_runs"),

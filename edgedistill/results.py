@@ -166,10 +166,66 @@ class TrainingPoint(Document):
     validation_accuracy: float | None
 
 
+class Milestone(Document):
+    """A validation accuracy after a share of a training's steps: one that was reached, or one that must be."""
+
+    share_of_steps: float = Field(gt=0, le=1)
+    validation_accuracy: float = Field(ge=0, le=1)
+
+
 class TrainingLog(Document):
     """The course of a training."""
 
     points: tuple[TrainingPoint, ...]
+    steps_planned: int | None = Field(None, description="optimizer steps of the whole schedule")
+    given_up_at_step: int | None = Field(None, description="where a milestone was missed; null: trained to its end")
+
+
+class FitOn(Document):
+    """How closely a student follows its teacher on some texts."""
+
+    rows: int
+    kl_nats: float = Field(ge=0, description="mean KL(teacher || student) at temperature 1")
+    constant_kl_nats: float = Field(ge=0, description="the same of a student that always gives the teacher's mean answer")
+    agreement: float = Field(ge=0, le=1, description="share of rows with the teacher's top class")
+
+
+class Fit(Document):
+    """What a student took over from its teacher, in float: what the search goes by when a goal is missed."""
+
+    train: FitOn = Field(description="on up to 1,000 of the labelled training texts")
+    validation: FitOn
+    labelled_rows: int = Field(description="validation rows with a label, to which the counts below belong")
+    teacher_right: int
+    student_right: int
+    both_right: int
+    same_mistake: int = Field(description="rows on which the teacher is wrong and the student gives the same answer")
+
+
+class FrontierRow(Document):
+    """One trial of the search: a student shape with settings, what it costs and how well it answers validation."""
+
+    trial: int
+    rung: str
+    parameters: int
+    int8_bytes: int = Field(description="of the int8 file; of a trial without one, what the plan predicts")
+    latency_p50_s: float = Field(description="on the target, predicted")
+    float_accuracy: float | None = Field(description="on validation, of the float ONNX student; null without one")
+    int8_accuracy: float | None
+    teacher_accuracy: float = Field(description="on validation, of the teacher's ONNX export")
+    temperature: float
+    alpha: float
+    learning_rate: float
+    batch_size: int
+    transfer_rows: int = Field(description="unlabelled texts asked for at most")
+    scheme: str = Field(description="int8 scheme that was taken; of a trial without an int8 file, that was asked for")
+    met_goal: bool = Field(description="every goal kept on validation, and the file within the size budget")
+    is_pruned: bool
+    finding: str = Field(description="what the diagnosis calls it")
+    finding_text: str
+    because: str = Field(description="why this trial was made")
+    is_chosen: bool
+    run: str | None = Field(None, description="the run folder it lies in, when that is another than this one's")
 
 
 class Labels(Document):

@@ -1,22 +1,25 @@
 """From the finished steps of a run to its report: says where the documents lie, and what only the whole run knows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from edgedistill.benchmark.stage import MEASUREMENTS_FILE, Measurements
+from edgedistill.distill.search.advice import Shortage, advise
 from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
+from edgedistill.goals import check_goals
 from edgedistill.host import this_host, tool_version
 from edgedistill.plan import Plan
 from edgedistill.prepare.stage import DATA_REPORT_FILE, LABELS_FILE, TEST_FILE
 from edgedistill.quantize.stage import VERDICT_FILE
-from edgedistill.recipe import Goal, Recipe
+from edgedistill.recipe import Recipe
 from edgedistill.report.build import build_report
 from edgedistill.report.model import RunReport, StepReport
 from edgedistill.report.stage import Inputs, Settings, TargetInputs, TargetSettings, read_parts
 from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, Variant
 from edgedistill.stage import Done
+from edgedistill.student_search import Found
 from edgedistill.verify.stage import PARITY_FILE
 
 _TOOLS = ("edgedistill", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers",
@@ -37,6 +40,7 @@ class TargetResults:
         parity: the gates.
         benchmark: None after a failed gate.
         package: None after a failed gate.
+        found: what the search for the student came to.
     """
 
     plan: Plan
@@ -48,6 +52,7 @@ class TargetResults:
     parity: Done
     benchmark: Done | None
     package: Done | None
+    found: Found
 
 
 def collect_report(
@@ -61,7 +66,7 @@ def collect_report(
         prepared: the folder that `prepare` wrote.
         results: the steps of each target by its id.
     """
-    decisions = [result.plan.decision for result in results.values()]
+    decisions = [decision for result in results.values() for decision in result.found.decisions]
     for done in steps.values():
         decisions += done.manifest.decisions
     settings = Settings(
@@ -84,10 +89,23 @@ def _target_settings(recipe: Recipe, result: TargetResults) -> TargetSettings:
     if result.benchmark is not None:
         found = Measurements.read_json(result.benchmark.folder / MEASUREMENTS_FILE).measurements
         measured = next(item for item in found if item.variant == "student_int8")
+    goals = check_goals(recipe.goals, teacher, student)
     return TargetSettings(
         name=result.plan.target.name, predictions=result.plan.ledger,
-        budgets=check_budgets(result.plan, student, measured), goals=check_goals(recipe.goals, teacher, student),
+        budgets=check_budgets(result.plan, student, measured), goals=goals,
+        frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals),
     )
+
+
+def _advice(recipe: Recipe, result: TargetResults, teacher: Evaluation, goals: tuple[GoalCheck, ...]) -> str:
+    """Say what to change when a goal is missed on the test split."""
+    chosen = result.found.chosen
+    shortage = Shortage(
+        goals=goals, teacher={"accuracy": teacher.accuracy.value, "macro_f1": teacher.macro_f1.value},
+        kept_on_validation=chosen.is_met, finding=chosen.diagnosis.finding, finding_text=chosen.diagnosis.text,
+        trials=len(result.found.rows), trials_allowed=recipe.search.trials,
+    )
+    return advise(shortage, result.plan.ledger, {name: budget.limit for name, budget in result.plan.budgets.items()})
 
 
 def _target_inputs(prepared: Path, result: TargetResults) -> TargetInputs:
@@ -123,19 +141,6 @@ def check_budgets(plan: Plan, evaluation: Evaluation, measurement: Measurement |
     )
 
 
-def check_goals(goals: Sequence[Goal], teacher: Evaluation, student: Evaluation) -> tuple[GoalCheck, ...]:
-    """Compare the int8 student with the recipe's goals, on the test split."""
-    checks = []
-    for goal in goals:
-        reference, value = (
-            evaluation.accuracy.value if goal.metric == "accuracy" else evaluation.macro_f1.value
-            for evaluation in (teacher, student)
-        )
-        limit = goal.value if goal.type == "min-value" else reference * (1 - goal.value)
-        checks.append(GoalCheck(metric=goal.metric, type=goal.type, limit=limit, value=value, met=value >= limit))
-    return tuple(checks)
-
-
 def finished_at(steps: Mapping[str, Done]) -> datetime:
     """Return when the last step was finished: a run that only skips keeps its report to the byte."""
     return max(d.manifest.started + timedelta(seconds=d.manifest.duration_s) for d in steps.values())
@@ -152,6 +157,7 @@ def misses_of(report: RunReport) -> tuple[str, ...]:
         sentences += [
             f"{name}: {g.metric} is {g.value:.4f}, the goal asks for {g.limit:.4f}" for g in target.goals if not g.met
         ]
+        sentences += [f"{name}: {target.advice}"] if target.advice else []
     return tuple(sentences)
 
 

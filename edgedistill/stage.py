@@ -123,6 +123,10 @@ class Workspace:
         job = self._job(step, stage, settings, inputs)
         return self._do(job, self.root / step / job.key)
 
+    def key_of(self, stage: Stage[SettingsT, InputsT], settings: SettingsT, inputs: InputsT) -> str:
+        """Return the key under which a step's result would lie, without doing anything."""
+        return self._job(stage.name, stage, settings, inputs).key
+
     def perform_in(
         self, folder: Path, stage: Stage[SettingsT, InputsT], settings: SettingsT, inputs: InputsT
     ) -> Done:

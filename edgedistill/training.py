@@ -21,11 +21,11 @@ from tqdm import tqdm
 from transformers import EarlyStoppingCallback, PreTrainedModel, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from edgedistill.errors import UsageError
+from edgedistill.errors import TrainingDivergedError
 from edgedistill.host import this_host
 from edgedistill.objective import LogitObjective, LossFunction, Objective, TrainingBatch, learned_beside
 from edgedistill.processes import Group
-from edgedistill.results import TrainingLog, TrainingPoint
+from edgedistill.results import Milestone, TrainingLog, TrainingPoint
 from edgedistill.shared_training import WEIGHT, Batches, SharedTrainer, agreed_path, group_of_training, in_parts
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
 from edgedistill.torch_setup import quickest_attention, set_up_torch
@@ -93,6 +93,7 @@ class Schedule:
         patience: evaluations without a better validation figure before it stops.
         best_by: "accuracy" (of the hard labels) or "loss", on validation; the best model is what is returned.
         seed: of dropout.
+        milestones: accuracies on validation that must be reached by shares of the steps; else the training is given up.
     """
 
     steps: int
@@ -104,6 +105,7 @@ class Schedule:
     patience: int
     best_by: str
     seed: int
+    milestones: tuple[Milestone, ...] = ()
 
 
 def plan_batches(lengths: NDArray[np.int64], *, batch_size: int, steps: int, seed: int) -> list[NDArray[np.int64]]:
@@ -160,7 +162,7 @@ def train(
         the loss and validation figures over the steps.
 
     Raises:
-        UsageError: the training diverged: a loss on validation is not finite.
+        TrainingDivergedError: a loss on validation is not finite.
     """
     objective = loss if isinstance(loss, Objective) else LogitObjective(loss)
     with learned_beside(model, objective):
@@ -176,6 +178,7 @@ def _train(
         model.set_attn_implementation(attention)
     group = group_of_training()
     checkpoints = out / CHECKPOINTS
+    watch = _GiveUp(schedule.milestones)
     trainer = _BatchTrainer(
         model=model,
         args=_arguments(schedule, checkpoints),
@@ -184,6 +187,7 @@ def _train(
         optimizers=(_optimizer(model, schedule), None),
         callbacks=[
             EarlyStoppingCallback(early_stopping_patience=schedule.patience),
+            watch,
             _MarkComplete(group),
             *([_Progress()] if group.is_main else []),
         ],
@@ -196,7 +200,8 @@ def _train(
     if found is not None:
         log.info("continuing from %s", found.name)
     trainer.train(resume_from_checkpoint=str(found) if found else None)
-    return _training_log(trainer.state.log_history)
+    found_points = _training_log(trainer.state.log_history)
+    return found_points.model_copy(update={"steps_planned": schedule.steps, "given_up_at_step": watch.given_up_at_step})
 
 
 class _BatchTrainer(SharedTrainer):
@@ -308,6 +313,21 @@ class _MarkComplete(TrainerCallback):
             (folder / _COMPLETE_MARK).touch()
 
 
+class _GiveUp(TrainerCallback):
+    """Stops a training that misses a milestone; its best accuracy so far counts, and all of it stands in the state."""
+
+    def __init__(self, milestones: tuple[Milestone, ...]) -> None:
+        self._milestones = milestones
+        self.given_up_at_step: int | None = None
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        due = [m.validation_accuracy for m in self._milestones if m.share_of_steps <= state.global_step / state.max_steps]
+        best = max((entry["eval_accuracy"] for entry in state.log_history if "eval_accuracy" in entry), default=0.0)
+        if due and best < max(due):
+            self.given_up_at_step = int(state.global_step)
+            control.should_training_stop = True
+
+
 class _Progress(TrainerCallback):
     """A bar on stderr where that is a terminal: steps, speed, time left."""
 
@@ -346,8 +366,10 @@ def _training_log(history: Sequence[Mapping[str, float]]) -> TrainingLog:
     for entry in history:
         points.setdefault(int(entry["step"]), {}).update(entry)
         if not math.isfinite(entry.get("eval_loss", 0.0)):
-            raise UsageError(f"the training diverged: at step {entry['step']} the validation loss is {entry['eval_loss']}",
-                             hint="lower learning_rate in the recipe, under distillation or teacher.fine_tuning")
+            raise TrainingDivergedError(
+                f"the training diverged: at step {entry['step']} the validation loss is {entry['eval_loss']}",
+                hint="lower learning_rate in the recipe, under distillation or teacher.fine_tuning",
+            )
     return TrainingLog(
         points=tuple(
             TrainingPoint(

@@ -18,7 +18,7 @@ from transformers import BertForSequenceClassification
 from edgedistill import training
 from edgedistill.errors import UsageError
 from edgedistill.objective import Objective, Scored, TrainingBatch
-from edgedistill.results import TrainingLog
+from edgedistill.results import Milestone, TrainingLog
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.training import Schedule, TrainingSet, plan_batches, train
 
@@ -91,6 +91,22 @@ def run(start: Path, sets: tuple[TrainingSet, TrainingSet]) -> Callable[..., Tra
 @pytest.fixture(scope="module")
 def uninterrupted(run: Callable[..., Trained], tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return run(tmp_path_factory.mktemp("uninterrupted"))
+
+
+def test_train_when_a_milestone_is_missed_then_gives_up_there_and_says_so(run: Callable[..., Trained], tmp_path: Path) -> None:
+    must = Milestone(share_of_steps=0.5, validation_accuracy=1.0)  # of 4 evaluations the second is the first to be judged
+    trained = run(tmp_path, schedule=replace(SCHEDULE, milestones=(must,)))
+    assert (trained.log.given_up_at_step, trained.log.steps_planned) == (6, 12)
+    assert [point.step for point in trained.log.points] == [3, 6]
+
+
+def test_train_when_the_milestones_are_reached_then_same_bytes_as_without(
+    run: Callable[..., Trained], uninterrupted: Trained, tmp_path: Path
+) -> None:
+    reached = replace(SCHEDULE, milestones=(Milestone(share_of_steps=0.5, validation_accuracy=0.0),))
+    trained = run(tmp_path, schedule=reached)
+    assert trained.log.given_up_at_step is None
+    assert trained.weights == uninterrupted.weights
 
 
 def test_plan_batches_with_the_same_seed_gives_the_same_batches() -> None:

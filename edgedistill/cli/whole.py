@@ -31,6 +31,13 @@ LabelColumn = Annotated[str, typer.Option("--label-column", metavar="NAME", help
 TeacherOption = Annotated[
     str | None, typer.Option("--teacher", metavar="DIR|ID", help="Model folder or hub id; default all-MiniLM-L6-v2.")
 ]
+TrialsOption = Annotated[
+    int | None, typer.Option("--trials", metavar="N", help="Students to train at most; default: the recipe's, else 4.")
+]
+TimeLimitOption = Annotated[
+    float | None,
+    typer.Option("--time-limit", metavar="MINUTES", help="Start no further student after so many minutes of trials."),
+]
 _STEPS_SHARED, _STEPS_PER_TARGET = 3, 15
 
 
@@ -39,20 +46,25 @@ def run(  # noqa: PLR0917 - a command's options
     recipe: RecipeOption = DEFAULT_RECIPE,
     out: RunFolderOption = None,
     set_: SetOption = None,
+    trials: TrialsOption = None,
+    time_limit: TimeLimitOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Distil, quantize, measure and pack a student for each target.
 
+    Several students are tried, see --trials; the report shows them all.
     Steps that were done before are skipped: after an interruption, type the same command again.
     Exit code 3: a budget or goal is missed, and everything is written all the same.
 
     Example: edgedistill run --target raspberry-pi
     Example: edgedistill run --recipe my.yaml --target raspberry-pi --target raspberry-pi-5
+    Example: edgedistill run --target raspberry-pi --trials 8 --time-limit 30
     """
     import edgedistill
 
-    located = edgedistill.load_recipe(recipe, overrides=set_ or ())
+    set_ = [*(set_ or ()), *_search_settings(trials, time_limit)]
+    located = edgedistill.load_recipe(recipe, overrides=set_)
     targets = [edgedistill.load_target(name) for name in dict.fromkeys(target)]
     if dry_run:
         return plan(target=target, recipe=recipe, set_=set_, as_json=as_json)
@@ -63,6 +75,12 @@ def run(  # noqa: PLR0917 - a command's options
     else:
         say(_summary(result))
     return _exit_code(result)
+
+
+def _search_settings(trials: int | None, time_limit: float | None) -> list[str]:
+    """Return the options of the search as settings of the recipe; minutes become seconds."""
+    found = [] if trials is None else [f"search.trials={trials}"]
+    return found if time_limit is None else [*found, f"search.time_limit_s={time_limit * 60}"]
 
 
 def _exit_code(result: "RunResult") -> int:

@@ -7,6 +7,7 @@ from edgedistill.distill.requirements import require_fitting_losses
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
 from edgedistill.recipe import Distillation
+from edgedistill.results import Milestone
 from edgedistill.shape import StudentShape
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE
@@ -14,6 +15,7 @@ from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 CURVE_FILE = "training_log.json"
+FIT_FILE = "fit.json"
 
 
 class StudentSettings(Document):
@@ -25,6 +27,7 @@ class StudentSettings(Document):
     distillation: Distillation
     max_tokens: int
     seed: int
+    milestones: tuple[Milestone, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedMo
 
 from edgedistill.distill.contextual import contextual_embeddings
 from edgedistill.distill.cut import can_be_cut
+from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import hard_label_loss
 from edgedistill.distill.objective import GuidedObjective, logit_loss
-from edgedistill.distill.stage import CURVE_FILE, BaselineInputs, StudentInputs, StudentSettings
+from edgedistill.distill.stage import CURVE_FILE, FIT_FILE, BaselineInputs, StudentInputs, StudentSettings
 from edgedistill.distill.student_model import (
     StudentTokenizer,
     cut_student,
@@ -62,12 +63,13 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     objective = _objective(settings, inputs, model, labels)
     of_teacher = TextEncoder.load(inputs.teacher) if isinstance(objective, GuidedObjective) else None
     training = _training_set(encoder, tables[:2], soft, teacher=of_teacher)
+    validation = _training_set(encoder, tables[2:], soft)
     if isinstance(objective, GuidedObjective):
         objective.fit_projections(training)
     curve = train(
         model,
         training,
-        _training_set(encoder, tables[2:], soft),
+        validation,
         loss=objective,
         schedule=_schedule(settings, rows_seen=settings.distillation.rows_seen, best_by="loss"),
         out=out,
@@ -75,6 +77,8 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     if group.is_main:
         _finish(model, start, out)
         (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
+        fit = measure_fit(model, training, validation, train_rows=len(tables[0]))
+        (out / FIT_FILE).write_text(fit.to_json(), encoding="utf-8")
     return Outcome(decisions=decisions, scratch=(CHECKPOINTS, _START))
 
 
@@ -166,6 +170,7 @@ def _schedule(settings: StudentSettings, *, rows_seen: int, best_by: str) -> Sch
         batch_size=distillation.batch_size, learning_rate=distillation.learning_rate,
         warmup_share=distillation.warmup_share, weight_decay=distillation.weight_decay, evaluations=_EVALUATIONS,
         patience=distillation.patience, best_by=best_by, seed=settings.seed,
+        milestones=settings.milestones,
     )
 
 

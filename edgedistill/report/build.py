@@ -28,6 +28,7 @@ from edgedistill.report.model import (
 from edgedistill.results import (
     BudgetCheck,
     Evaluation,
+    FrontierRow,
     GoalCheck,
     Interval,
     Measurement,
@@ -59,6 +60,8 @@ class TargetParts:
         predictions: the plan's ledger.
         budgets: the target's budgets and whether they hold.
         goals: the recipe's goals and whether they hold.
+        frontier: the trials of the search.
+        advice: what to change when a goal is missed; empty when none is.
         target_latencies: latency on the target where somebody knows it; for `student_int8` the plan's prediction is
             taken when there is nothing better.
         curves: the course of each training, by name.
@@ -77,6 +80,8 @@ class TargetParts:
     predictions: tuple[Prediction, ...]
     budgets: tuple[BudgetCheck, ...]
     goals: tuple[GoalCheck, ...]
+    frontier: tuple[FrontierRow, ...] = ()
+    advice: str = ""
     target_latencies: Mapping[Variant, TargetLatency] = field(default_factory=dict)
     curves: Mapping[str, TrainingLog] = field(default_factory=dict)
     not_checked: tuple[str, ...] = ()
@@ -139,6 +144,8 @@ def build_target(parts: TargetParts) -> TargetReport:
         summary=wording.summary(parts.name, headline, budgets=parts.budgets, goals=parts.goals, parity=parts.parity),
         headline=headline,
         goals=parts.goals,
+        frontier=parts.frontier,
+        advice=parts.advice,
         quantization=parts.quantization,
         distillation_gain=_gain(parts),
         ledger=parts.predictions,

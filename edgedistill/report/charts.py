@@ -5,7 +5,7 @@ interval, predicted is an open diamond with a dotted interval.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -16,7 +16,7 @@ from edgedistill.report import tables
 from edgedistill.report.model import HostLatency, TargetLatency, TargetReport
 from edgedistill.report.tables import Table
 from edgedistill.report.wording import share_text, size_text, time_text
-from edgedistill.results import Source, TrainingPoint
+from edgedistill.results import FrontierRow, Source, TrainingPoint
 
 COLOURS = {
     "teacher": "#7a6fd0",
@@ -86,6 +86,43 @@ def accuracy_over_size(target: TargetReport) -> Chart:
     _lay_out(figure, x=_log_axis("model size, MiB", sizes), y=_accuracy_axis(floor, ceiling))
     return Chart("Accuracy over size", _json(figure), "Test accuracy of every variant over its size. Ticks at the foot "
                  "are student shapes that were considered and not trained.", tables.variants(target), 340)
+
+
+def frontier(target: TargetReport) -> Chart:
+    """Return the int8 accuracy of every trial on validation over its bytes, the teacher's as a line, the size budget."""
+    figure = go.Figure()
+    sizes = [row.int8_bytes / _MIB for row in target.frontier]
+    accuracies = [row.teacher_accuracy for row in target.frontier]
+    for name, colour, symbol, belongs in _FRONTIER_MARKS:
+        rows = [row for row in target.frontier if row.int8_accuracy is not None and belongs(row)]
+        accuracies += [row.int8_accuracy or 0.0 for row in rows]
+        if rows:
+            figure.add_scatter(
+                x=[row.int8_bytes / _MIB for row in rows], y=[row.int8_accuracy for row in rows], name=name, mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 12, "line": {"color": "#ffffff", "width": 1}},
+                hoverinfo="text", hovertext=[_trial_text(row) for row in rows],
+            )
+    figure.add_hline(y=target.frontier[0].teacher_accuracy, line={"color": COLOURS["teacher"], "dash": "dash", "width": 1.5},
+                     annotation={"text": "teacher", "font": {"size": 11}})
+    sizes += _add_limit(figure, target, "model_bytes", 1 / _MIB, "size budget")
+    margin = max((max(accuracies) - min(accuracies)) * 0.12, 0.005)
+    floor, ceiling = max(0.0, min(accuracies) - margin), min(1.0, max(accuracies) + margin)
+    axis = _accuracy_axis(floor, ceiling) | {"title": {"text": "validation accuracy, int8"}}
+    _lay_out(figure, x=_log_axis("int8 model size, MiB", sizes), y=axis)
+    return Chart("Students tried", _json(figure), "Validation accuracy of every int8 student that was trained, over its "
+                 "size. The star is the one that was taken; the dashed line is the teacher.", tables.frontier(target), 340)
+
+
+def _trial_text(row: FrontierRow) -> str:
+    return (f"trial {row.trial}: {escape(row.rung)}<br>{size_text(row.int8_bytes)}, accuracy "
+            f"{share_text(row.int8_accuracy or 0.0)}<br>{escape(row.finding)}")
+
+
+_FRONTIER_MARKS: tuple[tuple[str, str, str, Callable[[FrontierRow], bool]], ...] = (
+    ("misses the goal", COLOURS["student_no_kd"], "x", lambda row: not row.met_goal and not row.is_chosen),
+    ("keeps the goal", COLOURS["student"], "circle", lambda row: row.met_goal and not row.is_chosen),
+    ("chosen", COLOURS["student_int8"], "star", lambda row: row.is_chosen),
+)
 
 
 def accuracy_over_latency(target: TargetReport) -> Chart:
@@ -193,6 +230,8 @@ def of_target(target: TargetReport) -> dict[str, Chart]:
         "distributions": latency_distributions(target),
         "reliability": reliability(target),
     }
+    if any(row.int8_accuracy is not None for row in target.frontier):
+        found["frontier"] = frontier(target)
     if target.curves:
         found |= {"accuracy": training_accuracy(target), "loss": training_loss(target)}
     return found
@@ -249,7 +288,9 @@ def _add_considered(
     """Add a tick at the foot for every shape that was considered and not trained: its accuracy is unknown."""
     floor, ceiling = accuracies
     foot = floor + _FOOT * (ceiling - floor)
-    places = [(place, row) for place, row in zip(x, target.ledger, strict=True) if not row.is_chosen]
+    tried = {row.rung for row in target.frontier}
+    places = [(place, row) for place, row in zip(x, target.ledger, strict=True)
+              if not row.is_chosen and row.rung not in tried]
     if not places:
         return
     figure.add_scatter(
@@ -257,7 +298,7 @@ def _add_considered(
         marker={"symbol": "line-ns-open", "size": 16, "color": NEUTRAL, "line": {"width": 2, "color": NEUTRAL}},
         hoverinfo="text",
         hovertext=[
-            f"{escape(row.rung)} (not trained)<br>{escape(row.rejected_because or 'fits; a larger one was taken')}"
+            f"{escape(row.rung)} (not trained)<br>{escape(row.rejected_because or 'fits')}"
             for _, row in places
         ],
     )

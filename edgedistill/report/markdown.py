@@ -36,9 +36,11 @@ def _target(target: TargetReport) -> list[str]:
         "### Budgets and goals",
         table(tables.budgets(target)),
         table(tables.goals(target)) if target.goals else "",
+        plain(target.advice),
         "### Variants",
         table(tables.variants(target)),
         plain(wording.gain_text(target.distillation_gain)),
+        *_frontier(target),
         "### int8 and parity",
         plain(target.quantization.decision),
         table(tables.parity(target)),
@@ -47,6 +49,12 @@ def _target(target: TargetReport) -> list[str]:
         "### Not checked",
         "\n".join(f"- {plain(sentence)}" for sentence in target.not_checked),
     ]
+
+
+def _frontier(target: TargetReport) -> list[str]:
+    if not target.frontier:
+        return []
+    return ["### Students tried", "Accuracies are those on the validation split.", table(tables.frontier(target))]
 
 
 def _differences(target: TargetReport) -> list[str]:

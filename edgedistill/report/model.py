@@ -11,6 +11,7 @@ from edgedistill.results import (
     BudgetCheck,
     ClassFigures,
     Coverage,
+    FrontierRow,
     GoalCheck,
     Interval,
     McNemar,
@@ -163,6 +164,8 @@ class TargetReport(Document):
     summary: str = Field(description="the verdict in a sentence")
     headline: Headline
     goals: tuple[GoalCheck, ...]
+    frontier: tuple[FrontierRow, ...] = Field((), description="every trial of the search, judged on validation")
+    advice: str = Field("", description="why a goal is missed and what to change; empty when none is")
     quantization: QuantizationVerdict
     distillation_gain: DistillationGain | None = Field(description="null when no baseline was trained")
     ledger: tuple[Prediction, ...] = Field(description="every student shape that the plan considered")

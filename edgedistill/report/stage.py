@@ -21,6 +21,7 @@ from edgedistill.report.model import RunReport, StepReport, TargetLatency
 from edgedistill.results import (
     BudgetCheck,
     Evaluation,
+    FrontierRow,
     GoalCheck,
     Labels,
     Measurement,
@@ -46,6 +47,8 @@ class TargetSettings(Document):
     predictions: tuple[Prediction, ...]
     budgets: tuple[BudgetCheck, ...]
     goals: tuple[GoalCheck, ...]
+    frontier: tuple[FrontierRow, ...] = ()
+    advice: str = ""
     target_latencies: dict[Variant, TargetLatency] = {}
     not_checked: tuple[str, ...] = ()
 
@@ -149,6 +152,8 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         predictions=settings.predictions,
         budgets=settings.budgets,
         goals=settings.goals,
+        frontier=settings.frontier,
+        advice=settings.advice,
         target_latencies=settings.target_latencies,
         curves={name: TrainingLog.read_json(path) for name, path in inputs.curves.items()},
         not_checked=settings.not_checked,

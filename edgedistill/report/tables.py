@@ -14,7 +14,7 @@ from edgedistill.report.wording import (
     time_text,
     times_text,
 )
-from edgedistill.results import TrainingPoint
+from edgedistill.results import FrontierRow, TrainingPoint
 
 UNKNOWN = "–"
 """What stands where nobody knows."""
@@ -119,10 +119,11 @@ def latencies(target: TargetReport) -> Table:
 
 def ledger(target: TargetReport) -> Table:
     """Return every student shape that the plan considered, and why it was not taken."""
+    tried = {row.rung for row in target.frontier}
     rows = tuple(
         (
             row.rung,
-            "chosen" if row.is_chosen else row.rejected_because or "fits, but a larger one fits too",
+            "chosen" if row.is_chosen else row.rejected_because or ("fits, tried" if row.rung in tried else "fits, not tried"),
             f"{row.parameters / 1e6:.2f} M",
             size_text(row.int8_bytes),
             size_text(row.peak_memory_bytes),
@@ -132,6 +133,31 @@ def ledger(target: TargetReport) -> Table:
     )
     headers = ("rung", "verdict", "parameters", "int8 size", "memory (predicted)", "p50 (predicted)")
     return Table(headers, rows, words=2)
+
+
+def frontier(target: TargetReport) -> Table:
+    """Return the trials of the search."""
+    rows = tuple(
+        (
+            str(row.trial), row.rung, _verdict_of(row), row.finding, size_text(row.int8_bytes),
+            time_text(row.latency_p50_s),
+            *(UNKNOWN if x is None else share_text(x) for x in (row.float_accuracy, row.int8_accuracy)),
+            share_text(row.teacher_accuracy), f"{row.temperature:g}", f"{row.alpha:g}", f"{row.learning_rate:g}",
+            str(row.batch_size), str(row.transfer_rows),
+        )
+        for row in target.frontier
+    )
+    headers = ("trial", "rung", "verdict", "finding", "int8 size", "p50 (predicted)", "float accuracy", "int8 accuracy",
+               "teacher's", "temperature", "alpha", "learning rate", "batch", "transfer rows")
+    return Table(headers, rows, words=4)
+
+
+def _verdict_of(row: FrontierRow) -> str:
+    verdict = "given up" if row.is_pruned else "diverged" if row.int8_accuracy is None else (
+        "keeps the goal" if row.met_goal else "misses the goal"
+    )
+    place = "" if row.run is None else f" (made in {row.run})"
+    return f"{'chosen, ' if row.is_chosen else ''}{verdict}{place}"
 
 
 def coverage(target: TargetReport) -> Table:

@@ -143,3 +143,12 @@ def test_json_then_is_one_document_and_nothing_else_on_stdout(
 ) -> None:
     assert run_command_line([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)
+
+
+def test_search_options_then_are_settings_of_the_recipe_and_minutes_become_seconds() -> None:
+    from edgedistill.catalog import load_recipe
+    from edgedistill.cli.whole import _search_settings
+
+    assert _search_settings(None, None) == []
+    search = load_recipe("home-intents", overrides=_search_settings(7, 1.5)).recipe.search
+    assert (search.trials, search.time_limit_s) == (7, 90.0)

@@ -20,7 +20,7 @@ from edgedistill.errors import ArtifactError, RecipeError
 from edgedistill.evaluate.torch_model import TorchModel
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
 from edgedistill.recipe import Distillation, LossTerm
-from edgedistill.results import Labels, TrainingLog
+from edgedistill.results import Fit, Labels, TrainingLog
 from edgedistill.shape import StudentShape
 from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
 from edgedistill.stage import Done, Workspace
@@ -140,7 +140,7 @@ def test_distill_makes_a_student_that_loads_in_transformers(distilled: Done, lab
 def test_distill_leaves_the_model_and_no_scratch(distilled: Done) -> None:
     assert {path.name for path in distilled.folder.iterdir()} == {
         "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "training_log.json", "manifest.json",
+        "training_log.json", "fit.json", "manifest.json",
     }
     assert len(TrainingLog.read_json(distilled.folder / "training_log.json").points) == 12
 
@@ -149,6 +149,17 @@ def test_distill_says_how_the_student_was_made(distilled: Done) -> None:
     told = " ".join(decision.what for decision in distilled.manifest.decisions)
     assert "cut tiny out of the teacher" in told
     assert "of the teacher's 55 tokens" in told
+
+
+def test_distill_writes_how_closely_the_student_follows_the_teacher(distilled: Done, data: Data) -> None:
+    fit = Fit.read_json(distilled.folder / "fit.json")
+    assert (fit.train.rows, fit.validation.rows, fit.labelled_rows) == (40, 20, 20)
+    model, encoder = TorchModel(distilled.folder), TextEncoder.load(distilled.folder)
+    examples = read_examples(data.folder / "validation.arrow")
+    answers = np.concatenate([model.logits(encoder.encode([text]).batch([0])) for text in examples.texts]).argmax(1)
+    taught = np.array([data.logits[name] for name in examples.ids]).argmax(1)
+    assert fit.validation.agreement == pytest.approx((answers == taught).mean())
+    assert fit.student_right == (answers == examples.labels).sum()
 
 
 LOOKING_INSIDE = SETTINGS.distillation.model_copy(update={"losses": tuple(map(LossTerm.model_validate, (

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from edgedistill import pipeline
+from edgedistill import catalog, run_folder
 from edgedistill.cli.app import run_command_line
 from edgedistill.prepare import stage as prepare_stage
 
@@ -94,7 +94,7 @@ def _target(**changes: object) -> Callable[[Path], object]:
     """Write board.yaml: the shipped raspberry-pi with changes."""
 
     def write(world: Path) -> None:
-        shipped = Path(pipeline.data_folder("targets")) / "raspberry-pi.yaml"
+        shipped = Path(catalog.data_folder("targets")) / "raspberry-pi.yaml"
         content = yaml.safe_load(shipped.read_text(encoding="utf-8"))
         for key, value in changes.items():
             place = content
@@ -323,7 +323,7 @@ def test_command_when_its_input_is_bad_then_says_so_once_and_damages_nothing(
 
 def test_run_when_another_run_holds_the_folder_then_refuses(world: Path, ask: Callable[..., Answer]) -> None:
     (world / "out").mkdir()
-    lock = world / "out" / pipeline.LOCK_FILE
+    lock = world / "out" / run_folder.LOCK_FILE
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -341,7 +341,7 @@ def test_run_when_another_run_holds_the_folder_then_refuses(world: Path, ask: Ca
 def test_run_when_the_disk_has_too_little_room_then_says_how_much_is_needed(
     ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**8))
+    monkeypatch.setattr(run_folder.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**8))
     _require_one_clear_error(ask(*RUN), code=2, words=("0.1 GB free", "1.5 GB"))
 
 
@@ -358,7 +358,7 @@ def test_run_when_a_stage_cannot_write_then_says_why_and_leaves_no_half_result(
 
     monkeypatch.setattr(prepare_stage, "write_examples", fail)
     _require_one_clear_error(ask(*RUN), code=2, words=words)
-    assert not [path for path in (world / "out").rglob("*") if path.is_file() and path.name != pipeline.LOCK_FILE]
+    assert not [path for path in (world / "out").rglob("*") if path.is_file() and path.name != run_folder.LOCK_FILE]
 
 
 def test_run_when_the_disk_really_is_full_then_says_so(
@@ -371,7 +371,7 @@ def test_run_when_the_disk_really_is_full_then_says_so(
     if not mounted:
         pytest.skip("this user may not mount a file system")
     try:
-        monkeypatch.setattr(pipeline, "_DISK_NEED_BYTES", 0)
+        monkeypatch.setattr(run_folder, "_DISK_NEED_BYTES", 0)
         _require_one_clear_error(ask(*RUN), code=2, words=("the disk is full", "free some space"))
     finally:
         subprocess.run(["umount", str(out)], check=True)

@@ -123,7 +123,7 @@ def test_run_when_the_goal_is_out_of_reach_then_exit_code_3_and_everything_is_wr
     code = run_command_line([
         "run", "--recipe", recipe, "--target", "raspberry-pi", "--out", str(finished),
         "--set", "goals=[{metric: accuracy, type: min-value, value: 1.0}, {metric: macro_f1, type: min-value, value: 1.0}]",
-        "--set", "budgets.latency_p50_s=0.01",
+        "--set", "budgets.latency_p50_s=0.01", "--trials", "1",
     ])
     report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
     accuracy = report["targets"]["raspberry-pi"]["variants"]["student_int8"]["accuracy"]

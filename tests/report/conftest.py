@@ -19,6 +19,7 @@ from edgedistill.results import (
     ClassFigures,
     Coverage,
     Evaluation,
+    FrontierRow,
     GoalCheck,
     Interval,
     Measurement,
@@ -123,6 +124,15 @@ def prediction_of(rung, mib, p50_s, *, chosen=False, rejected=""):
     )
 
 
+def trial_of(number, rung, mib, accuracy, *, met=True, chosen=False, **changes):
+    return FrontierRow(
+        trial=number, rung=rung, parameters=int(mib * MIB), int8_bytes=int(mib * MIB), latency_p50_s=0.002,
+        float_accuracy=accuracy, int8_accuracy=accuracy, teacher_accuracy=0.95, temperature=2.0, alpha=0.9, learning_rate=1e-3,
+        batch_size=64, transfer_rows=24_000, scheme="dynamic_wi8_afp32", met_goal=met, is_pruned=False,
+        finding="none" if met else "does-not-fit", finding_text="says so", because="a test says so", is_chosen=chosen,
+    ).model_copy(update=changes)
+
+
 def budgets_of(size_limit_mib=3):
     limit = size_limit_mib * MIB
     return (
@@ -157,6 +167,11 @@ def target_parts():
             prediction_of("4x128", 1.0, 0.002),
         ),
         budgets=budgets_of(),
+        frontier=(
+            trial_of(1, "6x192", 2.0, 0.93, chosen=True), trial_of(2, "4x128", 1.0, 0.84, met=False),
+            trial_of(3, "<i>5x", 1.5, None, met=False, is_pruned=True, finding="given-up"),
+        ),
+        advice="",
         goals=(GoalCheck(metric="accuracy", type="max-degradation", limit=0.6, value=4 / 6, met=True),),
         curves={
             "student": TrainingLog(points=(

@@ -54,6 +54,36 @@ def page(source):
     return Page(source)
 
 
+def test_frontier_when_drawn_then_every_student_that_was_trained_has_its_mark(page):
+    figure = page.figures()["t0-frontier-figure"]
+    marks = {trace["name"]: (trace["x"], trace["y"]) for trace in figure["data"]}
+    assert marks == {"misses the goal": ([1.0], [0.84]), "chosen": ([2.0], [0.93])}
+    assert any(shape.get("y0") == 0.95 for shape in figure["layout"]["shapes"])
+
+
+def test_frontier_when_shown_then_the_table_has_every_trial_and_its_verdict(page):
+    shown = " ".join(" ".join(page.text).split())
+    for text in ("Students tried", "chosen, keeps the goal", "misses the goal", "given up", "<i>5x", "84.0 %"):
+        assert text in shown
+
+
+def test_ticks_when_a_shape_was_tried_then_not_called_untrained(parts):
+    target = build_report(parts).targets["made-up-board"]
+    figure = json.loads(charts.accuracy_over_size(target).figure_json)
+    (ticks,) = [trace for trace in figure["data"] if trace["name"] == "considered, not trained"]
+    assert len(ticks["x"]) == 1  # 6x384; 4x128 was tried
+
+
+def test_page_when_there_was_no_search_then_says_so_and_draws_no_frontier(with_target):
+    page = Page(render_html(build_report(with_target(frontier=()))))
+    assert "No search was made." in " ".join(page.text)
+    assert "t0-frontier-figure" not in page.figures()
+
+
+def test_page_when_a_goal_is_missed_then_shows_the_advice(with_target):
+    assert "raise <it> & rest" in " ".join(Page(render_html(build_report(with_target(advice="raise <it> & rest")))).text)
+
+
 def test_page_when_texts_hold_markup_shows_them_as_text(page):
     shown = " ".join(page.text)
     assert "</script><img src=x onerror=alert(1)>" in shown
@@ -116,7 +146,7 @@ def test_page_when_read_has_verdict_five_numbers_and_every_section(page):
 def test_page_when_read_has_a_table_for_every_chart(page):
     charted = [a for tag, a in page.elements if "data-figure" in a]
     assert {a["id"] for a in charted} == {f"t0-{n}" for n in
-                                          ("size", "latency", "accuracy", "loss", "distributions", "reliability")}
+                                          ("size", "latency", "accuracy", "loss", "distributions", "reliability", "frontier")}
     assert all(a["role"] == "img" and a["aria-label"] for a in charted)
     assert page.count("figcaption") >= len(charted)
     assert page.count("summary") >= len(charted)

@@ -66,3 +66,13 @@ def test_plain_when_text_mentions_someone_calls_nobody():
 
 def test_table_when_figures_follow_words_sets_them_right():
     assert table(Table(("a", "b"), (("x", "1"),))) == "| a | b |\n|---|--:|\n| x | 1 |"
+
+
+def test_markdown_when_students_were_tried_then_has_a_row_a_trial(parts):
+    text = render_markdown(build_report(parts))
+    assert "### Students tried" in text
+    rows = [line for line in text.splitlines() if line.startswith(("| 1 |", "| 2 |", "| 3 |"))]
+    assert [row.split(" | ")[1:4] for row in rows] == [
+        ["6x192", "chosen, keeps the goal", "none"], ["4x128", "misses the goal", "does-not-fit"],
+        ["&lt;i&gt;5x", "given up", "given-up"],
+    ]

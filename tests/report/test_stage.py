@@ -32,7 +32,7 @@ def settings(parts, target_parts):
         decisions=parts.decisions, steps=parts.steps,
         targets={"made-up-board": TargetSettings(
             name=target_parts.name, predictions=target_parts.predictions, budgets=target_parts.budgets,
-            goals=target_parts.goals,
+            goals=target_parts.goals, frontier=target_parts.frontier, advice=target_parts.advice,
         )},
     )
 

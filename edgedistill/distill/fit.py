@@ -1,0 +1,95 @@
+"""How closely a trained student follows its teacher: the figures that a diagnosis needs, measured, not guessed."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from edgedistill.errors import ArtifactError
+from edgedistill.examples import NO_LABEL
+from edgedistill.results import Fit, FitOn
+from edgedistill.training import TrainingSet
+
+_SAMPLE_ROWS = 1000
+_BATCH_ROWS = 64
+
+
+def measure_fit(model: PreTrainedModel, training: TrainingSet, validation: TrainingSet, *, train_rows: int) -> Fit:
+    """Let a student answer texts of its training and of validation, and compare with its teacher.
+
+    Only labelled training texts are taken: they are of the kind that validation is made of, which made-up texts of the
+    transfer set are not, so that the two figures differ by nothing but having been trained on.
+
+    Args:
+        model: the trained student.
+        training: what it was trained on, with soft labels.
+        validation: the validation split, with soft labels.
+        train_rows: how many rows of `training`, from its start, are labelled texts; evenly spread ones are taken.
+
+    Returns:
+        KL in nats and agreement on both, and the counts of who is right on validation.
+
+    Raises:
+        ArtifactError: a set has no soft labels.
+    """
+    sample = np.arange(train_rows)[:: max(1, -(-train_rows // _SAMPLE_ROWS))]
+    rows = np.arange(len(validation))
+    teacher, student = _soft(validation, rows), _logits(model, validation, rows)
+    truth = validation.labels
+    counted = truth != NO_LABEL
+    taught, answered = teacher.argmax(1), student.argmax(1)
+    is_teacher_right, is_student_right = (taught == truth) & counted, (answered == truth) & counted
+    return Fit(
+        train=compare(_soft(training, sample), _logits(model, training, sample)),
+        validation=compare(teacher, student),
+        labelled_rows=int(counted.sum()),
+        teacher_right=int(is_teacher_right.sum()),
+        student_right=int(is_student_right.sum()),
+        both_right=int((is_teacher_right & is_student_right).sum()),
+        same_mistake=int((counted & ~is_teacher_right & (taught == answered)).sum()),
+    )
+
+
+def compare(teacher: NDArray[np.float32], student: NDArray[np.float32]) -> FitOn:
+    """Compare two models' raw logits, shape (n, classes), n >= 1; KL is at temperature 1 and in nats."""
+    expected, got = _log_softmax(teacher), _log_softmax(student)
+    probability = np.exp(expected)
+    mean = np.log(np.maximum(probability.mean(axis=0), np.finfo(np.float64).tiny))
+    return FitOn(
+        rows=len(teacher),
+        kl_nats=max(0.0, float((probability * (expected - got)).sum(axis=1).mean())),
+        constant_kl_nats=max(0.0, float((probability * (expected - mean)).sum(axis=1).mean())),
+        agreement=float((teacher.argmax(1) == student.argmax(1)).mean()),
+    )
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    values = logits.astype(np.float64)
+    values -= values.max(axis=1, keepdims=True)
+    return np.asarray(values - np.log(np.exp(values).sum(axis=1, keepdims=True)))
+
+
+def _soft(data: TrainingSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    if data.soft_labels is None:
+        raise ArtifactError("no soft labels to compare a student with", hint="run the same command again")
+    return np.asarray(data.soft_labels[rows], dtype=np.float32)
+
+
+def _logits(model: PreTrainedModel, data: TrainingSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return a model's raw logits on some rows, in their order; batches hold texts of like length."""
+    model.eval()
+    known = type(model).forward.__code__.co_varnames  # the model's own may be wrapped by the training
+    names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in known]
+    order = np.argsort(data.encoded.lengths[rows], kind="stable")
+    found: NDArray[np.float32] | None = None
+    for start in range(0, len(order), _BATCH_ROWS):
+        part = order[start : start + _BATCH_ROWS]
+        inputs = {k: torch.from_numpy(v).to(model.device) for k, v in data.encoded.batch(rows[part]).items() if k in names}
+        with torch.inference_mode():
+            logits = model(**inputs).logits.float().cpu().numpy()
+        if found is None:
+            found = np.empty((len(rows), logits.shape[1]), np.float32)
+        found[part] = logits
+    if found is None:
+        raise ArtifactError("no rows to compare a student with its teacher on", hint="run the same command again")
+    return found

@@ -1,0 +1,1 @@
+"""The decisions of the search for a student: what was found, what is tried next, what is taken. Values in, values out."""

@@ -1,0 +1,33 @@
+"""The account of a search: its trials in words."""
+
+from edgedistill.distill.search.trial import Trial, TrialOutcome, TrialSettings
+from edgedistill.manifest import Decision
+
+
+def trial_decisions(trial: Trial) -> tuple[Decision, ...]:
+    """Return what was tried and why, and what came of it and why."""
+    made = Decision(step="search", what=f"trial {trial.number + 1}: {described(trial.settings)}", why=trial.because)
+    if trial.outcome is None:
+        still = Decision(step="search", what=f"trial {trial.number + 1} is not counted", why=f"it is being made in {trial.run}")
+        return made, still
+    result = f"trial {trial.number + 1} {result_of(trial.outcome)}"
+    return made, Decision(step="search", what=result, why=trial.outcome.diagnosis.text)
+
+
+def described(settings: TrialSettings) -> str:
+    """Return the settings of a trial in words."""
+    return (f"student {settings.rung}, temperature {settings.temperature:g}, alpha {settings.alpha:g}, learning rate "
+            f"{settings.learning_rate:g}, batch {settings.batch_size}, transfer set of at most {settings.transfer_rows}, "
+            f"int8 {settings.scheme}")
+
+
+def result_of(outcome: TrialOutcome) -> str:
+    """Return what came of a trial in words."""
+    if outcome.int8_accuracy is None:
+        return "came to no student"
+    got = f"validation accuracy {outcome.int8_accuracy:.4f} in int8, the teacher's is {outcome.teacher_accuracy:.4f}"
+    if outcome.is_met:
+        return f"keeps the goal: {got}"
+    if outcome.shortfall <= 0:
+        return f"is over the size budget: {got}"
+    return f"misses the goal by {100 * outcome.shortfall:.1f} points: {got}"

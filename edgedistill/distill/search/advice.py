@@ -1,0 +1,112 @@
+"""What a person can do when no student keeps the goal: how far off it is, why, and what to change."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgedistill.distill.search.trial import Finding
+from edgedistill.results import GoalCheck, Prediction
+
+_FINDING_ADVICE: dict[Finding, str] = {
+    "does-not-fit": "train longer (--set distillation.rows_seen=N)",
+    "does-not-generalise": "give more labelled data, or a teacher that knows the field",
+    "copies-the-teacher": "give a better teacher or more labelled data: a student does not outgrow soft labels that are "
+                          "wrong",
+    "lost-in-int8": "choose another int8 scheme (--set quantization.scheme=NAME)",
+    "diverged": "lower distillation.learning_rate",
+    "given-up": "train without giving up (--set search.pruning=false)",
+}
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """What is known when the goal is missed.
+
+    Attributes:
+        goals: the goals on the test split, with what was reached.
+        teacher: the teacher's figure on the test split, by metric.
+        kept_on_validation: did the chosen student keep every goal there?
+        finding: what the diagnosis of the chosen student calls it.
+        finding_text: the same with its figures.
+        trials: trials that were made.
+        trials_allowed: trials that the recipe allows.
+    """
+
+    goals: Sequence[GoalCheck]
+    teacher: dict[str, float]
+    kept_on_validation: bool
+    finding: Finding
+    finding_text: str
+    trials: int
+    trials_allowed: int
+
+
+def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, float]) -> str:
+    """Say why no student keeps the goal and what to change.
+
+    Args:
+        shortage: what is known.
+        ledger: every student shape with what it costs; one has `is_chosen`.
+        budgets: the limits by name.
+
+    Returns:
+        sentences; empty when every goal is met.
+    """
+    missed = [goal for goal in shortage.goals if not goal.met]
+    if not missed:
+        return ""
+    worst = max(missed, key=lambda goal: goal.limit - goal.value)
+    metric = worst.metric.replace("_", "-")
+    points = 100 * (worst.limit - worst.value)
+    far = f"{metric} {worst.value:.4f} on the test rows is {points:.1f} points short of {worst.limit:.4f}"
+    if shortage.kept_on_validation:
+        why = ("on validation the goal was kept, so the test rows are harder or validation is too small to tell: ask for more "
+               "there (--set search.margin=0.01)")
+    else:
+        why = f"the best student {shortage.finding_text}"
+    options = [*_of_the_finding(shortage), *_of_the_budgets(ledger, budgets), _of_the_goal(worst, shortage)]
+    return f"{far}; {why}. What may help: {'; '.join(option for option in options if option)}."
+
+
+def _of_the_finding(shortage: Shortage) -> list[str]:
+    options = []
+    for goal in shortage.goals:
+        teacher = shortage.teacher.get(goal.metric)
+        if teacher is not None and goal.limit > teacher:
+            options.append(f"a better teacher: the goal asks for {goal.limit:.4f}, the teacher itself has {teacher:.4f}")
+    advice = None if shortage.kept_on_validation else _FINDING_ADVICE.get(shortage.finding)
+    if advice and not (options and shortage.finding == "copies-the-teacher"):
+        options.append(advice)
+    if shortage.trials >= shortage.trials_allowed:
+        options.append(f"more trials (--trials {max(8, 2 * shortage.trials_allowed)})")
+    return options
+
+
+def _of_the_budgets(ledger: Sequence[Prediction], budgets: dict[str, float]) -> list[str]:
+    """Name the next larger shape that does not fit, and what each budget must be raised to for it."""
+    chosen = next((row for row in ledger if row.is_chosen), None)
+    larger = [row for row in ledger if row.rejected_because and chosen is not None and row.int8_bytes > chosen.int8_bytes]
+    if not larger:
+        return []
+    row = min(larger, key=lambda r: r.int8_bytes)
+    needed = {"model_bytes": float(row.int8_bytes), "peak_memory_bytes": float(row.peak_memory_bytes),
+              "latency_p50_s": row.latency_p50_s}
+    raised = [f"--set budgets.{name}={_rounded_up(value)}" for name, value in needed.items() if value > budgets[name]]
+    return [f"room for the larger shape {row.rung} ({' '.join(raised)})"]
+
+
+def _rounded_up(value: float) -> str:
+    """Return a figure with two digits that is no less."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    up = math.ceil(value / unit) * unit
+    return f"{up:.0f}" if up >= 100 else f"{up:.6g}"
+
+
+def _of_the_goal(goal: GoalCheck, shortage: Shortage) -> str:
+    """Say which goal would have been met."""
+    teacher = shortage.teacher.get(goal.metric)
+    if goal.type == "min-value":
+        return f"lower the goal to {math.floor(goal.value * 1000) / 1000:.3f}"
+    if not teacher:
+        return ""
+    return f"loosen the goal to a max-degradation of {math.ceil((1 - goal.value / teacher) * 1000) / 1000:.3f}"

@@ -1,0 +1,87 @@
+"""The choice among finished trials: the cheapest that keeps the goal, or the best that fits."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.distill.search.trial import LookFor, Rung, Trial, TrialOutcome
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The trial that is taken, and why."""
+
+    trial: Trial
+    why: str
+
+
+def pack_rows(is_right: NDArray[np.bool_]) -> str:
+    """Return booleans as hexadecimal digits, eight a pair, the last pair filled up with false."""
+    return np.packbits(is_right).tobytes().hex()
+
+
+def _unpack(text: str) -> NDArray[np.bool_]:
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8)).astype(bool)
+
+
+def choose(trials: Sequence[Trial], rungs: Mapping[str, Rung], *, look_for: LookFor) -> Choice | None:
+    """Choose among the trials that were done to their end; None when there is none.
+
+    `smallest-that-meets-the-goal`: of those that keep every goal on validation the cheapest (int8 bytes, then predicted
+    p50), of one shape the most accurate; if none keeps them, the most accurate int8 student, which comes nearest.
+    `best-that-fits`: the cheapest of those that cannot be told apart from the most accurate.
+    """
+    done = [t for t in trials if t.outcome is not None and t.outcome.state == "done"]
+    met = [t for t in done if t.outcome is not None and t.outcome.is_met]
+    if look_for == "smallest-that-meets-the-goal" and met:
+        taken = min(met, key=lambda t: (_cost(t, rungs), -_accuracy(t), t.number))
+        return Choice(taken, f"the cheapest student that keeps every goal on validation ({len(met)} of {len(done)} do): accuracy "
+                             f"{_accuracy(taken):.4f} in int8")
+    within = [t for t in done if t.outcome is not None and t.outcome.is_within_size] or done
+    if not within:
+        return None
+    best = max(within, key=lambda t: (_accuracy(t), [-part for part in _cost(t, rungs)], -t.number))
+    if look_for == "smallest-that-meets-the-goal":
+        return Choice(best, f"no trial keeps every goal on validation; this has the best int8 accuracy there, "
+                            f"{_accuracy(best):.4f}")
+    alike = [t for t in within if _cannot_be_told_apart(_outcome(best), _outcome(t))]
+    taken = min(alike, key=lambda t: (_cost(t, rungs), -_accuracy(t), t.number))
+    if taken is best:
+        return Choice(best, f"the best int8 accuracy on validation, {_accuracy(best):.4f}")
+    return Choice(taken, f"int8 accuracy {_accuracy(taken):.4f} on validation, within one standard error of trial "
+                         f"{best.number}'s {_accuracy(best):.4f}, and cheaper")
+
+
+def _cannot_be_told_apart(best: TrialOutcome, other: TrialOutcome) -> bool:
+    """Is the other within one standard error of the best, paired by validation row?
+
+    Reference: the one-standard-error rule, Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3;
+    the error of a difference of paired shares is sqrt(b + c - (b - c)^2 / n) / n, with b and c the rows on which only the
+    one and only the other is right (Agresti 2002, "Categorical Data Analysis", equation 10.2). One row is allowed for
+    continuity, as in McNemar's test: a single row tells nothing apart.
+    """
+    first, second = _unpack(best.right_rows), _unpack(other.right_rows)
+    if len(first) != len(second) or not len(first):
+        return best.right_rows == other.right_rows
+    only_best, only_other = int((first & ~second).sum()), int((second & ~first).sum())
+    gap = only_best - only_other
+    return gap - 1 <= math.sqrt(max(0.0, only_best + only_other - gap**2 / len(first)))
+
+
+def _outcome(trial: Trial) -> TrialOutcome:
+    if trial.outcome is None:
+        raise ValueError(f"trial {trial.number} is not finished")
+    return trial.outcome
+
+
+def _accuracy(trial: Trial) -> float:
+    return _outcome(trial).int8_accuracy or 0.0
+
+
+def _cost(trial: Trial, rungs: Mapping[str, Rung]) -> tuple[float, float]:
+    """Bytes and p50 as the plan has them: measured bytes of one shape differ by less than they say."""
+    rung = rungs[trial.settings.rung]
+    return float(rung.int8_bytes), rung.latency_p50_s

@@ -1,0 +1,64 @@
+"""The diagnosis of a trial: from measured figures to what stands between the student and its goal."""
+
+from dataclasses import dataclass
+
+from edgedistill.distill.search.trial import Diagnosis
+from edgedistill.results import Fit
+
+_SAME_ON_TRAIN = 0.5
+"""From this share of validation's divergence on, training texts are followed no better than others: it is no overfit."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a diagnosis goes by.
+
+    Attributes:
+        fit: how closely the float student follows the teacher, from the distill stage.
+        float_shortfall: by how much the float student misses the worst goal on validation; 0 or less: it keeps all.
+        int8_shortfall: the same of the int8 student.
+        float_accuracy: on validation, of the ONNX student.
+        int8_accuracy: the same of the int8 student.
+    """
+
+    fit: Fit
+    float_shortfall: float
+    int8_shortfall: float
+    float_accuracy: float
+    int8_accuracy: float
+
+
+def diagnose(figures: Figures) -> Diagnosis:
+    """Say why a student misses its goal, or that it does not.
+
+    In this order:
+
+    - `none`: the int8 student keeps every goal.
+    - `lost-in-int8`: the float student keeps every goal.
+    - `copies-the-teacher`: on validation, more rows are lost by repeating the teacher's mistakes than by failing where the
+      teacher is right. Soft labels cannot mend that.
+    - `does-not-fit`: KL to the teacher on texts of the training is at least half of that on validation: what is missing
+      on new texts is mostly missing on known ones too.
+    - `does-not-generalise`: the rest: known texts are followed, new ones are not.
+    """
+    fit = figures.fit
+    if figures.int8_shortfall <= 0:
+        return Diagnosis(finding="none", text="every goal is kept on validation")
+    if figures.float_shortfall <= 0:
+        return Diagnosis(finding="lost-in-int8", text=(
+            f"good in float, not in int8: validation accuracy {figures.float_accuracy:.4f} in float and "
+            f"{figures.int8_accuracy:.4f} in int8"
+        ))
+    lost, copied = fit.teacher_right - fit.both_right, fit.same_mistake
+    if copied > lost:
+        return Diagnosis(finding="copies-the-teacher", text=(
+            f"repeats the teacher's mistakes: of {fit.labelled_rows} validation rows the teacher is wrong on "
+            f"{fit.labelled_rows - fit.teacher_right}, and the student gives the same wrong answer on {copied} of them; "
+            f"it fails where the teacher is right on {lost}"
+        ))
+    known, new = fit.train, fit.validation
+    compared = (f"KL to the teacher {known.kl_nats:.3f} nats on training texts and {new.kl_nats:.3f} on validation, same "
+                f"answer on {known.agreement:.1%} and {new.agreement:.1%}")
+    if known.kl_nats >= _SAME_ON_TRAIN * new.kl_nats:
+        return Diagnosis(finding="does-not-fit", text=f"does not fit the soft labels: {compared}")
+    return Diagnosis(finding="does-not-generalise", text=f"fits training texts but not new ones: {compared}")

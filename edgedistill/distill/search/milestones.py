@@ -1,0 +1,43 @@
+"""Milestones: what a training must have reached by a share of its steps, or it is given up.
+
+The rule is that of the median (Golovin et al. 2017, "Google Vizier", section 3.2.2): a trial is stopped when its best
+figure so far is below the median of the earlier trials at the same point. Here with a slack, because accuracy on a small
+validation split moves by chance. The figure is accuracy: losses at another temperature or alpha are other formulas.
+"""
+
+from collections.abc import Sequence
+from statistics import median
+
+from edgedistill.results import Milestone, TrainingLog
+
+LOOKED_AT = (0.34, 0.5, 0.67)
+"""Shares of the steps at which a training may be given up: not before it had a third of them."""
+
+SLACK = 0.03
+"""How far below the median a training may be, as a share of the validation rows."""
+
+
+def course_of(log: TrainingLog) -> tuple[Milestone, ...]:
+    """Return the best validation accuracy so far after each evaluation of a training."""
+    best, found = 0.0, []
+    for point in log.points:
+        best = max(best, point.validation_accuracy or 0.0)
+        share = point.step / log.steps_planned if log.steps_planned else 1.0
+        found.append(Milestone(share_of_steps=min(1.0, share), validation_accuracy=best))
+    return tuple(found)
+
+
+def milestones_from(courses: Sequence[tuple[Milestone, ...]]) -> tuple[Milestone, ...]:
+    """Return what the next training of the same shape must reach.
+
+    Args:
+        courses: of earlier trainings of that shape that were not given up; with none of them nothing is asked for.
+    """
+    found = []
+    for share in LOOKED_AT:
+        reached = [course[-1].validation_accuracy for all_of in courses
+                   if (course := [m for m in all_of if m.share_of_steps <= share + 1e-9])]
+        wanted = median(reached) - SLACK if reached else 0.0
+        if wanted > 0:
+            found.append(Milestone(share_of_steps=share, validation_accuracy=wanted))
+    return tuple(found)

@@ -1,0 +1,214 @@
+"""The next move of the search: which shape, with which settings, and why. Guided by what was measured so far.
+
+The shapes that fit are a ladder from cheap to dear. For the smallest student that keeps the goal the ladder is halved
+(a dearer shape is taken to be the more accurate), which needs few trials: the logarithm of the rungs. A rung that misses
+is diagnosed, and the finding decides whether another rung or another setting is tried next.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from edgedistill.distill.search.trial import LookFor, Rung, Trial, TrialSettings
+
+NEAR = 0.02
+"""A rung that misses by no more may get there with other settings; one that misses by more needs another shape first."""
+
+LEARNING_RATE_FACTOR, LEARNING_RATE_REACH = 2.0, 4.0
+TRANSFER_FACTOR, MOST_COPIES, MOST_TRANSFER_ROWS = 2, 100, 2_000_000
+TEMPERATURE_FACTOR, HIGHEST_TEMPERATURE = 2.0, 8.0
+ALPHA_STEP, LOWEST_ALPHA = 0.2, 0.3
+
+
+@dataclass(frozen=True)
+class Move:
+    """Settings to try, and why."""
+
+    settings: TrialSettings
+    because: str
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the next move depends on.
+
+    Attributes:
+        look_for: what the recipe wants.
+        rungs: the shapes that fit, from the cheapest, at least one.
+        base: the recipe's own settings; its rung is the plan's choice.
+        schemes: int8 schemes that suit the target, where the recipe leaves them to the tool.
+        train_rows: labelled training texts.
+        left: trials that may still be made, at least one.
+        trials: those made or being made, in the order of their numbers.
+    """
+
+    look_for: LookFor
+    rungs: tuple[Rung, ...]
+    base: TrialSettings
+    schemes: tuple[str, ...]
+    train_rows: int
+    left: int
+    trials: tuple[Trial, ...] = ()
+
+    def rank(self, trial: Trial) -> int:
+        """Where a trial's rung stands on the ladder, 0 for the cheapest."""
+        return next(i for i, rung in enumerate(self.rungs) if rung.id == trial.settings.rung)
+
+    @property
+    def ceiling(self) -> int:
+        """The cheapest rung that keeps the goal; one above the ladder while none does."""
+        ranks = [self.rank(t) for t in self.trials if t.outcome is not None and t.outcome.is_met]
+        return min(ranks, default=len(self.rungs))
+
+    @property
+    def floor(self) -> int:
+        """The dearest rung below the ceiling that was tried to its end and misses the goal; -1 for none."""
+        ranks = [self.rank(t) for t in self.trials if t.outcome is not None and not t.outcome.is_met]
+        return max((rank for rank in ranks if rank < self.ceiling), default=-1)
+
+
+def guided_moves(now: Situation) -> Iterator[Move]:
+    """Yield moves, the best first; a move may have been made before. None at all: the sampler's turn."""
+    if now.look_for == "best-that-fits":
+        yield from _towards_the_best(now)
+    else:
+        yield from _towards_the_smallest(now)
+
+
+def is_settled(now: Situation) -> bool:
+    """Can nothing better be found, because the cheapest rung of all keeps the goal?"""
+    return now.look_for == "smallest-that-meets-the-goal" and now.ceiling == 0
+
+
+def _towards_the_smallest(now: Situation) -> Iterator[Move]:
+    top, taken = len(now.rungs) - 1, {now.rank(t) for t in now.trials}
+    is_safe = now.ceiling <= top
+    if now.left == 1 and not is_safe and top not in taken:
+        what = "the only trial" if not now.trials else "the last trial"
+        yield _at(now, top, f"{what} goes to the largest that fits, which is the likeliest to keep the goal")
+    open_ranks = [rank for rank in range(now.floor + 1, now.ceiling) if rank not in taken]
+    missed = _nearest_miss(now)
+    if missed is not None and (not open_ranks or _is_worth_another_setting(missed, now)):
+        yield from adjustments(missed, now)
+    middle = (now.floor + now.ceiling) // 2
+    for rank in sorted(open_ranks, key=lambda r: (abs(r - middle), -r)):
+        yield _at(now, rank, _why_this_rung(now, rank))
+
+
+def _why_this_rung(now: Situation, rank: int) -> str:
+    below, above = now.floor, now.ceiling
+    if len(now.rungs) == 1:
+        return "it is the only shape that may be tried"
+    asked = f"the ladder of {len(now.rungs)} shapes that fit is halved"
+    if below < 0 and above == len(now.rungs):
+        return f"{asked}, from its middle"
+    parts = []
+    if below >= 0:
+        last = _nearest_miss(now)
+        found = "" if last is None or last.outcome is None else f" ({last.outcome.diagnosis.text})"
+        parts.append(f"{now.rungs[below].id} misses the goal{found}")
+    if above < len(now.rungs):
+        parts.append(f"{now.rungs[above].id} keeps it")
+    return f"{asked}: {', '.join(parts)}"
+
+
+def _towards_the_best(now: Situation) -> Iterator[Move]:
+    top = len(now.rungs) - 1
+    if not now.trials:
+        yield _at(now, top, "the largest that fits, which is likely the most accurate")
+        return
+    if top > 0:
+        yield _at(now, top - 1, f"the next cheaper shape, in case it cannot be told apart from {now.rungs[top].id}")
+    finished = [t for t in now.trials if t.outcome is not None and t.outcome.state == "done"]
+    if finished:
+        best = max(finished, key=lambda t: ((t.outcome.int8_accuracy if t.outcome else None) or 0.0, -t.number))
+        yield from adjustments(best, now)
+
+
+def _nearest_miss(now: Situation) -> Trial | None:
+    """Return the trial that comes nearest to the goal on the dearest rung below the ceiling that misses it."""
+    found = [t for t in now.trials if t.outcome is not None and not t.outcome.is_met and now.rank(t) == now.floor]
+    return min(found, key=lambda t: (t.outcome.shortfall if t.outcome else 1.0, t.number), default=None)
+
+
+def _is_worth_another_setting(trial: Trial, now: Situation) -> bool:
+    """Should a rung that missed be tried with other settings before another rung? Once at most, if it costs a training."""
+    if trial.outcome is None:
+        return False
+    finding = trial.outcome.diagnosis.finding
+    if finding == "lost-in-int8":
+        return True  # nothing has to be trained for it
+    if finding == "diverged":
+        return True  # the next rung would diverge as well
+    is_first = sum(t.settings.rung == trial.settings.rung for t in now.trials) == 1
+    return is_first and finding in ("does-not-generalise", "copies-the-teacher") and trial.outcome.shortfall <= NEAR
+
+
+def adjustments(trial: Trial, now: Situation) -> Iterator[Move]:
+    """Yield what a trial's diagnosis asks for on the same rung, the likeliest first; nothing beyond reason is yielded."""
+    if trial.outcome is None:
+        return
+    was, base = trial.settings, now.base
+    diagnosis = trial.outcome.diagnosis
+    options: list[tuple[dict[str, object], str]] = []
+    if diagnosis.finding == "lost-in-int8":
+        options = [({"scheme": name}, f"int8 scheme {name}") for name in now.schemes
+                   if name != trial.outcome.scheme_used]
+    elif diagnosis.finding == "does-not-fit":
+        rises = trial.outcome.was_best_at_the_end
+        options = [_learning_rate(was, base, up=rises), _learning_rate(was, base, up=not rises)]
+    elif diagnosis.finding == "does-not-generalise":
+        options = [_transfer(was, now.train_rows), _temperature(was)]
+    elif diagnosis.finding == "copies-the-teacher":
+        options = [_alpha(was)]
+    elif diagnosis.finding == "diverged":
+        options = [_learning_rate(was, base, up=False)]
+    for change, what in options:
+        settings = was.model_copy(update=change)
+        if settings != was:
+            yield Move(settings, f"{what}, because trial {trial.number} {diagnosis.text}")
+
+
+def _learning_rate(was: TrialSettings, base: TrialSettings, *, up: bool) -> tuple[dict[str, object], str]:
+    wanted = was.learning_rate * LEARNING_RATE_FACTOR if up else was.learning_rate / LEARNING_RATE_FACTOR
+    limited = min(max(wanted, base.learning_rate / LEARNING_RATE_REACH), base.learning_rate * LEARNING_RATE_REACH)
+    value = float(f"{min(limited, 0.9):.3g}")
+    text = "validation still improved when the training ended" if up else "a calmer training"
+    return {"learning_rate": value}, f"learning rate {was.learning_rate:g} -> {value:g} ({text})"
+
+
+def _transfer(was: TrialSettings, train_rows: int) -> tuple[dict[str, object], str]:
+    """Twice the rows, whichever of the two limits holds them; nothing where both have no room left."""
+    rows = min(MOST_TRANSFER_ROWS, TRANSFER_FACTOR * max(was.transfer_rows, train_rows))
+    copies = min(MOST_COPIES, TRANSFER_FACTOR * was.transfer_copies)
+    if rows == was.transfer_rows or (copies == was.transfer_copies and train_rows * copies <= was.transfer_rows):
+        return {}, ""
+    return {"transfer_rows": rows, "transfer_copies": copies}, f"a transfer set twice as large, at most {rows} texts"
+
+
+def _temperature(was: TrialSettings) -> tuple[dict[str, object], str]:
+    value = max(was.temperature, min(HIGHEST_TEMPERATURE, was.temperature * TEMPERATURE_FACTOR))
+    return {"temperature": value}, f"a higher temperature, {was.temperature:g} -> {value:g}"
+
+
+def _alpha(was: TrialSettings) -> tuple[dict[str, object], str]:
+    value = min(was.alpha, round(max(LOWEST_ALPHA, was.alpha - ALPHA_STEP), 3))
+    return {"alpha": value}, f"more weight for the hard labels, alpha {was.alpha:g} -> {value:g}"
+
+
+def _at(now: Situation, rank: int, because: str) -> Move:
+    """Return a move to a rung, with what has proved better than the recipe's settings on a rung so far."""
+    carried = best_settings(now)
+    return Move(carried.model_copy(update={"rung": now.rungs[rank].id}), because)
+
+
+def best_settings(now: Situation) -> TrialSettings:
+    """Return the settings of the latest rung on which several were compared; the recipe's while there is none."""
+    by_rung: dict[str, list[Trial]] = {}
+    for trial in now.trials:
+        if trial.outcome is not None:
+            by_rung.setdefault(trial.settings.rung, []).append(trial)
+    compared: Sequence[list[Trial]] = [trials for trials in by_rung.values() if len(trials) > 1]
+    if not compared:
+        return now.base
+    latest = max(compared, key=lambda trials: trials[-1].number)
+    return max(latest, key=lambda t: ((t.outcome.int8_accuracy if t.outcome else None) or 0.0, -t.number)).settings

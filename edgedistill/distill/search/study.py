@@ -1,0 +1,209 @@
+"""Adapter to optuna: a study in a journal file that survives a kill and that processes and machines may share.
+
+A trial is claimed without a lock that could be left behind: it is enqueued, popped (optuna makes that atomic), and the
+journal's numbering, which all see alike, decides who keeps it when two had the same idea: the lower number.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgedistill.distill.search.moves import Move
+from edgedistill.distill.search.trial import Trial, TrialOutcome, TrialSettings
+from edgedistill.errors import StorageError
+from edgedistill.results import Milestone
+from edgedistill.stage import storage_errors
+
+_SETTINGS, _BECAUSE, _MILESTONES, _OUTCOME = "settings", "because", "milestones", "outcome"
+_RUN, _STAGES, _RUN_ID = "run", "stages", "run_id"
+_DRAWS = 20
+"""How often the sampler is asked again when it proposes what was tried before."""
+
+_RANDOM_AT_FIRST = 5
+"""Trials before the sampler goes by their results."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who does a trial: a run folder by an id that moves with it, where that is, and where it keeps its steps."""
+
+    run_id: str
+    run: str
+    stages: str
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where the sampler may look, around the recipe's own settings.
+
+    Attributes:
+        base: the recipe's settings.
+        carried: where a drawn trial has its transfer set and int8 scheme from.
+        rungs: ids of the shapes that fit, from the cheapest.
+        highest_rank: no dearer rung than this one is drawn.
+    """
+
+    base: TrialSettings
+    carried: TrialSettings
+    rungs: tuple[str, ...]
+    highest_rank: int
+
+
+class SearchStudy:
+    """A study and its trials.
+
+    Args:
+        path: the journal; made when it is not there.
+        name: of the study in it: everything that trials of one study have in common.
+        seed: of the sampler; each draw has a seed of its own, so that a search that was killed goes on as it would have.
+
+    Raises:
+        StorageError: the file is no such journal.
+    """
+
+    def __init__(self, path: Path, name: str, *, seed: int) -> None:
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._optuna, self._seed = optuna, seed
+        with storage_errors(path):
+            backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
+        try:
+            self._storage = JournalStorage(backend)
+            self._study = optuna.create_study(
+                storage=self._storage, study_name=name, direction="maximize", load_if_exists=True
+            )
+            self._id = self._storage.get_study_id_from_name(name)
+        except (json.JSONDecodeError, KeyError, ValueError, TypeError) as bad:
+            raise StorageError(f"{path}: is no study, or was damaged ({bad})", hint="delete it, or name another: --set "
+                               "search.study=FILE; finished trials of this run folder are found again") from None
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Return the trials that were claimed, in the order of their numbers; those claimed twice stand once."""
+        claimed = [t for t in self._study.get_trials(deepcopy=False) if t.state.name in _CLAIMED and _RUN_ID in t.user_attrs]
+        return tuple(_trial(t.number, t.user_attrs) for t in claimed)
+
+    def claim(self, moves: Iterable[Move], owner: Owner, *, space: Space) -> Trial | None:
+        """Claim the first move that nobody has claimed; None when all are taken."""
+        known = [t.settings for t in self.trials()]
+        for move in moves:
+            if move.settings in known:
+                continue
+            self._study.enqueue_trial(_parameters(move.settings, space), user_attrs={
+                _SETTINGS: move.settings.model_dump_json(), _BECAUSE: move.because, **vars(owner),
+            })
+            found = self._ask(owner, space, may_draw=False)
+            if found is not None:
+                return found
+        return None
+
+    def sample(self, owner: Owner, *, space: Space) -> Trial | None:
+        """Claim what the sampler proposes; None when it finds nothing new."""
+        for _ in range(_DRAWS):
+            found = self._ask(owner, space, may_draw=True)
+            if found is not None:
+                return found
+        return None
+
+    def remember(self, trial: Trial, milestones: Sequence[Milestone]) -> None:
+        """Keep with a trial what its training must reach: a trial that is done again asks for the same."""
+        self._set(trial.number, _MILESTONES, json.dumps([m.model_dump() for m in milestones]))
+
+    def finish(self, trial: Trial, outcome: TrialOutcome, *, value: float) -> None:
+        """Record what came of a trial.
+
+        Args:
+            trial: as claimed.
+            outcome: what came of it.
+            value: what the sampler maximizes; not used for a training that was given up or diverged.
+        """
+        state = self._optuna.trial.TrialState
+        self._set(trial.number, _OUTCOME, outcome.model_dump_json())
+        if outcome.state == "done":
+            self._study.tell(trial.number, value, skip_if_finished=True)
+        else:
+            self._study.tell(trial.number, state=state.PRUNED, skip_if_finished=True)
+
+    def _ask(self, owner: Owner, space: Space, *, may_draw: bool) -> Trial | None:
+        """Pop a waiting trial or let the sampler draw one; None when somebody else has the same."""
+        drawn = len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = self._optuna.samplers.TPESampler(seed=self._seed + drawn, n_startup_trials=_RANDOM_AT_FIRST)
+        asked = self._study.ask(_distributions(self._optuna.distributions, space))
+        attributes = dict(asked.user_attrs)
+        is_drawn = _SETTINGS not in attributes  # of what was enqueued, somebody else was quicker
+        if is_drawn:
+            attributes[_SETTINGS] = _settings(asked.params, space).model_dump_json()
+            attributes[_BECAUSE] = "drawn by the sampler from what was tried so far"
+        if (is_drawn and not may_draw) or self._is_taken(attributes[_SETTINGS], before=asked.number):
+            self._study.tell(asked.number, state=self._optuna.trial.TrialState.FAIL)
+            return None
+        attributes |= vars(owner)
+        for name in (_SETTINGS, _BECAUSE, _STAGES, _RUN, _RUN_ID):  # the last one makes the claim
+            self._set(asked.number, name, attributes[name])
+        return _trial(asked.number, attributes)
+
+    def _is_taken(self, settings: str, *, before: int) -> bool:
+        """Has a trial with a lower number the same settings?"""
+        states = (*_CLAIMED, "WAITING")
+        return any(
+            t.number < before and t.state.name in states and t.user_attrs.get(_SETTINGS) == settings
+            for t in self._study.get_trials(deepcopy=False)
+        )
+
+    def _set(self, number: int, name: str, value: str) -> None:
+        if not self._study.get_trials(deepcopy=False)[number].state.is_finished():
+            place = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+            self._storage.set_trial_user_attr(place, name, value)
+
+
+_CLAIMED = ("RUNNING", "COMPLETE", "PRUNED")
+
+
+def _trial(number: int, attributes: dict[str, Any]) -> Trial:
+    outcome = attributes.get(_OUTCOME)
+    return Trial(
+        number=number,
+        settings=TrialSettings.model_validate_json(attributes[_SETTINGS]),
+        because=str(attributes[_BECAUSE]),
+        run_id=str(attributes[_RUN_ID]),
+        run=str(attributes[_RUN]),
+        stages=str(attributes[_STAGES]),
+        milestones=tuple(Milestone.model_validate(m) for m in json.loads(attributes.get(_MILESTONES, "[]"))),
+        outcome=None if outcome is None else TrialOutcome.model_validate_json(outcome),
+    )
+
+
+def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
+    base = space.base
+    return {
+        "rank": kinds.IntDistribution(0, max(0, space.highest_rank)),
+        "learning_rate": kinds.FloatDistribution(base.learning_rate / 4, base.learning_rate * 4, log=True),
+        "temperature": kinds.FloatDistribution(min(1.0, base.temperature), max(8.0, base.temperature)),
+        "alpha": kinds.FloatDistribution(min(0.3, base.alpha), max(1.0, base.alpha)),
+        "batch_size": kinds.CategoricalDistribution(_batch_sizes(base)),
+    }
+
+
+def _batch_sizes(base: TrialSettings) -> list[int]:
+    return sorted({max(1, base.batch_size // 2), base.batch_size, base.batch_size * 2})
+
+
+def _parameters(settings: TrialSettings, space: Space) -> dict[str, Any]:
+    return {
+        "rank": space.rungs.index(settings.rung), "learning_rate": settings.learning_rate,
+        "temperature": settings.temperature, "alpha": settings.alpha, "batch_size": settings.batch_size,
+    }
+
+
+def _settings(parameters: dict[str, Any], space: Space) -> TrialSettings:
+    learning_rate, temperature, alpha = (
+        float(f"{parameters[name]:.3g}") for name in ("learning_rate", "temperature", "alpha")  # three digits read well
+    )
+    return space.carried.model_copy(update={
+        "rung": space.rungs[parameters["rank"]], "learning_rate": learning_rate, "temperature": temperature,
+        "alpha": alpha, "batch_size": int(parameters["batch_size"]),
+    })

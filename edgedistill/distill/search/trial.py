@@ -1,0 +1,107 @@
+"""A trial of the search: the settings that were tried, and what came of them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from edgedistill.document import Document
+from edgedistill.results import Milestone
+
+LookFor = Literal["smallest-that-meets-the-goal", "best-that-fits"]
+
+Finding = Literal[
+    "none", "does-not-fit", "does-not-generalise", "copies-the-teacher", "lost-in-int8", "given-up", "diverged"
+]
+"""What a diagnosis may say; `none`: nothing is missing."""
+
+State = Literal["done", "given-up", "diverged"]
+
+
+class TrialSettings(Document):
+    """What a trial may change of the recipe. Equal settings are the same trial."""
+
+    rung: str
+    temperature: float
+    alpha: float
+    learning_rate: float
+    batch_size: int
+    transfer_rows: int
+    transfer_copies: int
+    scheme: str
+
+    def is_same_shape_and_data(self, other: "TrialSettings") -> bool:
+        """Do the two train the same shape on the same texts?"""
+        return (self.rung, self.transfer_rows, self.transfer_copies) == (
+            other.rung, other.transfer_rows, other.transfer_copies
+        )
+
+
+class Diagnosis(Document):
+    """A finding and the figures it comes from, as a sentence."""
+
+    finding: Finding
+    text: str
+
+
+class TrialOutcome(Document):
+    """What came of a trial. All accuracies are on validation."""
+
+    state: State
+    parameters: int
+    int8_bytes: int = Field(description="of the file; predicted where there is none")
+    float_accuracy: float | None = None
+    int8_accuracy: float | None = None
+    teacher_accuracy: float
+    scheme_used: str = Field("", description="the int8 scheme that was taken; empty without an int8 file")
+    shortfall: float = Field(description="by how much the worst goal is missed on validation; 0 or less: all are kept")
+    is_within_size: bool = Field(description="is the int8 file within the size budget?")
+    right_rows: str = Field("", description="a bit a validation row, packed, hexadecimal: is the int8 answer right?")
+    course: tuple[Milestone, ...] = Field((), description="validation accuracy during the training")
+    was_best_at_the_end: bool = Field(False, description="was validation still improving when the training ended?")
+    diagnosis: Diagnosis
+    duration_s: float = Field(ge=0, description="work of the trial's steps, wherever and whenever it was done")
+
+    @property
+    def is_met(self) -> bool:
+        """Does the int8 student keep every goal on validation, within the size budget?"""
+        return self.state == "done" and self.shortfall <= 0 and self.is_within_size
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a study.
+
+    Attributes:
+        number: its place in the study, from 0.
+        settings: what was tried.
+        because: why.
+        run_id: of the run folder that does it; empty in a study of the run folder's own.
+        run: where that folder is (host:path).
+        stages: where that run keeps the results of its steps, as it sees it.
+        milestones: what its training had to reach.
+        outcome: None while it is being done.
+    """
+
+    number: int
+    settings: TrialSettings
+    because: str
+    run_id: str
+    run: str
+    stages: str
+    milestones: tuple[Milestone, ...] = ()
+    outcome: TrialOutcome | None = None
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A student shape within the budgets, with what it costs on the target as the plan predicts it."""
+
+    id: str
+    int8_bytes: int
+    latency_p50_s: float
+
+
+def by_cost(rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:
+    """Return rungs from the cheapest: by int8 bytes, of equal ones by p50."""
+    return tuple(sorted(rungs, key=lambda rung: (rung.int8_bytes, rung.latency_p50_s, rung.id)))

@@ -1,0 +1,119 @@
+"""What the steps of a run share, and those steps that the search for a student needs as well as the run itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from edgedistill.catalog import data_folder
+from edgedistill.plan import Plan
+from edgedistill.recipe import Recipe
+from edgedistill.results import Variant
+from edgedistill.shape import StudentShape, read_ladder
+from edgedistill.stage import Done, Workspace
+
+_FLOAT_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Line:
+    """What the steps of a run share.
+
+    Attributes:
+        recipe: what the user wants; of one trial, with that trial's settings.
+        workspace: where the steps keep their results.
+        teacher_folder: the teacher as it was given.
+        study: the file of the search's study.
+        rungs: the ladder of student shapes.
+        steps: the finished steps by name, for the report.
+    """
+
+    recipe: Recipe
+    workspace: Workspace
+    teacher_folder: Path
+    study: Path
+    rungs: tuple[StudentShape, ...]
+    steps: dict[str, Done] = field(default_factory=dict)
+
+    def note(self, step: str, done: Done) -> Done:
+        """Keep a finished step for the report; two targets may have a step of one name with different results."""
+        other = self.steps.get(step)
+        name = step if other is None or other.folder == done.folder else f"{step} ({done.manifest.key[:8]})"
+        self.steps[name] = done
+        return done
+
+
+@dataclass(frozen=True)
+class Common:
+    """Results that do not depend on the target."""
+
+    prepared: Done
+    teacher: Done
+    soft_labels: Done
+
+
+def ladder() -> tuple[StudentShape, ...]:
+    """Return the shipped student shapes."""
+    return read_ladder(data_folder("models") / "students.yaml").rungs
+
+
+def label_softly(line: Line, prepared: Done, teacher: Done) -> Done:
+    """Make the transfer set and let the teacher label it; the recipe of the line says how much."""
+    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, UNLABELLED_FILE, VALIDATION_FILE
+    from edgedistill.teach import stage
+
+    recipe, data = line.recipe, prepared.folder
+    return line.note("soft-labels", line.workspace.perform(
+        "soft-labels", stage.SOFT_LABELS,
+        stage.SoftLabelSettings(transfer_set=recipe.distillation.transfer_set, seed=recipe.seed),
+        stage.SoftLabelInputs(teacher.folder, data / TRAIN_FILE, data / VALIDATION_FILE, data / LABELS_FILE,
+                              data / UNLABELLED_FILE),
+    ))
+
+
+def export_model(line: Line, plan: Plan, which: str, model: Done) -> Done:
+    """Export the teacher or the student to ONNX, within what the target reads."""
+    from edgedistill.export import stage
+
+    runtime = plan.target.runtime
+    settings = stage.Settings(max_ir_version=runtime.max_ir_version, max_opset=runtime.max_opset)
+    step = f"export-{which}"
+    return line.note(step, line.workspace.perform(step, stage.STAGE, settings, stage.Inputs(model.folder)))
+
+
+def quantize_model(line: Line, common: Common, plan: Plan, which: str, model: Done) -> Done:
+    """Quantize an ONNX model for the target; candidates are judged on validation."""
+    from edgedistill.host import this_host
+    from edgedistill.prepare.stage import VALIDATION_FILE
+    from edgedistill.quantize import stage
+    from edgedistill.quantize.schemes import schemes_for
+
+    settings = stage.settings_for(
+        schemes_for(plan.target, wanted=line.recipe.quantization.scheme),
+        min_agreement=line.recipe.parity.int8_min_agreement, host_saturates=this_host().saturates_u8s8,
+    )
+    inputs = stage.Inputs(model.folder, common.prepared.folder / VALIDATION_FILE)
+    step = f"quantize-{which}"
+    return line.note(step, line.workspace.perform(step, stage.STAGE, settings, inputs))
+
+
+def evaluate_models(
+    line: Line, common: Common, folders: Mapping[Variant, Path], *, split: Literal["validation", "test"] = "test"
+) -> dict[Variant, Done]:
+    """Let models answer a split; the first one should be the teacher, with which the others are compared."""
+    from edgedistill.evaluate import stage
+    from edgedistill.prepare.stage import LABELS_FILE, TEST_FILE, VALIDATION_FILE
+
+    data = common.prepared.folder
+    verb, rows = ("evaluate", data / TEST_FILE) if split == "test" else ("validate", data / VALIDATION_FILE)
+    done: dict[Variant, Done] = {}
+    for variant, folder in folders.items():
+        settings = stage.Settings(
+            variant=variant, split=split, task=line.recipe.task, seed=line.recipe.seed,
+            batch_size=1 if variant.endswith("_int8") else _FLOAT_BATCH,
+        )
+        teacher_logits = done["teacher"].folder / stage.LOGITS_FILE if "teacher" in done else None
+        inputs = stage.Inputs(folder, rows, data / LABELS_FILE, teacher_logits)
+        step = f"{verb}-{variant.replace('_', '-')}"
+        done[variant] = line.note(step, line.workspace.perform(step, stage.STAGE, settings, inputs))
+    return done

@@ -1,0 +1,76 @@
+"""The run folder: who may work in it, its recipe with every default, and its id."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from edgedistill.catalog import LocatedRecipe
+from edgedistill.errors import StorageError
+from edgedistill.recipe import Recipe
+from edgedistill.stage import storage_errors, write_text_durably
+
+STAGES_FOLDER = ".stages"
+LOCK_FILE = ".lock"
+LOCKED_RECIPE_FILE = "recipe.lock.yaml"
+STUDY_FILE = "study.journal"
+_ID_FILE = "run_id"
+_DISK_NEED_BYTES = 1_500_000_000
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold the run folder; the system frees it when the process dies, however it dies."""
+    with storage_errors(out):
+        if out.exists() and not out.is_dir():
+            raise StorageError(f"{out}: is a file", hint="choose a folder with -o DIR")
+        if out.is_dir() and any(out.iterdir()) and not any((out / n).exists() for n in (LOCK_FILE, STAGES_FOLDER)):
+            raise StorageError(f"{out}: is not empty, and no run of edgedistill",
+                               hint="choose another folder with -o DIR")
+        out.mkdir(parents=True, exist_ok=True)
+        is_fresh = not any((out / STAGES_FOLDER / "teach").glob("*/manifest.json"))
+        if is_fresh and shutil.disk_usage(out).free < _DISK_NEED_BYTES:
+            raise StorageError(f"{out}: only {shutil.disk_usage(out).free / 1e9:.1f} GB free, a run needs "
+                               f"{_DISK_NEED_BYTES / 1e9:.1f} GB",
+                               hint="free some space, or choose another disk with -o DIR")
+        lock = FileLock(out / LOCK_FILE)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StorageError(f"{out}: another run is working in this folder",
+                               hint="wait for it, or give this one its own folder with -o DIR") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def locked_recipe(located: LocatedRecipe, out: Path) -> Recipe:
+    """Return the recipe with its paths as seen from the run folder, so that it runs from there as it is."""
+
+    def moved(path: str | None) -> str | None:
+        return None if path is None else os.path.relpath(located.path(path), out.resolve())
+
+    recipe = located.recipe
+    search = recipe.search.model_copy(update={"study": moved(recipe.search.study)})
+    data = recipe.data.model_copy(
+        update={name: moved(getattr(recipe.data, name)) for name in ("train", "validation", "test", "unlabelled")}
+    )
+    is_folder = located.path(recipe.teacher.name).is_dir()
+    name = moved(recipe.teacher.name) if is_folder else recipe.teacher.name
+    teacher = recipe.teacher.model_copy(update={"name": name})
+    return recipe.model_copy(update={"data": data, "teacher": teacher, "search": search})
+
+
+def run_id(stages: Path) -> str:
+    """Return the id of a run folder, which moves with it; made when it is first asked for."""
+    path = stages / _ID_FILE
+    if not path.is_file():
+        with storage_errors(path):
+            stages.mkdir(parents=True, exist_ok=True)
+            write_text_durably(path, uuid.uuid4().hex)
+    return path.read_text(encoding="utf-8").strip()

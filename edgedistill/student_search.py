@@ -1,0 +1,369 @@
+"""The search for a student: makes trials, learns from each, and chooses. How a trial is made is the pipeline's business."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.distill.search.account import described, result_of, trial_decisions
+from edgedistill.distill.search.choice import Choice, choose, pack_rows
+from edgedistill.distill.search.diagnosis import Figures, diagnose
+from edgedistill.distill.search.milestones import course_of, milestones_from
+from edgedistill.distill.search.moves import Situation, best_settings, guided_moves, is_settled
+from edgedistill.distill.search.study import Owner, SearchStudy, Space
+from edgedistill.distill.search.trial import Diagnosis, LookFor, Rung, Trial, TrialOutcome, TrialSettings, by_cost
+from edgedistill.errors import TrainingDivergedError
+from edgedistill.goals import check_goals
+from edgedistill.manifest import Decision
+from edgedistill.plan import Plan
+from edgedistill.recipe import Recipe
+from edgedistill.results import Evaluation, Fit, FrontierRow, Prediction, TrainingLog
+from edgedistill.shape import StudentShape
+
+log = logging.getLogger("edgedistill")
+
+_NOTHING_KEPT = 1.0
+"""The shortfall of a training that came to no student: as bad as can be."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What the stages of one trial left.
+
+    Attributes:
+        log: the course of the training.
+        fit: how closely the float student follows the teacher.
+        float_student: on validation; None after a training that was given up, like the next three.
+        int8_student: the same in int8.
+        is_right: is the int8 answer to each validation row right?
+        scheme: the int8 scheme that was taken.
+        duration_s: what the work of the steps took, whenever it was done.
+    """
+
+    log: TrainingLog
+    fit: Fit
+    float_student: Evaluation | None = None
+    int8_student: Evaluation | None = None
+    is_right: NDArray[np.bool_] | None = None
+    scheme: str = ""
+    duration_s: float = 0.0
+
+
+Attempter = Callable[[Trial, Path | None], Attempt | None]
+"""Makes a trial, or finds it made. Given another run's `.stages`, takes its student over; None when it is not there."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is searched.
+
+    Attributes:
+        recipe: what the user wants.
+        plan: its ledger says what fits; its shape is the largest that does, or the one that the recipe names.
+        teacher: on validation, from its ONNX export.
+        schemes: int8 schemes that suit the target.
+        owner: this run.
+        study: the file of the study.
+        origin: keys of the data and the teacher: trials of one study have them in common.
+    """
+
+    recipe: Recipe
+    plan: Plan
+    teacher: Evaluation
+    schemes: tuple[str, ...]
+    owner: Owner
+    study: Path
+    origin: tuple[str, ...]
+
+    @property
+    def look_for(self) -> LookFor:
+        """What is looked for: without a goal, every student would meet it, and the smallest would say nothing."""
+        return self.recipe.search.look_for if self.recipe.goals else "best-that-fits"
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The shapes that may be tried, from the cheapest."""
+        named = self.recipe.student.rung
+        rows = [row for row in self.plan.ledger if (row.rung == named if named else not row.rejected_because)]
+        return by_cost(tuple(Rung(row.rung, row.int8_bytes, row.latency_p50_s) for row in rows))
+
+    @property
+    def base(self) -> TrialSettings:
+        """The recipe's own settings, on the plan's shape."""
+        wanted = self.recipe.distillation
+        return TrialSettings(
+            rung=self.plan.shape.id, temperature=wanted.temperature, alpha=wanted.alpha,
+            learning_rate=wanted.learning_rate, batch_size=wanted.batch_size, transfer_rows=wanted.transfer_set.rows,
+            transfer_copies=wanted.transfer_set.copies, scheme=self.recipe.quantization.scheme,
+        )
+
+    @property
+    def study_name(self) -> str:
+        """Recipe, target, and a hash of all that trials have in common: others do not mix with them."""
+        recipe = self.recipe
+        parts = [
+            *self.origin, recipe.distillation.to_json(), recipe.student.to_json(), recipe.quantization.to_json(),
+            recipe.parity.to_json(), *(goal.to_json() for goal in recipe.goals), self.look_for,
+            str(recipe.search.margin), str(recipe.seed), str(recipe.teacher.max_tokens),
+            json.dumps([(rung.id, rung.int8_bytes) for rung in self.rungs]),
+            json.dumps({name: budget.limit for name, budget in self.plan.budgets.items()}, sort_keys=True),
+        ]
+        return f"{recipe.id}/{self.plan.target.id}/{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        trial: the chosen one.
+        rows: one a trial, in the order of their numbers.
+        decisions: what was done, and why.
+    """
+
+    trial: Trial
+    rows: tuple[FrontierRow, ...]
+    decisions: tuple[Decision, ...]
+
+    @property
+    def chosen(self) -> TrialOutcome:
+        """The outcome of the chosen trial."""
+        if self.trial.outcome is None:
+            raise ValueError("the chosen trial is not finished")
+        return self.trial.outcome
+
+
+def search_students(job: Job, attempt: Attempter) -> Found:
+    """Make trials until the goal is met by the cheapest shape, or until trials, time or ideas are used up; choose one.
+
+    Trials that this run made before are found done; those of other runs in the same study count as they are.
+
+    Raises:
+        TrainingDivergedError: every training did.
+        StorageError: the study cannot be read or written.
+    """
+    study = SearchStudy(job.study, job.study_name, seed=job.recipe.seed)
+    failures: list[TrainingDivergedError] = []
+    for trial in study.trials():
+        is_lost = trial.outcome is not None and trial.outcome.state == "diverged"  # and would diverge again
+        if trial.run_id == job.owner.run_id and not is_lost:
+            _make(job, study, trial, attempt, failures)
+    while not (ending := _ending(job, study.trials())):
+        claimed = _next(job, study)
+        if claimed is None:
+            ending = "nothing is left to try that was not tried"
+            break
+        _make(job, study, claimed, attempt, failures)
+    if choose(study.trials(), _by_id(job), look_for=job.look_for) is None and not failures:
+        claimed = _next(job, study)  # the trials are all somebody else's, and none is finished
+        if claimed is not None:
+            _make(job, study, claimed, attempt, failures)
+    return _conclude(job, study.trials(), attempt, ending, failures)
+
+
+def _ending(job: Job, trials: Sequence[Trial]) -> str:
+    """Say why no further trial is made; empty while there is no reason."""
+    if is_settled(_situation(job, trials)):
+        return f"the cheapest shape that fits, {job.rungs[0].id}, keeps the goal: nothing cheaper exists"
+    if len(trials) >= job.recipe.search.trials:
+        return f"search.trials allows {job.recipe.search.trials}"
+    limit = job.recipe.search.time_limit_s
+    spent = sum(t.outcome.duration_s for t in trials if t.outcome is not None and t.run_id == job.owner.run_id)
+    if limit is not None and spent >= limit:
+        return f"the trials have used up search.time_limit_s, {limit:g} s"
+    return ""
+
+
+def _situation(job: Job, trials: Sequence[Trial]) -> Situation:
+    return Situation(
+        look_for=job.look_for, rungs=job.rungs, base=job.base,
+        schemes=job.schemes if job.recipe.quantization.scheme == "auto" else (), train_rows=job.plan.facts.train_rows,
+        left=max(1, job.recipe.search.trials - len(trials)), trials=tuple(trials),
+    )
+
+
+def _next(job: Job, study: SearchStudy) -> Trial | None:
+    """Claim the next trial, and fix what its training must reach."""
+    trials = study.trials()
+    now, top = _situation(job, trials), len(job.rungs) - 1
+    space = Space(job.base, best_settings(now), tuple(rung.id for rung in job.rungs), highest_rank=top)
+    claimed = study.claim(guided_moves(now), job.owner, space=space)
+    if claimed is None:
+        cheaper = top if job.look_for == "best-that-fits" else min(top, now.ceiling - 1)
+        claimed = study.sample(job.owner, space=dataclasses.replace(space, highest_rank=cheaper))
+    if claimed is None or not job.recipe.search.pruning:
+        return claimed
+    courses = [
+        t.outcome.course for t in trials
+        if t.outcome is not None and t.outcome.state == "done" and t.settings.is_same_shape_and_data(claimed.settings)
+    ]
+    milestones = milestones_from(courses)
+    study.remember(claimed, milestones)
+    return dataclasses.replace(claimed, milestones=milestones)
+
+
+def _make(
+    job: Job, study: SearchStudy, trial: Trial, attempt: Attempter, failures: list[TrainingDivergedError]
+) -> None:
+    """Make a trial, or find it made, and record what came of it."""
+    log.info("trial %d of %d: %s", trial.number + 1, job.recipe.search.trials, described(trial.settings))
+    try:
+        made = attempt(trial, None)
+    except TrainingDivergedError as diverged:
+        failures.append(diverged)
+        made = None
+    outcome = _outcome(job, trial, made)
+    log.info("trial %d: %s", trial.number + 1, result_of(outcome))
+    if trial.outcome is None:
+        study.finish(trial, outcome, value=_score(job, trial, outcome))
+
+
+def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
+    """Judge a trial on validation."""
+    row, teacher = _prediction(job, trial.settings.rung), job.teacher.accuracy.value
+    if made is None:
+        return TrialOutcome(
+            state="diverged", parameters=row.parameters, int8_bytes=row.int8_bytes, teacher_accuracy=teacher,
+            shortfall=_NOTHING_KEPT, is_within_size=True, duration_s=0.0,
+            diagnosis=Diagnosis(finding="diverged", text=f"diverged at a learning rate of {trial.settings.learning_rate:g}"),
+        )
+    course = course_of(made.log)
+    if made.int8_student is None or made.float_student is None or made.is_right is None:
+        best = course[-1].validation_accuracy if course else 0.0
+        text = (f"was given up at step {made.log.given_up_at_step} of {made.log.steps_planned}: validation accuracy "
+                f"{best:.4f} was far behind that of earlier trainings of the shape")
+        return TrialOutcome(
+            state="given-up", parameters=row.parameters, int8_bytes=row.int8_bytes, teacher_accuracy=teacher,
+            shortfall=_NOTHING_KEPT, is_within_size=True, course=course, duration_s=made.duration_s,
+            diagnosis=Diagnosis(finding="given-up", text=text),
+        )
+    in_float, in_int8 = (_shortfall(job, student) for student in (made.float_student, made.int8_student))
+    if job.look_for == "best-that-fits":  # what could be better is asked of every student, not only of one that misses
+        in_float, in_int8 = (max(s, teacher - e.accuracy.value) for s, e in
+                             ((in_float, made.float_student), (in_int8, made.int8_student)))
+    return TrialOutcome(
+        state="done", parameters=made.int8_student.parameters, int8_bytes=made.int8_student.size_bytes,
+        float_accuracy=made.float_student.accuracy.value, int8_accuracy=made.int8_student.accuracy.value,
+        teacher_accuracy=teacher, scheme_used=made.scheme, shortfall=_shortfall(job, made.int8_student),
+        is_within_size=made.int8_student.size_bytes <= job.plan.budgets["model_bytes"].limit,
+        right_rows=pack_rows(made.is_right), course=course, duration_s=made.duration_s,
+        was_best_at_the_end=len(course) > 1 and course[-1].validation_accuracy > course[-2].validation_accuracy,
+        diagnosis=diagnose(Figures(
+            made.fit, in_float, in_int8, made.float_student.accuracy.value, made.int8_student.accuracy.value,
+        )),
+    )
+
+
+def _shortfall(job: Job, student: Evaluation) -> float:
+    """By how much a student misses the worst goal on validation, margin counted; 0 or less when it keeps all."""
+    checks = check_goals(job.recipe.goals, job.teacher, student)
+    return max((check.limit + job.recipe.search.margin - check.value for check in checks), default=0.0)
+
+
+def _score(job: Job, trial: Trial, outcome: TrialOutcome) -> float:
+    """Return what the sampler maximizes: accuracy; or, for the smallest, how cheap it is, and below 0 how much it misses."""
+    if job.look_for == "best-that-fits":
+        return outcome.int8_accuracy or 0.0
+    if not outcome.is_met:
+        return min(-1e-6, -outcome.shortfall)
+    return 1.0 - _by_id(job)[trial.settings.rung].int8_bytes / job.rungs[-1].int8_bytes
+
+
+def _by_id(job: Job) -> Mapping[str, Rung]:
+    return {rung.id: rung for rung in job.rungs}
+
+
+def _prediction(job: Job, rung: str) -> Prediction:
+    return next(row for row in job.plan.ledger if row.rung == rung)
+
+
+def _conclude(
+    job: Job, trials: Sequence[Trial], attempt: Attempter, ending: str, failures: Sequence[TrainingDivergedError]
+) -> Found:
+    """Choose a trial whose artefacts this run has or can reach."""
+    best = choose(trials, _by_id(job), look_for=job.look_for)
+    if best is None:
+        raise failures[-1] if failures else TrainingDivergedError(
+            "no trial of the study came to a student", hint="lower distillation.learning_rate, or delete the study file")
+    taken, note = _reachable(job, best, trials, attempt)
+    decisions = [
+        _plan_decision(job), *(d for trial in trials for d in trial_decisions(trial)),
+        Decision(step="search", what=f"ended the search, trials made: {len(trials)}", why=ending), *note,
+        Decision(step="search", what=f"took trial {taken.trial.number + 1}, student {taken.trial.settings.rung}",
+                 why=taken.why),
+    ]
+    rows = tuple(_row(job, t, is_chosen=t.number == taken.trial.number) for t in trials if t.outcome is not None)
+    return Found(taken.trial, rows, tuple(decisions))
+
+
+def _reachable(
+    job: Job, best: Choice, trials: Sequence[Trial], attempt: Attempter
+) -> tuple[Choice, tuple[Decision, ...]]:
+    """Return the best trial, its student taken over from the run that made it; else this run's own best, and a word."""
+    if best.trial.run_id == job.owner.run_id:
+        return best, ()
+    where = f"trial {best.trial.number + 1} was made in {best.trial.run}"
+    if attempt(best.trial, Path(best.trial.stages)) is not None:
+        return best, (Decision(step="search", what=f"took its student over: {where}", why="the study is shared"),)
+    own = choose([t for t in trials if t.run_id == job.owner.run_id], _by_id(job), look_for=job.look_for)
+    if own is None:
+        attempt(best.trial, None)
+        why = f"{where}, which cannot be reached from here, and this run has no student of its own"
+        return best, (Decision(step="search", what=f"made trial {best.trial.number + 1} once more, here", why=why),)
+    text = f"the best trial of the study lies elsewhere: {where}; pack that one"
+    log.warning("%s", text)
+    return own, (Decision(step="search", what=text, why="its student cannot be reached from here, or was made from another "
+                          "teacher's bytes"),)
+
+
+def _plan_decision(job: Job) -> Decision:
+    if job.recipe.student.rung is not None or job.recipe.search.trials == 1:
+        return job.plan.decision
+    rungs = job.rungs
+    return Decision(
+        step="plan", what=f"{len(rungs)} of {len(job.plan.ledger)} student shapes fit {job.plan.target.id}",
+        why=f"from {rungs[0].id}, {rungs[0].int8_bytes / 2**20:.2f} MiB, to {rungs[-1].id}, "
+            f"{rungs[-1].int8_bytes / 2**20:.2f} MiB, within its budgets; looked for: {job.look_for}",
+    )
+
+
+def _row(job: Job, trial: Trial, *, is_chosen: bool) -> FrontierRow:
+    outcome, settings = trial.outcome, trial.settings
+    if outcome is None:
+        raise ValueError(f"trial {trial.number} is not finished")
+    return FrontierRow(
+        trial=trial.number + 1, rung=settings.rung, parameters=outcome.parameters, int8_bytes=outcome.int8_bytes,
+        latency_p50_s=_prediction(job, settings.rung).latency_p50_s, float_accuracy=outcome.float_accuracy,
+        int8_accuracy=outcome.int8_accuracy, teacher_accuracy=outcome.teacher_accuracy, temperature=settings.temperature,
+        alpha=settings.alpha, learning_rate=settings.learning_rate, batch_size=settings.batch_size,
+        transfer_rows=settings.transfer_rows, scheme=outcome.scheme_used or settings.scheme, met_goal=outcome.is_met,
+        is_pruned=outcome.state == "given-up", finding=outcome.diagnosis.finding, finding_text=outcome.diagnosis.text,
+        because=trial.because, is_chosen=is_chosen, run=trial.run if trial.run_id != job.owner.run_id else None,
+    )
+
+
+def recipe_of(recipe: Recipe, settings: TrialSettings) -> Recipe:
+    """Return a recipe with a trial's settings in place of its own."""
+    wanted = recipe.distillation
+    transfer = wanted.transfer_set.model_copy(
+        update={"rows": settings.transfer_rows, "copies": settings.transfer_copies}
+    )
+    return recipe.model_copy(update={
+        "distillation": wanted.model_copy(update={
+            "temperature": settings.temperature, "alpha": settings.alpha, "learning_rate": settings.learning_rate,
+            "batch_size": settings.batch_size, "transfer_set": transfer,
+        }),
+        "quantization": recipe.quantization.model_copy(update={"scheme": settings.scheme}),
+    })
+
+
+def plan_of(plan: Plan, shape: StudentShape) -> Plan:
+    """Return a plan with another shape as the chosen one."""
+    ledger = tuple(row.model_copy(update={"is_chosen": row.rung == shape.id}) for row in plan.ledger)
+    return dataclasses.replace(plan, shape=shape, ledger=ledger)

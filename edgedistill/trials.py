@@ -1,0 +1,148 @@
+"""A trial of the search as steps of the run: distil, export, quantize, evaluate on validation; each found done by its key."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from edgedistill.adoption import take_over
+from edgedistill.distill.search.study import Owner
+from edgedistill.distill.search.trial import Trial
+from edgedistill.distill.stage import CURVE_FILE, FIT_FILE, STUDENT, StudentInputs, StudentSettings
+from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
+from edgedistill.plan import Plan
+from edgedistill.results import Evaluation, Fit, QuantizationVerdict, TrainingLog, Variant
+from edgedistill.run_folder import STUDY_FILE, run_id
+from edgedistill.stage import Done, storage_errors
+from edgedistill.student_search import Attempt, Found, Job, plan_of, recipe_of, search_students
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What all trials for one target have in common."""
+
+    line: Line
+    common: Common
+    plan: Plan
+    teacher_onnx: Done
+
+
+def search_line(line: Line, common: Common, plan: Plan, teacher_onnx: Done) -> Found:
+    """Look for the student, on the validation split alone."""
+    from edgedistill.evaluate.stage import EVALUATION_FILE
+    from edgedistill.quantize.schemes import schemes_for
+
+    with storage_errors(line.study):
+        line.study.parent.mkdir(parents=True, exist_ok=True)
+    teacher = evaluate_models(line, common, {"teacher": teacher_onnx.folder}, split="validation")["teacher"]
+    stages = line.workspace.root.resolve()
+    is_shared = line.study != stages / STUDY_FILE
+    owner = Owner(run_id(stages) if is_shared else "", f"{platform.node()}:{stages.parent}", str(stages))
+    job = Job(
+        recipe=line.recipe, plan=plan, teacher=Evaluation.read_json(teacher.folder / EVALUATION_FILE),
+        schemes=schemes_for(plan.target, wanted="auto").schemes, owner=owner, study=line.study,
+        origin=(common.prepared.manifest.key, common.teacher.manifest.key, teacher_onnx.manifest.key,
+                f"{STUDENT.name} {STUDENT.version}"),
+    )
+    return search_students(job, partial(_attempt, _Bench(line, common, plan, teacher_onnx)))
+
+
+def varied(line: Line, common: Common, plan: Plan, trial: Trial) -> tuple[Line, Common, Plan]:
+    """Return what the steps of one trial share: its recipe, its soft labels, its shape."""
+    shape = next(shape for shape in line.rungs if shape.id == trial.settings.rung)
+    own = replace(line, recipe=recipe_of(line.recipe, trial.settings))
+    if own.recipe.distillation.transfer_set != line.recipe.distillation.transfer_set:
+        common = replace(common, soft_labels=label_softly(own, common.prepared, common.teacher))
+    return own, common, plan_of(plan, shape)
+
+
+def distil_trial(line: Line, common: Common, plan: Plan, trial: Trial) -> Done:
+    """Train the student of a trial, whose line, soft labels and plan `varied` has given."""
+    student = line.workspace.perform("distill", STUDENT, *_student_work(line, common, plan, trial))
+    return line.note(f"distill {plan.shape.id}", student)
+
+
+def train_baseline(line: Line, common: Common, plan: Plan, student: Done) -> Done | None:
+    """Train the chosen shape once more without the teacher; None where the recipe does not want that."""
+    from edgedistill.distill import stage
+    from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
+
+    recipe, data = line.recipe, common.prepared.folder
+    if not recipe.distillation.baseline:
+        return None
+    settings = stage.StudentSettings(
+        shape=plan.shape, initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
+        distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
+    )
+    baseline = line.workspace.perform("baseline", stage.BASELINE, settings, stage.BaselineInputs(
+        config=student.folder / stage.CONFIG_FILE, tokenizer=student.folder / "tokenizer.json",
+        train=data / TRAIN_FILE, validation=data / VALIDATION_FILE,
+    ))
+    return line.note(f"baseline {plan.shape.id}", baseline)
+
+
+def _attempt(bench: _Bench, trial: Trial, source: Path | None) -> Attempt | None:
+    """Make one trial, or find it made: distil, export, quantize, and evaluate on validation.
+
+    Given another run's `.stages`, its student is taken over first; None when it is not there.
+    """
+    line, common, plan = varied(bench.line, bench.common, bench.plan, trial)
+    if source is not None and not _take_student_over(line, common, plan, trial, source):
+        return None
+    student = distil_trial(line, common, plan, trial)
+    steps = [student] if common.soft_labels is bench.common.soft_labels else [common.soft_labels, student]
+    curve, fit = TrainingLog.read_json(student.folder / CURVE_FILE), Fit.read_json(student.folder / FIT_FILE)
+    made = Attempt(curve, fit, duration_s=sum(d.manifest.duration_s for d in steps))
+    if curve.given_up_at_step is not None:
+        return made
+    onnx = export_model(line, plan, "student", student)
+    int8 = quantize_model(line, common, plan, "student", onnx)
+    folders: dict[Variant, Path] = {"teacher": bench.teacher_onnx.folder, "student_onnx": onnx.folder,
+                                    "student_int8": int8.folder}
+    judged = evaluate_models(line, common, folders, split="validation")
+    steps += [onnx, int8, judged["student_onnx"], judged["student_int8"]]
+    return _judged(replace(made, duration_s=sum(d.manifest.duration_s for d in steps)), common, int8, judged)
+
+
+def _judged(made: Attempt, common: Common, int8: Done, judged: Mapping[Variant, Done]) -> Attempt:
+    """Add what validation says of a trial's models."""
+    from edgedistill.evaluate.logits import read_logits
+    from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
+    from edgedistill.examples import read_examples
+    from edgedistill.prepare.stage import VALIDATION_FILE
+    from edgedistill.quantize.stage import VERDICT_FILE
+
+    in_float, in_int8 = (
+        Evaluation.read_json(judged[name].folder / EVALUATION_FILE) for name in ("student_onnx", "student_int8")
+    )
+    answers = read_logits(judged["student_int8"].folder / LOGITS_FILE).argmax(axis=1)
+    return replace(
+        made, float_student=in_float, int8_student=in_int8,
+        is_right=answers == read_examples(common.prepared.folder / VALIDATION_FILE).labels,
+        scheme=QuantizationVerdict.read_json(int8.folder / VERDICT_FILE).scheme,
+    )
+
+
+def _student_work(
+    line: Line, common: Common, plan: Plan, trial: Trial
+) -> tuple[StudentSettings, StudentInputs]:
+    from edgedistill.distill import stage
+    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
+    from edgedistill.teach.stage import SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
+
+    recipe, data, taught = line.recipe, common.prepared.folder, common.soft_labels.folder
+    settings = stage.StudentSettings(
+        shape=plan.shape, initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
+        distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed, milestones=trial.milestones,
+    )
+    return settings, stage.StudentInputs(
+        teacher=common.teacher.folder, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,
+        validation=data / VALIDATION_FILE, soft_labels=taught / SOFT_LABELS_FILE, labels=data / LABELS_FILE,
+        token_vectors=taught / TOKEN_VECTORS_FILE,
+    )
+
+
+def _take_student_over(line: Line, common: Common, plan: Plan, trial: Trial, source: Path) -> bool:
+    key = line.workspace.key_of(STUDENT, *_student_work(line, common, plan, trial))
+    return take_over(source / "distill" / key, line.workspace.root / "distill" / key, key=key)

@@ -1,0 +1,75 @@
+"""The advice: how far off, why, and what to type."""
+
+from typing import Any
+
+from edgedistill.distill.search.advice import Shortage, advise
+from edgedistill.results import GoalCheck, Prediction
+
+BUDGETS = {"model_bytes": 3_000_000.0, "peak_memory_bytes": 20_000_000.0, "latency_p50_s": 0.005}
+
+
+def row(rung: str, int8_bytes: int, *, latency_p50_s: float = 0.001, **changes: Any) -> Prediction:
+    return Prediction(
+        rung=rung, parameters=1, int8_bytes=int8_bytes, float_bytes=1, peak_memory_bytes=10_000_000,
+        latency_p50_s=latency_p50_s, latency_interval_s=(0.0, 1.0), sequence_tokens=9, is_chosen=False,
+    ).model_copy(update=changes)
+
+
+LEDGER = (
+    row("huge", 20_000_000, rejected_because="x"), row("large", 4_123_456, latency_p50_s=0.0071, rejected_because="x"),
+    row("middle", 2_000_000, is_chosen=True), row("small", 1_000_000),
+)
+
+
+def shortage_of(*, value: float = 0.90, limit: float = 0.95, kind: str = "max-degradation", **changes: Any) -> Shortage:
+    goal = GoalCheck(metric="accuracy", type=kind, limit=limit, value=value, met=value >= limit)
+    content: dict[str, Any] = {
+        "goals": (goal,), "teacher": {"accuracy": 0.96}, "kept_on_validation": False, "finding": "does-not-fit",
+        "finding_text": "does not fit the soft labels", "trials": 4, "trials_allowed": 4,
+    }
+    return Shortage(**(content | changes))
+
+
+def test_advise_when_every_goal_is_met_then_silent() -> None:
+    assert advise(shortage_of(value=0.95), LEDGER, BUDGETS) == ""
+
+
+def test_advise_when_missed_then_says_how_far_off_and_what_was_found() -> None:
+    text = advise(shortage_of(), LEDGER, BUDGETS)
+    assert text.startswith("accuracy 0.9000 on the test rows is 5.0 points short of 0.9500")
+    assert "does not fit the soft labels" in text
+
+
+def test_advise_when_a_larger_shape_is_kept_out_by_budgets_then_says_to_what_each_must_rise() -> None:
+    text = advise(shortage_of(), LEDGER, BUDGETS)
+    # 4,123,456 bytes and 7.1 ms, rounded up to two digits; memory is within its budget
+    assert "large (--set budgets.model_bytes=4200000 --set budgets.latency_p50_s=0.0071)" in text
+
+
+def test_advise_when_nothing_larger_exists_then_no_budget_is_named() -> None:
+    assert "budgets" not in advise(shortage_of(), LEDGER[2:], BUDGETS)
+
+
+def test_advise_when_the_goal_is_a_degradation_then_names_the_one_that_is_kept() -> None:
+    # 1 - 0.90 / 0.96 = 0.0625
+    assert "max-degradation of 0.063" in advise(shortage_of(), LEDGER, BUDGETS)
+
+
+def test_advise_when_the_goal_is_a_floor_above_the_teacher_then_says_so() -> None:
+    text = advise(shortage_of(value=0.9432, limit=0.98, kind="min-value", finding="copies-the-teacher"), LEDGER, BUDGETS)
+    assert "the goal asks for 0.9800, the teacher itself has 0.9600" in text
+    assert "lower the goal to 0.943" in text
+
+
+def test_advise_when_validation_kept_the_goal_then_speaks_of_the_margin() -> None:
+    text = advise(shortage_of(kept_on_validation=True, finding="none"), LEDGER, BUDGETS)
+    assert "search.margin" in text
+
+
+def test_advise_when_trials_are_left_then_does_not_ask_for_more() -> None:
+    assert "--trials 8" in advise(shortage_of(), LEDGER, BUDGETS)
+    assert "--trials" not in advise(shortage_of(trials=2), LEDGER, BUDGETS)
+
+
+def test_advise_when_it_does_not_generalise_then_asks_for_data() -> None:
+    assert "more labelled data" in advise(shortage_of(finding="does-not-generalise"), LEDGER, BUDGETS)

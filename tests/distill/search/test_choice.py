@@ -1,0 +1,69 @@
+"""The choice among trials: the cheapest that keeps the goal, the best that fits, and what cannot be told apart."""
+
+from edgedistill.distill.search.choice import Choice, choose
+from edgedistill.distill.search.trial import Trial
+
+from .trials import RUNGS, outcome, right_on, trial
+
+BY_ID = {rung.id: rung for rung in RUNGS}
+
+
+def smallest(*trials: Trial) -> Choice | None:
+    return choose(trials, BY_ID, look_for="smallest-that-meets-the-goal")
+
+
+def best(*trials: Trial) -> Choice | None:
+    return choose(trials, BY_ID, look_for="best-that-fits")
+
+
+def number(found: Choice | None) -> int:
+    assert found is not None
+    return found.trial.number
+
+
+def test_smallest_when_several_keep_the_goal_then_the_cheapest_and_not_the_best() -> None:
+    trials = (trial(0, "r4", outcome(shortfall=-0.05, accuracy=0.95)), trial(1, "r2", outcome(shortfall=-0.01, accuracy=0.91)),
+              trial(2, "r1", outcome(shortfall=0.01, accuracy=0.89)))
+    assert number(smallest(*trials)) == 1
+
+
+def test_smallest_when_one_rung_keeps_the_goal_twice_then_its_more_accurate_trial() -> None:
+    trials = (trial(0, "r2", outcome(shortfall=-0.01, accuracy=0.91)), trial(1, "r2", outcome(shortfall=-0.02, accuracy=0.92)))
+    assert number(smallest(*trials)) == 1
+
+
+def test_smallest_when_none_keeps_the_goal_then_the_most_accurate() -> None:
+    trials = (trial(0, "r1", outcome(shortfall=0.03, accuracy=0.87)), trial(1, "r5", outcome(shortfall=0.01, accuracy=0.89)))
+    found = smallest(*trials)
+    assert number(found) == 1
+    assert found is not None
+    assert "no trial keeps every goal" in found.why
+
+
+def test_smallest_when_the_file_is_over_the_size_budget_then_not_taken() -> None:
+    trials = (trial(0, "r1", outcome(shortfall=-0.01, is_within_size=False)), trial(1, "r2", outcome(shortfall=-0.01)))
+    assert number(smallest(*trials)) == 1
+
+
+def test_choose_when_a_training_was_given_up_or_diverged_or_runs_then_never_taken() -> None:
+    gone = outcome(shortfall=1.0, state="given-up", int8_accuracy=None, finding="given-up")
+    assert smallest(trial(0, "r1", gone), trial(1, "r2", None)) is None
+    assert number(smallest(trial(0, "r1", gone), trial(1, "r2", outcome(shortfall=0.5, accuracy=0.3)))) == 1
+
+
+def test_best_when_a_cheaper_one_differs_by_chance_then_the_cheaper() -> None:
+    # 16 rows: each right on 2 that the other is not, one more for the best: gap 1, standard error sqrt(5 - 1/16) = 2.2
+    dear, cheap = "1110" + "1" * 12, "1001" + "1" * 12
+    trials = (trial(0, "r5", outcome(shortfall=0.0, accuracy=15 / 16, right_rows=right_on(dear))),
+              trial(1, "r1", outcome(shortfall=0.0, accuracy=14 / 16, right_rows=right_on(cheap))))
+    found = best(*trials)
+    assert number(found) == 1
+    assert found is not None
+    assert "within one standard error" in found.why
+
+
+def test_best_when_a_cheaper_one_is_worse_on_many_rows_then_the_best() -> None:
+    # 16 rows: 9 that only the best has right: gap 9, less one for continuity 8, standard error sqrt(9 - 81/16) = 2.0
+    trials = (trial(0, "r5", outcome(shortfall=0.0, accuracy=1.0, right_rows=right_on("1" * 16))),
+              trial(1, "r1", outcome(shortfall=0.0, accuracy=7 / 16, right_rows=right_on("1" * 7 + "0" * 9))))
+    assert number(best(*trials)) == 0

@@ -1,0 +1,54 @@
+"""The diagnosis: each finding from figures made by hand."""
+
+import pytest
+
+from edgedistill.distill.search.diagnosis import Figures, diagnose
+from edgedistill.results import Fit, FitOn
+
+
+def figures_of(
+    *, train_kl: float = 0.01, new_kl: float = 0.10, teacher_right: int = 95, both_right: int = 85, same_mistake: int = 2,
+    float_shortfall: float = 0.05, int8_shortfall: float = 0.05,
+) -> Figures:
+    """100 labelled rows; without changes the student follows known texts and loses 10 rows that the teacher has right."""
+    fit = Fit(
+        train=FitOn(rows=200, kl_nats=train_kl, constant_kl_nats=1.0, agreement=0.99),
+        validation=FitOn(rows=100, kl_nats=new_kl, constant_kl_nats=1.0, agreement=0.88),
+        labelled_rows=100, teacher_right=teacher_right, student_right=both_right + 1, both_right=both_right,
+        same_mistake=same_mistake,
+    )
+    return Figures(fit, float_shortfall, int8_shortfall, float_accuracy=0.86, int8_accuracy=0.85)
+
+
+def test_diagnose_when_int8_keeps_the_goal_then_nothing_is_missing() -> None:
+    assert diagnose(figures_of(int8_shortfall=0.0)).finding == "none"
+
+
+def test_diagnose_when_float_keeps_the_goal_and_int8_does_not_then_lost_in_int8() -> None:
+    found = diagnose(figures_of(float_shortfall=-0.01, int8_shortfall=0.02))
+    assert found.finding == "lost-in-int8"
+    assert "0.8600 in float and 0.8500 in int8" in found.text
+
+
+def test_diagnose_when_new_texts_diverge_far_more_than_known_ones_then_does_not_generalise() -> None:
+    found = diagnose(figures_of(train_kl=0.01, new_kl=0.10))
+    assert found.finding == "does-not-generalise"
+    assert "0.010 nats on training texts and 0.100 on validation" in found.text
+
+
+@pytest.mark.parametrize(("train_kl", "finding"), [(0.049, "does-not-generalise"), (0.05, "does-not-fit"), (0.2, "does-not-fit")])
+def test_diagnose_when_known_texts_diverge_half_as_much_then_does_not_fit(train_kl: float, finding: str) -> None:
+    assert diagnose(figures_of(train_kl=train_kl, new_kl=0.10)).finding == finding
+
+
+def test_diagnose_when_more_rows_are_lost_by_the_teachers_mistakes_then_copies_the_teacher() -> None:
+    # the teacher is wrong on 20 rows, 15 of which the student repeats; it fails on 80 - 75 = 5 that the teacher has right
+    found = diagnose(figures_of(teacher_right=80, both_right=75, same_mistake=15))
+    assert found.finding == "copies-the-teacher"
+    assert "wrong on 20" in found.text
+    assert "same wrong answer on 15" in found.text
+    assert "right on 5" in found.text
+
+
+def test_diagnose_when_as_many_rows_are_lost_either_way_then_it_is_not_the_teacher() -> None:
+    assert diagnose(figures_of(teacher_right=80, both_right=75, same_mistake=5)).finding == "does-not-generalise"

@@ -1,0 +1,167 @@
+"""The next move: the ladder is halved, a miss is answered by its finding, and nothing leaves the budgets."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from edgedistill.distill.search.moves import Situation, guided_moves, is_settled
+from edgedistill.distill.search.trial import Trial, TrialSettings
+
+from .trials import BASE, RUNGS, outcome, trial
+
+START = Situation("smallest-that-meets-the-goal", RUNGS, BASE, ("dynamic_wi8_afp32", "dynamic_wi8_afp32_reduced_range"),
+                  train_rows=1000, left=4)
+
+
+def after(*trials: Trial, **changes: Any) -> Situation:
+    return dataclasses.replace(START, trials=trials, **changes)
+
+
+def first(now: Situation) -> TrialSettings:
+    """The first move that was not made yet."""
+    made = [t.settings for t in now.trials]
+    return next(move.settings for move in guided_moves(now) if move.settings not in made)
+
+
+def on(rung: str, **changes: Any) -> TrialSettings:
+    return BASE.model_copy(update={"rung": rung} | changes)
+
+
+def test_first_move_when_one_trial_is_allowed_then_the_largest_that_fits() -> None:
+    assert first(after(left=1)) == BASE
+
+
+def test_first_move_when_several_trials_are_allowed_then_the_middle_of_the_ladder() -> None:
+    assert first(START).rung == "r3"
+
+
+def test_next_move_when_the_middle_keeps_the_goal_then_the_middle_of_what_is_cheaper() -> None:
+    assert first(after(trial(0, "r3", outcome(shortfall=-0.01)))).rung == "r1"
+
+
+def test_next_move_when_the_middle_does_not_fit_the_soft_labels_then_more_capacity() -> None:
+    assert first(after(trial(0, "r3", outcome(shortfall=0.05)))).rung == "r5"
+
+
+@pytest.mark.parametrize("needed", range(7))
+def test_moves_when_played_to_the_end_then_find_the_cheapest_of_seven_in_three_trials(needed: int) -> None:
+    made: tuple[Trial, ...] = ()
+    for number in range(3):
+        now = after(*made, left=4 - number)
+        settings = first(now)
+        rank = int(settings.rung[1])
+        made += (trial(number, settings, outcome(shortfall=-0.01 if rank >= needed else 0.1)),)
+        if is_settled(after(*made)):
+            break
+    assert after(*made).ceiling == needed
+
+
+def test_moves_when_every_cheaper_rung_missed_then_the_last_trial_is_the_largest() -> None:
+    now = after(trial(0, "r3", outcome(shortfall=0.05)), left=1)
+    assert first(now) == BASE
+
+
+def test_next_move_when_the_last_trial_is_at_hand_and_a_rung_keeps_the_goal_then_still_goes_for_a_cheaper_one() -> None:
+    assert first(after(trial(0, "r3", outcome(shortfall=0.0)), left=1)).rung == "r1"
+
+
+def test_next_move_when_a_near_miss_does_not_generalise_then_twice_the_transfer_set_on_the_same_rung() -> None:
+    now = after(trial(0, "r3", outcome(shortfall=0.01, finding="does-not-generalise")))
+    assert first(now) == on("r3", transfer_rows=48_000, transfer_copies=24)
+
+
+def test_next_move_when_a_far_miss_does_not_generalise_then_another_rung_first() -> None:
+    assert first(after(trial(0, "r3", outcome(shortfall=0.1, finding="does-not-generalise")))) == on("r5")
+
+
+def test_next_move_when_a_larger_transfer_set_did_not_help_then_a_higher_temperature() -> None:
+    now = after(
+        trial(0, "r6", outcome(shortfall=0.01, finding="does-not-generalise")),
+        trial(1, on("r6", transfer_rows=48_000, transfer_copies=24), outcome(shortfall=0.02, finding="does-not-generalise")),
+        rungs=RUNGS[6:],
+    )
+    assert first(now) == on("r6", temperature=4.0)
+
+
+@pytest.mark.parametrize(("rows", "copies", "then"), [
+    (0, 1, (2_000, 2)),  # switched off: twice the 1,000 training texts
+    (100_000, 100, None),  # 1,000 texts cannot make more in 100 copies each
+    (2_000_000, 50, None),
+])
+def test_transfer_set_when_off_or_at_its_limits_then_started_or_left(rows: int, copies: int, then: tuple[int, int] | None) -> None:
+    settings = on("r6", transfer_rows=rows, transfer_copies=copies)
+    now = after(trial(0, settings, outcome(shortfall=0.01, finding="does-not-generalise")), rungs=RUNGS[6:])
+    made = first(now)
+    assert (made.transfer_rows, made.transfer_copies) == (then or (rows, copies))
+    assert (made.temperature > 2.0) == (then is None)
+
+
+def test_next_move_when_the_teachers_mistakes_are_copied_then_more_hard_label() -> None:
+    now = after(trial(0, "r3", outcome(shortfall=0.01, finding="copies-the-teacher")))
+    assert first(now) == on("r3", alpha=0.7)
+
+
+def test_next_move_when_good_in_float_and_bad_in_int8_then_another_scheme_for_the_same_student() -> None:
+    now = after(trial(0, "r3", outcome(shortfall=0.3, finding="lost-in-int8")))
+    assert first(now) == on("r3", scheme="dynamic_wi8_afp32_reduced_range")
+
+
+def test_next_move_when_int8_loses_and_the_recipe_names_the_scheme_then_another_rung() -> None:
+    now = after(trial(0, "r3", outcome(shortfall=0.3, finding="lost-in-int8")), schemes=())
+    assert first(now) == on("r5")
+
+
+@pytest.mark.parametrize(("improving", "rate"), [(True, 2e-3), (False, 5e-4)])
+def test_next_move_when_the_only_rung_does_not_fit_then_another_learning_rate(improving: bool, rate: float) -> None:
+    result = outcome(shortfall=0.05, was_best_at_the_end=improving)
+    assert first(after(trial(0, "r6", result), rungs=RUNGS[6:])) == on("r6", learning_rate=rate)
+
+
+def test_next_move_when_a_training_diverged_then_a_lower_learning_rate() -> None:
+    result = outcome(shortfall=1.0, finding="diverged", state="diverged", int8_accuracy=None, float_accuracy=None)
+    assert first(after(trial(0, "r6", result), rungs=RUNGS[6:])) == on("r6", learning_rate=5e-4)
+
+
+def test_moves_when_a_rung_diverged_then_it_gets_a_lower_rate_and_later_rungs_keep_it() -> None:
+    gone = trial(0, "r3", outcome(shortfall=1.0, finding="diverged", state="diverged", int8_accuracy=None, float_accuracy=None))
+    assert first(after(gone)) == on("r3", learning_rate=5e-4)
+    calmer = trial(1, on("r3", learning_rate=5e-4), outcome(shortfall=0.1))
+    assert first(after(gone, calmer)) == on("r5", learning_rate=5e-4)
+
+
+def test_learning_rate_when_at_the_end_of_its_reach_then_moves_no_further() -> None:
+    settings = on("r6", learning_rate=4e-3)
+    now = after(trial(0, "r6", outcome(shortfall=0.2)), trial(1, settings, outcome(shortfall=0.1, was_best_at_the_end=True)),
+                rungs=RUNGS[6:])
+    assert {move.settings.learning_rate for move in guided_moves(now)} == {2e-3}
+
+
+def test_moves_when_the_bracket_is_closed_then_the_cheaper_rung_that_missed_gets_other_settings() -> None:
+    now = after(trial(0, "r3", outcome(shortfall=-0.01)), trial(1, "r2", outcome(shortfall=0.1, finding="copies-the-teacher")))
+    assert first(now) == on("r2", alpha=0.7)
+
+
+def test_moves_when_settings_proved_better_then_later_rungs_take_them() -> None:
+    better = on("r3", alpha=0.7)
+    now = after(
+        trial(0, "r3", outcome(shortfall=0.015, accuracy=0.90, finding="copies-the-teacher")),
+        trial(1, better, outcome(shortfall=0.005, accuracy=0.91, finding="does-not-fit")),
+    )
+    assert first(now) == on("r5", alpha=0.7)
+
+
+def test_moves_when_a_rung_is_being_tried_by_somebody_else_then_another_one() -> None:
+    assert first(after(trial(0, "r3", None))).rung in {"r2", "r4"}
+
+
+def test_best_that_fits_when_nothing_is_tried_then_the_largest_and_then_the_next_cheaper() -> None:
+    now = dataclasses.replace(START, look_for="best-that-fits")
+    assert first(now) == BASE
+    assert first(dataclasses.replace(now, trials=(trial(0, "r6", outcome(shortfall=0.0)),))) == on("r5")
+
+
+def test_is_settled_when_the_cheapest_rung_keeps_the_goal_then_true_and_else_not() -> None:
+    assert is_settled(after(trial(0, "r0", outcome(shortfall=0.0))))
+    assert not is_settled(after(trial(0, "r1", outcome(shortfall=0.0))))
+    assert not is_settled(after(trial(0, "r0", outcome(shortfall=0.0)), look_for="best-that-fits"))

@@ -1,0 +1,31 @@
+"""Goals: the least value that meets them, against the teacher or absolute."""
+
+import pytest
+
+from edgedistill.goals import check_goals
+from edgedistill.recipe import Goal
+from edgedistill.results import Evaluation, Interval
+
+
+def evaluation(accuracy: float, macro_f1: float) -> Evaluation:
+    def around(value: float) -> Interval:
+        return Interval(value=value, low=value, high=value)
+
+    return Evaluation(
+        variant="student_int8", model_sha256="0", parameters=1, size_bytes=1, split="validation", n=10,
+        accuracy=around(accuracy), macro_f1=around(macro_f1), calibration_error=around(0.0), agreement_with_teacher=None,
+        mcnemar_against_teacher=None, classes=(), confusion=(),
+    )
+
+
+@pytest.mark.parametrize(("goal", "limit", "met"), [
+    (Goal(value=0.05), 0.76, True),  # 0.80 * 0.95
+    (Goal(value=0.01), 0.792, False),
+    (Goal(type="min-value", value=0.77), 0.77, True),
+    (Goal(type="min-value", value=0.771), 0.771, False),
+    (Goal(metric="macro_f1", value=0.5), 0.35, True),  # 0.70 * 0.5
+])
+def test_check_goals_when_compared_then_limit_and_verdict_are_those_by_hand(goal: Goal, limit: float, met: bool) -> None:
+    (check,) = check_goals([goal], evaluation(0.80, 0.70), evaluation(0.77, 0.60))
+    assert check.limit == pytest.approx(limit)
+    assert check.met is met

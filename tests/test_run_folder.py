@@ -1,0 +1,29 @@
+"""The run folder: an id that moves with it, and a locked recipe whose paths are seen from it."""
+
+import shutil
+from pathlib import Path
+
+from edgedistill.catalog import LocatedRecipe
+from edgedistill.recipe import Recipe
+from edgedistill.run_folder import locked_recipe, run_id
+
+
+def test_run_id_when_asked_again_or_after_a_move_then_the_same(tmp_path: Path) -> None:
+    first = run_id(tmp_path / "one")
+    assert run_id(tmp_path / "one") == first
+    shutil.move(tmp_path / "one", tmp_path / "two")
+    assert run_id(tmp_path / "two") == first
+
+
+def test_run_id_when_of_two_folders_then_different(tmp_path: Path) -> None:
+    assert run_id(tmp_path / "one") != run_id(tmp_path / "two")
+
+
+def test_locked_recipe_when_a_study_is_shared_then_its_path_is_seen_from_the_run_folder(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({
+        "id": "mine", "task": "text-classification", "data": {"train": "t.csv"}, "teacher": {"name": "t"},
+        "search": {"study": "shared/study.journal"},
+    })
+    locked = locked_recipe(LocatedRecipe(recipe, tmp_path), tmp_path / "runs" / "mine")
+    assert locked.search.study == "../../shared/study.journal"
+    assert locked.data.train == "../../t.csv"

@@ -1,0 +1,277 @@
+"""The search with made-up trainings: what is tried, what is chosen, how it ends, and how it goes on after a kill."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgedistill.catalog import load_target
+from edgedistill.distill.search.study import Owner
+from edgedistill.distill.search.trial import Trial
+from edgedistill.errors import TrainingDivergedError
+from edgedistill.plan import DataFacts, make_plan
+from edgedistill.recipe import Recipe
+from edgedistill.results import Evaluation, Fit, FitOn, Interval, TrainingLog, TrainingPoint
+from edgedistill.shape import StudentShape
+from edgedistill.student_search import Attempt, Job, plan_of, recipe_of, search_students
+
+RUNGS = tuple(
+    StudentShape(id=f"w{width}", layers=1, hidden=width, heads=1, intermediate=16, vocabulary=100) for width in (8, 16, 24, 32, 40)
+)
+ROWS = 200
+AGREES = Fit(
+    train=FitOn(rows=100, kl_nats=0.1, constant_kl_nats=1.0, agreement=0.9),
+    validation=FitOn(rows=ROWS, kl_nats=0.1, constant_kl_nats=1.0, agreement=0.9),
+    labelled_rows=ROWS, teacher_right=190, student_right=150, both_right=150, same_mistake=1,
+)
+
+
+def evaluation(accuracy: float) -> Evaluation:
+    around = Interval(value=accuracy, low=accuracy, high=accuracy)
+    return Evaluation(
+        variant="student_int8", model_sha256="0", parameters=1, size_bytes=1000, split="validation", n=ROWS, accuracy=around,
+        macro_f1=around, calibration_error=around, agreement_with_teacher=None, mcnemar_against_teacher=None, classes=(),
+        confusion=(),
+    )
+
+
+@dataclasses.dataclass
+class Trainings:
+    """Stands for the stages: int8 accuracy by rung, float a thousandth above; keeps what was asked for."""
+
+    accuracy: Callable[[Trial], float]
+    asked: list[Trial] = dataclasses.field(default_factory=list)
+    reachable: bool = True
+    taken_over: int = 0
+    dies_at: int | None = None
+
+    def __call__(self, trial: Trial, source: Path | None) -> Attempt | None:
+        if source is not None:
+            self.taken_over += self.reachable
+            if not self.reachable:
+                return None
+        else:
+            self.asked.append(trial)
+        if self.dies_at is not None and len(self.asked) > self.dies_at:
+            raise KeyboardInterrupt
+        accuracy = self.accuracy(trial)
+        points = tuple(TrainingPoint(step=i, loss=1.0, validation_loss=1.0, validation_accuracy=accuracy * i / 4) for i in range(1, 5))
+        log = TrainingLog(points=points, steps_planned=4)
+        is_right = np.arange(ROWS) < round(accuracy * ROWS)
+        return Attempt(log, AGREES, evaluation(accuracy + 0.001), evaluation(accuracy), is_right, "dynamic_wi8_afp32", 60.0)
+
+
+def by_width(table: dict[str, float]) -> Trainings:
+    return Trainings(lambda trial: table[trial.settings.rung])
+
+
+RISING = {"w8": 0.80, "w16": 0.85, "w24": 0.90, "w32": 0.93, "w40": 0.95}
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Callable[..., Job]:
+    def make(*, run_id: str = "", limit: float = 0.84, student: dict[str, Any] | None = None, goals: Any = None, **search: Any) -> Job:
+        recipe = Recipe.model_validate({
+            "id": "mine", "task": "text-classification", "data": {"train": "t.csv"}, "teacher": {"name": "t", "max_tokens": 10},
+            "student": student or {}, "search": search,
+            "goals": [{"metric": "accuracy", "type": "min-value", "value": limit}] if goals is None else goals,
+        })
+        plan = make_plan(recipe, load_target("raspberry-pi"), DataFacts(3, 100, 5), RUNGS)
+        return Job(recipe, plan, evaluation(0.96), ("dynamic_wi8_afp32",), Owner(run_id, f"host:{run_id}", str(tmp_path)),
+                   tmp_path / "study.journal", ("data", "teacher"))
+
+    return make
+
+
+def rungs_asked(trainings: Trainings) -> list[str]:
+    return [trial.settings.rung for trial in trainings.asked]
+
+
+def test_search_when_the_goal_is_easy_then_halves_the_ladder_down_to_the_cheapest_that_keeps_it(job: Callable[..., Job]) -> None:
+    trainings = by_width(RISING)
+    found = search_students(job(limit=0.84), trainings)
+    assert rungs_asked(trainings)[:3] == ["w24", "w8", "w16"]
+    assert found.trial.settings.rung == "w16"
+
+
+def test_search_when_the_cheapest_rung_keeps_the_goal_then_ends_before_the_trials_are_used_up(job: Callable[..., Job]) -> None:
+    trainings = by_width(RISING)
+    found = search_students(job(limit=0.5, trials=10), trainings)
+    assert rungs_asked(trainings) == ["w24", "w8"]
+    assert any("nothing cheaper exists" in decision.why for decision in found.decisions)
+
+
+def test_search_when_one_trial_is_allowed_then_the_plans_choice_and_its_reason(job: Callable[..., Job]) -> None:
+    trainings = by_width(RISING)
+    found = search_students(job(limit=0.5, trials=1), trainings)
+    assert rungs_asked(trainings) == ["w40"]
+    assert found.trial.settings.rung == "w40"
+    assert found.decisions[0].what == "student w40"
+
+
+def test_search_when_the_recipe_names_the_rung_then_no_other_is_tried(job: Callable[..., Job]) -> None:
+    trainings = by_width(RISING)
+    search_students(job(limit=0.99, student={"rung": "w16"}), trainings)
+    assert set(rungs_asked(trainings)) == {"w16"}
+    assert len({trial.settings.to_json() for trial in trainings.asked}) == 4
+
+
+def test_search_when_no_rung_keeps_the_goal_then_the_most_accurate_is_chosen_and_the_largest_was_tried(job: Callable[..., Job]) -> None:
+    trainings = by_width(RISING)
+    found = search_students(job(limit=0.99), trainings)
+    assert "w40" in rungs_asked(trainings)
+    assert found.trial.settings.rung == "w40"
+    assert not found.chosen.is_met
+    assert found.chosen.shortfall == pytest.approx(0.04)
+
+
+def test_search_when_margin_is_asked_for_then_validation_must_be_better_by_it(job: Callable[..., Job]) -> None:
+    assert search_students(job(limit=0.84, margin=0.02), by_width(RISING)).trial.settings.rung == "w24"
+
+
+def test_search_when_best_is_looked_for_then_the_most_accurate(job: Callable[..., Job]) -> None:
+    found = search_students(job(limit=0.5, look_for="best-that-fits", trials=3), by_width(RISING))
+    assert found.trial.settings.rung == "w40"
+
+
+def test_search_when_there_is_no_goal_then_the_best_is_looked_for(job: Callable[..., Job]) -> None:
+    assert search_students(job(goals=[], trials=2), by_width(RISING)).trial.settings.rung == "w40"
+
+
+def test_rows_then_hold_one_a_trial_with_validation_figures_and_the_chosen_one_marked(job: Callable[..., Job]) -> None:
+    found = search_students(job(limit=0.84, trials=3), by_width(RISING))
+    assert [(r.trial, r.rung, r.int8_accuracy, r.met_goal, r.is_chosen) for r in found.rows] == [
+        (1, "w24", 0.90, True, False), (2, "w8", 0.80, False, False), (3, "w16", 0.85, True, True),
+    ]
+    assert found.rows[1].finding == "does-not-fit"
+    assert {row.teacher_accuracy for row in found.rows} == {0.96}
+
+
+def test_decisions_then_say_of_every_trial_why_it_was_made_and_what_was_found(job: Callable[..., Job]) -> None:
+    found = search_students(job(limit=0.84, trials=3), by_width(RISING))
+    told = [(d.what, d.why) for d in found.decisions if d.step == "search"]
+    assert any(what.startswith("trial 2: student w8") and "halved" in why for what, why in told)
+    assert any("trial 2 misses the goal by 4.0 points" in what and "does not fit" in why for what, why in told)
+    assert told[-1][0] == "took trial 3, student w16"
+
+
+def test_search_when_killed_in_a_trial_then_goes_on_with_it_and_ends_alike(job: Callable[..., Job], tmp_path: Path) -> None:
+    whole = search_students(dataclasses.replace(job(limit=0.84, trials=3), study=tmp_path / "other.journal"), by_width(RISING))
+    dying = by_width(RISING)
+    dying.dies_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        search_students(job(limit=0.84, trials=3), dying)
+    resumed = by_width(RISING)
+    assert search_students(job(limit=0.84, trials=3), resumed) == whole
+    assert rungs_asked(resumed) == ["w24", "w8", "w16"]
+
+
+def test_search_when_repeated_then_asks_for_the_same_trials_and_no_more(job: Callable[..., Job]) -> None:
+    first, second = by_width(RISING), by_width(RISING)
+    assert search_students(job(limit=0.99), first) == search_students(job(limit=0.99), second)
+    assert first.asked == [dataclasses.replace(trial, outcome=None) for trial in second.asked]
+
+
+def test_search_when_the_time_is_used_up_then_starts_no_further_trial(job: Callable[..., Job]) -> None:
+    trainings = by_width(RISING)
+    found = search_students(job(limit=0.99, trials=9, time_limit_s=100), trainings)  # a trial takes 60 s
+    assert len(trainings.asked) == 2
+    assert any("time_limit_s, 100 s" in decision.why for decision in found.decisions)
+
+
+def test_search_when_a_shape_is_trained_again_then_must_reach_milestones_unless_switched_off(job: Callable[..., Job]) -> None:
+    trainings = by_width(RISING)
+    search_students(job(limit=0.99, student={"rung": "w16"}, trials=2), trainings)
+    first, second = trainings.asked
+    assert first.milestones == ()
+    # at half of the steps the first had 0.85 / 2 right; three points less are asked for
+    assert {m.share_of_steps: round(m.validation_accuracy, 4) for m in second.milestones}[0.5] == 0.395
+    without = by_width(RISING)
+    search_students(job(limit=0.98, student={"rung": "w16"}, trials=2, pruning=False), without)
+    assert without.asked[1].milestones == ()
+
+
+def test_search_when_a_training_is_given_up_then_said_and_never_chosen(job: Callable[..., Job]) -> None:
+    def attempt(trial: Trial, source: Path | None) -> Attempt | None:
+        made = by_width(RISING)(trial, source)
+        if made is None or trial.number == 0:
+            return made
+        log = made.log.model_copy(update={"given_up_at_step": 2})
+        return Attempt(log, made.fit, duration_s=10.0)
+
+    found = search_students(job(limit=0.99, student={"rung": "w16"}, trials=2), attempt)
+    assert found.trial.number == 0
+    assert [row.is_pruned for row in found.rows] == [False, True]
+    assert any("given up at step 2 of 4" in decision.why for decision in found.decisions)
+
+
+def test_search_when_a_training_diverges_then_tries_a_lower_rate_and_goes_on(job: Callable[..., Job]) -> None:
+    def attempt(trial: Trial, source: Path | None) -> Attempt | None:
+        if trial.settings.learning_rate >= 1e-3:
+            raise TrainingDivergedError("the training diverged", hint="lower it")
+        return by_width(RISING)(trial, source)
+
+    found = search_students(job(limit=0.5, student={"rung": "w16"}), attempt)
+    assert found.trial.settings.learning_rate == 5e-4
+    assert found.rows[0].finding == "diverged"
+
+
+def test_search_when_every_training_diverges_then_the_error_is_told(job: Callable[..., Job]) -> None:
+    def attempt(trial: Trial, source: Path | None) -> Attempt | None:
+        raise TrainingDivergedError("the training diverged", hint="lower it")
+
+    with pytest.raises(TrainingDivergedError):
+        search_students(job(limit=0.5, trials=2), attempt)
+
+
+def test_search_when_another_run_made_the_best_trial_then_takes_its_student_over(job: Callable[..., Job]) -> None:
+    search_students(job(run_id="a", limit=0.84, trials=3), by_width(RISING))
+    second = by_width(RISING)
+    found = search_students(job(run_id="b", limit=0.84, trials=3), second)
+    assert (second.asked, second.taken_over) == ([], 1)
+    assert found.trial.settings.rung == "w16"
+    assert next(row for row in found.rows if row.is_chosen).run == "host:a"
+
+
+def test_search_when_the_best_trial_cannot_be_reached_then_own_best_and_says_where_it_lies(job: Callable[..., Job]) -> None:
+    search_students(job(run_id="a", limit=0.84, trials=2), by_width(RISING))
+    second = by_width(RISING)
+    second.reachable = False
+    second.accuracy = lambda trial: 0.7
+    found = search_students(job(run_id="b", limit=0.84, trials=3), second)
+    assert rungs_asked(second) == ["w16"]
+    assert found.trial.settings.rung == "w16"
+    assert any("lies elsewhere: trial 1 was made in host:a" in decision.what for decision in found.decisions)
+
+
+def test_search_when_nothing_can_be_reached_and_no_trial_is_left_then_makes_the_best_once_more(job: Callable[..., Job]) -> None:
+    search_students(job(run_id="a", limit=0.84, trials=3), by_width(RISING))
+    second = by_width(RISING)
+    second.reachable = False
+    found = search_students(job(run_id="b", limit=0.84, trials=3), second)
+    assert rungs_asked(second) == ["w16"]
+    assert found.trial.settings.rung == "w16"
+
+
+def test_study_name_when_the_goal_changes_then_another_and_when_trials_change_then_the_same(job: Callable[..., Job]) -> None:
+    assert job(limit=0.8).study_name != job(limit=0.9).study_name
+    assert job(trials=3).study_name == job(trials=9).study_name
+
+
+def test_recipe_of_a_trial_then_differs_in_what_the_trial_sets_and_in_nothing_else(job: Callable[..., Job]) -> None:
+    made = job()
+    settings = made.base.model_copy(update={"temperature": 5.0, "transfer_rows": 7, "scheme": "dynamic_wi8_afp32"})
+    recipe = recipe_of(made.recipe, settings)
+    assert recipe.distillation.temperature == 5.0
+    assert recipe.distillation.transfer_set.rows == 7
+    assert recipe.quantization.scheme == "dynamic_wi8_afp32"
+    assert recipe_of(recipe, made.base) == made.recipe
+
+
+def test_plan_of_a_shape_then_has_it_as_the_chosen_one(job: Callable[..., Job]) -> None:
+    plan = plan_of(job().plan, RUNGS[1])
+    assert plan.chosen.rung == "w16"
+    assert sum(row.is_chosen for row in plan.ledger) == 1
