@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
 from edgedistill.errors import DataError, UsageError
-from edgedistill.plan import DataFacts, Plan, make_plan
+from edgedistill.plan import Plan, make_plan
 from edgedistill.recipe import BenchmarkProtocol, Parity
 from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
 from edgedistill.stage import Done, Workspace
@@ -63,14 +63,14 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
     Raises:
         EdgedistillError: the data or the recipe is wrong, or nothing fits the target.
     """
-    from edgedistill.facts import median_tokens
+    from edgedistill.facts import facts_of_texts
     from edgedistill.pipeline import ladder
     from edgedistill.teach.resolve import resolve_teacher
 
     texts, classes = _train_texts(recipe)
     teacher = resolve_teacher(recipe.recipe.teacher, recipe_folder=recipe.folder, check_weights=False)
-    tokens = median_tokens(texts, teacher, max_tokens=recipe.recipe.teacher.max_tokens)
-    return make_plan(recipe.recipe, target, DataFacts(classes, len(texts), tokens), ladder())
+    facts = facts_of_texts(texts, classes, len(texts), teacher=teacher, max_tokens=recipe.recipe.teacher.max_tokens)
+    return make_plan(recipe.recipe, target, facts, ladder())
 
 
 def _train_texts(recipe: LocatedRecipe) -> tuple[list[str], int]:
@@ -309,7 +309,8 @@ def package(model: Path, data: Path, out: Path, *, recipe: LocatedRecipe, target
     wanted = recipe.recipe
     settings = stage.Settings(
         recipe_id=wanted.id, task=wanted.task, target_id=target.id, base_model=wanted.teacher.name,
-        runtime_oldest=target.runtime.oldest, architecture=target.cpu.architecture, seed=wanted.seed,
+        runtime_oldest=target.runtime.oldest, runtime_denied=target.runtime.denied,
+        architecture=target.cpu.architecture, seed=wanted.seed,
         card=CardFigures(description=wanted.description, teacher_licence=wanted.teacher.licence,
                          data_licence=wanted.data.licence),
         tolerance=wanted.parity.bundle_tolerance,

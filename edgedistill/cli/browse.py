@@ -20,8 +20,9 @@ def list_targets(as_json: JsonOption = False) -> int:
     Example: edgedistill targets list
     """
     from edgedistill.catalog import load_target, target_ids
+    from edgedistill.local_target import LOCAL
 
-    found = [load_target(name) for name in target_ids()]
+    found = [load_target(name) for name in [*target_ids(), LOCAL]]
     if as_json:
         say_json(json.dumps([{"id": t.id, "name": t.name} for t in found]))
         return 0
