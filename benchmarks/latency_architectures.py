@@ -358,7 +358,7 @@ def yolov4_tiny() -> Work:
     return net.conv(256, 3).conv(255, 1).work
 
 
-def transformer(layers: int, hidden: int, inner: int, tokens: int, *, heads: int, nodes: int = 10) -> Work:
+def transformer(layers: int, hidden: int, inner: int, tokens: int, *, heads: int, nodes: int = 14) -> Work:
     """Vaswani et al. 2017: an encoder; Devlin et al. 2018 and Dosovitskiy et al. 2020 use it as it is.
 
     `glue`: per layer two normalisations and sums, GELU, softmax over heads x tokens x tokens, and the moving of heads.
@@ -366,7 +366,7 @@ def transformer(layers: int, hidden: int, inner: int, tokens: int, *, heads: int
     on_weights = 4 * hidden * hidden + 2 * hidden * inner
     glue = 8 * tokens * hidden + 2 * tokens * inner + 2 * heads * tokens * tokens
     return Work(matmul=layers * (tokens * on_weights + 2 * tokens * tokens * hidden), weights=layers * on_weights,
-                glue=layers * glue, nodes=layers * nodes + 8)
+                glue=layers * glue, nodes=layers * nodes + 10)
 
 
 def _vit(patch: int, size: int, hidden: int = 768, layers: int = 12) -> Work:

@@ -7,6 +7,7 @@ from statistics import median
 from edgedistill.plan import Plan, predict
 from edgedistill.results import Prediction
 from edgedistill.shape import StudentShape
+from edgedistill.target import Target
 
 _MOST_MORE_LAYERS = 2
 _LEAST_VOCABULARY = 1_000
@@ -91,6 +92,18 @@ def may_miss(plan: Plan) -> str:
     if high > limit:
         return f"the interval reaches {high * 1e3:.2f} ms, over latency_p50_s ({limit * 1e3:.2f} ms): measure on the device"
     return ""
+
+
+def calibration_words(target: Target) -> str:
+    """Say what a calibration found, and how far it can be trusted; empty for a profile without rates of its own."""
+    own = target.latency
+    if own is None:
+        return ""
+    words = (f"{own.int8_macs_per_s.value / 1e9:.1f} G int8 and {own.float_macs_per_s.value / 1e9:.1f} G float multiply-"
+             f"accumulates a second on one thread, {own.node_overhead_s.value * 1e6:.2f} us a node")
+    if own.residual_error is not None:
+        words += f"; the rates explain half of the graphs' times to {own.residual_error:.1%}"
+    return words + f"; predictions are given as p50 / {own.spread.value:.2f} to p50 x {own.spread.value:.2f}"
 
 
 def _next_larger(plan: Plan) -> Prediction | None:

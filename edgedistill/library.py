@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgedistill.verify.bundle import BundleCheck
 
 __all__ = [
-    "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict", "prepare",
+    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict", "prepare",
     "quantize", "report", "run", "teach", "verify",
 ]
 
@@ -71,6 +71,33 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
     teacher = resolve_teacher(recipe.recipe.teacher, recipe_folder=recipe.folder, check_weights=False)
     facts = facts_of_texts(texts, classes, len(texts), teacher=teacher, max_tokens=recipe.recipe.teacher.max_tokens)
     return make_plan(recipe.recipe, target, facts, ladder())
+
+
+def calibrate(out: Path, *, rounds: int | None = None, seconds: float | None = None) -> Target:
+    """Measure this machine with some forty micro-graphs and write it as a target profile.
+
+    Args:
+        out: the profile to write; a file that is there is replaced.
+        rounds: how often all graphs are timed; default 5.
+        seconds: time for a graph in a round; default 0.1.
+
+    Returns:
+        the profile; `latency.residual_error` says how well its rates explain the times, `latency.warnings` when the
+        fit must not be trusted.
+
+    Raises:
+        TargetError: this machine's architecture cannot be a target.
+        StorageError: the file cannot be written.
+    """
+    from edgedistill.calibrate import local
+    from edgedistill.stage import storage_errors, write_text_durably
+
+    with storage_errors(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    found = local.calibrate_this_machine(rounds=rounds or local.ROUNDS, seconds=seconds or local.SECONDS)
+    with storage_errors(out.parent):
+        write_text_durably(out, found.to_yaml())
+    return found
 
 
 def _train_texts(recipe: LocatedRecipe) -> tuple[list[str], int]:
