@@ -1,4 +1,4 @@
-"""What the published models compute: multiply-accumulates by class of operator, weights, elements and nodes, counted layer by layer.
+"""What the published models compute: multiply-accumulates by class of operator, weights, elements, nodes, layer by layer.
 
 The layers are those of the architecture papers (named beside each builder). Totals are checked against the papers' in
 tests/benchmarks/test_latency_architectures.py. Batch normalisation and activations are taken as fused into the convolutions.
@@ -149,11 +149,36 @@ def mobilenet_v2(alpha: float = 1.0, size: int = 224, *, classes: int = 1000) ->
     return net.pool(int(net.h)).dense(classes).work
 
 
-_V3_LARGE = ((3, 16, 16, 0, 1), (3, 64, 24, 0, 2), (3, 72, 24, 0, 1), (5, 72, 40, 1, 2), (5, 120, 40, 1, 1), (5, 120, 40, 1, 1),
-             (3, 240, 80, 0, 2), (3, 200, 80, 0, 1), (3, 184, 80, 0, 1), (3, 184, 80, 0, 1), (3, 480, 112, 1, 1),
-             (3, 672, 112, 1, 1), (5, 672, 160, 1, 2), (5, 960, 160, 1, 1), (5, 960, 160, 1, 1))
-_V3_SMALL = ((3, 16, 16, 1, 2), (3, 72, 24, 0, 2), (3, 88, 24, 0, 1), (5, 96, 40, 1, 2), (5, 240, 40, 1, 1), (5, 240, 40, 1, 1),
-             (5, 120, 48, 1, 1), (5, 144, 48, 1, 1), (5, 288, 96, 1, 2), (5, 576, 96, 1, 1), (5, 576, 96, 1, 1))
+_V3_LARGE = (
+    (3, 16, 16, 0, 1),
+    (3, 64, 24, 0, 2),
+    (3, 72, 24, 0, 1),
+    (5, 72, 40, 1, 2),
+    (5, 120, 40, 1, 1),
+    (5, 120, 40, 1, 1),
+    (3, 240, 80, 0, 2),
+    (3, 200, 80, 0, 1),
+    (3, 184, 80, 0, 1),
+    (3, 184, 80, 0, 1),
+    (3, 480, 112, 1, 1),
+    (3, 672, 112, 1, 1),
+    (5, 672, 160, 1, 2),
+    (5, 960, 160, 1, 1),
+    (5, 960, 160, 1, 1),
+)
+_V3_SMALL = (
+    (3, 16, 16, 1, 2),
+    (3, 72, 24, 0, 2),
+    (3, 88, 24, 0, 1),
+    (5, 96, 40, 1, 2),
+    (5, 240, 40, 1, 1),
+    (5, 240, 40, 1, 1),
+    (5, 120, 48, 1, 1),
+    (5, 144, 48, 1, 1),
+    (5, 288, 96, 1, 2),
+    (5, 576, 96, 1, 1),
+    (5, 576, 96, 1, 1),
+)
 
 
 def mobilenet_v3(kind: str = "large", alpha: float = 1.0, size: int = 224, *, minimalistic: bool = False) -> Work:
@@ -180,13 +205,28 @@ def mobilenet_v3(kind: str = "large", alpha: float = 1.0, size: int = 224, *, mi
 def mnasnet(alpha: float = 1.0) -> Work:
     """Tan et al. 2019, MnasNet-B1."""
     net = Net(224).conv(_eight(32 * alpha), 3, 2).depthwise(3).conv(_eight(16 * alpha), 1)
-    for t, c, n, s, k in ((3, 24, 3, 2, 3), (3, 40, 3, 2, 5), (6, 80, 3, 2, 5), (6, 96, 2, 1, 3), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)):
+    for t, c, n, s, k in (
+        (3, 24, 3, 2, 3),
+        (3, 40, 3, 2, 5),
+        (6, 80, 3, 2, 5),
+        (6, 96, 2, 1, 3),
+        (6, 192, 4, 2, 5),
+        (6, 320, 1, 1, 3),
+    ):
         for i in range(n):
             _inverted(net, _eight(c * alpha), k, s if i == 0 else 1, t)
     return net.conv(1280, 1).pool(7).dense(1000).work
 
 
-_EFFICIENT = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3))
+_EFFICIENT = (
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)
 
 
 def efficientnet(width: float = 1.0, depth: float = 1.0, size: int = 224, *, lite: bool = False) -> Work:
@@ -203,7 +243,9 @@ def efficientnet(width: float = 1.0, depth: float = 1.0, size: int = 224, *, lit
     return net.conv(1280 if lite else _eight(1280 * width), 1).pool(int(net.h)).dense(1000).work
 
 
-def resnet(blocks: tuple[int, ...], *, bottleneck: bool, wide: int = 1, groups: int = 1, group_width: int = 64, size: int = 224) -> Work:
+def resnet(
+    blocks: tuple[int, ...], *, bottleneck: bool, wide: int = 1, groups: int = 1, group_width: int = 64, size: int = 224
+) -> Work:
     """He et al. 2015, table 1 (ResNet-50 v1.5: the stride stands in the 3 x 3); Zagoruyko 2016 and Xie 2017 for wide, groups."""
     net = Net(size).conv(64, 7, 2).pool()
     for stage, n in enumerate(blocks):
@@ -260,9 +302,19 @@ def squeezenet(version: str = "1.1", size: int = 227) -> Work:
 def googlenet() -> Work:
     """Szegedy et al. 2014, table 1."""
     net = Net(224).conv(64, 7, 2).pool().conv(64, 1).conv(192, 3).pool()
-    table = ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64), None, (192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64),
-             (128, 128, 256, 24, 64, 64), (112, 144, 288, 32, 64, 64), (256, 160, 320, 32, 128, 128), None,
-             (256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128))
+    table = (
+        (64, 96, 128, 16, 32, 32),
+        (128, 128, 192, 32, 96, 64),
+        None,
+        (192, 96, 208, 16, 48, 64),
+        (160, 112, 224, 24, 64, 64),
+        (128, 128, 256, 24, 64, 64),
+        (112, 144, 288, 32, 64, 64),
+        (256, 160, 320, 32, 128, 128),
+        None,
+        (256, 160, 320, 32, 128, 128),
+        (384, 192, 384, 48, 128, 128),
+    )
     for row in table:
         if row is None:
             net.pool()
@@ -282,8 +334,13 @@ def inception_v3() -> Work:
     net.branches([(384, 3, 2)], [(64, 1), (96, 3), (96, 3, 2)])
     net.h, net.c = 17, net.c + c
     for k in (128, 160, 160, 192):
-        net.branches([(192, 1)], [(k, 1), (k, 1, 1, 7), (192, 7, 1, 1)], [(k, 1), (k, 7, 1, 1), (k, 1, 1, 7), (k, 7, 1, 1), (192, 1, 1, 7)],
-                     [(192, 1)], pool_first=3)
+        net.branches(
+            [(192, 1)],
+            [(k, 1), (k, 1, 1, 7), (192, 7, 1, 1)],
+            [(k, 1), (k, 7, 1, 1), (k, 1, 1, 7), (k, 7, 1, 1), (192, 1, 1, 7)],
+            [(192, 1)],
+            pool_first=3,
+        )
     c = net.c
     net.branches([(192, 1), (320, 3, 2)], [(192, 1), (192, 1, 1, 7), (192, 7, 1, 1), (192, 3, 2)])
     net.h, net.c = 8, net.c + c
@@ -365,8 +422,12 @@ def transformer(layers: int, hidden: int, inner: int, tokens: int, *, heads: int
     """
     on_weights = 4 * hidden * hidden + 2 * hidden * inner
     glue = 8 * tokens * hidden + 2 * tokens * inner + 2 * heads * tokens * tokens
-    return Work(matmul=layers * (tokens * on_weights + 2 * tokens * tokens * hidden), weights=layers * on_weights,
-                glue=layers * glue, nodes=layers * nodes + 10)
+    return Work(
+        matmul=layers * (tokens * on_weights + 2 * tokens * tokens * hidden),
+        weights=layers * on_weights,
+        glue=layers * glue,
+        nodes=layers * nodes + 10,
+    )
 
 
 def _vit(patch: int, size: int, hidden: int = 768, layers: int = 12) -> Work:
@@ -378,33 +439,69 @@ GLUE_TOKENS = 128
 """Tokens of a text in the SST-2 and MRPC examples of neural-compressor (max_seq_length 128, padded)."""
 
 MODELS: dict[str, Work] = {
-    "MobileNetV1-1.0-224": mobilenet_v1(), "MobileNetV1-0.25-128": mobilenet_v1(0.25, 128), "MobileNetV1-0.5-224": mobilenet_v1(0.5),
-    "MobileNetV1-0.25-224": mobilenet_v1(0.25), "MobileNetV1-0.75-224": mobilenet_v1(0.75), "MobileNetV1-1.0-128": mobilenet_v1(1, 128),
-    "MobileNetV1-1.0-192": mobilenet_v1(1, 192), "mobilenet_ssd": mobilenet_v1(1, 300, ssd=True),
-    "MobileNetV2-1.0-224": mobilenet_v2(), "MobileNetV2-1.4-224": mobilenet_v2(1.4), "MobileNetV2-0.5-224": mobilenet_v2(0.5),
-    "MobileNetV2-0.35-96": mobilenet_v2(0.35, 96), "MobileNetV2-0.75-224": mobilenet_v2(0.75), "MobileNetV2-0.35-224": mobilenet_v2(0.35),
+    "MobileNetV1-1.0-224": mobilenet_v1(),
+    "MobileNetV1-0.25-128": mobilenet_v1(0.25, 128),
+    "MobileNetV1-0.5-224": mobilenet_v1(0.5),
+    "MobileNetV1-0.25-224": mobilenet_v1(0.25),
+    "MobileNetV1-0.75-224": mobilenet_v1(0.75),
+    "MobileNetV1-1.0-128": mobilenet_v1(1, 128),
+    "MobileNetV1-1.0-192": mobilenet_v1(1, 192),
+    "mobilenet_ssd": mobilenet_v1(1, 300, ssd=True),
+    "MobileNetV2-1.0-224": mobilenet_v2(),
+    "MobileNetV2-1.4-224": mobilenet_v2(1.4),
+    "MobileNetV2-0.5-224": mobilenet_v2(0.5),
+    "MobileNetV2-0.35-96": mobilenet_v2(0.35, 96),
+    "MobileNetV2-0.75-224": mobilenet_v2(0.75),
+    "MobileNetV2-0.35-224": mobilenet_v2(0.35),
     "MobileNetV2-1.0-96": mobilenet_v2(1, 96),
-    "MobileNetV3-Large-224": mobilenet_v3(), "MobileNetV3-large-1.0-224": mobilenet_v3(), "MobileNetV3 MLPerf": mobilenet_v3(),
-    "MobileNetV3-small-1.0-224": mobilenet_v3("small"), "MobileNetV3-Small-224": mobilenet_v3("small"),
-    "MobileNetV3-Large-minimalistic-224": mobilenet_v3(minimalistic=True), "MobileNetV3-Large-0.75-224": mobilenet_v3(alpha=0.75),
-    "mnasnet": mnasnet(), "MNASNet-0.5": mnasnet(0.5), "EfficientNet-B0-224": efficientnet(),
-    "EfficientNet-Lite0": efficientnet(lite=True), "EfficientNet-Lite1": efficientnet(1.0, 1.1, 240, lite=True),
-    "EfficientNet-Lite2": efficientnet(1.1, 1.2, 260, lite=True), "EfficientNet-Lite3": efficientnet(1.2, 1.4, 280, lite=True),
+    "MobileNetV3-Large-224": mobilenet_v3(),
+    "MobileNetV3-large-1.0-224": mobilenet_v3(),
+    "MobileNetV3 MLPerf": mobilenet_v3(),
+    "MobileNetV3-small-1.0-224": mobilenet_v3("small"),
+    "MobileNetV3-Small-224": mobilenet_v3("small"),
+    "MobileNetV3-Large-minimalistic-224": mobilenet_v3(minimalistic=True),
+    "MobileNetV3-Large-0.75-224": mobilenet_v3(alpha=0.75),
+    "mnasnet": mnasnet(),
+    "MNASNet-0.5": mnasnet(0.5),
+    "EfficientNet-B0-224": efficientnet(),
+    "EfficientNet-Lite0": efficientnet(lite=True),
+    "EfficientNet-Lite1": efficientnet(1.0, 1.1, 240, lite=True),
+    "EfficientNet-Lite2": efficientnet(1.1, 1.2, 260, lite=True),
+    "EfficientNet-Lite3": efficientnet(1.2, 1.4, 280, lite=True),
     "EfficientNet-Lite4": efficientnet(1.4, 1.8, 300, lite=True),
-    "ResNet-18-224": resnet((2, 2, 2, 2), bottleneck=False), "ResNet-50-224": resnet((3, 4, 6, 3), bottleneck=True),
-    "ResNet-50-v1.5-224 (MLPerf)": resnet((3, 4, 6, 3), bottleneck=True), "ResNet-50-v1.5 (ImageNet)": resnet((3, 4, 6, 3), bottleneck=True),
-    "ResNet-50-V2-224": resnet((3, 4, 6, 3), bottleneck=True), "ResNet-101-224": resnet((3, 4, 23, 3), bottleneck=True),
+    "ResNet-18-224": resnet((2, 2, 2, 2), bottleneck=False),
+    "ResNet-50-224": resnet((3, 4, 6, 3), bottleneck=True),
+    "ResNet-50-v1.5-224 (MLPerf)": resnet((3, 4, 6, 3), bottleneck=True),
+    "ResNet-50-v1.5 (ImageNet)": resnet((3, 4, 6, 3), bottleneck=True),
+    "ResNet-50-V2-224": resnet((3, 4, 6, 3), bottleneck=True),
+    "ResNet-101-224": resnet((3, 4, 23, 3), bottleneck=True),
     "ResNet-50-V1-299": resnet((3, 4, 6, 3), bottleneck=True, size=299),
-    "WideResNet-50": resnet((3, 4, 6, 3), bottleneck=True, wide=2), "ResNeXt-50": resnet((3, 4, 6, 3), bottleneck=True, groups=32, group_width=4),
-    "vgg16": vgg16(), "VGG16-224": vgg16(), "alexnet": alexnet(), "SqueezeNet-1.1-227": squeezenet(), "SqueezeNet-1.1": squeezenet(),
-    "SqueezeNet-1.0": squeezenet("1.0"), "GoogLeNet-224": googlenet(), "Inception-V1-224": googlenet(),
-    "Inception-V3-299": inception_v3(), "Inception-V3": inception_v3(), "shufflenet_v2": shufflenet_v2(), "ShuffleNetV2": shufflenet_v2(),
-    "nanodet_m": nanodet_m(), "yolov4-tiny": yolov4_tiny(),
-    "ViT-B/32-384 (ncnn vision_transformer)": _vit(32, 384), "ViT-B/16-224": _vit(16, 224), "BEiT (ImageNet)": _vit(16, 224),
-    "BERT-base-uncased MRPC": transformer(12, 768, 3072, GLUE_TOKENS, heads=12), "BERT-base seq128": transformer(12, 768, 3072, 128, heads=12),
+    "WideResNet-50": resnet((3, 4, 6, 3), bottleneck=True, wide=2),
+    "ResNeXt-50": resnet((3, 4, 6, 3), bottleneck=True, groups=32, group_width=4),
+    "vgg16": vgg16(),
+    "VGG16-224": vgg16(),
+    "alexnet": alexnet(),
+    "SqueezeNet-1.1-227": squeezenet(),
+    "SqueezeNet-1.1": squeezenet(),
+    "SqueezeNet-1.0": squeezenet("1.0"),
+    "GoogLeNet-224": googlenet(),
+    "Inception-V1-224": googlenet(),
+    "Inception-V3-299": inception_v3(),
+    "Inception-V3": inception_v3(),
+    "shufflenet_v2": shufflenet_v2(),
+    "ShuffleNetV2": shufflenet_v2(),
+    "nanodet_m": nanodet_m(),
+    "yolov4-tiny": yolov4_tiny(),
+    "ViT-B/32-384 (ncnn vision_transformer)": _vit(32, 384),
+    "ViT-B/16-224": _vit(16, 224),
+    "BEiT (ImageNet)": _vit(16, 224),
+    "BERT-base-uncased MRPC": transformer(12, 768, 3072, GLUE_TOKENS, heads=12),
+    "BERT-base seq128": transformer(12, 768, 3072, 128, heads=12),
     "DistilBERT-base SST-2": transformer(6, 768, 3072, GLUE_TOKENS, heads=12),
     "ALBERT-base-v2 SST-2": transformer(12, 768, 3072, GLUE_TOKENS, heads=12),
-    "MiniLM-L6-H384 SST-2": transformer(6, 384, 1536, GLUE_TOKENS, heads=12), "MiniLM-L12-H384 MRPC": transformer(12, 384, 1536, GLUE_TOKENS, heads=12),
-    "BERT-mini MRPC": transformer(4, 256, 1024, GLUE_TOKENS, heads=4), "ELECTRA-small MRPC": transformer(12, 256, 1024, GLUE_TOKENS, heads=4),
+    "MiniLM-L6-H384 SST-2": transformer(6, 384, 1536, GLUE_TOKENS, heads=12),
+    "MiniLM-L12-H384 MRPC": transformer(12, 384, 1536, GLUE_TOKENS, heads=12),
+    "BERT-mini MRPC": transformer(4, 256, 1024, GLUE_TOKENS, heads=4),
+    "ELECTRA-small MRPC": transformer(12, 256, 1024, GLUE_TOKENS, heads=4),
     "BERT-large-SQuAD-384 (MLPerf)": transformer(24, 1024, 4096, 384, heads=16),
 }

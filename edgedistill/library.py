@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from edgedistill.verify.bundle import BundleCheck
 
 __all__ = [
-    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict", "prepare",
-    "quantize", "report", "run", "teach", "verify",
+    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict",
+    "prepare", "quantize", "report", "run", "teach", "verify",
 ]
 
 _PREPARE = "edgedistill prepare --recipe RECIPE -o DIR"

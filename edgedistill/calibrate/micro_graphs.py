@@ -97,7 +97,8 @@ def stream(k: int, n: int, rng: np.random.Generator) -> MicroGraph:
     """One row x a matrix of several MB: the time is that of reading it."""
     weights = {"w": np.tile(rng.normal(size=n).astype(np.float32), (k, 1))}
     work = _work(float_macs=k * n, weight_bytes=4 * k * n, nodes=1)
-    return _graph(f"stream {k}x{n}", [helper.make_node("MatMul", ["x", "w"], ["y"])], weights, _normal(rng, 1, k), {"y": (1, n)}, work)
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    return _graph(f"stream {k}x{n}", [node], weights, _normal(rng, 1, k), {"y": (1, n)}, work)
 
 
 def glue(rows: int, width: int, rng: np.random.Generator) -> MicroGraph:
@@ -177,5 +178,6 @@ def _graph(  # noqa: PLR0913, PLR0917 - the parts of an ONNX graph
         [helper.make_tensor_value_info(key, out, shape) for key, shape in outputs.items()],
         [numpy_helper.from_array(value, key) for key, value in weights.items()],
     )
-    model: ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(_FUSED, 1)], ir_version=IR_VERSION)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(_FUSED, 1)]
+    model: ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
     return MicroGraph(name, model.SerializeToString(), feeds, work, is_large)

@@ -3,6 +3,7 @@
 from edgedistill.calibrate.fit import FittedRates
 from edgedistill.target import Figure, LatencyModel, Target
 
+_SPREAD_SOURCE = "derived from the residuals of the fit; at least 1.25, at least 2 after a warning"
 _UNKNOWN_RATE = 1e13
 """Units a second where the fit left no time for a class: fast enough that it does not count."""
 
@@ -35,8 +36,7 @@ def calibrated_profile(base: Target, rates: FittedRates, *, graphs: int, runtime
         node_overhead_s=figure(max(rates.seconds["nodes"], 1 / _UNKNOWN_RATE)),
         call_overhead_s=figure(call) if call > 0 else None,
         thread_exponent=None if exponent is None else figure(exponent),
-        spread=Figure(value=rates.spread, source="derived from the residuals of the fit; at least 1.25, at least 2 after a warning",
-                      how="derived"),
+        spread=Figure(value=rates.spread, source=_SPREAD_SOURCE, how="derived"),
         origin="calibrated",
         residual_error=rates.residual_error,
         warnings=rates.warnings,

@@ -62,10 +62,10 @@ def _amount(name: str, value: float) -> str:
 
 
 def _ledger(plan: Plan) -> str:
-    header = ("student", "numbers", "int8", "memory", "p50", "interval", "verdict")
+    header = ("student", "int8", "memory", "p50", "interval", "fits, or over by")
     return table(header, [
         (
-            ("* " if row.is_chosen else "  ") + row.rung, f"{row.parameters / 1e6:.2f} M", mebibytes(row.int8_bytes),
+            ("* " if row.is_chosen else "  ") + row.rung, mebibytes(row.int8_bytes),
             mebibytes(row.peak_memory_bytes), milliseconds(row.latency_p50_s),
             f"{row.latency_interval_s[0] * 1e3:.2f} to {milliseconds(row.latency_interval_s[1])}", _verdict(plan, row),
         )
@@ -77,13 +77,13 @@ def _verdict(plan: Plan, row: Prediction) -> str:
     if not row.rejected_because:
         return "fits" if row.latency_interval_s[1] <= plan.budgets["latency_p50_s"].limit else "fits, p50 unsure"
     broken = [part.split() for part in row.rejected_because.split("; ")]
-    return "over " + ", ".join(f"{_SHORT.get(words[0], words[0])} {words[-1].strip('()')}" for words in broken)
+    return ", ".join(f"{_SHORT.get(words[0], words[0])} {words[-1].strip('()')}" for words in broken)
 
 
 def _parts(plan: Plan) -> str:
     row = plan.chosen
     names = list(row.int8_bytes_by_part)
-    return table((f"bytes of {row.rung}", *names, "in all"), [
+    return table((row.rung, *names, "bytes"), [
         (kind, *(f"{parts[n]:,} ({parts[n] / total:.0%})" for n in names), f"{total:,}")
         for kind, parts, total in (("int8", row.int8_bytes_by_part, row.int8_bytes),
                                    ("float", row.float_bytes_by_part, row.float_bytes))

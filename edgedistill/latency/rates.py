@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from edgedistill.errors import TargetError
 from edgedistill.latency.constants import Constants, fitted_constants
 from edgedistill.target import LatencyModel, Target
 
@@ -67,7 +68,8 @@ def _own_rates(own: LatencyModel, constants: Constants) -> Rates:
 def _fitted_rates(target: Target, constants: Constants) -> Rates:
     """Turn the peaks of a core into rates; equation in docs/plan.md, fit in benchmarks/latency_model.py."""
     cpu, memory = target.cpu, target.memory
-    assert cpu.peaks is not None and memory is not None  # noqa: S101 - the target's own validation
+    if cpu.peaks is None or memory is None:  # the target's own validation refuses that
+        raise TargetError(f"{target.id}: no peaks and no rates", hint=f"edgedistill targets show {target.id}")
     core = cpu.microarchitecture.removesuffix("ae")  # the automotive A78AE is an A78 in all that matters here
     factor = constants.runtime * constants.cores.get(core, 1.0)
     if core in constants.in_order_cores:

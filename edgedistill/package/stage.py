@@ -28,8 +28,8 @@ from edgedistill.package.golden import GoldenRule, make_golden_vectors
 from edgedistill.package.onnx_facts import read_onnx_facts
 from edgedistill.package.ort_format import Architecture, convert_to_ort
 from edgedistill.recipe import Task
-from edgedistill.target import DeniedVersion
 from edgedistill.stage import Outcome, Stage
+from edgedistill.target import DeniedVersion
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.verify.bundle import require_sound_bundle
 
