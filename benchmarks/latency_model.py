@@ -314,7 +314,7 @@ def constants_of(fit: Fit, theta: NDArray[np.float64], interval: tuple[float, fl
         return float(f"{np.exp(value):.4g}")
 
     return Constants(
-        source=f"benchmarks/latency_model.py on {len(fit.points)} published latencies (benchmarks/latency/points.csv and shape_latency.json)",
+        source=f"benchmarks/latency_model.py on {len(fit.points)} latencies (benchmarks/latency/points.csv, shape_latency.json)",
         points=len(fit.points),
         devices=len({p.device for p in fit.points}),
         matmul={path: number(by_path[i]) for i, path in enumerate(fit.paths) if path != "fp16"},

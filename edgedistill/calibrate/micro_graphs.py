@@ -1,6 +1,6 @@
 """Some forty small ONNX graphs, each mostly one class of operator, with the work that each does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,7 +168,7 @@ def _normal(rng: np.random.Generator, rows: int, width: int) -> dict[str, NDArra
 
 
 def _graph(  # noqa: PLR0913, PLR0917 - the parts of an ONNX graph
-    name: str, nodes: Sequence[NodeProto], weights: dict[str, NDArray[np.generic]], feeds: dict[str, NDArray[np.generic]],
+    name: str, nodes: Sequence[NodeProto], weights: Mapping[str, NDArray[np.generic]], feeds: dict[str, NDArray[np.generic]],
     outputs: dict[str, tuple[int, ...]], work: Workload, *, out: int = TensorProto.FLOAT, is_large: bool = False,
 ) -> MicroGraph:
     kind: Callable[[np.dtype[np.generic]], int] = helper.np_dtype_to_tensor_dtype

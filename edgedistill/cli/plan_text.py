@@ -62,12 +62,12 @@ def _amount(name: str, value: float) -> str:
 
 
 def _ledger(plan: Plan) -> str:
-    header = ("student", "int8", "memory", "p50", "interval", "fits, or over by")
+    header = ("student", "int8", "memory", "p50", "interval, ms", "fits, or over by")
     return table(header, [
         (
             ("* " if row.is_chosen else "  ") + row.rung, mebibytes(row.int8_bytes),
             mebibytes(row.peak_memory_bytes), milliseconds(row.latency_p50_s),
-            f"{row.latency_interval_s[0] * 1e3:.2f} to {milliseconds(row.latency_interval_s[1])}", _verdict(plan, row),
+            f"{row.latency_interval_s[0] * 1e3:.1f} to {row.latency_interval_s[1] * 1e3:.1f}", _verdict(plan, row),
         )
         for row in plan.ledger
     ])
