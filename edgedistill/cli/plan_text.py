@@ -11,7 +11,7 @@ from edgedistill.target import Target
 _WIDTH = 100
 _SHORT = {"model_bytes": "model", "peak_memory_bytes": "memory", "latency_p50_s": "p50", "float_bytes": "float file"}
 _SOURCES = {
-    "fitted": "fitted on published latencies; 80 % interval, as often right on devices that the fit had not seen",
+    "fitted": "fitted on published latencies; the interval is an 80 % one, from devices that the fit had not seen",
     "given": "rates given by the profile",
     "calibrated": "calibrated on the device",
 }
@@ -23,7 +23,7 @@ def plan_text(plan: Plan) -> str:
     lengths = facts.lengths
     lines = [
         f"{plan.recipe.id} on {plan.target.name}",
-        *_wrapped("budgets", ", ".join(f"{_SHORT[n]} {_amount(n, b.limit)}" for n, b in plan.budgets.items())),
+        *_wrapped("budgets", ", ".join(f"{n} {_amount(n, b.limit)}" for n, b in plan.budgets.items())),
         *_wrapped("data", f"{facts.train_rows} rows, {facts.classes} classes, texts of {min(lengths)} to {max(lengths)} tokens, "
                           f"{facts.median_tokens} in the median"),
         *_wrapped("runtime", runtime_words(plan.target)),
