@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgedistill.errors import GoalMissedError, RecipeError
-from edgedistill.latency.estimate import estimate, over_lengths, static_p50, weighted_quantile
+from edgedistill.latency.estimate import MOST_THREADS, estimate, over_lengths, static_p50, weighted_quantile
 from edgedistill.latency.rates import rates_of
 from edgedistill.latency.workload import workload_of
 from edgedistill.manifest import Decision
@@ -149,6 +149,7 @@ def predict(shape: StudentShape, recipe: Recipe, target: Target, facts: DataFact
     work = workload_of(shape, tokens=facts.median_tokens, classes=facts.classes)
     rates = rates_of(target)
     found = estimate(work, rates)
+    threads = min(target.cpu.cores, MOST_THREADS)
     times = over_lengths(shape, rates, facts.lengths, classes=facts.classes)
     return Prediction(
         rung=shape.id,
@@ -163,6 +164,8 @@ def predict(shape: StudentShape, recipe: Recipe, target: Target, facts: DataFact
         int8_bytes_by_part=weight.int8_bytes_by_part,
         float_bytes_by_part=weight.float_bytes_by_part,
         latency_source=found.origin,
+        threads=threads,
+        latency_p50_threads_s=estimate(work, rates, threads=threads).p50_s if threads > 1 else None,
         latency_by_part_s=vars(found.parts),
         latency_p90_text_s=weighted_quantile(times, facts.lengths, 0.9),
         latency_mean_s=sum(times[n] * count for n, count in facts.lengths.items()) / sum(facts.lengths.values()),

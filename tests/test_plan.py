@@ -165,6 +165,15 @@ def test_predict_when_texts_differ_in_length_then_mean_and_ninth_in_ten_as_by_ha
     assert row.latency_mean_s == pytest.approx((8 * at[5] + at[10] + at[20]) / 10)
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (4, 4), (64, 8)])
+def test_predict_when_there_are_cores_then_threads_too_and_at_most_eight(cores: int, threads: int) -> None:
+    target = target_with()
+    target = target.model_copy(update={"cpu": target.cpu.model_copy(update={"cores": cores})})
+    row = predict(RUNGS[1], recipe_with(), target, FACTS)
+    assert row.threads == threads
+    assert (row.latency_p50_threads_s is None) == (threads == 1)
+
+
 def test_predict_when_shown_by_part_then_the_parts_add_up() -> None:
     row = predict(RUNGS[1], recipe_with(), target_with(), FACTS)
     assert sum(row.int8_bytes_by_part.values()) == row.int8_bytes

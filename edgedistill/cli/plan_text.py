@@ -109,6 +109,8 @@ def _latency_words(plan: Plan) -> str:
     if row.latency_p90_text_s is not None and row.latency_mean_s is not None:
         words += (f"; over the data's lengths: median text {milliseconds(row.latency_p50_s)}, mean "
                   f"{milliseconds(row.latency_mean_s)}, nine texts in ten within {milliseconds(row.latency_p90_text_s)}")
+    if row.latency_p50_threads_s is not None:
+        words += f"; on {row.threads} threads {milliseconds(row.latency_p50_threads_s)}"
     if row.static_latency_p50_s is not None:
         words += f"; second opinion, counted instructions through a cycle model: {milliseconds(row.static_latency_p50_s)}"
     return words

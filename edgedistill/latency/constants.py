@@ -10,9 +10,6 @@ from edgedistill.document import Document
 
 CONSTANTS_FILE = "fitted.json"
 
-Path_ = Literal["fp32_neon", "fp32_x86", "smull", "sdot", "maddubs", "vnni"]
-"""How products are made: float on either architecture, or the int8 instruction."""
-
 
 class Constants(Document):
     """What `benchmarks/latency_model.py` found out about onnxruntime and transformers.
@@ -24,7 +21,7 @@ class Constants(Document):
     source: str
     points: int = Field(description="published latencies that the fit rests on")
     devices: int
-    matmul: dict[str, float] = Field(description="time over the time at peak, by path")
+    matmul: dict[str, float] = Field(description="time over the time at peak, by path: fp32_neon, fp32_x86, or the int8 path")
     glue_cycles: float = Field(description="cycles a number, on a core of 8 fp32 operations a cycle")
     bytes: float = Field(description="time over the time at the memory's copying rate")
     node_cycles: float = Field(description="cycles a node costs besides its work")

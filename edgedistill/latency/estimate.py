@@ -8,6 +8,9 @@ from edgedistill.latency.workload import Workload, workload_of
 from edgedistill.shape import StudentShape
 from edgedistill.target import Target
 
+MOST_THREADS = 8
+"""The published latencies that the model was fitted on have no more."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -31,11 +34,6 @@ class Parts:
     def total(self) -> float:
         """Seconds in all."""
         return self.int8 + self.attention + self.glue + self.memory + self.nodes
-
-    @property
-    def largest(self) -> str:
-        """Name of the part that takes longest."""
-        return max(vars(self), key=lambda name: float(getattr(self, name)))
 
 
 @dataclass(frozen=True)
