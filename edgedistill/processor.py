@@ -111,6 +111,9 @@ class Cpu(Document):
         features, clock = known.get("features"), known.get("clock_hz")
         if peaks is None or features is None or clock is None:
             return peaks
+        is_arm = known.get("architecture") == "aarch64"
+        if any((feature in _ARM) != is_arm for feature in features):
+            return peaks  # the target says that these features do not exist, which explains more
         for path in peaks.int8_ops:
             if _NEEDS[path] and not _NEEDS[path] & set(features):
                 raise ValueError(f"int8_ops.{path} needs {' or '.join(sorted(_NEEDS[path]))} in cpu.features")
