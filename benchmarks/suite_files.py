@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from edgedistill.artifact import sha256_of_file
 from edgedistill.document import Document, DocumentT, parse, read_text
 from edgedistill.errors import DataError, UsageError
-from edgedistill.pipeline import ladder
+from edgedistill.line import ladder
 from edgedistill.recipe import Teacher
 from edgedistill.shape import StudentShape
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgedistill.library import (
+        calibrate,
         distill,
         evaluate,
         export,
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict", "prepare",
-    "quantize", "report", "run", "teach", "verify",
+    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict",
+    "prepare", "quantize", "report", "run", "teach", "verify",
 ]
 
 __version__ = "0.1.0"

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError, TargetError, UsageError
+from edgedistill.local_target import LOCAL, local_target
 from edgedistill.recipe import BenchmarkProtocol, Recipe, read_recipe
 from edgedistill.target import Target, read_target
 
@@ -93,14 +94,18 @@ def read_suite(path: Path) -> Suite:
 def load_target(name: str | Path) -> Target:
     """Load a target by id, or from a file (anything that ends in .yaml or .yml, or has a slash).
 
+    `local` is this machine; it has no file.
+
     Raises:
         TargetError: there is no such target, or the profile is wrong.
     """
     path = _as_file(name)
+    if path is None and name == LOCAL:
+        return local_target()
     if path is None:
         path = data_folder("targets") / f"{name}.yaml"
         if not path.is_file():
-            raise TargetError(f"no target {str(name)!r}{_did_you_mean(str(name), target_ids())}",
+            raise TargetError(f"no target {str(name)!r}{_did_you_mean(str(name), [*target_ids(), LOCAL])}",
                               hint="edgedistill targets list")
     return read_target(path)
 

@@ -2,6 +2,7 @@
 
 import shutil
 
+from edgedistill.catalog import load_target, target_ids
 from edgedistill.document import Document
 from edgedistill.host import Host, this_host, tool_version
 
@@ -41,6 +42,17 @@ _PACKAGES = (
 )
 
 
+def _denials(installed: str | None) -> list[str]:
+    """Say on which shipped targets the installed onnxruntime must not be used."""
+    found: dict[str, list[str]] = {}
+    for target in map(load_target, target_ids()):
+        denied = target.runtime.denial_of(installed)
+        if denied is not None:
+            found.setdefault(denied.reference, []).append(target.id)
+    return [f"onnxruntime {installed} must not be used on {', '.join(names)} ({reference})"
+            for reference, names in found.items()]
+
+
 def examine() -> Examination:
     """Look at the installed packages and at this machine; imports none of the packages."""
     host = this_host()
@@ -52,6 +64,7 @@ def examine() -> Examination:
                      "bound for ARM targets")
     if shutil.which("qemu-aarch64") is None and host.architecture != "aarch64":
         notes.append("no aarch64 emulator: int8 answers are not checked on ARM (apt-get install qemu-user)")
+    notes += _denials(tool_version("onnxruntime"))
     return Examination(
         host=host,
         packages=tuple(

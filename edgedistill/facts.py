@@ -1,6 +1,7 @@
 """What the plan must know of the data, without torch: classes, rows, and the median length in the teacher's tokens."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,19 +28,41 @@ def facts_of_examples(prepared: Path, teacher: Path, *, max_tokens: int) -> Data
     examples = read_examples(prepared / "train.arrow")
     labels = Labels.read_json(prepared / "labels.json").labels
     texts = next(examples.text_batches(_MOST_TEXTS), [])
-    return DataFacts(len(labels), len(examples), median_tokens(texts, teacher, max_tokens=max_tokens))
+    return facts_of_texts(texts, len(labels), len(examples), teacher=teacher, max_tokens=max_tokens)
+
+
+def facts_of_texts(
+    texts: Sequence[str], classes: int, rows: int, *, teacher: Path | None, max_tokens: int
+) -> DataFacts:
+    """Return the facts of texts: their median length and how many there are of each length.
+
+    Args:
+        texts: the first 5,000 count.
+        classes: number of labels.
+        rows: labelled training examples in all.
+        teacher: the teacher's folder, for its tokenizer.
+        max_tokens: where texts are cut.
+    """
+    lengths = token_counts(texts, teacher, max_tokens=max_tokens)
+    median = int(np.median(lengths)) if lengths else max_tokens
+    return DataFacts(classes, rows, median, tuple(sorted(Counter(lengths).items())))
 
 
 def median_tokens(texts: Sequence[str], teacher: Path | None, *, max_tokens: int) -> int:
-    """Return the median number of tokens of texts, special tokens counted.
+    """Return the median number of tokens of texts, special tokens counted; `max_tokens` where there is no text."""
+    lengths = token_counts(texts, teacher, max_tokens=max_tokens)
+    return int(np.median(lengths)) if lengths else max_tokens
+
+
+def token_counts(texts: Sequence[str], teacher: Path | None, *, max_tokens: int) -> list[int]:
+    """Return the number of tokens of each of the first 5,000 texts, special tokens counted.
 
     Where the teacher has no tokenizer.json at hand, words are counted and multiplied by 1.3.
     """
     if teacher is not None and (teacher / TOKENIZER_FILE).is_file():
-        lengths = TextEncoder.load(teacher, max_tokens=max_tokens).encode(texts[:_MOST_TEXTS]).lengths
-        return int(np.median(lengths)) if len(lengths) else max_tokens
+        return [int(n) for n in TextEncoder.load(teacher, max_tokens=max_tokens).encode(texts[:_MOST_TEXTS]).lengths]
     words = [len(text.split()) for text in texts[:_MOST_TEXTS]]
-    return min(max_tokens, round(float(np.median(words)) * _TOKENS_PER_WORD) + _SPECIAL_TOKENS) if words else max_tokens
+    return [min(max_tokens, round(n * _TOKENS_PER_WORD) + _SPECIAL_TOKENS) for n in words]
 
 
 def positions_of(teacher: Path) -> int | None:

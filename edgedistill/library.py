@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
 from edgedistill.errors import DataError, UsageError
-from edgedistill.plan import DataFacts, Plan, make_plan
+from edgedistill.plan import Plan, make_plan
 from edgedistill.recipe import BenchmarkProtocol, Parity
 from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
 from edgedistill.stage import Done, Workspace
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from edgedistill.verify.bundle import BundleCheck
 
 __all__ = [
-    "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict", "prepare",
-    "quantize", "report", "run", "teach", "verify",
+    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict",
+    "prepare", "quantize", "report", "run", "teach", "verify",
 ]
 
 _PREPARE = "edgedistill prepare --recipe RECIPE -o DIR"
@@ -64,15 +64,42 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
         EdgedistillError: the data or the recipe is wrong, or nothing fits the target.
     """
     from edgedistill.distill.requirements import require_fitting_losses
-    from edgedistill.facts import median_tokens
+    from edgedistill.facts import facts_of_texts
     from edgedistill.line import ladder
     from edgedistill.teach.resolve import resolve_teacher
 
     texts, classes = _train_texts(recipe)
     teacher = resolve_teacher(recipe.recipe.teacher, recipe_folder=recipe.folder, check_weights=False)
     require_fitting_losses(recipe.recipe.distillation.losses, teacher)
-    tokens = median_tokens(texts, teacher, max_tokens=recipe.recipe.teacher.max_tokens)
-    return make_plan(recipe.recipe, target, DataFacts(classes, len(texts), tokens), ladder())
+    facts = facts_of_texts(texts, classes, len(texts), teacher=teacher, max_tokens=recipe.recipe.teacher.max_tokens)
+    return make_plan(recipe.recipe, target, facts, ladder())
+
+
+def calibrate(out: Path, *, rounds: int | None = None, seconds: float | None = None) -> Target:
+    """Measure this machine with some forty micro-graphs and write it as a target profile.
+
+    Args:
+        out: the profile to write; a file that is there is replaced.
+        rounds: how often all graphs are timed; default 5.
+        seconds: time for a graph in a round; default 0.1.
+
+    Returns:
+        the profile; `latency.residual_error` says how well its rates explain the times, `latency.warnings` when the
+        fit must not be trusted.
+
+    Raises:
+        TargetError: this machine's architecture cannot be a target.
+        StorageError: the file cannot be written.
+    """
+    from edgedistill.calibrate import local
+    from edgedistill.stage import storage_errors, write_text_durably
+
+    with storage_errors(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    found = local.calibrate_this_machine(rounds=rounds or local.ROUNDS, seconds=seconds or local.SECONDS)
+    with storage_errors(out.parent):
+        write_text_durably(out, found.to_yaml())
+    return found
 
 
 def _train_texts(recipe: LocatedRecipe) -> tuple[list[str], int]:
@@ -315,7 +342,8 @@ def package(model: Path, data: Path, out: Path, *, recipe: LocatedRecipe, target
     wanted = recipe.recipe
     settings = stage.Settings(
         recipe_id=wanted.id, task=wanted.task, target_id=target.id, base_model=wanted.teacher.name,
-        runtime_oldest=target.runtime.oldest, architecture=target.cpu.architecture, seed=wanted.seed,
+        runtime_oldest=target.runtime.oldest, runtime_denied=target.runtime.denied,
+        architecture=target.cpu.architecture, seed=wanted.seed,
         card=CardFigures(description=wanted.description, teacher_licence=wanted.teacher.licence,
                          data_licence=wanted.data.licence),
         tolerance=wanted.parity.bundle_tolerance,

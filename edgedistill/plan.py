@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgedistill.errors import GoalMissedError, RecipeError
+from edgedistill.latency.estimate import MOST_THREADS, estimate, over_lengths, static_p50, weighted_quantile
+from edgedistill.latency.rates import rates_of
+from edgedistill.latency.workload import workload_of
 from edgedistill.manifest import Decision
 from edgedistill.recipe import Budgets, Recipe
 from edgedistill.results import Prediction
-from edgedistill.shape import StudentShape, macs_of, weigh
+from edgedistill.shape import StudentShape, weigh
 from edgedistill.target import Budget, Target
 
 STEPS = (
@@ -31,11 +34,18 @@ class DataFacts:
         classes: number of labels.
         train_rows: labelled training examples.
         median_tokens: tokens of the median text, special tokens counted.
+        length_counts: (tokens, texts of that many) for the texts that were looked at; empty when only the median is known.
     """
 
     classes: int
     train_rows: int
     median_tokens: int
+    length_counts: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def lengths(self) -> dict[int, int]:
+        """How many texts have each length."""
+        return dict(self.length_counts) or {self.median_tokens: 1}
 
 
 @dataclass(frozen=True)
@@ -132,28 +142,34 @@ def effective_budgets(wanted: Budgets, target: Target) -> dict[str, Budget]:
 def predict(shape: StudentShape, recipe: Recipe, target: Target, facts: DataFacts) -> Prediction:
     """Predict what a student costs on a target; bytes are exact, memory and time are estimates.
 
-    Time is a roofline (Williams et al. 2009): products over the rate of the instruction set, plus the weights' bytes
-    over the memory's rate, plus the nodes' overhead; one thread, one text of the median length.
+    The p50 is that of the median text on one thread, by `edgedistill.latency`; as a longer text is never faster, it is
+    also the median over the texts. Its interval covers 80 % of published latencies of devices that the fit had not seen.
     """
     weight = weigh(shape, classes=facts.classes, positions=recipe.teacher.max_tokens)
-    work = macs_of(shape, tokens=facts.median_tokens, classes=facts.classes)
-    model = target.latency
-    seconds = (
-        work.on_weights / model.int8_macs_per_s.value
-        + work.in_attention / model.float_macs_per_s.value
-        + (weight.encoder + weight.head) / model.read_bytes_per_s.value
-        + weight.nodes * model.node_overhead_s.value
-    )
+    work = workload_of(shape, tokens=facts.median_tokens, classes=facts.classes)
+    rates = rates_of(target)
+    found = estimate(work, rates)
+    threads = min(target.cpu.cores, MOST_THREADS)
+    times = over_lengths(shape, rates, facts.lengths, classes=facts.classes)
     return Prediction(
         rung=shape.id,
         parameters=weight.parameters,
         int8_bytes=weight.int8_bytes,
         float_bytes=weight.float_bytes,
         peak_memory_bytes=int(RUNTIME_COPIES * weight.int8_bytes) + ARENA_BYTES,
-        latency_p50_s=seconds,
-        latency_interval_s=(seconds / model.spread.value, seconds * model.spread.value),
+        latency_p50_s=found.p50_s,
+        latency_interval_s=found.interval_s,
         sequence_tokens=facts.median_tokens,
         is_chosen=False,
+        int8_bytes_by_part=weight.int8_bytes_by_part,
+        float_bytes_by_part=weight.float_bytes_by_part,
+        latency_source=found.origin,
+        threads=threads,
+        latency_p50_threads_s=estimate(work, rates, threads=threads).p50_s if threads > 1 else None,
+        latency_by_part_s=vars(found.parts),
+        latency_p90_text_s=weighted_quantile(times, facts.lengths, 0.9),
+        latency_mean_s=sum(times[n] * count for n, count in facts.lengths.items()) / sum(facts.lengths.values()),
+        static_latency_p50_s=static_p50(work, target),
     )
 
 

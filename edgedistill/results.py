@@ -133,6 +133,19 @@ class Prediction(Document):
     sequence_tokens: int
     is_chosen: bool
     rejected_because: str = ""
+    int8_bytes_by_part: dict[str, int] = Field({}, description="embedding, encoder, head, vectors, graph")
+    float_bytes_by_part: dict[str, int] = Field({}, description="the same of the float file")
+    latency_source: Literal["fitted", "given", "calibrated"] = Field(
+        "given", description="rates fitted on published latencies, given by the profile, or calibrated on the device"
+    )
+    threads: int = Field(1, ge=1, description="fast cores of the target, at most the eight that the model knows")
+    latency_p50_threads_s: float | None = Field(None, description="the p50 on so many threads; null: there is one core")
+    latency_by_part_s: dict[str, float] = Field({}, description="the p50 by class of operator; one thread, median text")
+    latency_p90_text_s: float | None = Field(None, description="predicted time of a text that 90 % of the data's do not exceed")
+    latency_mean_s: float | None = Field(None, description="predicted mean over the lengths of the data's texts")
+    static_latency_p50_s: float | None = Field(
+        None, description="second opinion: instructions counted under emulation, through a cycle model; within a factor of two"
+    )
 
 
 class BudgetCheck(Document):

@@ -1,47 +1,26 @@
 """The target: what a device class is, what its runtime can read, and its budgets. Code asks it, never compares ids."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
+import yaml
 from pydantic import Field, model_validator
 
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import TargetError
+from edgedistill.processor import Cpu, Figure, InstructionSet
 
-InstructionSet = Literal[
-    "neon", "asimddp", "asimdhp", "i8mm", "sve", "avx2", "fma", "avx512", "avx_vnni", "avx512_vnni", "avx512_bf16"
+__all__ = [
+    "Budget", "Cpu", "DeniedVersion", "Figure", "InstructionSet", "LatencyModel", "Memory", "Runtime", "StaticEstimate",
+    "Target", "TargetBudgets", "read_target",
 ]
 
 
-class Figure(Document):
-    """A number with where it comes from. `seen`: read there; `derived`: computed from such; `assumed`: a judgement."""
+class Memory(Document):
+    """The memory's rates, one thread."""
 
-    value: float = Field(gt=0)
-    source: str = Field(min_length=3)
-    how: Literal["seen", "derived", "assumed"]
-
-
-class Cpu(Document):
-    """The processor that runs the model."""
-
-    architecture: Literal["aarch64", "x86_64"]
-    microarchitecture: str
-    cores: int = Field(ge=1, le=1024)
-    clock_hz: Figure
-    features: tuple[InstructionSet, ...] = Field(min_length=1)
-
-    @property
-    def has_int8_dot_product(self) -> bool:
-        """Does one instruction multiply and add four int8 pairs (SDOT, VNNI)?"""
-        return bool({"asimddp", "i8mm", "avx_vnni", "avx512_vnni"} & set(self.features))
-
-    @property
-    def saturates_u8s8(self) -> bool:
-        """Does a u8 x s8 product overflow 16 bits here? x86 without VNNI multiplies with VPMADDUBSW.
-
-        Source: onnxruntime's quantization guide, "When and why do I need to try U8U8?".
-        """
-        return self.architecture == "x86_64" and not self.has_int8_dot_product
+    copy_bytes_per_s: Figure = Field(description="memcpy; a byte that is copied counts once")
+    read_bytes_per_s: Figure | None = None
 
 
 class DeniedVersion(Document):
@@ -50,6 +29,11 @@ class DeniedVersion(Document):
     version: str
     reason: str
     reference: str
+
+    def covers(self, installed: str) -> bool:
+        """Is the installed version this one? "1.21" stands for every 1.21.x."""
+        wanted = self.version.split(".")
+        return installed.split("+")[0].split(".")[: len(wanted)] == wanted
 
 
 class Runtime(Document):
@@ -60,16 +44,46 @@ class Runtime(Document):
     max_ir_version: int = Field(ge=7, le=13)
     max_opset: int = Field(ge=13, le=25)
     denied: tuple[DeniedVersion, ...] = ()
+    execution_providers: tuple[str, ...] = Field(
+        ("CPUExecutionProvider",), min_length=1, description="those that exist there; edgedistill counts on the CPU's alone"
+    )
+
+    @model_validator(mode="after")
+    def _oldest_is_allowed(self) -> Self:
+        denied = self.denial_of(self.oldest)
+        if denied is not None:
+            raise ValueError(f"oldest {self.oldest} is denied: {denied.reason}")
+        return self
+
+    def denial_of(self, installed: str | None) -> DeniedVersion | None:
+        """Return why a version of onnxruntime must not be used on the device, None when it may."""
+        return next((d for d in self.denied if installed is not None and d.covers(installed)), None)
 
 
 class LatencyModel(Document):
-    """A roofline: work / rate + nodes * overhead, each rate for one thread. `spread` widens it to an interval."""
+    """Rates of one thread that replace the fitted ones. `spread` widens the sum to an interval.
+
+    time = work / rate, summed over the classes of operators, + nodes x overhead.
+    """
 
     int8_macs_per_s: Figure
     float_macs_per_s: Figure
     read_bytes_per_s: Figure
     node_overhead_s: Figure
     spread: Figure = Field(description="the true p50 is expected within [p50 / spread, p50 * spread]")
+    glue_elements_per_s: Figure | None = Field(None, description="numbers of softmax, LayerNorm and GELU; None: not counted")
+    call_overhead_s: Figure | None = Field(None, description="what a run costs besides its nodes; None: not counted")
+    thread_exponent: Figure | None = Field(None, description="n threads are n to this power as fast; None: the fitted one")
+    origin: Literal["given", "calibrated"] = "given"
+    residual_error: float | None = Field(None, ge=0, description="calibrated: median |predicted / measured - 1| of the graphs")
+    warnings: tuple[str, ...] = Field((), description="calibrated: why the fit must not be trusted")
+
+
+class StaticEstimate(Document):
+    """Cycles a multiply-accumulate, whole graph: executed instructions counted under emulation, through a cycle model."""
+
+    int8_cycles_per_mac: Figure
+    float_cycles_per_mac: Figure
 
 
 class Budget(Document):
@@ -95,21 +109,37 @@ class Target(Document):
     name: str
     cpu: Cpu
     ram_bytes: Figure
+    memory: Memory | None = None
     runtime: Runtime
-    latency: LatencyModel
+    latency: LatencyModel | None = Field(None, description="rates of this device; without them, the fitted model and cpu.peaks")
+    static_estimate: StaticEstimate | None = None
     budgets: TargetBudgets
+
+    def to_yaml(self) -> str:
+        """Return YAML in the order of the fields, without the keys that say nothing."""
+        content = _whole_numbers(self.model_dump(mode="json", exclude_none=True))
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        arm = {"neon", "asimddp", "asimdhp", "i8mm", "sve"}
-        wrong = [f for f in self.cpu.features if (f in arm) != (self.cpu.architecture == "aarch64")]
-        if wrong:
-            raise ValueError(f"features {', '.join(wrong)} do not exist on {self.cpu.architecture}")
+        if self.cpu.wrong_features:
+            raise ValueError(f"features {', '.join(self.cpu.wrong_features)} do not exist on {self.cpu.architecture}")
         if self.budgets.peak_memory_bytes.limit > self.ram_bytes.value:
             raise ValueError("budgets.peak_memory_bytes.limit is more than the device's ram_bytes")
-        if self.latency.spread.value < 1:
+        if self.latency is not None and self.latency.spread.value < 1:
             raise ValueError("latency.spread is a factor of at least 1")
+        if self.latency is None and (self.cpu.peaks is None or self.memory is None):
+            raise ValueError("cpu.peaks and memory are needed, or latency: nothing to predict a latency from")
         return self
+
+
+def _whole_numbers(value: Any) -> Any:
+    """Write 1.8e9 Hz as 1800000000, not as 1800000000.0."""
+    if isinstance(value, dict):
+        return {key: _whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def read_target(path: Path) -> Target:

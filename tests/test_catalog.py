@@ -33,7 +33,7 @@ def test_ids_when_listed_then_sorted_and_each_loads() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [("rasberry-pi", "did you mean 'raspberry-pi'?"), ("raspberry-pi-4", "did you mean 'raspberry-pi"),
-     ("zzz", "there are: laptop-avx2, raspberry-pi"), ("", "there are: ")],
+     ("zzz", "there are: android-low, android-midrange, "), ("locl", "did you mean 'local'?"), ("", "there are: ")],
 )
 def test_load_target_when_id_is_unknown_then_suggests(name: str, says: str) -> None:
     with pytest.raises(TargetError) as caught:

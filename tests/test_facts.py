@@ -52,7 +52,9 @@ def test_median_tokens_when_there_are_no_texts_then_the_most_there_can_be(teache
 def test_facts_of_examples_when_prepared_then_classes_rows_and_length(teacher: Path, tmp_path: Path) -> None:
     write_examples(tmp_path / "train.arrow", ["a", "b", "c"], TEXTS, [0, 1, 0])
     (tmp_path / "labels.json").write_text(Labels(labels=("off", "on", "dim")).to_json())
-    assert facts_of_examples(tmp_path, teacher, max_tokens=64) == DataFacts(classes=3, train_rows=3, median_tokens=5)
+    assert facts_of_examples(tmp_path, teacher, max_tokens=64) == DataFacts(
+        classes=3, train_rows=3, median_tokens=5, length_counts=((3, 1), (5, 1), (7, 1))
+    )
 
 
 def test_facts_of_examples_when_nothing_was_prepared_then_says_which_verb_does(teacher: Path, tmp_path: Path) -> None:

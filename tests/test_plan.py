@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgedistill.catalog import data_folder, load_recipe, load_target
+from edgedistill.catalog import data_folder, load_recipe, load_target, target_ids
 from edgedistill.errors import GoalMissedError, RecipeError
 from edgedistill.plan import ARENA_BYTES, RUNTIME_COPIES, STEPS, DataFacts, Plan, effective_budgets, make_plan, predict
 from edgedistill.recipe import Recipe
@@ -140,7 +140,8 @@ def test_predict_when_rates_are_round_then_as_computed_by_hand() -> None:
     # counted in test_shape.py: 5 tokens, 3 classes, 10 positions
     small = predict(RUNGS[0], recipe_with(), target_with(), FACTS)
     nodes = weigh(RUNGS[0], classes=3, positions=10).nodes
-    seconds = 2648 / 1e9 + 400 / 1e8 + (576 + 24) / 1e7 + nodes * 1e-5
+    rows = 3 * 5 * 8  # bytes of the embedding: word, position and segment of five tokens, width 8
+    seconds = 2648 / 1e9 + 400 / 1e8 + (576 + 24 + rows) / 1e7 + nodes * 1e-5
     assert small.latency_p50_s == pytest.approx(seconds, rel=1e-12)
     assert small.latency_interval_s == pytest.approx((seconds / 2, seconds * 2), rel=1e-12)
     assert (small.parameters, small.sequence_tokens) == (1611, 5)
@@ -155,7 +156,41 @@ def test_predict_when_texts_are_longer_then_slower_and_not_larger() -> None:
     assert long.int8_bytes == short.int8_bytes
 
 
-@pytest.mark.parametrize("name", ["raspberry-pi", "raspberry-pi-5", "raspberry-pi-zero-2w", "laptop-avx2"])
+def test_predict_when_texts_differ_in_length_then_mean_and_ninth_in_ten_as_by_hand() -> None:
+    lengths = ((5, 8), (10, 1), (20, 1))  # of ten texts, the ninth has 10 tokens
+    row = predict(RUNGS[0], recipe_with(), target_with(), DataFacts(3, 10, 5, lengths))
+    at = {n: predict(RUNGS[0], recipe_with(), target_with(), DataFacts(3, 10, n)).latency_p50_s for n, _ in lengths}
+    assert row.latency_p50_s == at[5]
+    assert row.latency_p90_text_s == at[10]
+    assert row.latency_mean_s == pytest.approx((8 * at[5] + at[10] + at[20]) / 10)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (4, 4), (64, 8)])
+def test_predict_when_there_are_cores_then_threads_too_and_at_most_eight(cores: int, threads: int) -> None:
+    target = target_with()
+    target = target.model_copy(update={"cpu": target.cpu.model_copy(update={"cores": cores})})
+    row = predict(RUNGS[1], recipe_with(), target, FACTS)
+    assert row.threads == threads
+    assert (row.latency_p50_threads_s is None) == (threads == 1)
+
+
+def test_predict_when_shown_by_part_then_the_parts_add_up() -> None:
+    row = predict(RUNGS[1], recipe_with(), target_with(), FACTS)
+    assert sum(row.int8_bytes_by_part.values()) == row.int8_bytes
+    assert sum(row.float_bytes_by_part.values()) == row.float_bytes
+    assert sum(row.latency_by_part_s.values()) == pytest.approx(row.latency_p50_s)
+    assert row.int8_bytes_by_part["embedding"] == (100 + 10 + 2) * 128
+
+
+def test_predict_when_the_profile_counts_instructions_then_a_second_opinion() -> None:
+    static = {name: {"value": value, "source": "a test", "how": "assumed"}
+              for name, value in (("int8_cycles_per_mac", 0.5), ("float_cycles_per_mac", 2.0))}
+    target = Target.model_validate(target_with().model_dump() | {"static_estimate": static})
+    row = predict(RUNGS[0], recipe_with(), target, FACTS)
+    assert row.static_latency_p50_s == pytest.approx((2648 * 0.5 + 400 * 2.0) / 1.8e9)
+
+
+@pytest.mark.parametrize("name", target_ids())
 def test_make_plan_when_built_in_recipe_and_shipped_target_then_the_choice_fits_and_the_next_larger_does_not(
     name: str
 ) -> None:

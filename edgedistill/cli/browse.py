@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from edgedistill.cli.options import JsonOption, add_command
-from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table
+from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table, tell
 from edgedistill.errors import UsageError
 
-targets = typer.Typer(no_args_is_help=True, help="Device profiles: list, show, check.", rich_markup_mode=None)
+targets = typer.Typer(no_args_is_help=True, help="Device profiles: list, show, check, calibrate.", rich_markup_mode=None)
 recipes = typer.Typer(no_args_is_help=True, help="Built-in recipes: list, show.", rich_markup_mode=None)
 
 
@@ -20,8 +20,9 @@ def list_targets(as_json: JsonOption = False) -> int:
     Example: edgedistill targets list
     """
     from edgedistill.catalog import load_target, target_ids
+    from edgedistill.local_target import LOCAL
 
-    found = [load_target(name) for name in target_ids()]
+    found = [load_target(name) for name in [*target_ids(), LOCAL]]
     if as_json:
         say_json(json.dumps([{"id": t.id, "name": t.name} for t in found]))
         return 0
@@ -61,6 +62,34 @@ def check_target(file: Annotated[Path, typer.Argument(metavar="FILE", help="A pr
 
     target = read_target(file)
     say(f"{file}: {target.id} ({target.name}) is a valid target")
+    return 0
+
+
+def calibrate_target(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Profile to write.")],
+    local: Annotated[bool, typer.Option("--local", help="Measure this machine.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Measure a machine and write its profile.
+
+    Some forty micro-graphs run through onnxruntime, in about half a minute. The profile holds the rates that explain
+    their times, and says how well they do; a machine that is busy gives a profile with warnings in it.
+
+    Example: edgedistill targets calibrate --local -o here.yaml
+    """
+    if not local:
+        raise UsageError("what is to be measured?", hint=f"edgedistill targets calibrate --local -o {out}")
+    import edgedistill
+    from edgedistill.ledger import calibration_words
+
+    found = edgedistill.calibrate(out)
+    for warning in found.latency.warnings if found.latency else ():
+        tell(f"warning: {warning}")
+    if as_json:
+        say_json(found.to_json())
+    else:
+        say(calibration_words(found))
+        say(str(out))
     return 0
 
 
@@ -125,6 +154,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     for group, name, command in (
         (targets, "list", list_targets), (targets, "show", show_target), (targets, "check", check_target),
+        (targets, "calibrate", calibrate_target),
         (recipes, "list", list_recipes), (recipes, "show", show_recipe), (app, "schema", schema),
     ):
         add_command(group, command, name)

@@ -189,6 +189,8 @@ def verify(
         )
         for problem in check.problems:
             say(f"problem: {problem}")
+        for warning in check.warnings:
+            log.warning("%s", warning)
         return 0 if check.passed else ParityError.exit_code
     if data is None:
         raise UsageError("--against needs texts to compare on", hint="add --data FILE or --data PREPARED_FOLDER")

@@ -12,7 +12,6 @@ from edgedistill.errors import GoalMissedError, ParityError
 
 if TYPE_CHECKING:
     from edgedistill.pipeline import RunResult
-    from edgedistill.plan import Plan
 
 RunFolderOption = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; default runs/<recipe>.")
@@ -130,37 +129,21 @@ def plan(
     if as_json:
         import json
 
+        from edgedistill.ledger import binding_of, may_miss, spans_of
+
         say_json(json.dumps({p.target.id: {
             "chosen": p.shape.id, "why": p.decision.why, "steps": p.steps,
+            "binding": vars(binding_of(p)), "unsure": may_miss(p),
+            "spans": {name: vars(span) for name, span in spans_of(p.ledger).items()},
+            "lengths": [{"tokens": n, "texts": count} for n, count in p.facts.lengths.items()],
+            "runtime": p.target.runtime.model_dump(mode="json"),
             "ledger": [row.model_dump(mode="json") for row in p.ledger],
         } for p in plans}))
         return 0
-    say("\n\n".join(_plan_text(item) for item in plans))
+    from edgedistill.cli.plan_text import plan_text
+
+    say("\n\n".join(plan_text(item) for item in plans))
     return 0
-
-
-def _plan_text(item: "Plan") -> str:
-    rows = [
-        (
-            ("* " if row.is_chosen else "  ") + row.rung, f"{row.parameters / 1e6:.2f} M", mebibytes(row.int8_bytes),
-            mebibytes(row.peak_memory_bytes), milliseconds(row.latency_p50_s),
-            f"{milliseconds(row.latency_interval_s[0])} to {milliseconds(row.latency_interval_s[1])}",
-            row.rejected_because or "fits",
-        )
-        for row in item.ledger
-    ]
-    limits = ", ".join(
-        f"{name} {milliseconds(b.limit) if name.endswith('_s') else mebibytes(b.limit)}"
-        for name, b in item.budgets.items()
-    )
-    facts = item.facts
-    header = ("student", "parameters", "int8", "memory (predicted)", "p50 (predicted)", "interval", "verdict")
-    return "\n".join([
-        f"{item.recipe.id} on {item.target.name}", f"budgets: {limits}",
-        f"data: {facts.train_rows} rows, {facts.classes} classes, {facts.median_tokens} tokens in the median text",
-        "", table(header, rows), "",
-        f"chosen: {item.decision.what}: {item.decision.why}", f"steps: {', '.join(item.steps)}",
-    ])
 
 
 def init(  # noqa: PLR0917 - a command's options

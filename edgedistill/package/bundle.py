@@ -78,6 +78,7 @@ def _manifest(parts: BundleParts, identity: BundleIdentity, made: Mapping[str, b
         model_sha256=sha256(parts.model).hexdigest(),
         tools={name: tool_version(name) or "unknown" for name in TOOLS},
         runtime_oldest=identity.runtime_oldest,
+        runtime_denied=identity.runtime_denied,
         inputs=parts.facts.inputs,
         opsets=parts.facts.opsets,
         ir_version=parts.facts.ir_version,

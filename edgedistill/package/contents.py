@@ -12,6 +12,7 @@ from edgedistill.artifact import Artifact
 from edgedistill.document import Document, DocumentT, parse, read_text
 from edgedistill.errors import BundleError, UsageError
 from edgedistill.recipe import Task
+from edgedistill.target import DeniedVersion
 
 MANIFEST_FILE = "bundle.json"
 ONNX_FILE = "model.onnx"
@@ -39,6 +40,7 @@ class BundleIdentity:
         target_id: the device class it was sized for.
         base_model: the teacher that the student was distilled from.
         runtime_oldest: oldest onnxruntime of the target.
+        runtime_denied: versions that must not be used on the target.
     """
 
     recipe_id: str
@@ -46,6 +48,7 @@ class BundleIdentity:
     target_id: str
     base_model: str
     runtime_oldest: str
+    runtime_denied: tuple[DeniedVersion, ...] = ()
 
 
 class Labels(Document):
@@ -90,6 +93,7 @@ class BundleManifest(Document):
     model_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the int8 model that it was made from")
     tools: dict[str, str] = Field(description="versions of what made it")
     runtime_oldest: str = Field(description="oldest onnxruntime of the target")
+    runtime_denied: tuple[DeniedVersion, ...] = Field((), description="versions that must not be used on the target, and why")
     inputs: tuple[ModelInput, ...]
     opsets: dict[str, int] = Field(description="opset by domain of model.onnx")
     ir_version: int

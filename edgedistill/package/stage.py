@@ -29,6 +29,7 @@ from edgedistill.package.onnx_facts import read_onnx_facts
 from edgedistill.package.ort_format import Architecture, convert_to_ort
 from edgedistill.recipe import Task
 from edgedistill.stage import Outcome, Stage
+from edgedistill.target import DeniedVersion
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.verify.bundle import require_sound_bundle
 
@@ -45,6 +46,7 @@ class Settings(Document):
     target_id: str
     base_model: str = Field(description="the teacher, as the recipe names it")
     runtime_oldest: str = Field(description="oldest onnxruntime of the target")
+    runtime_denied: tuple[DeniedVersion, ...] = Field((), description="versions that must not be used on the target")
     architecture: Architecture = Field(default="aarch64", description="the target's processor")
     card: CardFigures = CardFigures()
     tolerance: float = Field(gt=0, description="how far a logit may be off on another instruction set")
@@ -94,6 +96,7 @@ def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
         target_id=settings.target_id,
         base_model=settings.base_model,
         runtime_oldest=settings.runtime_oldest,
+        runtime_denied=settings.runtime_denied,
     )
     files = bundle_files(parts, identity, settings.card)
     folder = out / BUNDLE_FOLDER

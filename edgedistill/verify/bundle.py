@@ -6,8 +6,9 @@ from pydantic import Field
 
 from edgedistill.document import Document
 from edgedistill.errors import BundleError, ParityError
+from edgedistill.host import tool_version
 from edgedistill.package.archive import opened_bundle
-from edgedistill.package.contents import read_manifest
+from edgedistill.package.contents import BundleManifest, read_manifest
 from edgedistill.package.standalone_verify import check_bundle
 
 
@@ -23,6 +24,7 @@ class BundleCheck(Document):
     max_abs_error: float | None = Field(description="largest difference of a logit; null: none, or not a number")
     passed: bool
     problems: tuple[str, ...] = Field(description="a sentence each")
+    warnings: tuple[str, ...] = Field((), description="what does not fail the check but must be known, a sentence each")
 
 
 def verify_bundle(bundle: Path) -> BundleCheck:
@@ -41,7 +43,7 @@ def verify_bundle(bundle: Path) -> BundleCheck:
         BundleError: it is no bundle, its bundle.json cannot be read, or the zip is damaged or not to be trusted.
     """
     with opened_bundle(bundle) as folder:
-        read_manifest(folder)
+        manifest = read_manifest(folder)
         found = check_bundle(folder)
     return BundleCheck(
         files_checked=found.files,
@@ -53,6 +55,17 @@ def verify_bundle(bundle: Path) -> BundleCheck:
         max_abs_error=found.max_abs_error if found.models and found.max_abs_error < float("inf") else None,
         passed=not found.problems,
         problems=found.problems,
+        warnings=_denials(manifest, tool_version("onnxruntime")),
+    )
+
+
+def _denials(manifest: BundleManifest, installed: str | None) -> tuple[str, ...]:
+    """Say it when the onnxruntime that answered is one that the bundle's target must not have."""
+    return tuple(
+        f"onnxruntime {installed} answered here and must not be used on {manifest.target_id}: {denied.reason} "
+        f"({denied.reference})"
+        for denied in manifest.runtime_denied
+        if installed is not None and denied.covers(installed)
     )
 
 

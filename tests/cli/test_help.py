@@ -26,7 +26,7 @@ def _commands(group: typer.Typer, prefix: tuple[str, ...] = ()) -> Iterator[tupl
 COMMANDS = sorted(_commands(app))
 WANTED = {
     "run", "plan", "prepare", "teach", "distill", "evaluate", "export", "quantize", "verify", "benchmark", "package",
-    "report", "targets list", "targets show", "targets check", "recipes list", "recipes show", "init", "doctor",
+    "report", "targets list", "targets show", "targets check", "targets calibrate", "recipes list", "recipes show", "init", "doctor",
     "predict", "compare", "schema",
 }
 

@@ -12,7 +12,7 @@ from edgedistill.cli.app import run_command_line
 from edgedistill.recipe import read_recipe
 from edgedistill.target import read_target
 
-SHIPPED = {"laptop-avx2", "raspberry-pi", "raspberry-pi-5", "raspberry-pi-zero-2w"}
+SHIPPED = {"laptop-avx2", "raspberry-pi", "raspberry-pi-5", "raspberry-pi-zero-2w", "pixel-8", "graviton3", "local"}
 
 
 def test_targets_list_then_names_every_shipped_target_with_units(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,6 +31,23 @@ def test_targets_show_then_prints_a_profile_that_targets_check_accepts(
     assert run_command_line(["targets", "check", str(copy)]) == 0
     assert "raspberry-pi" in capsys.readouterr().out
     assert read_target(copy).budgets.model_bytes.limit == 3 * 2**20  # the issue's default for this board
+
+
+def test_targets_show_then_every_figure_has_its_source_and_whole_numbers_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    run_command_line(["targets", "show", "raspberry-pi-5"])
+    out = capsys.readouterr().out
+    assert "value: 2400000000\n" in out
+    assert out.count("value:") == out.count("source:") == out.count("how:") > 10
+    assert "null" not in out
+
+
+def test_targets_check_when_32_bit_arm_then_refused_with_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_command_line(["targets", "show", "raspberry-pi-3"])
+    path = tmp_path / "old.yaml"
+    path.write_text(capsys.readouterr().out.replace("architecture: aarch64", "architecture: armv7l"))
+    assert run_command_line(["targets", "check", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{path}:5: cpu.architecture: armv7l is 32-bit ARM, for which PyPI has no onnxruntime" in said
 
 
 def test_recipes_show_then_prints_every_default_and_reads_back(
@@ -83,6 +100,17 @@ def test_doctor_when_a_needed_package_is_missing_then_exit_code_6_and_the_remedy
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("onnx ")]
     assert "missing" in line
     assert "pip install onnx" in line
+
+
+def test_doctor_when_the_runtime_is_denied_on_a_target_then_says_where(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "tool_version", lambda name: "1.21.0")
+    run_command_line(["doctor"])
+    (note,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: onnxruntime 1.21.0")]
+    assert "raspberry-pi," in note
+    assert "raspberry-pi-5" not in note
+    assert note.endswith("(https://github.com/microsoft/onnxruntime/issues/23957)")
 
 
 def test_doctor_when_only_an_extra_is_missing_then_exit_code_0(

@@ -8,6 +8,7 @@ import pytest
 from edgedistill.errors import BundleError, ParityError
 from edgedistill.package.archive import zip_bytes
 from edgedistill.package.contents import read_manifest, sealed_json
+from edgedistill.target import DeniedVersion
 from edgedistill.verify.bundle import require_sound_bundle, verify_bundle
 
 FILES = (
@@ -98,6 +99,19 @@ def test_bundle_when_golden_is_missing_replays_nothing_and_says_so(bundle):
 
     assert (check.vectors_replayed, check.max_abs_error) == (0, None)
     assert "golden.json: nothing could be replayed" in check.problems
+
+
+def test_bundle_when_the_runtime_here_is_denied_on_the_target_warns_and_passes(bundle):
+    import onnxruntime
+
+    denied = DeniedVersion(version=onnxruntime.__version__, reason="it crashes there", reference="https://example.org/1")
+    manifest = read_manifest(bundle).model_copy(update={"runtime_denied": (denied,)})
+    (bundle / "bundle.json").write_text(sealed_json(manifest))
+    check = verify_bundle(bundle)
+    assert check.passed
+    (warning,) = check.warnings
+    assert f"onnxruntime {onnxruntime.__version__} answered here and must not be used on {manifest.target_id}" in warning
+    assert "it crashes there (https://example.org/1)" in warning
 
 
 def test_bundle_when_a_file_was_added_names_it(bundle):

@@ -1,0 +1,116 @@
+"""The plan as text: budgets, every student shape with its cost and interval, what binds, what was chosen."""
+
+import textwrap
+
+from edgedistill.cli.terminal import mebibytes, milliseconds, table
+from edgedistill.ledger import Span, binding_of, may_miss, spans_of
+from edgedistill.plan import Plan
+from edgedistill.results import Prediction
+from edgedistill.target import Target
+
+_WIDTH = 100
+_SHORT = {"model_bytes": "model", "peak_memory_bytes": "memory", "latency_p50_s": "p50", "float_bytes": "float file"}
+_SOURCES = {
+    "fitted": "fitted on published latencies; the interval is an 80 % one, from devices that the fit had not seen",
+    "given": "rates given by the profile",
+    "calibrated": "calibrated on the device",
+}
+
+
+def plan_text(plan: Plan) -> str:
+    """Return the plan of one target, at most 100 columns wide where the names allow it."""
+    facts = plan.facts
+    lengths = facts.lengths
+    lines = [
+        f"{plan.recipe.id} on {plan.target.name}",
+        *_wrapped("budgets", ", ".join(f"{n} {_amount(n, b.limit)}" for n, b in plan.budgets.items())),
+        *_wrapped("data", f"{facts.train_rows} rows, {facts.classes} classes, texts of {min(lengths)} to {max(lengths)} tokens, "
+                          f"{facts.median_tokens} in the median"),
+        *_wrapped("runtime", runtime_words(plan.target)),
+        "",
+        _ledger(plan),
+        "",
+        _parts(plan),
+        "",
+        _spans(plan),
+        "",
+        *_wrapped("p50", _latency_words(plan)),
+        *_wrapped("binding", binding_of(plan).words),
+        *(_wrapped("unsure", words) if (words := may_miss(plan)) else []),
+        *_wrapped("chosen", f"{plan.decision.what}: {plan.decision.why}"),
+        *_wrapped("steps", ", ".join(plan.steps)),
+    ]
+    return "\n".join(lines)
+
+
+def runtime_words(target: Target) -> str:
+    """Return which versions of onnxruntime a target takes and which it must not have."""
+    runtime = target.runtime
+    words = f"onnxruntime {runtime.oldest} or newer"
+    for denied in runtime.denied:
+        words += f", not {denied.version}: {denied.reason} ({denied.reference})"
+    return words
+
+
+def _wrapped(name: str, text: str) -> list[str]:
+    return textwrap.wrap(f"{name + ':':<9}{text}", _WIDTH, subsequent_indent=" " * 9, break_on_hyphens=False,
+                         break_long_words=False)
+
+
+def _amount(name: str, value: float) -> str:
+    return milliseconds(value) if name.endswith("_s") else mebibytes(value)
+
+
+def _ledger(plan: Plan) -> str:
+    header = ("student", "int8", "memory", "p50", "interval, ms", "fits, or over by")
+    return table(header, [
+        (
+            ("* " if row.is_chosen else "  ") + row.rung, mebibytes(row.int8_bytes),
+            mebibytes(row.peak_memory_bytes), milliseconds(row.latency_p50_s),
+            f"{row.latency_interval_s[0] * 1e3:.1f} to {row.latency_interval_s[1] * 1e3:.1f}", _verdict(plan, row),
+        )
+        for row in plan.ledger
+    ])
+
+
+def _verdict(plan: Plan, row: Prediction) -> str:
+    if not row.rejected_because:
+        return "fits" if row.latency_interval_s[1] <= plan.budgets["latency_p50_s"].limit else "fits, p50 unsure"
+    broken = [part.split() for part in row.rejected_because.split("; ")]
+    return ", ".join(f"{_SHORT.get(words[0], words[0])} {words[-1].strip('()')}" for words in broken)
+
+
+def _parts(plan: Plan) -> str:
+    row = plan.chosen
+    names = list(row.int8_bytes_by_part)
+    return table((row.rung, *names, "bytes"), [
+        (kind, *(f"{parts[n]:,} ({parts[n] / total:.0%})" for n in names), f"{total:,}")
+        for kind, parts, total in (("int8", row.int8_bytes_by_part, row.int8_bytes),
+                                   ("float", row.float_bytes_by_part, row.float_bytes))
+    ])
+
+
+def _spans(plan: Plan) -> str:
+    spans = spans_of(plan.ledger)
+
+    def cells(name: str, span: Span) -> tuple[str, ...]:
+        """Return a line of the table: smallest, median, largest, and the limit where there is one."""
+        limit = plan.budgets.get(name)
+        return (_SHORT[name], *(_amount(name, v) for v in (span.least, span.middle, span.most)),
+                "-" if limit is None else _amount(name, limit.limit))
+
+    return table((f"{len(plan.ledger)} shapes", "smallest", "median", "largest", "limit"),
+                 [cells(name, span) for name, span in spans.items()])
+
+
+def _latency_words(plan: Plan) -> str:
+    row = plan.chosen
+    words = f"predicted, one thread, {_SOURCES[row.latency_source]}"
+    if row.latency_p90_text_s is not None and row.latency_mean_s is not None:
+        words += (f"; over the data's lengths: median text {milliseconds(row.latency_p50_s)}, mean "
+                  f"{milliseconds(row.latency_mean_s)}, nine texts in ten within {milliseconds(row.latency_p90_text_s)}")
+    if row.latency_p50_threads_s is not None:
+        words += f"; on {row.threads} threads {milliseconds(row.latency_p50_threads_s)}"
+    if row.static_latency_p50_s is not None:
+        words += f"; second opinion, counted instructions through a cycle model: {milliseconds(row.static_latency_p50_s)}"
+    return words

@@ -1,0 +1,101 @@
+"""The target `local`: this machine as a profile, from what the system says; every peak in it is a judgement."""
+
+import psutil
+
+from edgedistill.errors import TargetError
+from edgedistill.host import Host, this_host, tool_version
+from edgedistill.processor import THIRTY_TWO_BIT, Cpu, Figure, InstructionSet, Int8Path, Peaks, refuse_32_bit
+from edgedistill.target import Budget, Memory, Runtime, Target, TargetBudgets
+
+LOCAL = "local"
+_ASSUMED_CLOCK_HZ = 2.0e9
+_FEATURES: dict[str, InstructionSet] = {
+    "asimd": "neon", "asimddp": "asimddp", "asimdhp": "asimdhp", "i8mm": "i8mm", "bf16": "bf16", "sve": "sve", "sve2": "sve2",
+    "avx2": "avx2", "fma": "fma", "avx512f": "avx512", "avx_vnni": "avx_vnni", "avx512_vnni": "avx512_vnni",
+    "avx512_bf16": "avx512_bf16",
+}
+
+
+def local_target(host: Host | None = None) -> Target:
+    """Describe this machine as a target.
+
+    Clock and memory are what the system reports; the peaks are judgements by instruction set, so the interval of its
+    predictions matters more than their middle. `edgedistill targets calibrate --local` measures instead.
+
+    Args:
+        host: another machine than this one, for tests.
+
+    Raises:
+        TargetError: 32-bit ARM, or an architecture that edgedistill does not know.
+    """
+    machine = host or this_host()
+    architecture = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine.architecture.lower(), machine.architecture)
+    if architecture.lower() in THIRTY_TWO_BIT:
+        raise TargetError(refuse_32_bit(architecture), hint="edgedistill targets list")
+    if architecture not in ("aarch64", "x86_64"):
+        raise TargetError(f"this machine is {architecture}; targets are aarch64 or x86_64",
+                          hint="edgedistill targets list")
+    features = tuple(_FEATURES[f] for f in machine.features if f in _FEATURES)
+    if architecture == "aarch64":
+        features = tuple(dict.fromkeys(("neon", *features)))
+    clock = _clock()
+    cpu = Cpu.model_validate({
+        "architecture": architecture, "microarchitecture": machine.cpu or "unknown", "cores": machine.cores,
+        "clock_hz": clock, "features": features or ("sse4",), "peaks": _peaks(set(features), clock.value),
+    })
+    return Target(
+        id=LOCAL,
+        name=f"this machine ({machine.cpu})",
+        cpu=cpu,
+        ram_bytes=_figure(machine.ram_bytes, "the system: memory in all", is_seen=True),
+        memory=Memory(copy_bytes_per_s=_figure(10e9 if architecture == "x86_64" else 4e9,
+                                               "a judgement: one core's memcpy on a machine of this kind")),
+        runtime=Runtime(oldest=_installed_runtime(), max_ir_version=9, max_opset=20),
+        budgets=_budgets(machine.ram_bytes),
+    )
+
+
+def _installed_runtime() -> str:
+    parts = (tool_version("onnxruntime") or "1.17").split(".")
+    return ".".join(parts[:2])
+
+
+def _figure(value: float, source: str, *, is_seen: bool = False) -> Figure:
+    return Figure(value=value, source=source, how="seen" if is_seen else "assumed")
+
+
+def _clock() -> Figure:
+    found = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+    mhz = (found.max or found.current) if found is not None else 0.0
+    if mhz and mhz > 100:
+        return _figure(mhz * 1e6, "the system: highest frequency of the processor, or the present one", is_seen=True)
+    return _figure(_ASSUMED_CLOCK_HZ, "a judgement: the system does not tell its clock")
+
+
+def _peaks(features: set[InstructionSet], clock_hz: float) -> Peaks:
+    """Judge the peaks of a core by its instruction set, as benchmarks/latency/cores.csv has them for known cores."""
+    is_wide = bool({"avx2", "avx512"} & features)
+    flop = 32 if is_wide else 16 if "asimddp" in features else 8
+    macs: dict[Int8Path, float] = {"scalar": 1}
+    if "asimddp" in features:
+        macs |= {"smull": 16, "sdot": 32}
+    elif "neon" in features:
+        macs["smull"] = 8
+    if is_wide:
+        macs["maddubs"] = 32
+    if {"avx_vnni", "avx512_vnni"} & features:
+        macs["vnni"] = 64
+    return Peaks(
+        fp32_flops=_figure(flop * clock_hz, f"a judgement: {flop} operations a cycle for this instruction set"),
+        int8_ops={path: _figure(2 * count * clock_hz, f"a judgement: {count:g} multiply-accumulates a cycle")
+                  for path, count in macs.items()},
+    )
+
+
+def _budgets(ram_bytes: int) -> TargetBudgets:
+    why = "this machine promises nothing to anybody: set budgets in the recipe"
+    return TargetBudgets(
+        model_bytes=Budget(limit=64 * 2**20, why=why),
+        peak_memory_bytes=Budget(limit=min(512 * 2**20, ram_bytes // 4), why=why),
+        latency_p50_s=Budget(limit=0.010, why=why),
+    )

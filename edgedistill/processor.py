@@ -1,0 +1,146 @@
+"""The processor of a target: cores, clocks, instruction set, caches, and what one core can do at most."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from edgedistill.document import Document
+
+InstructionSet = Literal[
+    "neon", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2", "sse4", "avx2", "fma", "avx512", "avx_vnni", "avx512_vnni",
+    "avx512_bf16",
+]
+
+Int8Path = Literal["scalar", "smull", "sdot", "smmla", "maddubs", "vnni"]
+"""How int8 products are made: one at a time; widening multiplies (SMULL, SMLAL); a dot product of four (SDOT); a 2 x 8 x 2
+matrix product (SMMLA); VPMADDUBSW with its saturation; a dot product of four (VPDPBUSD)."""
+
+_ARM = frozenset({"neon", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2"})
+_NEEDS: dict[str, frozenset[str]] = {
+    "scalar": frozenset(), "smull": frozenset({"neon"}), "sdot": frozenset({"asimddp"}), "smmla": frozenset({"i8mm"}),
+    "maddubs": frozenset({"sse4", "avx2", "avx512"}), "vnni": frozenset({"avx_vnni", "avx512_vnni"}),
+}
+THIRTY_TWO_BIT = frozenset({"armv6l", "armv7l", "armv7", "armv8l", "armhf", "arm", "arm32", "armel", "aarch32"})
+"""What a 32-bit ARM system, or a 32-bit system on a 64-bit processor, calls itself."""
+
+
+def refuse_32_bit(architecture: str) -> str:
+    """Return why there is no target for a 32-bit ARM system.
+
+    Seen on PyPI: no armv7l wheel of onnxruntime or numpy for any Python.
+    """
+    return (f"{architecture} is 32-bit ARM, for which PyPI has no onnxruntime; install the board's 64-bit system and use "
+            "architecture: aarch64 (a Pi Zero 2 W, 3, 4 or 5 can; a Pi Zero, 1 or 2 with its Armv6 or Armv7 cannot)")
+
+
+class Figure(Document):
+    """A number with where it comes from. `seen`: read there; `derived`: computed from such; `assumed`: a judgement."""
+
+    value: float = Field(gt=0)
+    source: str = Field(min_length=3)
+    how: Literal["seen", "derived", "assumed"]
+
+
+class Cluster(Document):
+    """Further cores of another kind."""
+
+    microarchitecture: str
+    cores: int = Field(ge=1, le=1024)
+    clock_hz: Figure
+
+
+class Caches(Document):
+    """Sizes of the caches, for the reader; `l2` of one core unless it says that it is shared."""
+
+    l1d_bytes: Figure
+    l2_bytes: Figure
+    l2_is_shared: bool = False
+    l3_bytes: Figure | None = None
+
+
+class Peaks(Document):
+    """What one core of the first kind can do in a second at most; a multiply-accumulate counts as two operations."""
+
+    fp32_flops: Figure
+    int8_ops: dict[Int8Path, Figure] = Field(min_length=1, description="by the way the products are made")
+
+    @property
+    def best_int8_path(self) -> Int8Path:
+        """The path that a runtime takes: the newest instruction that is there, SMMLA left out.
+
+        SMMLA is twice SDOT on some cores and slower on others (pigirons/cpufp), and no published latency of a
+        transformer tells what onnxruntime makes of it.
+        """
+        ranked: tuple[Int8Path, ...] = ("sdot", "vnni", "smull", "maddubs", "scalar", "smmla")
+        return next(path for path in ranked if path in self.int8_ops)
+
+    @model_validator(mode="after")
+    def _faster_than_scalar(self) -> Self:
+        scalar = self.int8_ops.get("scalar")
+        if scalar is not None:
+            slower = [path for path, figure in self.int8_ops.items() if figure.value < scalar.value]
+            if slower:
+                raise ValueError(f"int8_ops.{slower[0]} {self.int8_ops[slower[0]].value:g} is slower than the scalar path's "
+                                 f"{scalar.value:g}")
+        return self
+
+
+class Cpu(Document):
+    """The processor that runs the model. `cores` are the fastest ones; the others stand in `others`."""
+
+    architecture: Literal["aarch64", "x86_64"]
+    microarchitecture: str
+    cores: int = Field(ge=1, le=1024)
+    clock_hz: Figure
+    others: tuple[Cluster, ...] = ()
+    features: tuple[InstructionSet, ...] = Field(min_length=1)
+    caches: Caches | None = None
+    peaks: Peaks | None = None
+
+    @field_validator("architecture", mode="before")
+    @classmethod
+    def _is_64_bit(cls, value: object) -> object:
+        if isinstance(value, str) and value.lower() in THIRTY_TWO_BIT:
+            raise ValueError(refuse_32_bit(value))
+        return value
+
+    @field_validator("peaks")
+    @classmethod
+    def _peaks_are_possible(cls, peaks: Peaks | None, info: object) -> Peaks | None:
+        known = getattr(info, "data", {})
+        features, clock = known.get("features"), known.get("clock_hz")
+        if peaks is None or features is None or clock is None:
+            return peaks
+        is_arm = known.get("architecture") == "aarch64"
+        if any((feature in _ARM) != is_arm for feature in features):
+            return peaks  # the target says that these features do not exist, which explains more
+        for path in peaks.int8_ops:
+            if _NEEDS[path] and not _NEEDS[path] & set(features):
+                raise ValueError(f"int8_ops.{path} needs {' or '.join(sorted(_NEEDS[path]))} in cpu.features")
+        per_cycle = peaks.fp32_flops.value / clock.value
+        if not 0.5 <= per_cycle <= 128:
+            raise ValueError(f"fp32_flops is {per_cycle:.3g} operations a cycle of clock_hz; a core does 1 to 128")
+        return peaks
+
+    @property
+    def all_cores(self) -> int:
+        """Cores of every kind."""
+        return self.cores + sum(cluster.cores for cluster in self.others)
+
+    @property
+    def wrong_features(self) -> tuple[str, ...]:
+        """Features that do not exist on the architecture."""
+        return tuple(f for f in self.features if (f in _ARM) != (self.architecture == "aarch64"))
+
+    @property
+    def has_int8_dot_product(self) -> bool:
+        """Does one instruction multiply and add four int8 pairs (SDOT, VNNI)?"""
+        return bool({"asimddp", "i8mm", "avx_vnni", "avx512_vnni"} & set(self.features))
+
+    @property
+    def saturates_u8s8(self) -> bool:
+        """Does a u8 x s8 product overflow 16 bits here? x86 without VNNI multiplies with VPMADDUBSW.
+
+        Source: onnxruntime's quantization guide, "When and why do I need to try U8U8?".
+        """
+        return self.architecture == "x86_64" and not self.has_int8_dot_product

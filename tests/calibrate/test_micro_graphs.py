@@ -1,0 +1,50 @@
+"""The micro-graphs: forty valid graphs, the same bytes each time, work counted by hand, and they run."""
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from edgedistill.calibrate.micro_graphs import chain, glue, int8_product, micro_graphs
+
+GRAPHS = micro_graphs()
+
+
+def test_micro_graphs_when_built_twice_then_forty_and_the_same_bytes() -> None:
+    assert len(GRAPHS) == 40
+    assert len({g.name for g in GRAPHS}) == 40
+    assert [g.model for g in GRAPHS] == [g.model for g in micro_graphs()]
+    assert [g.model for g in GRAPHS] != [g.model for g in micro_graphs(seed=14)]
+
+
+def test_micro_graphs_when_read_then_what_the_oldest_runtime_reads() -> None:
+    for graph in GRAPHS:
+        model = onnx.load_from_string(graph.model)
+        assert model.ir_version == 9
+        assert {o.domain: o.version for o in model.opset_import}[""] == 20
+
+
+def test_micro_graphs_when_looked_at_then_every_class_of_work_is_large_in_one_of_them() -> None:
+    for name in ("int8_macs", "float_macs", "glue_elements", "gathered_bytes", "weight_bytes", "nodes"):
+        assert max(getattr(g.work, name) for g in GRAPHS) >= 64
+
+
+def test_int8_product_when_run_then_the_product_to_the_step_of_the_quantizer() -> None:
+    graph = int8_product(4, 32, 8, np.random.default_rng(0))
+    weights = {i.name: onnx.numpy_helper.to_array(i) for i in onnx.load_from_string(graph.model).graph.initializer}
+    (answer,) = onnxruntime.InferenceSession(graph.model, providers=["CPUExecutionProvider"]).run(None, graph.feeds)
+    expected = graph.feeds["x"] @ (weights["y_w"].astype(np.float32) * 0.01)
+    assert np.abs(answer - expected).max() < 0.02 * np.abs(expected).max()
+    assert graph.work.int8_macs == 4 * 32 * 8
+
+
+def test_glue_when_counted_then_as_by_hand() -> None:
+    work = glue(4, 64, np.random.default_rng(0)).work
+    assert work.glue_elements == 4 * 4 * 64 + 2 * 4 * 256 + 2 * 2 * 16  # two norms; GELU of 256; softmax of two heads
+    assert work.nodes == 4
+
+
+def test_chain_when_run_then_works_and_has_four_nodes_a_link() -> None:
+    graph = chain(3, np.random.default_rng(0))
+    (answer,) = onnxruntime.InferenceSession(graph.model, providers=["CPUExecutionProvider"]).run(None, graph.feeds)
+    assert answer.shape == (1, 1, 8)
+    assert graph.work.nodes == 12
