@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
 
 from edgedistill.host import this_host, tool_version
 from edgedistill.torch_setup import set_up_torch
@@ -39,8 +39,10 @@ def rows_of(shape: str) -> list[dict[str, object]]:
         vocab_size=vocabulary, hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
         intermediate_size=intermediate, num_labels=150, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )
-    torch.manual_seed(0)
-    model = BertForSequenceClassification(config)
+    models: dict[str, BertForSequenceClassification] = {}
+    for kind in KINDS:
+        torch.manual_seed(0)
+        models[kind] = AutoModelForSequenceClassification.from_config(config, attn_implementation=kind)
     rows: list[dict[str, object]] = []
     for texts, tokens in BATCHES:
         ids = torch.randint(5, vocabulary, (texts, tokens))
@@ -48,8 +50,7 @@ def rows_of(shape: str) -> list[dict[str, object]]:
             seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
             for repetition in range(REPETITIONS + 1):
                 for kind in KINDS:
-                    model.set_attn_implementation(kind)
-                    taken = step(model, ids, is_training=is_training)
+                    taken = step(models[kind], ids, is_training=is_training)
                     if repetition:  # the first warms up
                         seconds[kind].append(taken)
             rows.append({"shape": shape, "texts": texts, "tokens": tokens, "is_training": is_training, "seconds": seconds})

@@ -28,7 +28,7 @@ from edgedistill.processes import Group
 from edgedistill.results import Milestone, TrainingLog, TrainingPoint
 from edgedistill.shared_training import WEIGHT, Batches, SharedTrainer, agreed_path, group_of_training, in_parts
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
-from edgedistill.torch_setup import quickest_attention, set_up_torch
+from edgedistill.torch_setup import set_up_torch
 
 log = logging.getLogger("edgedistill")
 
@@ -174,8 +174,6 @@ def _train(
 ) -> TrainingLog:
     """Train a model that the objective's own parameters are a part of; see `train`."""
     set_up_torch()
-    if (attention := quickest_attention()) is not None:
-        model.set_attn_implementation(attention)
     group = group_of_training()
     checkpoints = out / CHECKPOINTS
     watch = _GiveUp(schedule.milestones)

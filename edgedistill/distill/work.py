@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from edgedistill.distill.contextual import contextual_embeddings
 from edgedistill.distill.cut import can_be_cut
@@ -37,7 +37,7 @@ from edgedistill.soft_labels import SoftLabels, read_soft_labels
 from edgedistill.stage import Outcome
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.teach.teacher_model import load_classifier
-from edgedistill.torch_setup import set_up_torch
+from edgedistill.torch_setup import quickest_attention, set_up_torch
 from edgedistill.training import CHECKPOINTS, Schedule, TrainingSet, train
 
 log = logging.getLogger("edgedistill")
@@ -58,7 +58,9 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     group = current_group()
     decisions = group.on_main(lambda: _make_start(settings, inputs, labels, start)) or ()
     torch.manual_seed(settings.seed)
-    model = BertForSequenceClassification.from_pretrained(start, use_safetensors=True)
+    model = BertForSequenceClassification.from_pretrained(
+        start, use_safetensors=True, attn_implementation=quickest_attention()
+    )
     encoder = TextEncoder.load(start)
     objective = _objective(settings, inputs, model, labels)
     of_teacher = TextEncoder.load(inputs.teacher) if isinstance(objective, GuidedObjective) else None
@@ -186,7 +188,7 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
     torch.manual_seed(settings.seed)
     config = BertConfig.from_json_file(inputs.config)
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = _BASELINE_DROPOUT
-    model = BertForSequenceClassification(config)
+    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=quickest_attention())
     group, tokenizer = current_group(), inputs.tokenizer.read_text(encoding="utf-8")
     group.on_main(lambda: write_tokenizer(tokenizer, out, max_tokens=settings.max_tokens))
     encoder = TextEncoder.load(out)
