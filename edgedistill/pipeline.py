@@ -106,6 +106,7 @@ def run(
     """
     from edgedistill.teach.resolve import resolve_teacher
 
+    _require_licences(located.recipe)
     with _locked(out):
         teacher_folder = resolve_teacher(located.recipe.teacher, recipe_folder=located.folder)
         workspace = Workspace(out / STAGES_FOLDER, on_step or (lambda step, state, seconds: None))
@@ -117,6 +118,17 @@ def run(
         common = _teach(line, prepared)
         results = {plan.target.id: _for_target(line, common, plan) for plan in plans}
         return _publish(line, common, results, out)
+
+
+def _require_licences(recipe: Recipe) -> None:
+    """Refuse before hours of work what could not be packed at their end; raises UsageError."""
+    if recipe.package.deny_licences:
+        from edgedistill.package.card import CardFigures
+        from edgedistill.package.licences import require_allowed
+        from edgedistill.package.stage import shipped_licences
+
+        figures = CardFigures(teacher_licence=recipe.teacher.licence, data_licence=recipe.data.licence)
+        require_allowed(shipped_licences(recipe.teacher.name, recipe.id, figures), recipe.package.deny_licences)
 
 
 @contextmanager
@@ -324,7 +336,7 @@ def _package(
     from edgedistill.evaluate.stage import EVALUATION_FILE
     from edgedistill.package import stage
     from edgedistill.package.card import CardFigures
-    from edgedistill.prepare.stage import LABELS_FILE, TEST_FILE
+    from edgedistill.prepare.stage import LABELS_FILE, TEST_FILE, TRAIN_FILE, VALIDATION_FILE
 
     recipe, data = line.recipe, common.prepared.folder
     teacher, student = (
@@ -338,9 +350,13 @@ def _package(
             teacher_accuracy=teacher.accuracy, retention=student.accuracy.value / max(teacher.accuracy.value, 1e-9),
             teacher_licence=recipe.teacher.licence, data_licence=recipe.data.licence,
         ),
-        tolerance=recipe.parity.bundle_tolerance, seed=recipe.seed,
+        tolerance=recipe.parity.bundle_tolerance, seed=recipe.seed, deny_licences=recipe.package.deny_licences,
+        model_bytes_limit=plan.budgets["model_bytes"].limit,
     )
-    inputs = stage.Inputs(model=model.folder, data=data / TEST_FILE, labels=data / LABELS_FILE)
+    inputs = stage.Inputs(
+        model=model.folder, data=data / TEST_FILE, labels=data / LABELS_FILE,
+        splits={"train": data / TRAIN_FILE, "validation": data / VALIDATION_FILE},
+    )
     return line.note("package", line.workspace.perform("package", stage.STAGE, settings, inputs))
 
 

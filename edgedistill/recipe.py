@@ -140,6 +140,14 @@ class Budgets(Document):
     latency_p50_s: float | None = Field(None, gt=0, description="one example of the data's median length")
 
 
+class Packaging(Document):
+    """What may be packed into a bundle."""
+
+    deny_licences: tuple[str, ...] = Field(
+        (), description="SPDX ids that neither the teacher nor the data may be under; a trailing * stands for any end"
+    )
+
+
 class BenchmarkProtocol(Document):
     """How latency is measured. Every variant goes through the same protocol, interleaved."""
 
@@ -166,6 +174,7 @@ class Recipe(Document):
     goals: tuple[Goal, ...] = (Goal(),)
     budgets: Budgets = Budgets()
     benchmark: BenchmarkProtocol = BenchmarkProtocol()
+    package: Packaging = Packaging()
     seed: int = Field(13, ge=0, le=2**32 - 1, description="every random number of the run comes from it")
 
 

@@ -7,7 +7,7 @@ combining marks is the one exception (Unicode's canonical ordering), and it cann
 
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ CONTINUES = "##"
 _SEPARATOR = "\ua66e"
 """A letter that no other code point turns into, and that BERT leaves alone: it parts the probes of one call."""
 
-_PROBES_PER_CALL = 20_000
+_PROBES_PER_CALL = 256
+_ALONE_LENGTH = len(" x ")
 _LONG_RANGE = 256
 """Neighbours that fare alike are told as a range from this many on; shorter runs go into the table one by one."""
 
@@ -99,10 +100,12 @@ def bert_rules(tokenizer_json: str) -> BertRules:
     model = content["model"]
     specials = tuple(token["content"] for token in content.get("added_tokens") or ())
     first_id, last_id = _frame(content["post_processor"])
-    images = dict(_images(tokenizer))
-    reachable = set("".join(images.values())) - {" "}
-    pieces = {t: i for t, i in model["vocab"].items() if t not in specials and reachable.issuperset(_body(t))}
+    images = _images(tokenizer)
+    # A character that becomes another one stands in no normalized text, unless a third one becomes it.
+    unreachable = (set(images) | {" "}) - (set("".join(images.values())) - {" "})
+    pieces = {t: i for t, i in model["vocab"].items() if t not in specials and unreachable.isdisjoint(_body(t))}
     ids = {token["content"]: token["id"] for token in content.get("added_tokens") or ()}
+    ids.setdefault(model["unk_token"], model["vocab"][model["unk_token"]])
     return BertRules(
         characters=_character_rules(images, alphabet=set("".join(map(_body, pieces)))),
         starts={t: i for t, i in pieces.items() if not t.startswith(CONTINUES)} | ids,
@@ -146,18 +149,30 @@ def _body(piece: str) -> str:
     return piece.removeprefix(CONTINUES)
 
 
-def _images(tokenizer: Tokenizer) -> Iterator[tuple[str, str]]:
-    """Yield every code point with what it becomes; what stands alone has spaces around it."""
-    points = [chr(i) for block in _PROBED for i in block]
-    for start in range(0, len(points), _PROBES_PER_CALL):
-        probes = points[start : start + _PROBES_PER_CALL]
-        found = tokenizer.normalizer.normalize_str(_SEPARATOR + _SEPARATOR.join(probes) + _SEPARATOR)
-        normal = found.split(_SEPARATOR)[1:-1]
-        if len(normal) != len(probes):  # the separator itself is among the probes
-            normal = [tokenizer.normalizer.normalize_str(probe) for probe in probes]
-        alone = _alone(tokenizer, normal)
-        for probe, text in zip(probes, normal, strict=True):
-            yield probe, "".join(f" {char} " if char in alone else char for char in text)
+def _images(tokenizer: Tokenizer) -> dict[str, str]:
+    """Return every code point that does not stay as it is, with what it becomes; spaces stand around words."""
+    images: dict[str, str] = {}
+    for block in _PROBED:
+        for start in range(block.start, block.stop, _PROBES_PER_CALL):
+            probes = [chr(i) for i in range(start, start + _PROBES_PER_CALL)]
+            images |= _images_of(probes, tokenizer)
+    return images
+
+
+def _images_of(probes: Sequence[str], tokenizer: Tokenizer) -> dict[str, str]:
+    """Probe some code points at once; most blocks stay as they are, vanish or are set apart as a whole."""
+    text = _SEPARATOR + _SEPARATOR.join(probes) + _SEPARATOR
+    found = tokenizer.normalizer.normalize_str(text)
+    if found == _SEPARATOR * (len(probes) + 1):
+        return dict.fromkeys(probes, "")
+    if found == text and len(tokenizer.pre_tokenizer.pre_tokenize_str(text)) == 1:
+        return {}
+    normal = found.split(_SEPARATOR)[1:-1]
+    if len(normal) != len(probes):  # the separator itself is among the probes
+        normal = [tokenizer.normalizer.normalize_str(probe) for probe in probes]
+    alone = _alone(tokenizer, normal)
+    images = ("".join(f" {char} " if char in alone else char for char in text) for text in normal)
+    return {probe: image for probe, image in zip(probes, images, strict=True) if probe != image}
 
 
 def _alone(tokenizer: Tokenizer, normal: Iterable[str]) -> set[str]:
@@ -172,11 +187,12 @@ def _character_rules(images: Mapping[str, str], *, alphabet: set[str]) -> Charac
     if any(unicodedata.combining(char) for char in alphabet):
         raise ValueError("a piece holds a combining mark, whose place in a text can change")
     dropped = _long_ranges([char for char, image in images.items() if not image])
-    alone = _long_ranges([char for char, image in images.items() if image == f" {char} "])
+    alone = _long_ranges([char for char, image in images.items() if len(image) == _ALONE_LENGTH and image[1] == char])
     covered = {chr(i) for first, last in (*dropped, *alone) for i in range(first, last + 1)}
     readable = alphabet | {" "}
-    # What a range has dealt with comes to the table as it is: there it only matters whether a piece is made of it.
-    image = {char: char for char in covered & alphabet}
+    # What stays as it is and what a range has dealt with comes to the table as it is: there it only matters whether a
+    # piece is made of it.
+    image = {char: char for char in sorted(readable) if char not in images or char in covered}
     for char, text in images.items():
         if char not in covered and (readable.issuperset(text) or text[0] == " "):
             image[char] = text

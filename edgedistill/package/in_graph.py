@@ -64,7 +64,7 @@ def piece_table(rules: BertRules) -> PieceTable:
     too_heavy = rules.max_word + 1
     alphabet = sorted({char for piece in (*rules.starts, *rules.inner) for char in piece if piece not in rules.specials})
     starts = {piece: (i, len(piece)) for piece, i in rules.starts.items()}
-    starts |= {token: (rules.starts[token], 1) for token in rules.specials}
+    starts |= {token: (rules.starts[token], 1) for token in (*rules.specials, rules.unknown)}
     inner = {piece: (i, len(piece)) for piece, i in rules.inner.items()}
     for char in (*alphabet, _NO_PIECE):
         starts.setdefault(char, (rules.unknown_id, too_heavy))
@@ -186,7 +186,8 @@ def _words(nodes: _Nodes, rules: BertRules) -> str:
         "LabelEncoder", [units_found], "mapped", domain=_ML, keys_strings=list(image),
         values_strings=list(image.values()), default_string=_NO_PIECE,
     )
-    joined = nodes.add("StringJoin", [mapped, nothing, nodes.number("axis_0", np.array([0], np.int64))], "joined", domain=_CONTRIB)
+    axis = nodes.number("axis_0", np.array([0], np.int64))
+    joined = nodes.add("StringJoin", [mapped, nothing, axis], "joined", domain=_CONTRIB)
     line = nodes.add("Reshape", [joined, nodes.number("one", np.array([1], np.int64))], "line")
     space = nodes.text("space", [" "])
     squeezed = nodes.add("StringRegexReplace", [line, nodes.text("spaces", [" +"]), space], "squeezed", domain=_CONTRIB)
@@ -196,7 +197,7 @@ def _words(nodes: _Nodes, rules: BertRules) -> str:
 def _ids(nodes: _Nodes, words: str, rules: BertRules) -> str:
     """Turn words into the model's ids, shape (1, length), int64."""
     table = piece_table(rules)
-    frame = {name: rules.unknown for name in ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")}
+    frame = dict.fromkeys(("unk_token", "sep_token", "pad_token", "cls_token", "mask_token"), rules.unknown)
     piece = nodes.add_many(
         "BertTokenizer", [words], ["pieces", "type_ids", "mask"], domain=_CONTRIB, vocab_file="\n".join(table.lines),
         do_lower_case=0, do_basic_tokenize=0, strip_accents=0, tokenize_chinese_chars=0, suffix_indicator=CONTINUES,

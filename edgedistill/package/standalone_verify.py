@@ -3,7 +3,8 @@
     python verify.py [FOLDER]
 
 Needs numpy and onnxruntime. With tokenizers installed it checks the token ids too; without, it takes them from
-golden.json. Exit code 0: all is as it was packed. 1: something is not, and the lines say what.
+golden.json. With onnxruntime-extensions it also replays the texts on model_with_preprocessing.onnx, where there is one.
+Exit code 0: all is as it was packed. 1: something is not, and the lines say what.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 MODELS = ("model.onnx", "model.ort")
+TEXT_MODEL = "model_with_preprocessing.onnx"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def check_bundle(folder: Path) -> Check:
     if importlib.util.find_spec("tokenizers") and "tokenizer.json" not in altered:
         ids_checked = True
         problems += check_ids(folder, golden["vectors"])
-    models = [name for name in MODELS if name not in altered and golden["vectors"]]
+    wanted = [*MODELS, TEXT_MODEL] if takes_text(manifest) else list(MODELS)
+    models = [name for name in wanted if name not in altered and golden["vectors"]]
     replays = [replay(folder / name, golden["vectors"]) for name in models]
     for name, result in zip(models, replays, strict=True):
         problems += replay_problems(name, result, golden["tolerance"])
@@ -92,6 +95,12 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return manifest if isinstance(manifest.get("seal"), str) else None
+
+
+def takes_text(manifest: dict[str, Any]) -> bool:
+    """Is there a model that takes raw text, and can it run here?"""
+    listed = any(file["path"] == TEXT_MODEL for file in manifest["files"])
+    return listed and importlib.util.find_spec("onnxruntime_extensions") is not None
 
 
 def read_golden(folder: Path) -> dict[str, Any]:
@@ -173,12 +182,19 @@ def compare(model: Path, vectors: list[dict[str, Any]]) -> Replay:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
+    if model.name == TEXT_MODEL:
+        from onnxruntime_extensions import get_library_path
+
+        options.register_custom_ops_library(get_library_path())
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     flipped, error = 0, 0.0
     for vector in vectors:
-        ids = np.asarray([vector["ids"]])
-        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        wanted = {node.name: feeds[node.name].astype(node.type[7:-1]) for node in session.get_inputs()}
+        if model.name == TEXT_MODEL:
+            wanted = {"text": np.array([vector["text"]], dtype=object)}
+        else:
+            ids = np.asarray([vector["ids"]])
+            feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+            wanted = {node.name: feeds[node.name].astype(node.type[7:-1]) for node in session.get_inputs()}
         logits, golden = session.run(None, wanted)[0][0], np.asarray(vector["logits"])
         flipped += int(logits.argmax() != golden.argmax())
         difference = float(np.abs(logits - golden).max())
