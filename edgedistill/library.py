@@ -316,7 +316,7 @@ def package(
         runtime_oldest=target.runtime.oldest, architecture=target.cpu.architecture, seed=wanted.seed,
         card=CardFigures(description=wanted.description, teacher_licence=wanted.teacher.licence,
                          data_licence=wanted.data.licence),
-        tolerance=wanted.parity.bundle_tolerance,
+        tolerance=wanted.parity.bundle_tolerance, tolerances=wanted.parity.bundle_tolerances,
         deny_licences=tuple(dict.fromkeys((*wanted.package.deny_licences, *deny_licences))),
         model_bytes_limit=wanted.budgets.model_bytes or target.budgets.model_bytes.limit,
     )

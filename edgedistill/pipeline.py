@@ -104,9 +104,10 @@ def run(
     Raises:
         EdgedistillError: bad input, a target that no student fits, a folder that cannot be written or is in use.
     """
+    from edgedistill.package.licences import require_recipe_allowed
     from edgedistill.teach.resolve import resolve_teacher
 
-    _require_licences(located.recipe)
+    require_recipe_allowed(located.recipe)
     with _locked(out):
         teacher_folder = resolve_teacher(located.recipe.teacher, recipe_folder=located.folder)
         workspace = Workspace(out / STAGES_FOLDER, on_step or (lambda step, state, seconds: None))
@@ -118,17 +119,6 @@ def run(
         common = _teach(line, prepared)
         results = {plan.target.id: _for_target(line, common, plan) for plan in plans}
         return _publish(line, common, results, out)
-
-
-def _require_licences(recipe: Recipe) -> None:
-    """Refuse before hours of work what could not be packed at their end; raises UsageError."""
-    if recipe.package.deny_licences:
-        from edgedistill.package.card import CardFigures
-        from edgedistill.package.licences import require_allowed
-        from edgedistill.package.stage import shipped_licences
-
-        figures = CardFigures(teacher_licence=recipe.teacher.licence, data_licence=recipe.data.licence)
-        require_allowed(shipped_licences(recipe.teacher.name, recipe.id, figures), recipe.package.deny_licences)
 
 
 @contextmanager
@@ -350,8 +340,8 @@ def _package(
             teacher_accuracy=teacher.accuracy, retention=student.accuracy.value / max(teacher.accuracy.value, 1e-9),
             teacher_licence=recipe.teacher.licence, data_licence=recipe.data.licence,
         ),
-        tolerance=recipe.parity.bundle_tolerance, seed=recipe.seed, deny_licences=recipe.package.deny_licences,
-        model_bytes_limit=plan.budgets["model_bytes"].limit,
+        tolerance=recipe.parity.bundle_tolerance, tolerances=recipe.parity.bundle_tolerances, seed=recipe.seed,
+        deny_licences=recipe.package.deny_licences, model_bytes_limit=plan.budgets["model_bytes"].limit,
     )
     inputs = stage.Inputs(
         model=model.folder, data=data / TEST_FILE, labels=data / LABELS_FILE,

@@ -86,7 +86,7 @@ Give one text a call: the int8 scale of the activations is computed per call, an
 ## Check
 
 `python verify.py` compares every file with its sha256 in `bundle.json` and replays {len(golden.vectors)} golden
-vectors. A logit may differ by {golden.tolerance:g} between instruction sets; the decision may not.
+vectors. A logit may differ by {golden.tolerance:g} between instruction sets{_own_tolerances(golden)}; the decision may not.
 
 Licences: see [LICENSES.md](LICENSES.md).
 """
@@ -110,6 +110,11 @@ hold U+0000, at which strings end: put U+0001 in its place.
 - iOS: this folder is a Swift package. `try Classifier().classify(text)` gives `[Prediction]`; its test does the same.
 - Web: copy this folder, `npm install` in its `web/`, serve the folder, open `web/index.html`. The page needs only
   `model.onnx`, `tokenizer.json`, `labels.json` and `web/`."""
+
+
+def _own_tolerances(golden: GoldenVectors) -> str:
+    own = ", ".join(f"{value:g} on {name}" for name, value in sorted(golden.tolerances.items()))
+    return f" ({own})" if own else ""
 
 
 def _over_budget(preprocessing: Preprocessing) -> str:

@@ -65,10 +65,15 @@ class GoldenVector(Document):
     label: str = Field(description="the class with the largest logit")
 
 
+InstructionSet = Literal["aarch64", "x86_64", "x86_64-vnni"]
+"""As far as int8 products differ: x86 without VNNI saturates them at 16 bits."""
+
+
 class GoldenVectors(Document):
     """Golden vectors, and how far a logit may be off elsewhere."""
 
     tolerance: float = Field(gt=0, description="largest difference of a logit that passes")
+    tolerances: dict[InstructionSet, float] = Field({}, description="the same on an instruction set that has its own")
     runtime: str = Field(description="what computed the logits, for example 'onnxruntime 1.32.0'")
     architecture: str = Field(description="the instruction set it ran on, for example 'x86_64'")
     vectors: tuple[GoldenVector, ...] = Field(min_length=1)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from edgedistill.errors import UsageError
+from edgedistill.recipe import Recipe
 
 _OPERATORS = re.compile(r"\s+(?:AND|OR|WITH)\s+|[()]")
 
@@ -28,6 +29,21 @@ def require_allowed(licences: Mapping[str, str], denied: Sequence[str]) -> None:
             hint="train from another teacher or other data, or take the licence off --deny-licence "
                  "(package.deny_licences in the recipe)",
         )
+
+
+def require_recipe_allowed(recipe: Recipe) -> None:
+    """Refuse before hours of work what could not be packed at their end.
+
+    Raises:
+        UsageError: the recipe's teacher or data are under a licence that the recipe denies.
+    """
+    found = origins(recipe.teacher.name, recipe.teacher.licence, recipe_id=recipe.id, data=recipe.data.licence)
+    require_allowed(found, recipe.package.deny_licences)
+
+
+def origins(teacher: str, licence: str, *, recipe_id: str, data: str) -> dict[str, str]:
+    """Return the licence of everything that a bundle derives from, by what it is."""
+    return {f"the teacher {teacher}": licence, f"the data of {recipe_id}": data}
 
 
 def _is_denied(expression: str, denied: Sequence[str]) -> bool:

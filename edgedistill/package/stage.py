@@ -23,10 +23,11 @@ from edgedistill.package.contents import (
     TOKENIZER_FILE,
     BundleIdentity,
     GoldenVectors,
+    InstructionSet,
     Labels,
 )
 from edgedistill.package.golden import GoldenRule, make_golden_vectors
-from edgedistill.package.licences import require_allowed
+from edgedistill.package.licences import origins, require_allowed
 from edgedistill.package.onnx_facts import read_onnx_facts
 from edgedistill.package.ort_format import Architecture, convert_to_ort
 from edgedistill.package.text_model import TextModel, make_text_model
@@ -51,6 +52,7 @@ class Settings(Document):
     architecture: Architecture = Field(default="aarch64", description="the target's processor")
     card: CardFigures = CardFigures()
     tolerance: float = Field(gt=0, description="how far a logit may be off on another instruction set")
+    tolerances: dict[InstructionSet, float] = Field(default={}, description="the same on a set that has its own")
     seed: int = Field(ge=0, le=2**32 - 1)
     deny_licences: tuple[str, ...] = Field(default=(), description="SPDX ids that neither teacher nor data may have")
     model_bytes_limit: float | None = Field(default=None, description="the target's budget; told, and not enforced here")
@@ -81,7 +83,10 @@ def requires(settings: Settings, inputs: Inputs) -> None:
             golden vectors from, or labels.json and config.json name other classes.
         UsageError: labels.json cannot be read, or the licence of teacher or data is denied.
     """
-    require_allowed(shipped_licences(settings.base_model, settings.recipe_id, settings.card), settings.deny_licences)
+    licences = origins(
+        settings.base_model, settings.card.teacher_licence, recipe_id=settings.recipe_id, data=settings.card.data_licence
+    )
+    require_allowed(licences, settings.deny_licences)
     read_onnx_facts(inputs.model / ONNX_FILE)
     _max_tokens(TextEncoder.load(inputs.model), inputs.model / TOKENIZER_FILE)
     if not len(read_examples(inputs.data)):
@@ -111,13 +116,6 @@ def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
         (folder / name).write_bytes(content)
     (out / ZIP_FILE).write_bytes(zip_bytes(files))
     return Outcome(decisions=(_decision(parts.golden), _text_decision(parts.text)))
-
-
-def shipped_licences(base_model: str, recipe_id: str, figures: CardFigures) -> dict[str, str]:
-    """Return the licence of everything that a bundle derives from, by what it is."""
-    return {
-        f"the teacher {base_model}": figures.teacher_licence, f"the data of {recipe_id}": figures.data_licence,
-    }
 
 
 def ensures(out: Path) -> None:
@@ -175,7 +173,8 @@ def _golden(settings: Settings, inputs: Inputs, encoder: TextEncoder, labels: tu
     )
     runtime = f"onnxruntime {onnxruntime.__version__}"
     return GoldenVectors(
-        tolerance=settings.tolerance, runtime=runtime, architecture=platform.machine(), vectors=vectors
+        tolerance=settings.tolerance, tolerances=settings.tolerances, runtime=runtime,
+        architecture=platform.machine(), vectors=vectors,
     )
 
 
