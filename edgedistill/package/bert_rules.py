@@ -5,15 +5,19 @@ pre-tokenizer do is a map of code points: drop it, make it a space, stand alone,
 combining marks is the one exception (Unicode's canonical ordering), and it cannot matter where no piece holds such a mark.
 """
 
+import functools
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
 
 CONTINUES = "##"
+_SETTINGS = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
+_SPLITTER = BertPreTokenizer()
 _SEPARATOR = "\ua66e"
 """A letter that no other code point turns into, and that BERT leaves alone: it parts the probes of one call."""
 
@@ -96,11 +100,11 @@ def bert_rules(tokenizer_json: str) -> BertRules:
     Returns:
         tables that give the same ids as the file does. Pieces that no text can reach are left out.
     """
-    content, tokenizer = json.loads(tokenizer_json), Tokenizer.from_str(tokenizer_json)
+    content = json.loads(tokenizer_json)
     model = content["model"]
     specials = tuple(token["content"] for token in content.get("added_tokens") or ())
     first_id, last_id = _frame(content["post_processor"])
-    images = _images(tokenizer)
+    images = _images(*(content["normalizer"].get(name) for name in _SETTINGS))
     # A character that becomes another one stands in no normalized text, unless a third one becomes it.
     unreachable = (set(images) | {" "}) - (set("".join(images.values())) - {" "})
     pieces = {t: i for t, i in model["vocab"].items() if t not in specials and unreachable.isdisjoint(_body(t))}
@@ -149,36 +153,41 @@ def _body(piece: str) -> str:
     return piece.removeprefix(CONTINUES)
 
 
-def _images(tokenizer: Tokenizer) -> dict[str, str]:
-    """Return every code point that does not stay as it is, with what it becomes; spaces stand around words."""
+@functools.lru_cache(maxsize=1)
+def _images(clean: bool, is_cjk_apart: bool, strips_accents: bool | None, lowers: bool) -> Mapping[str, str]:
+    """Return every code point that does not stay as it is, with what it becomes; spaces stand around words.
+
+    The arguments are `_SETTINGS` of the normalizer. It takes seconds, and models of one process mostly share them.
+    """
+    normalizer = BertNormalizer(clean, is_cjk_apart, strips_accents, lowers)
     images: dict[str, str] = {}
     for block in _PROBED:
         for start in range(block.start, block.stop, _PROBES_PER_CALL):
             probes = [chr(i) for i in range(start, start + _PROBES_PER_CALL)]
-            images |= _images_of(probes, tokenizer)
+            images |= _images_of(probes, normalizer)
     return images
 
 
-def _images_of(probes: Sequence[str], tokenizer: Tokenizer) -> dict[str, str]:
+def _images_of(probes: Sequence[str], normalizer: BertNormalizer) -> dict[str, str]:
     """Probe some code points at once; most blocks stay as they are, vanish or are set apart as a whole."""
     text = _SEPARATOR + _SEPARATOR.join(probes) + _SEPARATOR
-    found = tokenizer.normalizer.normalize_str(text)
+    found = normalizer.normalize_str(text)
     if found == _SEPARATOR * (len(probes) + 1):
         return dict.fromkeys(probes, "")
-    if found == text and len(tokenizer.pre_tokenizer.pre_tokenize_str(text)) == 1:
+    if found == text and len(_SPLITTER.pre_tokenize_str(text)) == 1:
         return {}
     normal = found.split(_SEPARATOR)[1:-1]
     if len(normal) != len(probes):  # the separator itself is among the probes
-        normal = [tokenizer.normalizer.normalize_str(probe) for probe in probes]
-    alone = _alone(tokenizer, normal)
+        normal = [normalizer.normalize_str(probe) for probe in probes]
+    alone = _alone(normal)
     images = ("".join(f" {char} " if char in alone else char for char in text) for text in normal)
     return {probe: image for probe, image in zip(probes, images, strict=True) if probe != image}
 
 
-def _alone(tokenizer: Tokenizer, normal: Iterable[str]) -> set[str]:
+def _alone(normal: Iterable[str]) -> set[str]:
     """Return the characters that the pre-tokenizer makes words of their own."""
     text = _SEPARATOR + _SEPARATOR.join(sorted({char for text in normal for char in text} - {_SEPARATOR})) + _SEPARATOR
-    pieces = (piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text))
+    pieces = (piece for piece, _ in _SPLITTER.pre_tokenize_str(text))
     return {piece for piece in pieces if len(piece) == 1 and piece != _SEPARATOR}
 
 
