@@ -15,6 +15,7 @@ KOTLIN_PACKAGE = "org.edgedistill.classifier"
 _PLACES = {
     "android/settings.gradle.kts": "android/settings.gradle.kts",
     "android/build.gradle.kts": "android/build.gradle.kts",
+    "android/gradle.properties": "android/gradle.properties",
     "android/AndroidManifest.xml": "android/src/main/AndroidManifest.xml",
     "android/Classifier.kt": "android/src/main/kotlin/Classifier.kt",
     "android/GraphText.kt": "android/src/main/kotlin/GraphText.kt",

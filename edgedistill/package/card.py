@@ -106,7 +106,7 @@ at hand. It is {preprocessing.added_bytes:,} bytes larger than `model.onnx`{_ove
 hold U+0000, at which strings end: put U+0001 in its place.
 
 - Android: `android/` is a Gradle module. `Classifier.fromAssets(context).classify(text)` gives a `List<Prediction>`;
-  `./gradlew connectedAndroidTest` replays the golden vectors on the device.
+  `gradle connectedAndroidTest` replays the golden vectors on the device.
 - iOS: this folder is a Swift package. `try Classifier().classify(text)` gives `[Prediction]`; its test does the same.
 - Web: copy this folder, `npm install` in its `web/`, serve the folder, open `web/index.html`. The page needs only
   `model.onnx`, `tokenizer.json`, `labels.json` and `web/`."""

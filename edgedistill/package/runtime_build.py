@@ -46,7 +46,7 @@ def _accelerator(name: str, support: ProviderSupport, beside: str) -> Accelerato
             "why": f"{figures}: worth measuring, once the input shapes are fixed (onnxruntime.tools.make_dynamic_shape_fixed)"
                    f"{beside}",
         })
-    reason = "too little of the graph to pay for the copies" if support.supported else "nothing of the graph"
+    reason = "too little at a time to pay for the copies between them" if support.supported else "nothing of the graph"
     return Accelerator.model_validate({"name": name, "use": False, "why": f"{figures}: {reason}{beside}"})
 
 

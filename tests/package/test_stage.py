@@ -32,7 +32,8 @@ def test_bundle_when_made_twice_is_the_same_bytes(packed, settings, inputs, tmp_
 
 def test_bundle_when_made_holds_these_files_and_no_others(packed):
     assert sorted(_bytes_by_name(packed / "bundle")) == [
-        "LICENSES.md", "Package.swift", "README.md", "android/build.gradle.kts", "android/settings.gradle.kts",
+        "LICENSES.md", "Package.swift", "README.md", "android/build.gradle.kts", "android/gradle.properties",
+        "android/settings.gradle.kts",
         "android/src/androidTest/kotlin/GoldenVectorsTest.kt", "android/src/main/AndroidManifest.xml",
         "android/src/main/kotlin/Classifier.kt", "android/src/main/kotlin/GraphText.kt", "bom.cdx.json", "bundle.json",
         "golden.json", "ios/Sources/Classifier.swift", "ios/Tests/GoldenVectorsTests.swift", "labels.json", "model.onnx",

@@ -22,8 +22,8 @@ android {
     kotlinOptions { jvmTarget = "17" }
     // Uncompressed, so that the system can map the model out of the app's archive.
     androidResources { noCompress += "onnx" }
-    sourceSets["main"].assets.srcDir(layout.buildDirectory.dir("bundle/main"))
-    sourceSets["androidTest"].assets.srcDir(layout.buildDirectory.dir("bundle/androidTest"))
+    sourceSets["main"].assets.srcDir(layout.buildDirectory.dir("bundle/main").get().asFile)
+    sourceSets["androidTest"].assets.srcDir(layout.buildDirectory.dir("bundle/androidTest").get().asFile)
 }
 
 val copyModel by tasks.registering(Copy::class) {
