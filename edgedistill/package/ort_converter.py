@@ -159,4 +159,5 @@ def _vector(builder: Any, offsets: list[int]) -> int:
 
 
 if __name__ == "__main__":
+    sys.modules["torch"] = None  # type: ignore[assignment] # onnxruntime's tools load it where they can, and it takes seconds
     main(Path(sys.argv[1]), sys.argv[2])

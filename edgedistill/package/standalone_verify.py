@@ -100,8 +100,18 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def takes_text(manifest: dict[str, Any]) -> bool:
     """Is there a model that takes raw text, and can it run here?"""
-    listed = any(file["path"] == TEXT_MODEL for file in manifest["files"])
-    return listed and importlib.util.find_spec("onnxruntime_extensions") is not None
+    return any(file["path"] == TEXT_MODEL for file in manifest["files"]) and extensions_library() is not None
+
+
+def extensions_library() -> str | None:
+    """Return where onnxruntime-extensions has its operators, None where it is not installed.
+
+    The package itself is not imported: it would load whatever large libraries it finds beside it.
+    """
+    spec = importlib.util.find_spec("onnxruntime_extensions")
+    folders = [] if spec is None else list(spec.submodule_search_locations or ())
+    found = (file for folder in folders for file in sorted(Path(folder).glob("_extensions_pydll*")))
+    return next((str(file) for file in found if file.suffix in {".so", ".pyd"}), None)
 
 
 def read_golden(folder: Path) -> dict[str, Any]:
@@ -201,9 +211,7 @@ def compare(model: Path, vectors: list[dict[str, Any]]) -> Replay:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     if model.name == TEXT_MODEL:
-        from onnxruntime_extensions import get_library_path
-
-        options.register_custom_ops_library(get_library_path())
+        options.register_custom_ops_library(extensions_library())
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     flipped, error = 0, 0.0
     for vector in vectors:

@@ -1,6 +1,5 @@
 """The model that takes raw text: made where the tokenizer is BERT's, shipped where it is proved to give the same ids."""
 
-import importlib.util
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import onnxruntime
 from edgedistill.package.bert_rules import BertRules, bert_problem, bert_rules
 from edgedistill.package.contents import TEXT_MODEL_FILE, Preprocessing
 from edgedistill.package.in_graph import IDS_OUTPUT, TEXT_INPUT, classifier_of_text, piece_table, tokenizer_model
+from edgedistill.package.standalone_verify import extensions_library
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
 
 _OLDEST_OPSET = 14
@@ -80,10 +80,8 @@ def make_text_model(
 
 def open_text_session(model: bytes) -> Any:
     """Open a model that has nodes of onnxruntime-extensions; returns onnxruntime's session."""
-    from onnxruntime_extensions import get_library_path
-
     options = onnxruntime.SessionOptions()
-    options.register_custom_ops_library(get_library_path())
+    options.register_custom_ops_library(extensions_library())
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -112,7 +110,7 @@ def _row(encoded: EncodedTexts, row: int) -> tuple[int, ...]:
 
 
 def _problem(model: bytes, tokenizer_json: str) -> str | None:
-    if importlib.util.find_spec("onnxruntime_extensions") is None:
+    if extensions_library() is None:
         return "onnxruntime-extensions is not installed where the bundle was made"
     if _opset(model) < _OLDEST_OPSET:
         return f"the model's opset is older than {_OLDEST_OPSET}"

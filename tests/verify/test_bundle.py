@@ -220,7 +220,16 @@ def test_bundle_when_onnxruntime_extensions_is_missing_replays_the_other_models(
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "64 answers of model.onnx and model.ort" in done.stdout
+    assert "64 answers of model.onnx and model.ort, ids" in done.stdout
+
+
+def test_verify_when_it_runs_the_text_model_loads_neither_torch_nor_transformers(packed):
+    program = f"import sys; from pathlib import Path; from edgedistill.verify.bundle import verify_bundle\n" \
+              f"assert len(verify_bundle(Path({str(packed / 'bundle')!r})).models) == 3\n" \
+              f"print(sorted({{'torch', 'transformers'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
 
 
 def test_verifier_when_run_alone_passes_and_leaves_nothing_behind(bundle):
