@@ -40,6 +40,7 @@ def test_graph_when_texts_are_fuzzed_gives_the_ids_of_tokenizer_json(session, en
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_graph_when_100_000_texts_are_fuzzed_gives_the_ids_of_tokenizer_json(session, encoder, fuzz):
     assert differing_texts(session, encoder, list(fuzz.fuzzed_texts(100_000, seed=2))) == ()
 
