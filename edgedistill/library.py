@@ -326,15 +326,19 @@ def measure(
         return stage.Measurements.read_json(done.folder / stage.MEASUREMENTS_FILE)
 
 
-def package(model: Path, data: Path, out: Path, *, recipe: LocatedRecipe, target: Target) -> Done:
+def package(
+    model: Path, data: Path, out: Path, *, recipe: LocatedRecipe, target: Target, deny_licences: Sequence[str] = ()
+) -> Done:
     """Pack an int8 model folder into `out/bundle` and `out/bundle.zip`.
 
     Args:
         model: the folder that `quantize` wrote.
-        data: the folder that `prepare` wrote; golden vectors are taken from its test split.
+        data: the folder that `prepare` wrote; golden vectors are taken from its test split, and the tokenizer in the
+            graph is compared on all of its splits.
         out: the folder to make.
         recipe: names the model, the teacher and their licences.
         target: whose oldest runtime and processor the bundle is for.
+        deny_licences: SPDX ids that neither teacher nor data may be under, beside those that the recipe denies.
     """
     from edgedistill.package import stage
     from edgedistill.package.card import CardFigures
@@ -346,9 +350,12 @@ def package(model: Path, data: Path, out: Path, *, recipe: LocatedRecipe, target
         architecture=target.cpu.architecture, seed=wanted.seed,
         card=CardFigures(description=wanted.description, teacher_licence=wanted.teacher.licence,
                          data_licence=wanted.data.licence),
-        tolerance=wanted.parity.bundle_tolerance,
+        tolerance=wanted.parity.bundle_tolerance, tolerances=wanted.parity.bundle_tolerances,
+        deny_licences=tuple(dict.fromkeys((*wanted.package.deny_licences, *deny_licences))),
+        model_bytes_limit=wanted.budgets.model_bytes or target.budgets.model_bytes.limit,
     )
-    inputs = stage.Inputs(model, data / "test.arrow", data / "labels.json")
+    splits = {name: data / f"{name}.arrow" for name in ("train", "validation") if (data / f"{name}.arrow").is_file()}
+    inputs = stage.Inputs(model, data / "test.arrow", data / "labels.json", splits)
     require_files(inputs.data, inputs.labels, hint=_PREPARE)
     return Workspace(out.parent).perform_in(out, stage.STAGE, settings, inputs)
 

@@ -65,8 +65,10 @@ def run(
         EdgedistillError: bad input, a target that no student fits, a folder that cannot be written or is in use.
     """
     from edgedistill.distill.requirements import require_fitting_losses
+    from edgedistill.package.licences import require_recipe_allowed
     from edgedistill.teach.resolve import resolve_teacher
 
+    require_recipe_allowed(located.recipe)
     with locked(out):
         teacher_folder = resolve_teacher(located.recipe.teacher, recipe_folder=located.folder)
         require_fitting_losses(located.recipe.distillation.losses, teacher_folder)
@@ -181,7 +183,7 @@ def _package(
     from edgedistill.evaluate.stage import EVALUATION_FILE
     from edgedistill.package import stage
     from edgedistill.package.card import CardFigures
-    from edgedistill.prepare.stage import LABELS_FILE, TEST_FILE
+    from edgedistill.prepare.stage import LABELS_FILE, TEST_FILE, TRAIN_FILE, VALIDATION_FILE
 
     recipe, data = line.recipe, common.prepared.folder
     teacher, student = (
@@ -196,9 +198,13 @@ def _package(
             teacher_accuracy=teacher.accuracy, retention=student.accuracy.value / max(teacher.accuracy.value, 1e-9),
             teacher_licence=recipe.teacher.licence, data_licence=recipe.data.licence,
         ),
-        tolerance=recipe.parity.bundle_tolerance, seed=recipe.seed,
+        tolerance=recipe.parity.bundle_tolerance, tolerances=recipe.parity.bundle_tolerances, seed=recipe.seed,
+        deny_licences=recipe.package.deny_licences, model_bytes_limit=plan.budgets["model_bytes"].limit,
     )
-    inputs = stage.Inputs(model=model.folder, data=data / TEST_FILE, labels=data / LABELS_FILE)
+    inputs = stage.Inputs(
+        model=model.folder, data=data / TEST_FILE, labels=data / LABELS_FILE,
+        splits={"train": data / TRAIN_FILE, "validation": data / VALIDATION_FILE},
+    )
     return line.note("package", line.workspace.perform("package", stage.STAGE, settings, inputs))
 
 

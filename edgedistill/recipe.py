@@ -217,6 +217,9 @@ class Parity(Document):
     bundle_tolerance: float = Field(
         0.25, gt=0, description="how far a logit of a golden vector may be off on another instruction set"
     )
+    bundle_tolerances: dict[Literal["aarch64", "x86_64", "x86_64-vnni"], float] = Field(
+        {}, description="the same on an instruction set that has its own; x86_64 is the one without VNNI"
+    )
 
 
 class Goal(Document):
@@ -235,6 +238,14 @@ class Budgets(Document):
     model_bytes: int | None = Field(None, gt=0, description="size of the int8 model file")
     peak_memory_bytes: int | None = Field(None, gt=0, description="over the bare runtime")
     latency_p50_s: float | None = Field(None, gt=0, description="one example of the data's median length")
+
+
+class Packaging(Document):
+    """What may be packed into a bundle."""
+
+    deny_licences: tuple[str, ...] = Field(
+        (), description="SPDX ids that neither the teacher nor the data may be under; a trailing * stands for any end"
+    )
 
 
 class BenchmarkProtocol(Document):
@@ -264,6 +275,7 @@ class Recipe(Document):
     goals: tuple[Goal, ...] = (Goal(),)
     budgets: Budgets = Budgets()
     benchmark: BenchmarkProtocol = BenchmarkProtocol()
+    package: Packaging = Packaging()
     seed: int = Field(13, ge=0, le=2**32 - 1, description="every random number of the run comes from it")
 
 

@@ -61,6 +61,8 @@ def test_wheel_then_holds_the_code_and_no_tests_or_results(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "edgedistill/py.typed" in names
     assert [name for name in names if name.endswith((".html.j2", ".css"))], "the report's templates are missing"
+    assert {f"edgedistill/package/templates/{name}" for name in ("android/Classifier.kt", "ios/Package.swift", "web/index.html")
+            } <= set(names)
     assert not [name for name in names if "test" in name.split("/")[0] or "/results/" in name or "__pycache__" in name]
     assert {name.split("/")[0].split("-")[0] for name in names} == {"edgedistill"}
 

@@ -242,7 +242,12 @@ def benchmark(
 
 def package(
     model: ModelArgument, data: PreparedOption, out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE,
-    target: TargetOption = DEFAULT_TARGET, as_json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+    deny_licence: Annotated[
+        list[str] | None,
+        typer.Option("--deny-licence", metavar="SPDX", help="Refuse a teacher or data under it; may stand repeatedly."),
+    ] = None,
+    as_json: JsonOption = False,
 ) -> int:
     """Pack an int8 model folder into the bundle that an app loads.
 
@@ -251,7 +256,9 @@ def package(
     import edgedistill
 
     located, device = edgedistill.load_recipe(recipe), edgedistill.load_target(target)
-    done = edgedistill.package(model, data, out, recipe=located, target=device)
+    done = edgedistill.package(
+        model, data, out, recipe=located, target=device, deny_licences=deny_licence or ()
+    )
     return _say_done(done.folder / "bundle", done.manifest, as_json=as_json)
 
 

@@ -1,5 +1,6 @@
 """The bundle: from a model and what goes with it to the bytes of every file in it."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,12 +9,16 @@ from importlib.resources import files
 from edgedistill.artifact import Artifact
 from edgedistill.host import tool_version
 from edgedistill.package import contents
-from edgedistill.package.card import CardFigures, licence_notes, model_card
-from edgedistill.package.contents import BundleIdentity, BundleManifest, GoldenVectors, Labels
+from edgedistill.package.app_sources import app_sources, sources_as_bytes
+from edgedistill.package.bill_of_materials import bill_of_materials
+from edgedistill.package.card import CardFigures, CardParts, licence_notes, model_card
+from edgedistill.package.contents import BundleIdentity, BundleManifest, GoldenVectors, Labels, Sizes
 from edgedistill.package.onnx_facts import OnnxFacts
-from edgedistill.package.ort_format import OrtModel
+from edgedistill.package.ort_format import Architecture, OrtModel
+from edgedistill.package.runtime_build import runtime_build
+from edgedistill.package.text_model import TextModel
 
-TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "tokenizers")
+TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "onnxruntime-extensions", "tokenizers")
 """Packages whose version is told in bundle.json; another version may give other bytes."""
 
 
@@ -24,6 +29,8 @@ class BundleParts:
     Attributes:
         model: the int8 .onnx file.
         ort: the same model in ORT format.
+        text: the same model with the tokenizer in front, or why there is none.
+        architecture: the target's processor.
         facts: inputs, opsets and format version of the .onnx file.
         tokenizer_files: bytes by file name; kept as they are, since saving a loaded tokenizer would lose tokens that
             share an id.
@@ -34,6 +41,8 @@ class BundleParts:
 
     model: bytes
     ort: OrtModel
+    text: TextModel
+    architecture: Architecture
     facts: OnnxFacts
     tokenizer_files: Mapping[str, bytes]
     max_tokens: int
@@ -49,11 +58,14 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
         identity: whose bundle it is.
         figures: what the card tells about quality and licences.
     """
-    card = model_card(
-        identity, figures,
+    runtime = parts.golden.runtime.removeprefix("onnxruntime ")
+    build = runtime_build(parts.ort, parts.architecture, runtime=runtime)
+    card = model_card(identity, figures, CardParts(
         model_bytes=len(parts.model), classes=len(parts.labels), inputs=parts.facts.inputs, golden=parts.golden,
-    )
+        preprocessing=parts.text.told, build=build,
+    ))
     made = {
+        **_text_files(parts, identity),
         **parts.tokenizer_files,
         contents.ONNX_FILE: parts.model,
         contents.ORT_FILE: parts.ort.model,
@@ -62,14 +74,36 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
         contents.GOLDEN_FILE: parts.golden.to_json().encode(),
         contents.CARD_FILE: card.encode(),
         contents.LICENCES_FILE: licence_notes(identity, figures).encode(),
+        contents.BOM_FILE: bill_of_materials(identity, figures, model=parts.model, runtime=runtime).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
     }
-    manifest = _manifest(parts, identity, made)
+    manifest = _manifest(parts, identity, made, build)
     made[contents.MANIFEST_FILE] = contents.sealed_json(manifest).encode()
     return dict(sorted(made.items()))
 
 
-def _manifest(parts: BundleParts, identity: BundleIdentity, made: Mapping[str, bytes]) -> BundleManifest:
+def _text_files(parts: BundleParts, identity: BundleIdentity) -> dict[str, bytes]:
+    """Return the model that takes raw text and the apps around it; nothing where the tokenizer is not in a graph."""
+    if parts.text.model is None or parts.text.rules is None:
+        return {}
+    shortest = min(parts.golden.vectors, key=lambda vector: (abs(len(vector.text) - 30), vector.text))
+    sources = app_sources(
+        parts.text.rules, title=f"{identity.recipe_id} for {identity.target_id}", labels=parts.labels,
+        inputs=parts.facts.inputs, example=shortest.text,
+    )
+    return {contents.TEXT_MODEL_FILE: parts.text.model, **sources_as_bytes(sources)}
+
+
+def _sizes(made: Mapping[str, bytes]) -> Sizes:
+    deflated = {name: len(zlib.compress(content, 9)) for name, content in sorted(made.items())}
+    return Sizes(
+        files_bytes=sum(len(content) for content in made.values()), deflated_bytes=sum(deflated.values()), deflated=deflated
+    )
+
+
+def _manifest(
+    parts: BundleParts, identity: BundleIdentity, made: Mapping[str, bytes], build: contents.RuntimeBuild
+) -> BundleManifest:
     return BundleManifest(
         recipe_id=identity.recipe_id,
         task=identity.task,
@@ -84,6 +118,9 @@ def _manifest(parts: BundleParts, identity: BundleIdentity, made: Mapping[str, b
         ir_version=parts.facts.ir_version,
         max_tokens=parts.max_tokens,
         golden_tolerance=parts.golden.tolerance,
+        preprocessing=parts.text.told,
+        runtime_build=build,
+        sizes=_sizes(made),
         files=tuple(
             Artifact(path=name, sha256=sha256(made[name]).hexdigest(), size_bytes=len(made[name]))
             for name in sorted(made)

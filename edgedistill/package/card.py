@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from edgedistill.document import Document
-from edgedistill.package.contents import BundleIdentity, GoldenVectors, ModelInput
+from edgedistill.package.contents import BundleIdentity, GoldenVectors, ModelInput, Preprocessing, RuntimeBuild
 from edgedistill.results import Interval
 
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
@@ -27,27 +28,37 @@ class CardFigures(Document):
     data_licence: str = "unknown"
 
 
-def model_card(
-    identity: BundleIdentity,
-    figures: CardFigures,
-    *,
-    model_bytes: int,
-    classes: int,
-    inputs: Sequence[ModelInput],
-    golden: GoldenVectors,
-) -> str:
+@dataclass(frozen=True)
+class CardParts:
+    """What the card tells about the files.
+
+    Attributes:
+        model_bytes: size of model.onnx.
+        classes: number of classes.
+        inputs: inputs of model.onnx.
+        golden: the golden vectors; a rather short one is the example.
+        preprocessing: whether the tokenizer is inside of a graph.
+        build: how the runtime is made smaller, and what it should run on.
+    """
+
+    model_bytes: int
+    classes: int
+    inputs: Sequence[ModelInput]
+    golden: GoldenVectors
+    preprocessing: Preprocessing
+    build: RuntimeBuild
+
+
+def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts) -> str:
     """Return the text of `README.md`, with the front matter that hubs read.
 
     Args:
         identity: whose bundle it is.
         figures: accuracy and licences.
-        model_bytes: size of model.onnx.
-        classes: number of classes.
-        inputs: inputs of the graph.
-        golden: the golden vectors; a rather short one is the example.
+        parts: what the files say.
     """
     front = yaml.safe_dump(_front_matter(identity, figures), sort_keys=False, allow_unicode=True)
-    table = _facts_table(identity, figures, model_bytes=model_bytes, classes=classes)
+    table, golden = _facts_table(identity, figures, parts), parts.golden
     return f"""---
 {front}---
 # {identity.recipe_id} for {identity.target_id}
@@ -61,27 +72,76 @@ def model_card(
 ## Use
 
 ```python
-{_example(inputs, golden)}
+{_example(parts.inputs, golden)}
 ```
 
 Give one text a call: the int8 scale of the activations is computed per call, and neighbours would change it.
 
+{_apps(parts.preprocessing)}
+
+## Runtime
+
+{_runtime(parts.build)}
+
 ## Check
 
 `python verify.py` compares every file with its sha256 in `bundle.json` and replays {len(golden.vectors)} golden
-vectors. A logit may differ by {golden.tolerance:g} between instruction sets; the decision may not.
+vectors. A logit may differ by {golden.tolerance:g} between instruction sets{_own_tolerances(golden)}; the decision may not.
 
 Licences: see [LICENSES.md](LICENSES.md).
 """
 
 
-def _facts_table(identity: BundleIdentity, figures: CardFigures, *, model_bytes: int, classes: int) -> str:
+def _apps(preprocessing: Preprocessing) -> str:
+    if preprocessing.file is None:
+        return f"""## Apps
+
+No model with the tokenizer inside is in this bundle, and so no modules for Android, iOS and the web:
+{preprocessing.reason}. Bring a tokenizer that reads `tokenizer.json`, tokens that share an id included."""
+    return f"""## Apps
+
+`{preprocessing.file}` takes raw text, shape (1,), and answers with `logits`, `probabilities` and `label`; its nodes are
+those of onnxruntime-extensions. Its token ids are those of `tokenizer.json` on all {preprocessing.texts_proved:,} texts
+at hand. It is {preprocessing.added_bytes:,} bytes larger than `model.onnx`{_over_budget(preprocessing)}. A text must not
+hold U+0000, at which strings end: put U+0001 in its place.
+
+- Android: `android/` is a Gradle module. `Classifier.fromAssets(context).classify(text)` gives a `List<Prediction>`;
+  `gradle connectedAndroidTest` replays the golden vectors on the device.
+- iOS: this folder is a Swift package. `try Classifier().classify(text)` gives `[Prediction]`; its test does the same.
+- Web: copy this folder, `npm install` in its `web/`, serve the folder, open `web/index.html`. The page needs only
+  `model.onnx`, `tokenizer.json`, `labels.json` and `web/`."""
+
+
+def _own_tolerances(golden: GoldenVectors) -> str:
+    own = ", ".join(f"{value:g} on {name}" for name, value in sorted(golden.tolerances.items()))
+    return f" ({own})" if own else ""
+
+
+def _over_budget(preprocessing: Preprocessing) -> str:
+    return " and over the target's budget for model files" if preprocessing.fits_budget is False else ""
+
+
+def _runtime(build: RuntimeBuild) -> str:
+    rows = "\n".join(f"| {a.name} | {'try it' if a.use else 'no'} | {a.why} |" for a in build.accelerators)
+    return f"""A build of onnxruntime with nothing but what `model.ort` needs, made in a checkout of onnxruntime (BUNDLE is this
+folder):
+
+```
+{build.command}
+```
+
+| accelerator | use | why |
+|---|---|---|
+{rows}"""
+
+
+def _facts_table(identity: BundleIdentity, figures: CardFigures, parts: CardParts) -> str:
     rows = [
         ("made by recipe", f"`{identity.recipe_id}`"),
         ("distilled from", f"`{identity.base_model}`"),
         ("for", f"`{identity.target_id}`, onnxruntime {identity.runtime_oldest} or newer"),
-        ("classes", str(classes)),
-        ("model.onnx (int8)", f"{model_bytes:,} bytes"),
+        ("classes", str(parts.classes)),
+        ("model.onnx (int8)", f"{parts.model_bytes:,} bytes"),
         *_figure_rows(figures),
     ]
     return "\n".join(f"| {name} | {value} |" for name, value in rows)
@@ -95,7 +155,8 @@ def licence_notes(identity: BundleIdentity, figures: CardFigures) -> str:
 |---|---|---|
 | `{identity.base_model}` (teacher) | {figures.teacher_licence} | this model's weights derive from it |
 | data of `{identity.recipe_id}` | {figures.data_licence} | this model was trained on it; `golden.json` quotes it |
-| ONNX Runtime | MIT | runs the model; not contained in this bundle |
+| ONNX Runtime, onnxruntime-extensions | MIT | run the model; not contained in this bundle |
+| sources in `android/`, `ios/`, `web/`, `Package.swift`, `verify.py` | Apache-2.0 | go into the app |
 | tokenizers | Apache-2.0 | reads `tokenizer.json`; not contained in this bundle |
 
 "unknown" means that nobody stated it: find out before you publish.

@@ -25,6 +25,8 @@ GOLDEN_FILE = "golden.json"
 CARD_FILE = "README.md"
 LICENCES_FILE = "LICENSES.md"
 VERIFIER_FILE = "verify.py"
+TEXT_MODEL_FILE = "model_with_preprocessing.onnx"
+BOM_FILE = "bom.cdx.json"
 
 _BLANK_SEAL = "0" * 64
 _PACK_AGAIN = "make the bundle again: edgedistill package --help"
@@ -66,10 +68,15 @@ class GoldenVector(Document):
     label: str = Field(description="the class with the largest logit")
 
 
+InstructionSet = Literal["aarch64", "x86_64", "x86_64-vnni"]
+"""As far as int8 products differ: x86 without VNNI saturates them at 16 bits."""
+
+
 class GoldenVectors(Document):
     """Golden vectors, and how far a logit may be off elsewhere."""
 
     tolerance: float = Field(gt=0, description="largest difference of a logit that passes")
+    tolerances: dict[InstructionSet, float] = Field({}, description="the same on an instruction set that has its own")
     runtime: str = Field(description="what computed the logits, for example 'onnxruntime 1.32.0'")
     architecture: str = Field(description="the instruction set it ran on, for example 'x86_64'")
     vectors: tuple[GoldenVector, ...] = Field(min_length=1)
@@ -80,6 +87,41 @@ class ModelInput(Document):
 
     name: str
     dtype: str = Field(description="a numpy name: int64 or int32")
+
+
+class Preprocessing(Document):
+    """Whether the tokenizer is inside of a graph, and what that costs."""
+
+    file: str | None = Field(description="the model that takes raw text; null: there is none, and `reason` says why")
+    reason: str | None = Field(description="why there is no such model; null where there is one")
+    texts_proved: int = Field(ge=0, description="texts of all splits whose ids are those of tokenizer.json, one by one")
+    added_bytes: int = Field(ge=0, description="bytes over model.onnx; 0 without a file")
+    pieces: int = Field(ge=0, description="pieces in the graph; pieces that no text can reach are left out")
+    piece_table_bytes: int = Field(ge=0, description="of the added bytes: pieces, their ids and lengths")
+    fits_budget: bool | None = Field(description="is the file within the target's budget for model files? null: no budget")
+
+
+class Sizes(Document):
+    """What the files take; bundle.json itself is not counted."""
+
+    files_bytes: int = Field(ge=0, description="all files as they are; the zip stores them like this")
+    deflated_bytes: int = Field(ge=0, description="all files, each deflated at level 9: about what a download takes")
+    deflated: dict[str, int] = Field(description="bytes of each file, deflated at level 9")
+
+
+class Accelerator(Document):
+    """An execution provider of a phone, and whether this model should use it."""
+
+    name: Literal["NNAPI", "CoreML", "XNNPACK"]
+    use: bool
+    why: str = Field(description="in a sentence, with the figures it rests on")
+
+
+class RuntimeBuild(Document):
+    """How onnxruntime is made smaller for this model, and what it should run on."""
+
+    command: str = Field(description="run in a checkout of onnxruntime; OPERATORS stands in this bundle")
+    accelerators: tuple[Accelerator, ...]
 
 
 class BundleManifest(Document):
@@ -99,6 +141,9 @@ class BundleManifest(Document):
     ir_version: int
     max_tokens: int = Field(ge=1, description="texts are cut after so many tokens, special tokens counted")
     golden_tolerance: float = Field(gt=0)
+    preprocessing: Preprocessing
+    runtime_build: RuntimeBuild
+    sizes: Sizes
     files: tuple[Artifact, ...]
     seal: str = Field(default=_BLANK_SEAL, description="sha256 of this file with 64 zeros in place of this value")
 

@@ -1,4 +1,4 @@
-"""A script, run in a process of its own: model.onnx to model.ort and its operator list, the same bytes each time.
+"""A script, run in a process of its own: model.onnx to model.ort, its operator list and what phones' accelerators take.
 
     python -P ort_converter.py FOLDER arm|amd64
 
@@ -6,7 +6,9 @@ It is a process of its own because onnxruntime's tools print, set up logging and
 not import edgedistill: a checkout need not be importable here.
 """
 
+import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ _ALIGNMENT_BYTES = 16
 
 
 def main(folder: Path, platform: str) -> None:
-    """Convert `model.onnx` of a folder; model.ort and model.required_operators_and_types.config appear beside it."""
+    """Convert `model.onnx` of a folder.
+
+    model.ort, model.required_operators_and_types.config and usability.json appear beside it; the same bytes each time.
+    """
     from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
     from onnxruntime.tools.ort_format_model import create_config_from_models
 
@@ -29,6 +34,35 @@ def main(folder: Path, platform: str) -> None:
     ort.write_bytes(with_sorted_kernel_types(ort.read_bytes()))
     # Once more, from the file that ships: a reduced build made from an earlier one can lack kernels.
     create_config_from_models([ort], folder / "model.required_operators_and_types.config", True)
+    (folder / "usability.json").write_text(json.dumps(usability(folder / "model.onnx")), encoding="utf-8")
+
+
+def usability(path: Path) -> dict[str, Any]:
+    """Ask the checks of `check_onnx_model_mobile_usability`, with input shapes taken as fixed.
+
+    Returns:
+        `operators`: nodes by operator; `providers`: by name, `supported` of `nodes` and the `partitions` they form.
+    """
+    import onnx
+    from onnxruntime.tools.mobile_helpers import usability_checker as checker
+
+    # Not strict: the types of onnxruntime's own operators cannot be inferred, and the checks do not need them.
+    model = onnx.shape_inference.infer_shapes(onnx.load(str(path)), strict_mode=False)
+    found = {
+        "NNAPI": checker.check_nnapi_partitions(model, False),
+        "CoreML NeuralNetwork": checker.check_coreml_partitions(model, False, "coreml_supported_neuralnetwork_ops.md"),
+        "CoreML MLProgram": checker.check_coreml_partitions(model, False, "coreml_supported_mlprogram_ops.md"),
+    }
+    return {
+        "operators": dict(sorted(Counter(node.op_type for node in model.graph.node).items())),
+        "providers": {
+            name: {
+                "nodes": info.num_nodes, "supported": info.num_supported_nodes, "partitions": info.num_partitions,
+                "verdict": info.suitability().name,
+            }
+            for name, info in found.items()
+        },
+    }
 
 
 def with_sorted_kernel_types(model: bytes) -> bytes:
@@ -125,4 +159,5 @@ def _vector(builder: Any, offsets: list[int]) -> int:
 
 
 if __name__ == "__main__":
+    sys.modules["torch"] = None  # type: ignore[assignment] # onnxruntime's tools load it where they can, and it takes seconds
     main(Path(sys.argv[1]), sys.argv[2])

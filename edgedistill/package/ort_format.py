@@ -1,9 +1,11 @@
 """Adapter to onnxruntime's converter: the same model in the format that small builds of the runtime load."""
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,16 +20,37 @@ _LEVEL_VARIABLE = "ORT_CONVERT_ONNX_MODELS_TO_ORT_OPTIMIZATION_LEVEL"
 
 
 @dataclass(frozen=True)
+class ProviderSupport:
+    """What an execution provider could take of a graph with fixed input shapes.
+
+    Attributes:
+        nodes: nodes of the graph.
+        supported: nodes that it takes.
+        partitions: pieces into which these fall; between two of them data are copied.
+        verdict: the tool's word: YES, MAYBE or NO.
+    """
+
+    nodes: int
+    supported: int
+    partitions: int
+    verdict: str
+
+
+@dataclass(frozen=True)
 class OrtModel:
     """A model in ORT format.
 
     Attributes:
         model: the .ort file.
         operators: operators and types that it needs, as a reduced build of onnxruntime wants to be told.
+        nodes: number of nodes by operator, of the .onnx file.
+        support: by execution provider, as `check_onnx_model_mobile_usability` finds it.
     """
 
     model: bytes
     operators: str
+    nodes: Mapping[str, int]
+    support: Mapping[str, ProviderSupport]
 
 
 def convert_to_ort(model: bytes, architecture: Architecture) -> OrtModel:
@@ -46,7 +69,11 @@ def convert_to_ort(model: bytes, architecture: Architecture) -> OrtModel:
         _run_converter(folder, _PLATFORMS[architecture])
         text = (folder / "model.required_operators_and_types.config").read_text(encoding="utf-8")
         # The tool writes the path of the file that it read, which is different each time.
-        return OrtModel((folder / "model.ort").read_bytes(), text.replace(f"{folder}{os.sep}", ""))
+        usability = json.loads((folder / "usability.json").read_text(encoding="utf-8"))
+        return OrtModel(
+            (folder / "model.ort").read_bytes(), text.replace(f"{folder}{os.sep}", ""), usability["operators"],
+            {name: ProviderSupport(**values) for name, values in usability["providers"].items()},
+        )
 
 
 def _run_converter(folder: Path, platform: str) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import platform
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnxruntime
@@ -22,11 +23,14 @@ from edgedistill.package.contents import (
     TOKENIZER_FILE,
     BundleIdentity,
     GoldenVectors,
+    InstructionSet,
     Labels,
 )
 from edgedistill.package.golden import GoldenRule, make_golden_vectors
+from edgedistill.package.licences import origins, require_allowed
 from edgedistill.package.onnx_facts import read_onnx_facts
 from edgedistill.package.ort_format import Architecture, convert_to_ort
+from edgedistill.package.text_model import TextModel, make_text_model
 from edgedistill.recipe import Task
 from edgedistill.stage import Outcome, Stage
 from edgedistill.target import DeniedVersion
@@ -50,7 +54,10 @@ class Settings(Document):
     architecture: Architecture = Field(default="aarch64", description="the target's processor")
     card: CardFigures = CardFigures()
     tolerance: float = Field(gt=0, description="how far a logit may be off on another instruction set")
+    tolerances: dict[InstructionSet, float] = Field(default={}, description="the same on a set that has its own")
     seed: int = Field(ge=0, le=2**32 - 1)
+    deny_licences: tuple[str, ...] = Field(default=(), description="SPDX ids that neither teacher nor data may have")
+    model_bytes_limit: float | None = Field(default=None, description="the target's budget; told, and not enforced here")
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,13 @@ class Inputs:
         model: folder with model.onnx (int8), tokenizer.json and, if it has them, config.json and other tokenizer files.
         data: Arrow file of examples; the golden vectors are taken from it.
         labels: labels.json of prepare.
+        splits: Arrow files of further examples, by name; the tokenizer in the graph must agree on these too.
     """
 
     model: Path
     data: Path
     labels: Path
+    splits: Mapping[str, Path] = field(default_factory=dict)
 
 
 def requires(settings: Settings, inputs: Inputs) -> None:
@@ -74,8 +83,12 @@ def requires(settings: Settings, inputs: Inputs) -> None:
     Raises:
         ArtifactError: a file is missing or damaged, the tokenizer does not cut long texts, there are no rows to take
             golden vectors from, or labels.json and config.json name other classes.
-        UsageError: labels.json cannot be read.
+        UsageError: labels.json cannot be read, or the licence of teacher or data is denied.
     """
+    licences = origins(
+        settings.base_model, settings.card.teacher_licence, recipe_id=settings.recipe_id, data=settings.card.data_licence
+    )
+    require_allowed(licences, settings.deny_licences)
     read_onnx_facts(inputs.model / ONNX_FILE)
     _max_tokens(TextEncoder.load(inputs.model), inputs.model / TOKENIZER_FILE)
     if not len(read_examples(inputs.data)):
@@ -102,9 +115,10 @@ def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     folder = out / BUNDLE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     (out / ZIP_FILE).write_bytes(zip_bytes(files))
-    return Outcome(decisions=(_decision(parts.golden),))
+    return Outcome(decisions=(_decision(parts.golden), _text_decision(parts.text)))
 
 
 def ensures(out: Path) -> None:
@@ -125,12 +139,28 @@ def _parts(settings: Settings, inputs: Inputs) -> BundleParts:
     return BundleParts(
         model=model,
         ort=convert_to_ort(model, settings.architecture),
+        text=_text_model(settings, inputs, model, encoder),
+        architecture=settings.architecture,
         facts=read_onnx_facts(inputs.model / ONNX_FILE),
         tokenizer_files={name: (inputs.model / name).read_bytes() for name in names},
         max_tokens=_max_tokens(encoder, inputs.model / TOKENIZER_FILE),
         labels=labels,
         golden=_golden(settings, inputs, encoder, labels),
     )
+
+
+def _text_model(settings: Settings, inputs: Inputs, model: bytes, encoder: TextEncoder) -> TextModel:
+    limit = settings.model_bytes_limit
+    return make_text_model(
+        model, read_text(inputs.model / TOKENIZER_FILE, error=ArtifactError),
+        labels=Labels.read_json(inputs.labels).labels, encoder=encoder, texts=_all_texts(inputs),
+        limit_bytes=None if limit is None else int(limit),
+    )
+
+
+def _all_texts(inputs: Inputs) -> Iterator[list[str]]:
+    for path in (inputs.data, *(inputs.splits[name] for name in sorted(inputs.splits))):
+        yield from read_examples(path).text_batches()
 
 
 def _golden(settings: Settings, inputs: Inputs, encoder: TextEncoder, labels: tuple[str, ...]) -> GoldenVectors:
@@ -146,7 +176,8 @@ def _golden(settings: Settings, inputs: Inputs, encoder: TextEncoder, labels: tu
     )
     runtime = f"onnxruntime {onnxruntime.__version__}"
     return GoldenVectors(
-        tolerance=settings.tolerance, runtime=runtime, architecture=platform.machine(), vectors=vectors
+        tolerance=settings.tolerance, tolerances=settings.tolerances, runtime=runtime,
+        architecture=platform.machine(), vectors=vectors,
     )
 
 
@@ -177,4 +208,17 @@ def _decision(golden: GoldenVectors) -> Decision:
     )
 
 
-STAGE = Stage(name="package", version=1, run=run, requires=requires, ensures=ensures, tools=TOOLS)
+def _text_decision(text: TextModel) -> Decision:
+    told = text.told
+    if told.file is None:
+        return Decision(step="package", what="no model with the tokenizer inside", why=str(told.reason))
+    over = ", over the target's budget for model files" if told.fits_budget is False else ""
+    return Decision(
+        step="package",
+        what=f"{told.file}: {told.added_bytes:,} bytes over model.onnx, {told.piece_table_bytes:,} of them its "
+             f"{told.pieces:,} pieces{over}",
+        why=f"the tokenizer in its graph gave the ids of tokenizer.json on all {told.texts_proved:,} texts at hand",
+    )
+
+
+STAGE = Stage(name="package", version=2, run=run, requires=requires, ensures=ensures, tools=TOOLS)

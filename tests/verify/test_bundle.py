@@ -8,13 +8,16 @@ import pytest
 from edgedistill.errors import BundleError, ParityError
 from edgedistill.package.archive import zip_bytes
 from edgedistill.package.contents import read_manifest, sealed_json
+from edgedistill.package.standalone_verify import instruction_set
 from edgedistill.target import DeniedVersion
 from edgedistill.verify.bundle import require_sound_bundle, verify_bundle
 
 FILES = (
-    "LICENSES.md", "README.md", "bundle.json", "golden.json", "labels.json", "model.onnx", "model.ort",
-    "required_operators_and_types.config", "tokenizer.json", "tokenizer_config.json", "verify.py",
+    "LICENSES.md", "README.md", "bom.cdx.json", "bundle.json", "golden.json", "labels.json", "model.onnx", "model.ort",
+    "model_with_preprocessing.onnx", "required_operators_and_types.config", "tokenizer.json", "tokenizer_config.json",
+    "verify.py",
 )
+"""All but the sources for apps, of which there are 14."""
 
 
 def _flip(path, position=None):
@@ -53,8 +56,8 @@ def test_bundle_when_untouched_passes_on_both_models(packed):
 
     assert check.passed
     assert check.problems == ()
-    assert (check.files_checked, check.vectors_replayed) == (len(FILES), 64)
-    assert check.models == ("model.onnx", "model.ort")
+    assert (check.files_checked, check.vectors_replayed) == (len(FILES) + 14, 96)
+    assert check.models == ("model.onnx", "model.ort", "model_with_preprocessing.onnx")
     assert check.decisions_flipped == 0
     assert check.max_abs_error < 1e-5
     assert check.ids_checked
@@ -137,9 +140,33 @@ def test_bundle_when_a_logit_is_off_fails_without_altered_files(bundle):
 
     assert check.altered_files == ()
     assert check.max_abs_error == pytest.approx(0.06, abs=1e-5)
-    assert len(check.problems) == 2  # one a model
+    assert len(check.problems) == 3  # one a model
     with pytest.raises(ParityError, match="a logit differs by 0.06"):
         require_sound_bundle(bundle)
+
+
+def test_bundle_when_this_instruction_set_has_its_own_tolerance_goes_by_it(bundle):
+    golden = json.loads((bundle / "golden.json").read_text())
+    golden["vectors"][3]["logits"][0] += 0.06  # the tolerance elsewhere is 0.05
+    golden["tolerances"] = {instruction_set(): 0.07}
+    _reseal(bundle, "golden.json", json.dumps(golden).encode())
+    assert verify_bundle(bundle).passed
+
+    golden["tolerances"] = {instruction_set(): 0.03}
+    golden["vectors"][3]["logits"][0] -= 0.02  # 0.04: less than elsewhere, more than here
+    _reseal(bundle, "golden.json", json.dumps(golden).encode())
+    assert f"at most 0.03 is allowed on {instruction_set()}" in verify_bundle(bundle).problems[0]
+
+
+@pytest.mark.parametrize(("machine", "flags", "expected"), [
+    ("aarch64", "", "aarch64"), ("arm64", "", "aarch64"), ("x86_64", "fma avx2 avx512_vnni", "x86_64-vnni"),
+    ("x86_64", "avx_vnni", "x86_64-vnni"), ("AMD64", "avx2 avx512f", "x86_64"),
+])
+def test_instruction_set_when_asked_tells_x86_with_vnni_from_without(monkeypatch, machine, flags, expected):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("pathlib.Path.read_text", lambda self, **_: f"flags : {flags}\n")
+
+    assert instruction_set() == expected
 
 
 def test_bundle_when_a_decision_differs_counts_it(bundle):
@@ -151,7 +178,7 @@ def test_bundle_when_a_decision_differs_counts_it(bundle):
 
     check = verify_bundle(bundle)
 
-    assert check.decisions_flipped == 2  # one a model
+    assert check.decisions_flipped == 3  # one a model
     assert "model.ort: another class for 1 golden vector(s)" in check.problems
 
 
@@ -201,12 +228,31 @@ def test_zip_when_it_is_no_bundle_is_refused(tmp_path):
         verify_bundle(tmp_path / "b.zip")
 
 
+def test_bundle_when_onnxruntime_extensions_is_missing_replays_the_other_models(bundle):
+    program = f"import sys, runpy; sys.modules['onnxruntime_extensions'] = None; sys.argv = ['{bundle / 'verify.py'}']\n" \
+              f"runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "64 answers of model.onnx and model.ort, ids" in done.stdout
+
+
+def test_verify_when_it_runs_the_text_model_loads_neither_torch_nor_transformers(packed):
+    program = f"import sys; from pathlib import Path; from edgedistill.verify.bundle import verify_bundle\n" \
+              f"assert len(verify_bundle(Path({str(packed / 'bundle')!r})).models) == 3\n" \
+              f"print(sorted({{'torch', 'transformers'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
 def test_verifier_when_run_alone_passes_and_leaves_nothing_behind(bundle):
+    before = sorted(p.name for p in bundle.rglob("*"))
     done = _run_verifier(bundle)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("11 files, 64 answers of model.onnx and model.ort, ids checked: 0 decisions")
-    assert sorted(p.name for p in bundle.rglob("*")) == sorted(FILES)
+    assert done.stdout.startswith("27 files, 96 answers of model.onnx and model.ort and model_with_preprocessing.onnx, ids")
+    assert sorted(p.name for p in bundle.rglob("*")) == before
 
 
 def test_verifier_when_run_without_tokenizers_takes_the_ids_from_golden(bundle):

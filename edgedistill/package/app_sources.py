@@ -1,0 +1,179 @@
+"""Sources for the apps that load a bundle: a Gradle module in Kotlin, a Swift package, and a page with onnxruntime-web."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import jinja2
+
+from edgedistill.package.bert_rules import BertRules
+from edgedistill.package.contents import GOLDEN_FILE, TEXT_MODEL_FILE, ModelInput
+
+KOTLIN_PACKAGE = "org.edgedistill.classifier"
+
+_PLACES = {
+    "android/settings.gradle.kts": "android/settings.gradle.kts",
+    "android/build.gradle.kts": "android/build.gradle.kts",
+    "android/gradle.properties": "android/gradle.properties",
+    "android/AndroidManifest.xml": "android/src/main/AndroidManifest.xml",
+    "android/Classifier.kt": "android/src/main/kotlin/Classifier.kt",
+    "android/GraphText.kt": "android/src/main/kotlin/GraphText.kt",
+    "android/GoldenVectorsTest.kt": "android/src/androidTest/kotlin/GoldenVectorsTest.kt",
+    "ios/Package.swift": "Package.swift",
+    "ios/Classifier.swift": "ios/Sources/Classifier.swift",
+    "ios/GoldenVectorsTests.swift": "ios/Tests/GoldenVectorsTests.swift",
+    "web/package.json": "web/package.json",
+    "web/classifier.js": "web/classifier.js",
+    "web/index.html": "web/index.html",
+}
+"""Template below `templates/` -> its place in the bundle."""
+
+CHARACTERS_FILE = "web/characters.json"
+
+_LAST_OF_PLANE_0 = 0xFFFF
+_IDEOGRAPHS = range(0x3400, 0xA000)
+_LETTERS = range(0x0250, 0x2000)
+
+
+@dataclass(frozen=True)
+class HighCharacters:
+    """What becomes of characters beyond U+FFFF, said with characters below.
+
+    Attributes:
+        vanishing: ranges of code points that vanish; first and last.
+        standing: ranges of code points that are words of their own; first and last.
+        images: text by code point, where a piece is made of it.
+        alone: a character that is a word of its own and in no piece.
+        unknown: a character that is in no piece and stands inside words.
+    """
+
+    vanishing: tuple[tuple[int, int], ...]
+    standing: tuple[tuple[int, int], ...]
+    images: tuple[tuple[int, str], ...]
+    alone: str
+    unknown: str
+
+
+def high_characters(rules: BertRules) -> HighCharacters | None:
+    """Return the rules for characters beyond U+FFFF, or None when a piece is made of such a character."""
+    characters, alphabet = rules.characters, set("".join((*rules.starts, *rules.inner)))
+    high = {ord(char): text for char, text in characters.image.items() if ord(char) > _LAST_OF_PLANE_0}
+    if any(ord(char) > _LAST_OF_PLANE_0 for char in alphabet):
+        return None
+    known = {code: text for code, text in high.items() if text.strip() and alphabet.issuperset(text.replace(" ", ""))}
+    standing = {code for code, text in high.items() if text.startswith(" ") and code not in known}
+    alone_codes = {code for first, last in characters.alone for code in range(first, last + 1)}
+    return HighCharacters(
+        vanishing=_with_long(_ranges(code for code, text in high.items() if not text), characters.dropped),
+        standing=_with_long(_ranges(standing), characters.alone),
+        images=tuple(sorted(known.items())),
+        alone=next(chr(code) for code in _IDEOGRAPHS if code in alone_codes and chr(code) not in alphabet),
+        unknown=next(chr(code) for code in _LETTERS if chr(code) not in characters.image and code not in alone_codes),
+    )
+
+
+def app_sources(
+    rules: BertRules, *, title: str, labels: Sequence[str], inputs: Sequence[ModelInput], example: str
+) -> dict[str, str]:
+    """Return the sources by their name in the bundle; the same arguments give the same text.
+
+    Args:
+        rules: the tokenizer as tables.
+        title: what the model is called.
+        labels: name of each class.
+        inputs: inputs of model.onnx, which the page feeds.
+        example: a text that the page shows first.
+
+    Returns:
+        all but the Kotlin module when pieces hold characters beyond U+FFFF, which Java's binding cannot hand over.
+    """
+    high = high_characters(rules)
+    values = {
+        "package": KOTLIN_PACKAGE, "title": title, "labels": labels, "example": example, "model_file": TEXT_MODEL_FILE,
+        "golden_file": GOLDEN_FILE, "input_types": {i.name: i.dtype for i in inputs}, "excluded": _NOT_SWIFT,
+    }
+    if high is not None:
+        values |= {name: getattr(high, name) for name in ("vanishing", "standing", "images", "alone", "unknown")}
+    environment, folder = _environment(), files("edgedistill.package").joinpath("templates")
+    rendered = {
+        place: environment.from_string(folder.joinpath(name).read_text(encoding="utf-8")).render(values)
+        for name, place in _PLACES.items()
+        if high is not None or not name.startswith("android/")
+    }
+    return rendered | {CHARACTERS_FILE: characters_json(rules)}
+
+
+def characters_json(rules: BertRules) -> str:
+    """Return the character table for tokenizers in other languages, as JSON.
+
+    `image` is text by character, spaces parting words; a character that is in no range and not in `image` is in no
+    token. `dropped` and `alone` are ranges of code points, first and last, that vanish or are words of their own.
+    `frame` holds the first and the last id.
+    """
+    content = {
+        "alone": rules.characters.alone, "dropped": rules.characters.dropped,
+        "frame": [rules.first_id, rules.last_id], "image": dict(rules.characters.image),
+    }
+    return json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+_NOT_SWIFT = tuple(json.dumps(name) for name in (
+    "android", "web", "ios/Tests", "model.onnx", "model.ort", "tokenizer.json", "labels.json", "bundle.json",
+    "bom.cdx.json", "verify.py", "README.md", "LICENSES.md", "required_operators_and_types.config",
+))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - programs in three languages; the page alone is HTML, and escapes by filter
+    )
+    environment.filters |= {"kotlin": _kotlin, "swift": _swift, "u16": _u16, "pairs": _pairs}
+    return environment
+
+
+def _kotlin(text: str) -> str:
+    """Return a string literal of Kotlin in ASCII."""
+    units = text.encode("utf-16-be")
+    codes = [int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2)]
+    return '"' + "".join(_plain(code) or f"\\u{code:04x}" for code in codes) + '"'
+
+
+def _swift(text: str) -> str:
+    """Return a string literal of Swift in ASCII."""
+    return '"' + "".join(_plain(ord(char)) or f"\\u{{{ord(char):x}}}" for char in text) + '"'
+
+
+def _plain(code: int) -> str | None:
+    """Return a character that means itself in a literal of either language, else None."""
+    return chr(code) if 0x20 <= code < 0x7F and chr(code) not in '"\\$' else None
+
+
+def _u16(char: str) -> str:
+    return f"\\u{ord(char):04X}"
+
+
+def _pairs(ranges: Iterable[tuple[int, int]]) -> str:
+    return ", ".join(f"0x{first:X}, 0x{last:X}" for first, last in ranges)
+
+
+def _with_long(
+    short: Sequence[tuple[int, int]], long: Sequence[tuple[int, int]]
+) -> tuple[tuple[int, int], ...]:
+    return tuple(sorted([*short, *(pair for pair in long if pair[0] > _LAST_OF_PLANE_0)]))
+
+
+def _ranges(codes: Iterable[int]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for code in sorted(codes):
+        if found and found[-1][1] == code - 1:
+            found[-1] = (found[-1][0], code)
+        else:
+            found.append((code, code))
+    return found
+
+
+def sources_as_bytes(sources: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the sources as they are written: UTF-8."""
+    return {name: text.encode() for name, text in sources.items()}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+package {{ package }}
+
+import ai.onnxruntime.OnnxTensor
+import ai.onnxruntime.OrtEnvironment
+import ai.onnxruntime.OrtSession
+import ai.onnxruntime.extensions.OrtxPackage
+import android.content.Context
+
+/** A class and its probability, 0 to 1. */
+data class Prediction(val label: String, val probability: Float)
+
+/**
+ * The model of {{ title }}: text in, all {{ labels | length }} classes out. Not to be used by two threads at once.
+ *
+ * @param model bytes of {{ model_file }}
+ * @param threads threads of one call
+ */
+class Classifier(model: ByteArray, threads: Int = 1) : AutoCloseable {
+    private val environment = OrtEnvironment.getEnvironment()
+    private val session: OrtSession
+
+    init {
+        val options = OrtSession.SessionOptions()
+        options.registerCustomOpLibrary(OrtxPackage.getLibraryPath())
+        options.setIntraOpNumThreads(threads)
+        session = environment.createSession(model, options)
+    }
+
+    /** Classify one text; the classes come most probable first. */
+    fun classify(text: String): List<Prediction> =
+        run(text).second
+            .mapIndexed { index, probability -> Prediction(LABELS[index], probability) }
+            .sortedByDescending { it.probability }
+
+    /** Raw logits of one text, in the order of [LABELS]. */
+    fun logits(text: String): FloatArray = run(text).first
+
+    override fun close() = session.close()
+
+    private fun run(text: String): Pair<FloatArray, FloatArray> {
+        val input = OnnxTensor.createTensor(environment, arrayOf(GraphText.of(text)))
+        input.use {
+            val wanted = setOf("logits", "probabilities")
+            session.run(mapOf("text" to it), wanted).use { answer -> return Pair(row(answer, "logits"), row(answer, "probabilities")) }
+        }
+    }
+
+    private fun row(answer: OrtSession.Result, name: String): FloatArray {
+        @Suppress("UNCHECKED_CAST")
+        return (answer.get(name).get().value as Array<FloatArray>)[0]
+    }
+
+    companion object {
+        const val MODEL_FILE = "{{ model_file }}"
+
+        /** The class names; the position is the class. */
+        val LABELS: List<String> = listOf(
+{%- for label in labels %}
+            {{ label | kotlin }},
+{%- endfor %}
+        )
+
+        /** Read the model out of the app's assets. */
+        fun fromAssets(context: Context, threads: Int = 1): Classifier =
+            Classifier(context.assets.open(MODEL_FILE).use { it.readBytes() }, threads)
+    }
+}

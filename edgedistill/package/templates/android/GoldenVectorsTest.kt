@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+package {{ package }}
+
+import androidx.test.ext.junit.runners.AndroidJUnit4
+import androidx.test.platform.app.InstrumentationRegistry
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Test
+import org.junit.runner.RunWith
+
+/** Replays the golden vectors on the device: the same class, and every logit within the tolerance. */
+@RunWith(AndroidJUnit4::class)
+class GoldenVectorsTest {
+    @Test
+    fun goldenVectorsWhenReplayedGiveTheSameAnswers() {
+        val instrumentation = InstrumentationRegistry.getInstrumentation()
+        val text = instrumentation.context.assets.open("{{ golden_file }}").use { it.readBytes().decodeToString() }
+        val golden = JSONObject(text)
+        val tolerance = golden.getDouble("tolerance").toFloat()
+        val vectors = golden.getJSONArray("vectors")
+        Classifier.fromAssets(instrumentation.targetContext).use { classifier ->
+            for (position in 0 until vectors.length()) {
+                val vector = vectors.getJSONObject(position)
+                val asked = vector.getString("text")
+                assertEquals(asked, vector.getString("label"), classifier.classify(asked).first().label)
+                val logits = classifier.logits(asked)
+                val expected = vector.getJSONArray("logits")
+                for (index in logits.indices) {
+                    assertEquals(asked, expected.getDouble(index).toFloat(), logits[index], tolerance)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import XCTest
+
+@testable import Classifier
+
+/// Replays the golden vectors on the device: the same class, and every logit within the tolerance.
+final class GoldenVectorsTests: XCTestCase {
+    private struct Vector: Decodable {
+        let text: String
+        let logits: [Float]
+        let label: String
+    }
+
+    private struct Golden: Decodable {
+        let tolerance: Float
+        let vectors: [Vector]
+    }
+
+    func testGoldenVectorsWhenReplayedGiveTheSameAnswers() throws {
+        let data = try Data(contentsOf: Classifier.resource("{{ golden_file }}"))
+        let golden = try JSONDecoder().decode(Golden.self, from: data)
+        let classifier = try Classifier()
+        for vector in golden.vectors {
+            XCTAssertEqual(try classifier.classify(vector.text).first?.label, vector.label, vector.text)
+            for (found, expected) in zip(try classifier.logits(vector.text), vector.logits) {
+                XCTAssertEqual(found, expected, accuracy: golden.tolerance, vector.text)
+            }
+        }
+    }
+}

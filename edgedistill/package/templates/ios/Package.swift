@@ -1,0 +1,27 @@
+// swift-tools-version:5.9
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+// The whole bundle is the package: add its folder to an app as a local package.
+let package = Package(
+    name: "Classifier",
+    platforms: [.iOS(.v15), .macOS(.v12)],
+    products: [.library(name: "Classifier", targets: ["Classifier"])],
+    dependencies: [
+        .package(url: "https://github.com/microsoft/onnxruntime-swift-package-manager", from: "1.20.0")
+    ],
+    targets: [
+        .target(
+            name: "Classifier",
+            dependencies: [
+                .product(name: "onnxruntime", package: "onnxruntime-swift-package-manager"),
+                .product(name: "onnxruntime_extensions", package: "onnxruntime-swift-package-manager"),
+            ],
+            path: ".",
+            exclude: [{{ excluded | join(", ") }}],
+            sources: ["ios/Sources"],
+            resources: [.copy("{{ model_file }}"), .copy("{{ golden_file }}")]
+        ),
+        .testTarget(name: "ClassifierTests", dependencies: ["Classifier"], path: "ios/Tests"),
+    ]
+)
