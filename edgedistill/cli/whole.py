@@ -37,7 +37,8 @@ TimeLimitOption = Annotated[
     float | None,
     typer.Option("--time-limit", metavar="MINUTES", help="Start no further student after so many minutes of trials."),
 ]
-_STEPS_SHARED, _STEPS_PER_TARGET = 3, 15
+_STEPS_SHARED, _STEPS_PER_TARGET, _STEPS_PER_TRIAL = 3, 19, 5
+"""Steps at most: a search may end early, and a trial that changes nothing is found done."""
 
 
 def run(  # noqa: PLR0917 - a command's options
@@ -67,7 +68,8 @@ def run(  # noqa: PLR0917 - a command's options
     targets = [edgedistill.load_target(name) for name in dict.fromkeys(target)]
     if dry_run:
         return plan(target=target, recipe=recipe, set_=set_, as_json=as_json)
-    teller = step_teller(_STEPS_SHARED + _STEPS_PER_TARGET * len(targets))
+    per_target = _STEPS_PER_TARGET + _STEPS_PER_TRIAL * located.recipe.search.trials
+    teller = step_teller(_STEPS_SHARED + per_target * len(targets))
     result = edgedistill.run(located, targets, out, on_step=teller)
     if as_json:
         say_json((result.folder / "report.json").read_text(encoding="utf-8"))
