@@ -1,19 +1,19 @@
 """Every way in which edgedistill refuses, with its exit code and the next thing to type.
 
-    EdgedistillError 1            an internal error; everything below is expected
-    |-- UsageError 2              a bad argument or option
-    |   |-- RecipeError           a recipe that cannot be read or contradicts itself
-    |   |-- TargetError           a target profile that cannot be read
-    |   |-- DataError             a data file that cannot be used
-    |   |-- TeacherError          a teacher that cannot be found or must not be loaded
-    |   |-- ArtifactError         a file of a run that is missing or is not what its manifest says
-    |   |-- TrainingDivergedError a training whose loss is no number any more
-    |   |-- BundleError           a bundle that is incomplete or altered
-    |   `-- StorageError          a folder that cannot be written: read-only, full, or in use
-    |-- GoalMissedError 3         a goal or a budget is missed; all artifacts are written
-    |-- ParityError 4             the converted model answers differently
-    |-- TargetUnreachableError 5  the device does not answer
-    `-- MissingDependencyError 6  an optional package is not installed
+    EdgedistillError 1              an internal error; everything below is expected
+    |-- UsageError 2                a bad argument or option
+    |   |-- RecipeError             a recipe that cannot be read or contradicts itself
+    |   |-- TargetError             a target profile that cannot be read
+    |   |-- DataError               a data file that cannot be used
+    |   |-- TeacherError            a teacher that cannot be found or must not be loaded
+    |   |-- ArtifactError           a file of a run that is missing or is not what its manifest says
+    |   |-- TrainingDivergedError   a training whose loss is no number any more
+    |   |-- BundleError             a bundle that is incomplete or altered
+    |   `-- StorageError            a folder that cannot be written: read-only, full, or in use
+    |-- GoalMissedError 3           a goal or a budget is missed; all artifacts are written
+    |-- ParityError 4               the converted model answers differently
+    |-- TargetUnreachableError 5    the device does not answer
+    `-- MissingDependencyError 6    an optional package is not installed
 
 A class without a number has its parent's.
 """

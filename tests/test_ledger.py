@@ -9,6 +9,7 @@ from edgedistill.ledger import binding_of, calibration_words, may_miss, spans_of
 from edgedistill.line import ladder
 from edgedistill.plan import DataFacts, Plan, make_plan, predict
 from edgedistill.recipe import Budgets
+from edgedistill.shape import StudentShape
 
 FACTS = DataFacts(29, 2000, 9)
 
@@ -19,7 +20,9 @@ def plan_with(target: str = "raspberry-pi", **budgets: Any) -> Plan:
 
 
 def test_binding_when_bytes_bind_then_the_vocabulary_that_it_names_does_allow_the_layers() -> None:
-    plan = plan_with(latency_p50_s=1.0, peak_memory_bytes=1e9)
+    rungs = [StudentShape(id=f"bert-{n}x192", layers=n, hidden=192, heads=6, intermediate=512, vocabulary=8500) for n in (3, 5)]
+    recipe = load_recipe("home-intents").recipe.model_copy(update={"budgets": Budgets(latency_p50_s=1.0, peak_memory_bytes=1e9)})
+    plan = make_plan(recipe, load_target("raspberry-pi"), FACTS, rungs)
     words = binding_of(plan).words
     assert binding_of(plan).name == "model_bytes"
     assert "the embedding is 59% of the bytes: a vocabulary of " in words
@@ -48,7 +51,7 @@ def test_spans_when_asked_then_least_middle_and_most_of_the_ladder() -> None:
     plan = plan_with()
     span = spans_of(plan.ledger)["model_bytes"]
     sizes = sorted(row.int8_bytes for row in plan.ledger)
-    assert (span.least, span.middle, span.most) == (sizes[0], sizes[4], sizes[-1])  # nine rungs
+    assert (span.least, span.middle, span.most) == (sizes[0], (sizes[5] + sizes[6]) / 2, sizes[-1])  # twelve rungs
     assert set(spans_of(plan.ledger)) == {"model_bytes", "peak_memory_bytes", "latency_p50_s", "float_bytes"}
 
 

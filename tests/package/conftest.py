@@ -44,7 +44,7 @@ def student_json() -> str:
     content = json.loads((Path(teacher.__file__).parent / "model" / "tokenizer.json").read_text(encoding="utf-8"))
     special = {0: 0, 100: 1, 101: 2, 102: 3, 103: 4}
     student_id = np.array([special.get(i, 5 + i % 2995) for i in range(30_522)])
-    vocabulary = StudentVocabulary(np.arange(3000), student_id, aliased=0, unknown=0)
+    vocabulary = StudentVocabulary(np.arange(3000), student_id)
     student = json.loads(student_tokenizer_json(json.dumps(content), vocabulary))
     student["truncation"]["max_length"] = 64
     return json.dumps(student | {"padding": None})

@@ -13,9 +13,8 @@ RASPBERRY_PI = Path(__file__).parents[2] / "targets" / "raspberry-pi.yaml"
 
 
 def target_with(architecture: str, *features: str) -> Target:
-    content = read_target(RASPBERRY_PI).model_dump()
-    content["cpu"] |= {"architecture": architecture, "features": features}
-    return Target.model_validate(content)
+    target = read_target(RASPBERRY_PI)
+    return target.model_copy(update={"cpu": target.cpu.model_copy(update={"architecture": architecture, "features": features})})
 
 
 @pytest.mark.parametrize(
