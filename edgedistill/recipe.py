@@ -161,7 +161,7 @@ class Distillation(Document):
     rows_seen: int = Field(200_000, ge=1, description="examples the student is trained on in all, repeats counted")
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")
-    patience: int = Field(3, ge=1, description="evaluations without progress on validation before it stops")
+    patience: int = Field(6, ge=1, description="evaluations of 12 without progress on validation before it stops")
     losses: tuple[LossTerm, ...] = Field((), description="losses beside it, by name and weight")
     transfer_set: TransferSet = TransferSet()
     baseline: bool = Field(True, description="train the same student without the teacher too, to know what it bought")
