@@ -18,7 +18,13 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedMo
 
 from edgedistill.distill.cut import can_be_cut, find_rotation, narrow, prune, record
 from edgedistill.distill.importance import measure_importance
-from edgedistill.distill.vocabulary import SPECIAL_TOKENS, choose_vocabulary, is_wordpiece, student_tokenizer_json
+from edgedistill.distill.vocabulary import (
+    SPECIAL_TOKENS,
+    StudentVocabulary,
+    choose_vocabulary,
+    is_wordpiece,
+    student_tokenizer_json,
+)
 from edgedistill.distill.wordpiece import learn_wordpieces
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
@@ -38,14 +44,19 @@ class StudentTokenizer:
     Attributes:
         json: the text of tokenizer.json.
         tokens: the student's tokens, in the order of its embedding's rows; the special ones first.
-        kept_tokens: teacher ids of the student's tokens, shape (size,); None when the vocabulary is the student's own.
+        vocabulary: which of the teacher's tokens these are; None when the vocabulary is the student's own.
         note: how it was made, as a sentence.
     """
 
     json: str
     tokens: tuple[str, ...]
-    kept_tokens: NDArray[np.int64] | None
+    vocabulary: StudentVocabulary | None
     note: str
+
+    @property
+    def kept_tokens(self) -> NDArray[np.int64] | None:
+        """Teacher ids of the student's tokens, shape (size,); None when the vocabulary is the student's own."""
+        return None if self.vocabulary is None else self.vocabulary.kept
 
     @property
     def size(self) -> int:
@@ -79,7 +90,7 @@ def make_tokenizer(
     return StudentTokenizer(
         student_tokenizer_json(source, chosen),
         tuple(teacher.tokenizer.id_to_token(int(index)) for index in chosen.kept),
-        chosen.kept,
+        chosen,
         f"kept {len(chosen.kept)} of the teacher's {len(counts)} tokens, which make up "
         f"{counts[chosen.kept].sum() / max(1, counts.sum()):.1%} of the texts; the {chosen.left_out} others {fate}",
     )

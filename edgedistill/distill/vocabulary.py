@@ -7,10 +7,14 @@ saving that file with `tokenizers` would drop the aliases: it is only ever copie
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgedistill.errors import ArtifactError
+from edgedistill.tasks.text_classification.encoding import TextEncoder
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ALPHABET_FIRST_ID = 1000
@@ -80,6 +84,22 @@ def _nearest(
         scores = unit[rest[start : start + 2048]] @ unit[candidates].T
         nearest[start : start + 2048] = candidates[scores.argmax(axis=1)]
     return nearest
+
+
+def prove_ids(teacher: TextEncoder, student: TextEncoder, vocabulary: StudentVocabulary, texts: Sequence[str]) -> None:
+    """Check, id for id, that the student's tokenizer gives what the vocabulary promises for the teacher's ids.
+
+    Raises:
+        ArtifactError: it does not; names the first text.
+    """
+    theirs, ours = teacher.encode(texts), student.encode(texts)
+    if np.array_equal(theirs.offsets, ours.offsets) and np.array_equal(vocabulary.student_id_of[theirs.ids], ours.ids):
+        return
+    for place, text in enumerate(texts):
+        expected = vocabulary.student_id_of[theirs.ids[theirs.offsets[place] : theirs.offsets[place + 1]]]
+        if not np.array_equal(expected, ours.ids[ours.offsets[place] : ours.offsets[place + 1]]):
+            raise ArtifactError(f"the student's tokenizer reads {text!r} otherwise than the teacher's",
+                                hint="choose another teacher, and report this one: its tokenizer cannot be reduced")
 
 
 def student_tokenizer_json(teacher_json: str, vocabulary: StudentVocabulary) -> str:

@@ -25,7 +25,7 @@ from edgedistill.distill.student_model import (
     write_student,
     write_tokenizer,
 )
-from edgedistill.distill.vocabulary import SPECIAL_TOKENS
+from edgedistill.distill.vocabulary import SPECIAL_TOKENS, prove_ids
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
@@ -123,6 +123,10 @@ def _make_start(
         shutil.rmtree(start)
     start.mkdir(parents=True)
     write_student(model, tokenizer.json, start, max_tokens=settings.max_tokens)
+    if tokenizer.vocabulary is not None:
+        for table in (train_set, transfer, read_examples(inputs.validation)):
+            for batch in table.text_batches():
+                prove_ids(encoder, TextEncoder.load(start), tokenizer.vocabulary, batch)
     return (decision, _vocabulary_decision(tokenizer))
 
 

@@ -16,8 +16,10 @@ from edgedistill.distill.vocabulary import (
     StudentVocabulary,
     choose_vocabulary,
     is_wordpiece,
+    prove_ids,
     student_tokenizer_json,
 )
+from edgedistill.errors import ArtifactError
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 
 SPECIAL_IDS = (0, 1, 2, 3, 4)
@@ -225,6 +227,17 @@ def test_make_tokenizer_sends_a_token_that_is_not_kept_where_the_recipe_says(
     made = make_tokenizer(TextEncoder(teacher, 0), vectors.astype(np.float16), iter([["song rain"]]), size=100, aliases=aliases)
     student = Tokenizer.from_str(made.json)
     assert student.encode("lamp").ids[1] == student.token_to_id(goes_to)
+
+
+def test_prove_ids_names_the_first_text_that_is_read_otherwise(
+    teacher: Tokenizer, wordpiece_json: str, halved: StudentVocabulary
+) -> None:
+    texts, theirs = ["the song", "turn the lamp on"], TextEncoder(teacher, 0)
+    prove_ids(theirs, TextEncoder(Tokenizer.from_str(student_tokenizer_json(wordpiece_json, halved)), 0), halved, texts)
+    content = json.loads(student_tokenizer_json(wordpiece_json, halved))
+    content["model"]["vocab"]["lamp"] = (content["model"]["vocab"]["lamp"] + 1) % 30
+    with pytest.raises(ArtifactError, match="turn the lamp on"):
+        prove_ids(theirs, TextEncoder(Tokenizer.from_str(json.dumps(content)), 0), halved, texts)
 
 
 def test_make_tokenizer_of_another_teacher_trains_a_wordpiece_vocabulary(
