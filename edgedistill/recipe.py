@@ -52,7 +52,10 @@ class Data(Document):
 class FineTuning(Document):
     """How a teacher that is not fine-tuned yet is fine-tuned on the training split."""
 
-    epochs: int = Field(5, ge=1, le=100, description="passes over the training split at most")
+    epochs: int | None = Field(
+        None, ge=1, le=100, description="passes over the training split at most; null: as many as make 1,500 steps, but 3 at "
+        "least and 12 at most"
+    )
     learning_rate: float = Field(1.5e-4, gt=0, lt=1, description="peak of the linear schedule")
     batch_size: int = Field(32, ge=1, le=4096, description="examples a step")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises")

@@ -31,6 +31,9 @@ TOKEN_VECTORS_FILE = "token_vectors.npy"  # noqa: S105 - tokens of a vocabulary,
 CURVE_FILE = "training_log.json"
 
 
+_ENOUGH_STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 1500, 3, 12
+
+
 class TeacherSettings(Document):
     """How the teacher is made ready."""
 
@@ -77,15 +80,16 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
         TrainingSet(encoder.encode(examples.texts), examples.labels)
         for examples in (read_examples(inputs.train), read_examples(inputs.validation))
     ]
-    steps = -(-len(sets[0]) // tuning.batch_size) * tuning.epochs
+    steps_a_pass = -(-len(sets[0]) // tuning.batch_size)
+    epochs = tuning.epochs or enough_epochs(steps_a_pass)
     curve = train(
         model,
         sets[0],
         sets[1],
         loss=lambda logits, hard, soft: torch.nn.functional.cross_entropy(logits, hard),
         schedule=Schedule(
-            steps=steps, batch_size=tuning.batch_size, learning_rate=tuning.learning_rate,
-            warmup_share=tuning.warmup_share, weight_decay=tuning.weight_decay, evaluations=tuning.epochs,
+            steps=steps_a_pass * epochs, batch_size=tuning.batch_size, learning_rate=tuning.learning_rate,
+            warmup_share=tuning.warmup_share, weight_decay=tuning.weight_decay, evaluations=epochs,
             patience=tuning.patience, best_by="accuracy", seed=settings.seed,
         ),
         out=out,
@@ -96,11 +100,16 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     best = max((p.validation_accuracy or 0.0) for p in curve.points)
     return Outcome(
         decisions=(
-            Decision(step="teach", what=f"fine-tuned the teacher for at most {tuning.epochs} epochs; best validation "
+            Decision(step="teach", what=f"fine-tuned the teacher for at most {epochs} epochs; best validation "
                      f"accuracy {best:.4f}", why="the teacher's folder holds an encoder without a trained classifier"),
         ),
         scratch=(CHECKPOINTS,),
     )
+
+
+def enough_epochs(steps_a_pass: int) -> int:
+    """Return how many passes fine-tuning makes where the recipe does not say: a small data set needs more of them."""
+    return min(_MOST_EPOCHS, max(_LEAST_EPOCHS, -(-_ENOUGH_STEPS // steps_a_pass)))
 
 
 def _take_as_it_is(inputs: TeacherInputs, labels: tuple[str, ...], out: Path) -> Outcome:

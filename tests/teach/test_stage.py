@@ -28,6 +28,7 @@ from edgedistill.teach.stage import (
     SoftLabelSettings,
     TeacherInputs,
     TeacherSettings,
+    enough_epochs,
     origin_of,
 )
 
@@ -73,6 +74,11 @@ def test_teach_with_a_fine_tuned_teacher_takes_it_as_it_is(teacher: Path, model_
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert TrainingLog.read_json(teacher / "training_log.json").points == ()
     assert json.loads((teacher / "tokenizer.json").read_text())["truncation"]["max_length"] == 16
+
+
+@pytest.mark.parametrize(("steps_a_pass", "epochs"), [(1, 12), (74, 12), (143, 11), (469, 4), (500, 3), (1790, 3)])
+def test_enough_epochs_makes_1500_steps_within_3_to_12(steps_a_pass: int, epochs: int) -> None:
+    assert enough_epochs(steps_a_pass) == epochs
 
 
 def test_teach_with_an_encoder_fine_tunes_it(
