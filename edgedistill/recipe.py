@@ -97,7 +97,7 @@ class TransferSet(Document):
     """
 
     rows: int = Field(60_000, ge=0, le=2_000_000, description="rows made at most; 0 switches it off")
-    copies: int = Field(16, ge=1, le=100, description="rows made per text at most")
+    copies: int = Field(40, ge=1, le=100, description="rows made per text at most")
     mixing: float = Field(0.2, ge=0, le=1, description="share of texts whose second half is that of another")
     ngrams: float = Field(0.2, ge=0, le=1, description="share of texts cut to 2 to 7 words in a row")
     neighbours: float = Field(
@@ -194,8 +194,9 @@ class Search(Document):
     time_limit_s: float | None = Field(
         None, gt=0, description="no further student is started once the trials have taken so long; null: no limit"
     )
-    margin: float = Field(
-        0.0, ge=0, lt=1, description="by how much validation must be better than the goal, as the test rows may differ"
+    margin: float | None = Field(
+        None, ge=0, lt=1, description="by how much validation must be better than the goal, as the test rows will differ; "
+        "null: one standard error of what the goal compares"
     )
     study: str | None = Field(
         None, description="study file that several processes or machines share; null: one of its own in the run folder"

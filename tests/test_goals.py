@@ -2,9 +2,9 @@
 
 import pytest
 
-from edgedistill.goals import check_goals
+from edgedistill.goals import check_goals, standard_error
 from edgedistill.recipe import Goal
-from edgedistill.results import Evaluation, Interval
+from edgedistill.results import Evaluation, Interval, McNemar
 
 
 def evaluation(accuracy: float, macro_f1: float) -> Evaluation:
@@ -29,3 +29,25 @@ def test_check_goals_when_compared_then_limit_and_verdict_are_those_by_hand(goal
     (check,) = check_goals([goal], evaluation(0.80, 0.70), evaluation(0.77, 0.60))
     assert check.limit == pytest.approx(limit)
     assert check.met is met
+
+
+def test_standard_error_of_a_loss_is_that_of_the_paired_difference() -> None:
+    # of 10 rows 3 are right with the teacher alone and 1 with the student alone: differences -1 three times, 1 once, else 0
+    differences = [-1, -1, -1, 1, 0, 0, 0, 0, 0, 0]
+    mean = sum(differences) / 10
+    by_hand = (sum((d - mean) ** 2 for d in differences) / 10 / 10) ** 0.5
+    pairs = McNemar(only_reference_right=3, only_candidate_right=1, p_value=0.6)
+    student = evaluation(0.6, 0.6).model_copy(update={"mcnemar_against_teacher": pairs})
+    (check,) = check_goals([Goal(value=0.05)], evaluation(0.8, 0.7), student)
+    assert standard_error(check, student) == pytest.approx(by_hand)
+
+
+def test_standard_error_of_a_floor_is_that_of_a_share() -> None:
+    student = evaluation(0.6, 0.6)
+    (check,) = check_goals([Goal(type="min-value", value=0.5)], evaluation(0.8, 0.7), student)
+    assert standard_error(check, student) == pytest.approx((0.6 * 0.4 / 10) ** 0.5)
+
+
+def test_standard_error_of_a_loss_without_pairs_is_none() -> None:
+    (check,) = check_goals([Goal(value=0.05)], evaluation(0.8, 0.7), evaluation(0.6, 0.6))
+    assert standard_error(check, evaluation(0.6, 0.6)) == 0.0

@@ -76,7 +76,7 @@ def job(tmp_path: Path) -> Callable[..., Job]:
     def make(*, run_id: str = "", limit: float = 0.84, student: dict[str, Any] | None = None, goals: Any = None, **search: Any) -> Job:
         recipe = Recipe.model_validate({
             "id": "mine", "task": "text-classification", "data": {"train": "t.csv"}, "teacher": {"name": "t", "max_tokens": 10},
-            "student": student or {}, "search": search,
+            "student": student or {}, "search": {"margin": 0.0} | search,
             "goals": [{"metric": "accuracy", "type": "min-value", "value": limit}] if goals is None else goals,
         })
         plan = make_plan(recipe, load_target("raspberry-pi"), DataFacts(3, 100, 5), RUNGS)
@@ -95,6 +95,14 @@ def test_search_when_the_goal_is_easy_then_halves_the_ladder_down_to_the_cheapes
     found = search_students(job(limit=0.84), trainings)
     assert rungs_asked(trainings)[:3] == ["w24", "w8", "w16"]
     assert found.trial.settings.rung == "w16"
+
+
+def test_search_when_no_margin_is_given_then_a_goal_kept_by_less_than_one_standard_error_does_not_count(
+    job: Callable[..., Job]
+) -> None:
+    # the error of 0.85 on 200 rows is 0.025, so 0.84 is not safely kept by w16; that of 0.90 is 0.021
+    found = search_students(job(limit=0.84, margin=None), by_width(RISING))
+    assert found.trial.settings.rung == "w24"
 
 
 def test_search_when_the_cheapest_rung_keeps_the_goal_then_ends_before_the_trials_are_used_up(job: Callable[..., Job]) -> None:

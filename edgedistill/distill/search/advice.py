@@ -61,7 +61,7 @@ def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, 
     far = f"{metric} {worst.value:.4f} on the test rows is {points:.1f} points short of {worst.limit:.4f}"
     if shortage.kept_on_validation:
         why = ("on validation the goal was kept, so the test rows are harder or validation is too small to tell: ask for more "
-               "there (--set search.margin=0.01)")
+               "there (--set search.margin=0.02)")
     else:
         why = f"the best student {shortage.finding_text}"
     options = [*_of_the_finding(shortage), *_of_the_budgets(ledger, budgets), _of_the_goal(worst, shortage)]
