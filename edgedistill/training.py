@@ -303,6 +303,7 @@ class _MarkComplete(TrainerCallback):
             state.best_model_checkpoint = str(Path(args.output_dir) / f"checkpoint-{state.best_global_step}")
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Mark what was just saved; the main process does it, after all have written their part."""
         if control.should_training_stop and state.global_step < state.max_steps:
             return
         self._group.wait()  # every process has written its random state

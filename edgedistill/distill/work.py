@@ -124,9 +124,10 @@ def _make_start(
     start.mkdir(parents=True)
     write_student(model, tokenizer.json, start, max_tokens=settings.max_tokens)
     if tokenizer.vocabulary is not None:
+        own = TextEncoder.load(start)
         for table in (train_set, transfer, read_examples(inputs.validation)):
             for batch in table.text_batches():
-                prove_ids(encoder, TextEncoder.load(start), tokenizer.vocabulary, batch)
+                prove_ids(encoder, own, tokenizer.vocabulary, batch)
     return (decision, _vocabulary_decision(tokenizer))
 
 
