@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         load_recipe,
         load_target,
         measure,
+        measure_on,
         package,
         plan,
         predict,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict",
-    "prepare", "quantize", "report", "run", "teach", "verify",
+    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "measure_on", "package", "plan",
+    "predict", "prepare", "quantize", "report", "run", "teach", "verify",
 ]
 
 __version__ = "0.1.0"

@@ -5,29 +5,29 @@ folder that edgedistill did not make.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
 from edgedistill.errors import DataError, UsageError
+from edgedistill.measuring import calibrate, measure, measure_on
 from edgedistill.plan import Plan, make_plan
-from edgedistill.recipe import BenchmarkProtocol, Parity
+from edgedistill.recipe import Parity
 from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
 from edgedistill.stage import Done, Workspace
 from edgedistill.target import Target
 from edgedistill.user_paths import model_classes, open_examples, require_files, variant_of
 
 if TYPE_CHECKING:
-    from edgedistill.benchmark.stage import Measurements
     from edgedistill.package.predict import Answer
     from edgedistill.pipeline import RunResult, StepListener
     from edgedistill.report.model import RunReport
     from edgedistill.verify.bundle import BundleCheck
 
 __all__ = [
-    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "package", "plan", "predict",
-    "prepare", "quantize", "report", "run", "teach", "verify",
+    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "measure_on", "package", "plan",
+    "predict", "prepare", "quantize", "report", "run", "teach", "verify",
 ]
 
 _PREPARE = "edgedistill prepare --recipe RECIPE -o DIR"
@@ -73,33 +73,6 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
     require_fitting_losses(recipe.recipe.distillation.losses, teacher)
     facts = facts_of_texts(texts, classes, len(texts), teacher=teacher, max_tokens=recipe.recipe.teacher.max_tokens)
     return make_plan(recipe.recipe, target, facts, ladder())
-
-
-def calibrate(out: Path, *, rounds: int | None = None, seconds: float | None = None) -> Target:
-    """Measure this machine with some forty micro-graphs and write it as a target profile.
-
-    Args:
-        out: the profile to write; a file that is there is replaced.
-        rounds: how often all graphs are timed; default 5.
-        seconds: time for a graph in a round; default 0.1.
-
-    Returns:
-        the profile; `latency.residual_error` says how well its rates explain the times, `latency.warnings` when the
-        fit must not be trusted.
-
-    Raises:
-        TargetError: this machine's architecture cannot be a target.
-        StorageError: the file cannot be written.
-    """
-    from edgedistill.calibrate import local
-    from edgedistill.stage import storage_errors, write_text_durably
-
-    with storage_errors(out.parent):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    found = local.calibrate_this_machine(rounds=rounds or local.ROUNDS, seconds=seconds or local.SECONDS)
-    with storage_errors(out.parent):
-        write_text_durably(out, found.to_yaml())
-    return found
 
 
 def _train_texts(recipe: LocatedRecipe) -> tuple[list[str], int]:
@@ -300,30 +273,6 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
             for m in (reference, candidate)
         ]
     return compare_logits(answers[0], answers[1], gate=int8_gate(Parity()))
-
-
-def measure(
-    models: Mapping[Variant, Path], data: Path, out: Path | None = None, *, protocol: BenchmarkProtocol | None = None
-) -> "Measurements":
-    """Measure latency and memory of models side by side on this host, each in a process of its own, interleaved.
-
-    Args:
-        models: by variant, an .onnx file or a torch model folder; tokenizer.json beside or inside.
-        data: the folder that `prepare` wrote, or a file of texts.
-        out: keeps measurements.json; None keeps nothing.
-        protocol: threads, warm-up, runs and seconds.
-    """
-    from edgedistill.benchmark import stage
-    from edgedistill.host import this_host
-
-    settings = stage.Settings(
-        protocol=protocol or BenchmarkProtocol(), host=this_host(), variants=tuple(models), seed=13
-    )
-    with open_examples(data, "test") as examples, tempfile.TemporaryDirectory() as scratch:
-        folder = out or Path(scratch) / "benchmark"
-        inputs = stage.Inputs(dict(models.items()), examples)
-        done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, inputs)
-        return stage.Measurements.read_json(done.folder / stage.MEASUREMENTS_FILE)
 
 
 def package(

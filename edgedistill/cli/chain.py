@@ -18,7 +18,7 @@ from edgedistill.cli.options import (
     TargetOption,
     add_command,
 )
-from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table
+from edgedistill.cli.terminal import mebibytes, say, say_json, table
 from edgedistill.errors import ParityError, UsageError
 
 if TYPE_CHECKING:
@@ -204,42 +204,6 @@ def verify(
     return 0 if parity.passed else ParityError.exit_code
 
 
-def benchmark(
-    models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL", help="Model folders or .onnx files: up to four ONNX, two torch.")
-    ],
-    data: DataOption,
-    threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads of the runtime.")] = 1,
-    out: KeepOption = None,
-    as_json: JsonOption = False,
-) -> int:
-    """Measure latency and memory of models on this machine.
-
-    All are measured side by side: interleaved, each in a process of its own.
-
-    Example: edgedistill benchmark work/onnx work/int8 --data work/data
-    """
-    import edgedistill
-    from edgedistill.benchmark.naming import name_models
-    from edgedistill.benchmark.statistics import summarize
-    from edgedistill.recipe import BenchmarkProtocol
-
-    named = name_models(models)
-    for name, path in named.items():
-        log.info("%s is %s", name, path)
-    found = edgedistill.measure(named, data, out, protocol=BenchmarkProtocol(threads=threads))
-    if as_json:
-        say_json(found.to_json())
-        return 0
-    say(table(("model", "p50", "p90", "p99", "load", "memory over runtime", "noisy"), [
-        (str(named[m.variant]), *map(milliseconds, (s.p50_s, s.p90_s, s.p99_s, m.load_s)),
-         mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes), "yes" if m.is_noisy else "no")
-        for m, s in ((m, summarize(m.rounds_s)) for m in found.measurements)
-    ]))
-    say(f"{found.sequence_tokens} tokens, {threads} thread(s), {found.measurements[0].runtime}")
-    return 0
-
-
 def package(
     model: ModelArgument, data: PreparedOption, out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE,
     target: TargetOption = DEFAULT_TARGET,
@@ -314,5 +278,5 @@ def predict(
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (prepare, teach, distill, export, quantize, evaluate, verify, benchmark, package, report, predict):
+    for command in (prepare, teach, distill, export, quantize, evaluate, verify, package, report, predict):
         add_command(app, command)

@@ -1,0 +1,116 @@
+"""The command that measures models: on this machine, or on a device."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgedistill.cli.options import JsonOption, add_command
+from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table
+from edgedistill.errors import ParityError, UsageError
+
+if TYPE_CHECKING:
+    from edgedistill.device.results import DeviceMeasurement
+
+log = logging.getLogger("edgedistill")
+
+KeepOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Keep the raw results here; else nothing is kept.")
+]
+
+
+def benchmark(
+    models: Annotated[
+        list[Path], typer.Argument(
+            metavar="MODEL", help="Model folders or .onnx files: up to four ONNX, two torch. With --on: a bundle.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", "-d", metavar="DIR|FILE",
+                     help="Folder that `prepare` wrote, or a file with columns text and label. Of a bundle with --on, the "
+                     "golden texts are taken without it."),
+    ] = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="ADDRESS", help="Measure on a device: ssh://user@host:port or adb:SERIAL.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads of the runtime.")] = 1,
+    out: KeepOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Measure latency and memory of models on this machine, or of a bundle on a device.
+
+    All are measured side by side: interleaved, each in a process of its own.
+    On a device the answers are compared with this machine's too. It needs python3 with numpy and onnxruntime there, and
+    a key that ssh takes. Exit code 5: the device does not answer; 6: it lacks something, and the hint installs it.
+
+    Example: edgedistill benchmark work/onnx work/int8 --data work/data
+    Example: edgedistill benchmark runs/home-intents/raspberry-pi/bundle --on ssh://pi@raspberrypi.local
+    """
+    if on is not None:
+        measured = _on_device(on, models, data, out, threads)
+        say_json(measured.to_json()) if as_json else say(_device_words(measured))
+        return 0 if measured.against_host.passed else ParityError.exit_code
+    if data is None:
+        raise UsageError("texts are needed to time models on", hint="add --data FILE or --data PREPARED_FOLDER")
+    return _here(models, data, out, threads, as_json=as_json)
+
+
+def _here(models: list[Path], data: Path, out: Path | None, threads: int, *, as_json: bool) -> int:
+    import edgedistill
+    from edgedistill.benchmark.naming import name_models
+    from edgedistill.benchmark.statistics import summarize
+    from edgedistill.recipe import BenchmarkProtocol
+
+    named = name_models(models)
+    for name, path in named.items():
+        log.info("%s is %s", name, path)
+    found = edgedistill.measure(named, data, out, protocol=BenchmarkProtocol(threads=threads))
+    if as_json:
+        say_json(found.to_json())
+        return 0
+    say(table(("model", "p50", "p90", "p99", "load", "memory over runtime", "noisy"), [
+        (str(named[m.variant]), *map(milliseconds, (s.p50_s, s.p90_s, s.p99_s, m.load_s)),
+         mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes), "yes" if m.is_noisy else "no")
+        for m, s in ((m, summarize(m.rounds_s)) for m in found.measurements)
+    ]))
+    say(f"{found.sequence_tokens} tokens, {threads} thread(s), {found.measurements[0].runtime}")
+    return 0
+
+
+def _on_device(address: str, models: list[Path], data: Path | None, out: Path | None, threads: int) -> "DeviceMeasurement":
+    import edgedistill
+    from edgedistill.recipe import BenchmarkProtocol
+
+    if len(models) != 1:
+        raise UsageError("one model at a time is measured on a device", hint="edgedistill benchmark BUNDLE --on ADDRESS")
+    return edgedistill.measure_on(address, models[0], data, out, protocol=BenchmarkProtocol(threads=threads))
+
+
+def _device_words(found: "DeviceMeasurement") -> str:
+    """Return what was found on a device as text; an emulated one has no times to show."""
+    from edgedistill.benchmark.statistics import summarize
+
+    device, answers = found.device, found.against_host
+    lines = [
+        f"{found.address}: {device.model or device.cpu}, {device.cores} cores, {device.architecture}, {found.runtime}"
+        + (" (emulated)" if device.is_emulated else ""),
+        f"{found.rows} rows: {answers.decisions_flipped} answered otherwise than on this host, largest difference of a logit "
+        f"{answers.max_abs_error:.3g}" + (f"; accuracy {found.accuracy.value:.4f} ({found.accuracy.low:.4f} to "
+                                          f"{found.accuracy.high:.4f})" if found.accuracy else ""),
+    ]
+    if found.rounds:
+        figures, first = summarize(found.rounds_s), found.rounds[0]
+        memory = (found.peak_rss_bytes or 0) - (found.baseline_rss_bytes or 0)
+        lines.append(table(("p50", "p90", "p99", "load", "first run", "memory over runtime"), [(
+            *map(milliseconds, (figures.p50_s, figures.p90_s, figures.p99_s, first.load_s, first.first_run_s)),
+            mebibytes(memory),
+        )]))
+        lines.append(f"{found.sequence_tokens} tokens, {found.protocol.threads} thread(s), {figures.n} runs in "
+                     f"{len(found.rounds)} processes")
+    return "\n".join([*lines, *(f"warning: {sentence}" for sentence in found.warnings)])
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    add_command(app, benchmark)

@@ -1,0 +1,1 @@
+"""device: measure a model, and a machine, over ssh or adb."""

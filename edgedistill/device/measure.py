@@ -1,0 +1,140 @@
+"""Measure a model on a device: answers first, then rounds of timed runs, each round in a process of its own."""
+
+import io
+import json
+import logging
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from edgedistill.benchmark.inputs import choose_inputs
+from edgedistill.benchmark.protocol import share_of_round
+from edgedistill.device.results import DeviceRound
+from edgedistill.device.session import Device, Session, Work
+from edgedistill.errors import EdgedistillError, TargetUnreachableError
+from edgedistill.examples import Examples
+from edgedistill.recipe import BenchmarkProtocol
+from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
+
+log = logging.getLogger("edgedistill")
+
+ANSWERS_A_PART = 512
+"""Rows that one part answers: few enough that a lost connection costs seconds, many enough that loading is not most of it."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What came back.
+
+    Attributes:
+        logits: shape (rows, classes), one row a call.
+        rounds: empty when emulated.
+        sequence_tokens: length of the timed rows.
+        reconnections: how often the connection was lost and came back.
+    """
+
+    logits: NDArray[np.float32]
+    rounds: tuple[DeviceRound, ...]
+    sequence_tokens: int
+    reconnections: int
+
+
+def observe(
+    device: Device, model: Path, examples: Examples, *, protocol: BenchmarkProtocol,
+    open_session: Callable[[Device, Work], Session] = Session,
+) -> Observed:
+    """Let a device answer all rows and time the rows of median length.
+
+    An emulated device answers and is not timed.
+
+    Args:
+        device: from `find_device`.
+        model: an .onnx file with tokenizer.json beside it.
+        examples: at least one row.
+        protocol: threads, warm-up, runs, seconds and rounds.
+        open_session: for tests.
+
+    Raises:
+        TargetUnreachableError: the connection broke and did not come back; what is finished is kept on the device.
+        EdgedistillError: a part failed there.
+    """
+    encoder = TextEncoder.load(model.parent)
+    encoded = encoder.encode(examples.texts)
+    chosen = choose_inputs(examples, encoder)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_rows(folder / "rows.npz", encoded)
+        write_flat(folder / "timed.npz", chosen.arrays)
+        write_job(folder / "job.json", protocol)
+        names = ("rows.npz", "timed.npz", "job.json")
+        session = open_session(device, Work({"model.onnx": model} | {name: folder / name for name in names}))
+        session.begin()
+        logits = _answers(session, len(encoded))
+        count = 0 if device.facts.is_emulated else protocol.rounds
+        rounds = tuple(_round(session, index, count) for index in range(count))
+        _clean(session)
+    return Observed(logits, rounds, chosen.sequence_tokens, session.reconnections)
+
+
+def write_rows(path: Path, encoded: EncodedTexts) -> None:
+    """Write texts for the runner: each input flat, and the offsets of the rows."""
+    ids = encoded.ids.astype(np.int32)
+    np.savez(path, input_ids=ids, attention_mask=np.ones_like(ids), token_type_ids=np.zeros_like(ids), offsets=encoded.offsets)
+
+
+def write_flat(path: Path, arrays: Mapping[str, NDArray[np.int64]]) -> None:
+    """Write inputs of one length, each shape (rows, tokens), in the same form."""
+    rows, tokens = next(iter(arrays.values())).shape
+    flat = {name: values.reshape(-1) for name, values in arrays.items()}
+    np.savez(path, offsets=np.arange(rows + 1) * tokens, **flat)  # type: ignore[arg-type]  # numpy types the keywords
+
+
+def write_job(path: Path, protocol: BenchmarkProtocol) -> None:
+    """Write what the runner needs to know of the protocol; a round's share of runs and time, rounded up."""
+    share = share_of_round(protocol)
+    job = {"threads": protocol.threads, "warmup_runs": protocol.warmup_runs, "runs": share.runs, "duration_ns": share.duration_ns}
+    path.write_text(json.dumps(job, sort_keys=True), encoding="utf-8")
+
+
+def _answers(session: Session, rows: int) -> NDArray[np.float32]:
+    parts = math.ceil(rows / ANSWERS_A_PART)
+    found = []
+    for index in range(parts):
+        start, stop = index * ANSWERS_A_PART, min(rows, (index + 1) * ANSWERS_A_PART)
+        log.info("%s: answers rows %d to %d of %d", session.device.transport.name, start + 1, stop, rows)
+        content = session.part(f"answers-{start}-{stop}")
+        try:
+            logits = np.load(io.BytesIO(content), allow_pickle=False)
+        except (ValueError, EOFError) as bad:
+            raise _garbled(session, bad) from None
+        if logits.shape[:1] != (stop - start,):
+            raise _garbled(session, f"{logits.shape[0]} answers to {stop - start} rows")
+        found.append(logits)
+    return np.concatenate(found).astype(np.float32)
+
+
+def _round(session: Session, index: int, count: int) -> DeviceRound:
+    log.info("%s: round %d of %d", session.device.transport.name, index + 1, count)
+    try:
+        return DeviceRound.model_validate_json(session.part(f"round-{index}"))
+    except ValidationError as bad:
+        raise _garbled(session, f"{bad.error_count()} problems in a round's result") from None
+
+
+def _garbled(session: Session, what: object) -> EdgedistillError:
+    return EdgedistillError(f"{session.device.transport.name}: sent a result that cannot be read ({what})",
+                            hint="does its login print text? a shell's start-up files must be silent")
+
+
+def _clean(session: Session) -> None:
+    """Clean up; everything is here already, so a connection that breaks only now costs a folder and not the result."""
+    try:
+        session.clean()
+    except TargetUnreachableError as lost:
+        log.warning("%s; %s was left there", lost.message, session.folder)

@@ -1,0 +1,283 @@
+"""Runs on the device, alone: Python 3.8 or newer, numpy and onnxruntime, nothing of edgedistill.
+
+    python3 runner.py facts                what the machine is; imports neither numpy nor onnxruntime
+    python3 runner.py FOLDER check         which files and finished parts FOLDER holds
+    python3 runner.py FOLDER part NAME     do one part of the work, in a process of its own
+
+A part that is finished lies whole in FOLDER/parts and is not done again. Only one part runs at a time: who comes while
+one is running, waits for it. Parts: `answers-START-STOP`, `round-I`, `graphs-I-THREADS`; FOLDER/job.json says how.
+"""
+
+from __future__ import annotations
+
+import gc
+import glob
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+from typing import Any, Callable, Iterator  # noqa: UP035 - a Python 3.8 has no other
+
+AGE_LIMIT_S = 6 * 3600
+"""Parts that are older do not belong to the same measurement any more."""
+
+MICRO = 1e-6
+
+
+def read(path: str) -> str:
+    """Return the stripped text of a file of the system, empty where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip("\0\n ")
+    except OSError:
+        return ""
+
+
+def numbers(pattern: str) -> dict[str, float]:
+    """Return the numbers in the files that match, by path."""
+    found = {}
+    for path in sorted(glob.glob(pattern)):
+        text = read(path)
+        if text.lstrip("-").isdigit():
+            found[path] = float(text)
+    return found
+
+
+def cores() -> list[int]:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def version(package: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def facts() -> dict[str, Any]:
+    """Say what this machine is."""
+    fields = {
+        name.strip(): value.strip()
+        for name, colon, value in (line.partition(":") for line in read("/proc/cpuinfo").splitlines()) if colon
+    }
+    memory = next((line.split()[1] for line in read("/proc/meminfo").splitlines() if line.startswith("MemTotal:")), "0")
+    return {
+        "system": platform.system() + " " + platform.release(),
+        "architecture": platform.machine(),
+        "bits": 64 if sys.maxsize > 2**32 else 32,
+        "model": read("/proc/device-tree/model") or read("/sys/devices/virtual/dmi/id/product_name") or None,
+        "cpu": fields.get("model name") or fields.get("CPU part") or platform.machine(),
+        "cores": len(cores()),
+        "features": sorted((fields.get("flags") or fields.get("Features") or "").split()),
+        "ram_bytes": int(memory) * 1024,
+        "python": platform.python_version(),
+        "numpy": version("numpy"),
+        "onnxruntime": version("onnxruntime"),
+        "is_emulated": read("/proc/self/comm").startswith("qemu-") or bool(os.environ.get("EDGEDISTILL_EMULATED")),
+    }
+
+
+def state() -> dict[str, Any]:
+    """Say how the machine is just now: clocks, heat, and whatever says that it is throttled."""
+    base = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/"
+    name = lambda path: path.split("/")[5]  # noqa: E731
+    zones = {}
+    for path, value in numbers("/sys/class/thermal/thermal_zone*/temp").items():
+        kind = read(path[: -len("temp")] + "type") or "zone"
+        zones[kind + " " + path.split("zone")[1].split("/")[0]] = value / 1000
+    cooling = {
+        read(path[: -len("cur_state")] + "type") + " at " + str(int(value))
+        for path, value in numbers("/sys/class/thermal/cooling_device*/cur_state").items()
+        if value > 0 and "cpu" in read(path[: -len("cur_state")] + "type").lower()
+    }
+    firmware = read("/sys/devices/platform/soc/soc:firmware/get_throttled")
+    return {
+        "governors": sorted({read(path) for path in glob.glob(base + "scaling_governor")} - {""}),
+        "frequencies_hz": {name(p): 1000 * v for p, v in numbers(base + "scaling_cur_freq").items()},
+        "temperatures_c": zones,
+        "throttling": sorted(cooling) + (["firmware " + firmware] if firmware not in ("", "0", "0x0") else []),
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
+
+
+def energy_j() -> float | None:
+    """Return the sum of the counters of used energy, None where there is none that may be read."""
+    found = numbers("/sys/class/powercap/intel-rapl:[0-9]*/energy_uj")
+    packages = {path: value for path, value in found.items() if path.count(":") == 1}
+    found = packages or numbers("/sys/class/hwmon/hwmon*/energy*_input")
+    return sum(found.values()) * MICRO if found else None
+
+
+def pin(threads: int) -> list[int]:
+    """Keep this process to its `threads` fastest cores, the last of equals, and return them."""
+    allowed = cores()
+    speed = {c: numbers(f"/sys/devices/system/cpu/cpu{c}/cpufreq/cpuinfo_max_freq") for c in allowed}
+    chosen = sorted(allowed, key=lambda c: (max(speed[c].values(), default=0.0), c))[-threads:]
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, chosen)
+    return sorted(chosen)
+
+
+def peak_rss_bytes() -> int:
+    """Return the largest resident memory of this process so far (VmHWM)."""
+    for line in read("/proc/self/status").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def open_session(model: Any, threads: int) -> Any:
+    """Load a model, from a path or from bytes."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def rows_of(path: str) -> Iterator[dict[str, Any]]:
+    """Yield the inputs of every row, batch 1; the file holds each input flat, with the offsets of its rows."""
+    import numpy as np
+
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    offsets = arrays.pop("offsets")
+    for start, stop in zip(offsets[:-1], offsets[1:]):  # noqa: B905 - no `strict` in Python 3.8
+        yield {name: np.ascontiguousarray(values[start:stop][None]).astype(np.int64) for name, values in arrays.items()}
+
+
+def answers(job: dict[str, Any], start: int, stop: int) -> Any:
+    """Return the logits of some rows, shape (rows, classes), one row a call."""
+    import numpy as np
+
+    session = open_session("model.onnx", job["threads"])
+    names = [node.name for node in session.get_inputs()]
+    rows = [row for index, row in enumerate(rows_of("rows.npz")) if start <= index < stop]
+    return np.concatenate([session.run(None, {n: row[n] for n in names})[0] for row in rows]).astype(np.float32)
+
+
+def timed(call: Callable[[int], Any], *, runs: int, duration_ns: int = 0) -> list[int]:
+    """Return the nanoseconds of at least `runs` runs and `duration_ns`; no garbage is collected in between."""
+    samples, total, clock = [], 0, time.perf_counter_ns
+    gc.collect()
+    gc.disable()
+    try:
+        while len(samples) < runs or total < duration_ns:
+            begin = clock()
+            call(len(samples))
+            samples.append(clock() - begin)
+            total += samples[-1]
+    finally:
+        gc.enable()
+    return samples
+
+
+def measured_round(job: dict[str, Any]) -> dict[str, Any]:
+    """Load the model in this fresh process, warm up, and time it; memory is that of the process from its start."""
+    pinned = pin(job["threads"])
+    import onnxruntime  # noqa: F401 - the bare runtime's memory is the baseline
+
+    rows = list(rows_of("timed.npz"))
+    baseline, before, clock = peak_rss_bytes(), state(), time.perf_counter_ns
+    begin = clock()
+    session = open_session("model.onnx", job["threads"])
+    load_ns = clock() - begin
+    names = [node.name for node in session.get_inputs()]
+    feeds = [{n: row[n] for n in names} for row in rows]
+    run = lambda index: session.run(None, feeds[index % len(feeds)])  # noqa: E731
+    first = timed(run, runs=1)[0]
+    warmup = timed(run, runs=job["warmup_runs"])
+    used = energy_j()
+    samples = timed(run, runs=job["runs"], duration_ns=job["duration_ns"])
+    now = energy_j()
+    return {
+        "cpus": pinned, "load_s": load_ns / 1e9, "first_run_s": first / 1e9, "warmup_s": [ns / 1e9 for ns in warmup],
+        "samples_s": [ns / 1e9 for ns in samples], "peak_rss_bytes": peak_rss_bytes(), "baseline_rss_bytes": baseline,
+        "before": before, "after": state(), "energy_j": None if used is None or now is None or now < used else now - used,
+    }
+
+
+def measured_graphs(job: dict[str, Any], threads: int) -> dict[str, Any]:
+    """Time every graph of graphs.npz (`NAME/model`, `NAME/feed/INPUT`) for a while and return the medians."""
+    import numpy as np
+
+    pinned = pin(threads)
+    with np.load("graphs.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    wanted = [key[: -len("/model")] for key in arrays if key.endswith("/model")]
+    medians, before = {}, state()
+    for graph in wanted if threads == 1 else job["large"]:
+        session = open_session(arrays[graph + "/model"].tobytes(), threads)
+        start = graph + "/feed/"
+        feeds = {key[len(start) :]: values for key, values in arrays.items() if key.startswith(start)}
+        session.run(None, feeds)
+        samples = timed(lambda _: session.run(None, feeds), runs=5, duration_ns=int(job["seconds"] * 1e9))  # noqa: B023
+        medians[graph] = float(np.median(samples)) / 1e9
+    return {"cpus": pinned, "p50_s": medians, "before": before, "after": state()}
+
+
+def do_part(name: str) -> None:
+    """Do a part, or find it done; its file is absent or whole at any moment."""
+    import fcntl
+
+    os.makedirs("parts", exist_ok=True)
+    path = os.path.join("parts", name)
+    with open("lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(path):
+            return
+        with open("job.json", encoding="utf-8") as stream:
+            job = json.load(stream)
+        kind, *rest = name.split("-")
+        with open(path + ".partial", "wb") as out:
+            if kind == "answers":
+                import numpy as np
+
+                np.save(out, answers(job, int(rest[0]), int(rest[1])))
+            else:
+                found = measured_round(job) if kind == "round" else measured_graphs(job, int(rest[1]))
+                out.write(json.dumps(found).encode())
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(path + ".partial", path)
+
+
+def check() -> dict[str, Any]:
+    """Say which files are here, with their sha256, and which parts are finished; old parts are taken away first."""
+    files, parts = {}, []
+    for path in sorted(glob.glob("*")):
+        if os.path.isfile(path) and path != "lock":
+            with open(path, "rb") as stream:
+                files[path] = hashlib.sha256(stream.read()).hexdigest()
+    for path in sorted(glob.glob("parts/*")):
+        if abs(time.time() - os.path.getmtime(path)) > AGE_LIMIT_S:
+            os.remove(path)
+        elif not path.endswith(".partial"):
+            parts.append(os.path.basename(path))
+    return {"files": files, "parts": parts}
+
+
+def main(arguments: list[str]) -> None:
+    """Do what is asked, and print one JSON document where there is something to say."""
+    if arguments == ["facts"]:
+        sys.stdout.write(json.dumps(facts()))
+        return
+    os.chdir(arguments[0])
+    if arguments[1] == "check":
+        sys.stdout.write(json.dumps(check()))
+    else:
+        do_part(arguments[2])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,223 @@
+"""Work on a device: find its Python, put the work there, do it part by part over a connection that may break, clean up.
+
+The device keeps every finished part, so a part is done once however often the connection breaks. Where it does not come
+back, the work stays on the device, and the same command goes on with it.
+"""
+
+import json
+import logging
+import shlex
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from edgedistill.device.results import DeviceFacts
+from edgedistill.device.transport import Answer, Transport
+from edgedistill.errors import EdgedistillError, MissingDependencyError, TargetError, TargetUnreachableError
+from edgedistill.processor import THIRTY_TWO_BIT, refuse_32_bit
+
+log = logging.getLogger("edgedistill")
+
+RETRY_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""How long to wait before each attempt to come back: about a minute in all, enough for a router or a reboot of the link."""
+
+_ROOT = ".cache/edgedistill"
+_PROBE_S, _PART_S = 60.0, 3600.0
+_ILLEGAL_INSTRUCTION = 132
+_KILLED = 137
+T = TypeVar("T")
+
+
+def runner_source() -> bytes:
+    """Return the program that runs on the device."""
+    return files("edgedistill.device").joinpath("runner.py").read_bytes()
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device that answered and has what the runner needs.
+
+    Attributes:
+        transport: the way to it.
+        python: the interpreter there.
+        facts: what it says of itself.
+    """
+
+    transport: Transport
+    python: str
+    facts: DeviceFacts
+
+
+def find_device(transport: Transport) -> Device:
+    """Look at a device: is it there, and can it run a model?
+
+    Raises:
+        TargetUnreachableError: it does not answer.
+        MissingDependencyError: it has no Python, or that has no numpy or no onnxruntime; the hint installs them.
+        TargetError: it is a 32-bit ARM system.
+    """
+    found: list[Device] = []
+    for python in transport.pythons:
+        answer = transport.run(f"command -v {shlex.quote(python)}", timeout_s=_PROBE_S)
+        if answer.code == 0:
+            found.append(Device(transport, python, _facts(transport, python)))
+            if not missing_packages(found[-1].facts):
+                break
+    machine = transport.run("uname -m", timeout_s=_PROBE_S).out.decode(errors="replace").strip()
+    device = found[-1] if found else None
+    if machine.lower() in THIRTY_TWO_BIT or (device and device.facts.bits == 32):
+        raise TargetError(f"{transport.name}: {refuse_32_bit(machine if machine.lower() in THIRTY_TWO_BIT else 'its Python')}",
+                          hint="edgedistill targets list")
+    if device is None:
+        raise MissingDependencyError(f"{transport.name}: has no python3", hint=transport.install_hint)
+    missing = missing_packages(device.facts)
+    if missing:
+        raise MissingDependencyError(f"{transport.name}: its Python {device.facts.python} has no {' and no '.join(missing)}",
+                                     hint=transport.install_hint)
+    return device
+
+
+def missing_packages(facts: DeviceFacts) -> tuple[str, ...]:
+    """Return what the runner needs and the device lacks."""
+    wanted = {"numpy": facts.numpy, "onnxruntime": facts.onnxruntime}
+    return tuple(name for name, version in wanted.items() if version is None)
+
+
+def _facts(transport: Transport, python: str) -> DeviceFacts:
+    program = shlex.quote(runner_source().decode())
+    answer = transport.run(f"{shlex.quote(python)} -c {program} facts", timeout_s=_PROBE_S)
+    if answer.code != 0:
+        raise EdgedistillError(f"{transport.name}: its Python did not say what the machine is\n{_tail(answer)}",
+                               hint="Python 3.8 or newer is needed there")
+    return read_facts(answer.out, transport.name)
+
+
+def read_facts(text: bytes, name: str) -> DeviceFacts:
+    """Read what the runner printed.
+
+    Raises:
+        EdgedistillError: it is not what a runner prints.
+    """
+    try:
+        return DeviceFacts.model_validate_json(text)
+    except ValidationError as bad:
+        raise EdgedistillError(f"{name}: said something else than what it is ({bad.error_count()} problems)",
+                               hint="does its login print text? a shell's start-up files must be silent") from None
+
+
+@dataclass(frozen=True)
+class Work:
+    """Files for the device, under plain names. Its key names the folder there, so the same work is found again."""
+
+    files: Mapping[str, Path]
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The sha256 of every file."""
+        return {name: sha256(path.read_bytes()).hexdigest() for name, path in self.files.items()}
+
+    @property
+    def key(self) -> str:
+        """The same for the same bytes and the same runner."""
+        parts = self.hashes | {"runner.py": sha256(runner_source()).hexdigest()}
+        return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
+
+
+@dataclass
+class Session:
+    """One piece of work on one device.
+
+    Attributes:
+        device: where.
+        work: what is put there.
+        pauses_s: before each attempt to come back after the connection broke.
+        sleep: for tests.
+        reconnections: how often the connection was lost and came back.
+    """
+
+    device: Device
+    work: Work
+    pauses_s: tuple[float, ...] = RETRY_PAUSES_S
+    sleep: Callable[[float], None] = time.sleep
+    reconnections: int = 0
+    _done: set[str] = field(default_factory=set)
+
+    @property
+    def folder(self) -> str:
+        """The folder of this work on the device."""
+        return f"{_ROOT}/{self.work.key}"
+
+    def begin(self) -> None:
+        """Put there what is missing or damaged, and see which parts an earlier attempt has finished."""
+        self._insist(lambda: self._checked(f"mkdir -p {self.folder}", timeout_s=_PROBE_S))
+        with tempfile.TemporaryDirectory() as scratch:
+            runner = Path(scratch) / "runner.py"
+            runner.write_bytes(runner_source())
+            self._insist(lambda: self.device.transport.push(runner, f"{self.folder}/runner.py"))
+        found = json.loads(self._insist(lambda: self._checked(self._python("check"), timeout_s=_PROBE_S)).out)
+        self._done = set(found["parts"])
+        for name, digest in self.work.hashes.items():
+            if found["files"].get(name) != digest:
+                self._put(name)
+        if self._done:
+            log.info("%s: goes on; %d part(s) were finished before", self.device.transport.name, len(self._done))
+
+    def part(self, name: str) -> bytes:
+        """Do a part, unless it is done, and bring back what it found.
+
+        Raises:
+            TargetUnreachableError: the connection broke and did not come back.
+            EdgedistillError: the part failed; the message holds the end of what it said.
+        """
+        command = f"{self._python(f'part {name}')} && cat {self.folder}/parts/{name}"
+        return self._insist(lambda: self._checked(command, timeout_s=_PART_S)).out
+
+    def clean(self) -> None:
+        """Take away what was put there."""
+        command = f"rm -rf {self.folder} && (rmdir {_ROOT} 2>/dev/null || true)"
+        self._insist(lambda: self._checked(command, timeout_s=_PROBE_S))
+
+    def _put(self, name: str) -> None:
+        """Push a file whole: a connection that breaks in between leaves no half of it under its name."""
+        self._insist(lambda: self.device.transport.push(self.work.files[name], f"{self.folder}/{name}"))
+
+    def _python(self, arguments: str) -> str:
+        return f"{shlex.quote(self.device.python)} {self.folder}/runner.py {self.folder} {arguments}"
+
+    def _checked(self, command: str, *, timeout_s: float) -> Answer:
+        answer = self.device.transport.run(command, timeout_s=timeout_s)
+        if answer.code == 0:
+            return answer
+        hint = "edgedistill doctor"
+        if answer.code == _ILLEGAL_INSTRUCTION:
+            hint = "its onnxruntime uses instructions that its processor does not have: install another version of it there"
+        elif answer.code == _KILLED:
+            hint = "the device may have run out of memory: close what runs on it"
+        raise EdgedistillError(f"{self.device.transport.name}: exit code {answer.code}\n{_tail(answer)}", hint=hint)
+
+    def _insist(self, attempt: Callable[[], T]) -> T:
+        """Do something that may be done again, until the connection holds."""
+        for pause in (*self.pauses_s, None):
+            try:
+                return attempt()
+            except TargetUnreachableError as lost:
+                if pause is None:
+                    raise TargetUnreachableError(
+                        f"{lost.message}; it did not come back within {sum(self.pauses_s):.0f} s",
+                        hint="run the same command again: what the device has finished is kept there for six hours",
+                    ) from lost
+                log.warning("%s; trying again", lost.message)
+                self.sleep(pause)
+                self.reconnections += 1
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _tail(answer: Answer) -> str:
+    return "\n".join(answer.err.splitlines()[-8:]) or "(it wrote nothing to stderr)"

@@ -1,0 +1,159 @@
+"""The door of `device`: measure a model on a device, and judge its answers by those of this host."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.artifact import sha256_of_file
+from edgedistill.device.address import parse_address
+from edgedistill.device.connect import open_transport
+from edgedistill.device.judge import device_warnings
+from edgedistill.device.measure import Observed, observe
+from edgedistill.device.results import DeviceFacts, DeviceMeasurement
+from edgedistill.device.session import Device, find_device
+from edgedistill.document import Document
+from edgedistill.errors import ArtifactError, DataError, TargetError
+from edgedistill.evaluate.intervals import share_interval
+from edgedistill.evaluate.metrics import decisions
+from edgedistill.evaluate.predictor import open_predictor, predict
+from edgedistill.examples import NO_LABEL, Examples, read_examples
+from edgedistill.manifest import Decision
+from edgedistill.recipe import BenchmarkProtocol
+from edgedistill.results import Interval
+from edgedistill.stage import Outcome, Stage
+from edgedistill.target import DeniedVersion
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.verify.parity import Gate, compare_logits
+
+log = logging.getLogger("edgedistill")
+
+DEVICE_FILE = "device.json"
+LOGITS_FILE = "logits.npy"
+
+
+class Settings(Document):
+    """What is measured, where and how: another device, or another onnxruntime on it, gives another result."""
+
+    address: str
+    device: DeviceFacts
+    protocol: BenchmarkProtocol
+    min_agreement: float
+    denied: tuple[DeniedVersion, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A model and rows.
+
+    Attributes:
+        model: an .onnx file; tokenizer.json beside it.
+        data: examples, with labels or without.
+        tokenizer: found from `model`; a field, so that its bytes are part of the step's key.
+    """
+
+    model: Path
+    data: Path
+    tokenizer: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tokenizer", self.model.parent / TOKENIZER_FILE)  # the way to fill a frozen dataclass
+
+
+def reach(address: str) -> Device:
+    """Look at a device.
+
+    Raises:
+        EdgedistillError: see `find_device`; UsageError when the address is none.
+    """
+    return find_device(open_transport(parse_address(address)))
+
+
+def refuse_denied(address: str, facts: DeviceFacts, denied: tuple[DeniedVersion, ...]) -> None:
+    """Refuse to measure with an onnxruntime that must not be used on the device.
+
+    Raises:
+        TargetError: it is one.
+    """
+    for version in denied:
+        if facts.onnxruntime is not None and version.covers(facts.onnxruntime):
+            raise TargetError(f"{address}: onnxruntime {facts.onnxruntime} must not be used there: {version.reason} "
+                              f"({version.reference})", hint="install another version there: pip install 'onnxruntime!="
+                              f"{facts.onnxruntime}'")
+
+
+def _require(settings: Settings, inputs: Inputs) -> None:
+    for path in (inputs.model, inputs.tokenizer):
+        if not path.is_file():
+            raise ArtifactError(f"{path}: no such file, needed to measure on a device",
+                                hint="name a bundle, or a model folder with model.onnx and tokenizer.json")
+    if len(read_examples(inputs.data)) == 0:
+        raise DataError(f"{inputs.data}: has no examples", hint="give at least one row")
+    refuse_denied(settings.address, settings.device, settings.denied)
+
+
+def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+    device = reach(settings.address)
+    if device.facts.model_copy(update={"ram_bytes": settings.device.ram_bytes}) != settings.device:
+        raise TargetError(f"{settings.address}: is not the device any more that answered a moment ago",
+                          hint="run the same command again")
+    examples = read_examples(inputs.data)
+    observed = observe(device, inputs.model, examples, protocol=settings.protocol)
+    here = predict(open_predictor(inputs.model), TextEncoder.load(inputs.model.parent).encode(examples.texts))
+    found = judged(settings, sha256_of_file(inputs.model), observed, here=here, examples=examples)
+    for warning in found.warnings:
+        log.warning("%s: %s", settings.address, warning)
+    np.save(out / LOGITS_FILE, observed.logits)
+    (out / DEVICE_FILE).write_text(found.to_json(), encoding="utf-8")
+    return Outcome(decisions=(_decision(found),))
+
+
+def judged(
+    settings: Settings, model_sha256: str, observed: Observed, *, here: NDArray[np.float32], examples: Examples
+) -> DeviceMeasurement:
+    """Put together what was measured; `here` are this host's logits of the same rows."""
+    facts = settings.device
+    gate = Gate("host", "device", min_agreement=settings.min_agreement)
+    return DeviceMeasurement(
+        address=settings.address,
+        source="emulated" if facts.is_emulated else "measured",
+        device=facts,
+        model_sha256=model_sha256,
+        runtime=f"onnxruntime {facts.onnxruntime}",
+        protocol=settings.protocol,
+        sequence_tokens=observed.sequence_tokens,
+        rounds=observed.rounds,
+        rows=len(observed.logits),
+        accuracy=_accuracy(observed.logits, examples),
+        against_host=compare_logits(here, observed.logits, gate=gate),
+        reconnections=observed.reconnections,
+        warnings=device_warnings(facts, observed.rounds, reconnections=observed.reconnections),
+    )
+
+
+def _accuracy(logits: NDArray[np.float32], examples: Examples) -> Interval | None:
+    truth = examples.labels
+    return None if (truth == NO_LABEL).any() else share_interval(decisions(logits) == truth)
+
+
+def _decision(found: DeviceMeasurement) -> Decision:
+    return Decision(
+        step="device",
+        what=f"{found.source} on {found.address}: {found.rows} rows answered, {found.against_host.decisions_flipped} "
+        f"otherwise than on this host; {len(found.rounds)} timed round(s)",
+        why=f"{found.device.model or found.device.cpu} with {found.runtime} is what will run the model",
+    )
+
+
+def _ensure(out: Path) -> None:
+    found = DeviceMeasurement.read_json(out / DEVICE_FILE)
+    timed = 0 if found.device.is_emulated else found.protocol.rounds
+    if len(found.rounds) != timed or len(np.load(out / LOGITS_FILE, allow_pickle=False)) != found.rows:
+        raise ArtifactError(f"{out / DEVICE_FILE}: is not whole", hint="run the same command again")
+
+
+STAGE = Stage(
+    name="device", version=1, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy", "tokenizers")
+)

@@ -1,0 +1,98 @@
+"""The library calls that measure: models on this machine or on a device, and a machine itself."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgedistill.recipe import BenchmarkProtocol, Parity
+from edgedistill.results import Variant
+from edgedistill.stage import Workspace
+from edgedistill.target import Target
+from edgedistill.user_paths import open_examples
+
+if TYPE_CHECKING:
+    from edgedistill.benchmark.stage import Measurements
+    from edgedistill.device.results import DeviceMeasurement
+
+
+def measure(
+    models: Mapping[Variant, Path], data: Path, out: Path | None = None, *, protocol: BenchmarkProtocol | None = None
+) -> "Measurements":
+    """Measure latency and memory of models side by side on this host, each in a process of its own, interleaved.
+
+    Args:
+        models: by variant, an .onnx file or a torch model folder; tokenizer.json beside or inside.
+        data: the folder that `prepare` wrote, or a file of texts.
+        out: keeps measurements.json; None keeps nothing.
+        protocol: threads, warm-up, runs and seconds.
+    """
+    from edgedistill.benchmark import stage
+    from edgedistill.host import this_host
+
+    settings = stage.Settings(
+        protocol=protocol or BenchmarkProtocol(), host=this_host(), variants=tuple(models), seed=13
+    )
+    with open_examples(data, "test") as examples, tempfile.TemporaryDirectory() as scratch:
+        folder = out or Path(scratch) / "benchmark"
+        inputs = stage.Inputs(dict(models.items()), examples)
+        done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, inputs)
+        return stage.Measurements.read_json(done.folder / stage.MEASUREMENTS_FILE)
+
+
+def measure_on(
+    address: str, model: Path, data: Path | None = None, out: Path | None = None, *, protocol: BenchmarkProtocol | None = None
+) -> "DeviceMeasurement":
+    """Measure a model on a device: its answers, its latency, its memory.
+
+    Args:
+        address: `ssh://user@host:port` or `adb:SERIAL`.
+        model: a bundle's folder or zip, a model folder, or an .onnx file beside its tokenizer.json.
+        data: labelled texts: the folder that `prepare` wrote, or a file; None, of a bundle: its golden texts.
+        out: keeps device.json and logits.npy; None keeps nothing.
+        protocol: threads, warm-up, runs, seconds and rounds.
+
+    Raises:
+        TargetUnreachableError: the device does not answer, or the connection broke and did not come back.
+        MissingDependencyError: it has no Python with numpy and onnxruntime; the hint installs them.
+        TargetError: it is a 32-bit ARM system, or its onnxruntime is denied for the bundle's target.
+    """
+    from edgedistill.device import stage
+    from edgedistill.device.results import DeviceMeasurement
+    from edgedistill.device.subject import opened_subject
+
+    with opened_subject(model, data) as subject, tempfile.TemporaryDirectory() as scratch:
+        settings = stage.Settings(
+            address=address, device=stage.reach(address).facts, protocol=protocol or BenchmarkProtocol(),
+            min_agreement=Parity().int8_min_agreement, denied=subject.denied,
+        )
+        folder = out or Path(scratch) / "device"
+        done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, stage.Inputs(subject.model, subject.examples))
+        return DeviceMeasurement.read_json(done.folder / stage.DEVICE_FILE)
+
+
+def calibrate(out: Path, *, rounds: int | None = None, seconds: float | None = None) -> Target:
+    """Measure this machine with some forty micro-graphs and write it as a target profile.
+
+    Args:
+        out: the profile to write; a file that is there is replaced.
+        rounds: how often all graphs are timed; default 5.
+        seconds: time for a graph in a round; default 0.1.
+
+    Returns:
+        the profile; `latency.residual_error` says how well its rates explain the times, `latency.warnings` when the
+        fit must not be trusted.
+
+    Raises:
+        TargetError: this machine's architecture cannot be a target.
+        StorageError: the file cannot be written.
+    """
+    from edgedistill.calibrate import local
+    from edgedistill.stage import storage_errors, write_text_durably
+
+    with storage_errors(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    found = local.calibrate_this_machine(rounds=rounds or local.ROUNDS, seconds=seconds or local.SECONDS)
+    with storage_errors(out.parent):
+        write_text_durably(out, found.to_yaml())
+    return found

@@ -1,0 +1,96 @@
+"""Measuring on a device that is a folder: the same answers as here, and one result however often the connection breaks."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgedistill.benchmark.statistics import pooled
+from edgedistill.device.measure import observe
+from edgedistill.device.session import Device, Session, Work, find_device
+from edgedistill.errors import TargetUnreachableError
+from edgedistill.evaluate.predictor import open_predictor, predict
+from edgedistill.examples import Examples, read_examples, write_examples
+from edgedistill.recipe import BenchmarkProtocol
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+
+from .conftest import FolderTransport
+
+PROTOCOL = BenchmarkProtocol(warmup_runs=1, min_runs=10, min_duration_s=0.001, rounds=2)
+PROBE, PUSH_MODEL, ANSWERS, ROUND_0, ROUND_1, CLEAN = 3, 7, 11, 12, 13, 14
+TEXTS = ["turn the lights off", "turn the lights on", "please turn off", "lights"]
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Examples:
+    write_examples(tmp_path / "rows.arrow", [str(i) for i in range(4)], TEXTS, [0, 1, 0, 2])
+    return read_examples(tmp_path / "rows.arrow")
+
+
+def _open(device: Device, work: Work) -> Session:
+    return Session(device, work, (0.0,), sleep=lambda seconds: None)
+
+
+def test_observe_when_the_device_is_this_machine_then_answers_are_the_same_bits(
+    home: Path, model: Path, examples: Examples
+) -> None:
+    found = observe(find_device(FolderTransport(home)), model, examples, protocol=PROTOCOL, open_session=_open)
+    here = predict(open_predictor(model), TextEncoder.load(model.parent).encode(TEXTS))
+    np.testing.assert_array_equal(found.logits, here)
+    assert found.sequence_tokens == 4  # 4, 4, 3 and 1 words: the median is 3.5, of equally near lengths the longer
+    assert len(found.rounds) == 2
+    assert len(pooled([r.samples_s for r in found.rounds])) >= 10
+    assert all(r.peak_rss_bytes > r.baseline_rss_bytes > 2**20 for r in found.rounds)
+    assert found.reconnections == 0
+    assert not list(home.rglob("*.onnx"))
+
+
+@pytest.mark.parametrize("cut", [PUSH_MODEL, ANSWERS, ROUND_1], ids=["pushing", "answering", "timing"])
+def test_observe_when_the_connection_is_cut_once_then_the_result_is_whole(
+    home: Path, model: Path, examples: Examples, cut: int
+) -> None:
+    transport = FolderTransport(home, cuts={cut})
+    found = observe(find_device(transport), model, examples, protocol=PROTOCOL, open_session=_open)
+    assert found.logits.shape == (4, 3)
+    assert len(found.rounds) == 2
+    assert found.reconnections == 1
+
+
+@pytest.mark.parametrize("cut", [PUSH_MODEL, ANSWERS, ROUND_1], ids=["pushing", "answering", "timing"])
+def test_observe_when_the_connection_stays_away_then_the_next_attempt_goes_on(
+    home: Path, model: Path, examples: Examples, cut: int
+) -> None:
+    with pytest.raises(TargetUnreachableError):
+        observe(find_device(FolderTransport(home, cuts={cut, cut + 1})), model, examples, protocol=PROTOCOL, open_session=_open)
+    kept = {p.name: p.read_bytes() for p in home.rglob("parts/*")}
+    assert ("round-0" in kept) == (cut == ROUND_1)
+    transport = FolderTransport(home)
+    found = observe(find_device(transport), model, examples, protocol=PROTOCOL, open_session=_open)
+    assert len(found.rounds) == 2
+    if "round-0" in kept:
+        assert f'"load_s": {found.rounds[0].load_s}' in kept["round-0"].decode()
+        assert not any("push" in command and "model" in command for command in transport.commands)
+
+
+def test_observe_when_only_cleaning_fails_then_the_result_is_kept(home: Path, model: Path, examples: Examples) -> None:
+    found = observe(find_device(FolderTransport(home, cuts={CLEAN, CLEAN + 1}, is_done_there=False)), model, examples,
+                    protocol=PROTOCOL, open_session=_open)
+    assert len(found.rounds) == 2
+    assert list(home.rglob("model.onnx"))
+
+
+def test_observe_when_emulated_then_answers_and_is_not_timed(
+    home: Path, model: Path, examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEDISTILL_EMULATED", "1")
+    transport = FolderTransport(home)
+    found = observe(find_device(transport), model, examples, protocol=PROTOCOL, open_session=_open)
+    assert found.rounds == ()
+    assert found.logits.shape == (4, 3)
+    assert not any("part round-" in command for command in transport.commands)
+
+
+@pytest.fixture
+def model(make_model_folder: Callable[[str], Path]) -> Path:
+    return make_model_folder("student") / "model.onnx"
