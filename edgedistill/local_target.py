@@ -1,5 +1,7 @@
 """The target `local`: this machine as a profile, from what the system says; every peak in it is a judgement."""
 
+from dataclasses import dataclass
+
 import psutil
 
 from edgedistill.errors import TargetError
@@ -16,6 +18,25 @@ _FEATURES: dict[str, InstructionSet] = {
 }
 
 
+@dataclass(frozen=True)
+class Machine:
+    """A machine as its own system describes it.
+
+    Attributes:
+        id: of the target.
+        name: in words.
+        host: what it is.
+        clock_hz: None where the system does not tell.
+        runtime: version of its onnxruntime, None where there is none.
+    """
+
+    id: str
+    name: str
+    host: Host
+    clock_hz: float | None
+    runtime: str | None
+
+
 def local_target(host: Host | None = None) -> Target:
     """Describe this machine as a target.
 
@@ -26,49 +47,64 @@ def local_target(host: Host | None = None) -> Target:
         host: another machine than this one, for tests.
 
     Raises:
-        TargetError: 32-bit ARM, or an architecture that edgedistill does not know.
+        TargetError: see `described_target`.
     """
     machine = host or this_host()
-    architecture = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine.architecture.lower(), machine.architecture)
+    found = Machine(LOCAL, f"this machine ({machine.cpu})", machine, _clock_hz(), tool_version("onnxruntime"))
+    return described_target(found)
+
+
+def described_target(machine: Machine) -> Target:
+    """Describe a machine as a target, by what its system says and by judgement.
+
+    Raises:
+        TargetError: 32-bit ARM, or an architecture that edgedistill does not know.
+    """
+    host = machine.host
+    architecture = {"amd64": "x86_64", "arm64": "aarch64"}.get(host.architecture.lower(), host.architecture)
     if architecture.lower() in THIRTY_TWO_BIT:
         raise TargetError(refuse_32_bit(architecture), hint="edgedistill targets list")
     if architecture not in ("aarch64", "x86_64"):
-        raise TargetError(f"this machine is {architecture}; targets are aarch64 or x86_64",
+        raise TargetError(f"{machine.name} is {architecture}; targets are aarch64 or x86_64",
                           hint="edgedistill targets list")
-    features = tuple(_FEATURES[f] for f in machine.features if f in _FEATURES)
+    features = tuple(_FEATURES[f] for f in host.features if f in _FEATURES)
     if architecture == "aarch64":
         features = tuple(dict.fromkeys(("neon", *features)))
-    clock = _clock()
+    clock = _clock(machine.clock_hz)
     cpu = Cpu.model_validate({
-        "architecture": architecture, "microarchitecture": machine.cpu or "unknown", "cores": machine.cores,
+        "architecture": architecture, "microarchitecture": host.cpu or "unknown", "cores": host.cores,
         "clock_hz": clock, "features": features or ("sse4",), "peaks": _peaks(set(features), clock.value),
     })
     return Target(
-        id=LOCAL,
-        name=f"this machine ({machine.cpu})",
+        id=machine.id,
+        name=machine.name,
         cpu=cpu,
-        ram_bytes=_figure(machine.ram_bytes, "the system: memory in all", is_seen=True),
+        ram_bytes=_figure(host.ram_bytes, "the system: memory in all", is_seen=True),
         memory=Memory(copy_bytes_per_s=_figure(10e9 if architecture == "x86_64" else 4e9,
                                                "a judgement: one core's memcpy on a machine of this kind")),
-        runtime=Runtime(oldest=_installed_runtime(), max_ir_version=9, max_opset=20),
-        budgets=_budgets(machine.ram_bytes),
+        runtime=Runtime(oldest=_oldest(machine.runtime), max_ir_version=9, max_opset=20),
+        budgets=_budgets(host.ram_bytes),
     )
 
 
-def _installed_runtime() -> str:
-    parts = (tool_version("onnxruntime") or "1.17").split(".")
-    return ".".join(parts[:2])
+def _oldest(runtime: str | None) -> str:
+    return ".".join((runtime or "1.17").split(".")[:2])
 
 
 def _figure(value: float, source: str, *, is_seen: bool = False) -> Figure:
     return Figure(value=value, source=source, how="seen" if is_seen else "assumed")
 
 
-def _clock() -> Figure:
+def _clock_hz() -> float | None:
+    """Return the highest clock of this machine, None where the system does not tell one that can be."""
     found = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
     mhz = (found.max or found.current) if found is not None else 0.0
-    if mhz and mhz > 100:
-        return _figure(mhz * 1e6, "the system: highest frequency of the processor, or the present one", is_seen=True)
+    return mhz * 1e6 if mhz and mhz > 100 else None
+
+
+def _clock(clock_hz: float | None) -> Figure:
+    if clock_hz is not None:
+        return _figure(clock_hz, "the system: highest frequency of the processor, or the present one", is_seen=True)
     return _figure(_ASSUMED_CLOCK_HZ, "a judgement: the system does not tell its clock")
 
 

@@ -71,20 +71,25 @@ def measure_on(
         return DeviceMeasurement.read_json(done.folder / stage.DEVICE_FILE)
 
 
-def calibrate(out: Path, *, rounds: int | None = None, seconds: float | None = None) -> Target:
-    """Measure this machine with some forty micro-graphs and write it as a target profile.
+def calibrate(
+    out: Path, *, rounds: int | None = None, seconds: float | None = None, on: str | None = None
+) -> Target:
+    """Measure a machine with some forty micro-graphs and write it as a target profile.
 
     Args:
         out: the profile to write; a file that is there is replaced.
         rounds: how often all graphs are timed; default 5.
         seconds: time for a graph in a round; default 0.1.
+        on: `ssh://user@host:port` or `adb:SERIAL`; None: this machine.
 
     Returns:
         the profile; `latency.residual_error` says how well its rates explain the times, `latency.warnings` when the
         fit must not be trusted.
 
     Raises:
-        TargetError: this machine's architecture cannot be a target.
+        TargetError: the machine's architecture cannot be a target, or it is emulated.
+        TargetUnreachableError: the device does not answer, or the connection broke and did not come back.
+        MissingDependencyError: the device lacks something; the hint installs it.
         StorageError: the file cannot be written.
     """
     from edgedistill.calibrate import local
@@ -92,7 +97,14 @@ def calibrate(out: Path, *, rounds: int | None = None, seconds: float | None = N
 
     with storage_errors(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
-    found = local.calibrate_this_machine(rounds=rounds or local.ROUNDS, seconds=seconds or local.SECONDS)
+    rounds, seconds = rounds or local.ROUNDS, seconds or local.SECONDS
+    if on is None:
+        found = local.calibrate_this_machine(rounds=rounds, seconds=seconds)
+    else:
+        from edgedistill.calibrate.remote import calibrate_device
+        from edgedistill.device.stage import reach
+
+        found = calibrate_device(reach(on), rounds=rounds, seconds=seconds)
     with storage_errors(out.parent):
         write_text_durably(out, found.to_yaml())
     return found

@@ -1,4 +1,4 @@
-"""A target profile out of fitted rates: this machine, with rates that were measured on it."""
+"""A target profile out of fitted rates: a machine, with rates that were measured on it."""
 
 from edgedistill.calibrate.fit import FittedRates
 from edgedistill.target import Figure, LatencyModel, Target
@@ -8,17 +8,21 @@ _UNKNOWN_RATE = 1e13
 """Units a second where the fit left no time for a class: fast enough that it does not count."""
 
 
-def calibrated_profile(base: Target, rates: FittedRates, *, graphs: int, runtime: str, exponent: float | None) -> Target:
+def calibrated_profile(  # noqa: PLR0913 - what the source of the figures says
+    base: Target, rates: FittedRates, *, graphs: int, runtime: str, exponent: float | None,
+    where: str = "this machine",
+) -> Target:
     """Return `base` with the rates that were measured.
 
     Args:
-        base: this machine as a target.
+        base: the machine as a target.
         rates: from `fit_rates`.
         graphs: how many were timed.
         runtime: name and version of what ran them.
         exponent: speed-up by threads, None where there is one core.
+        where: the machine that was measured, for the source of the figures.
     """
-    source = f"measured on this machine: {graphs} micro-graphs through {runtime}, one thread"
+    source = f"measured on {where}: {graphs} micro-graphs through {runtime}, one thread"
 
     def figure(value: float) -> Figure:
         return Figure(value=value, source=source, how="derived")

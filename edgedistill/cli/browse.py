@@ -68,21 +68,28 @@ def check_target(file: Annotated[Path, typer.Argument(metavar="FILE", help="A pr
 def calibrate_target(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Profile to write.")],
     local: Annotated[bool, typer.Option("--local", help="Measure this machine.")] = False,
+    ssh: Annotated[
+        str | None, typer.Option("--ssh", metavar="USER@HOST[:PORT]", help="Measure a device over ssh.")
+    ] = None,
+    adb: Annotated[str | None, typer.Option("--adb", metavar="SERIAL", help="Measure a device over adb.")] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Measure a machine and write its profile.
 
-    Some forty micro-graphs run through onnxruntime, in about half a minute. The profile holds the rates that explain
-    their times, and says how well they do; a machine that is busy gives a profile with warnings in it.
+    Some forty micro-graphs run through onnxruntime, for half a minute here and up to two on a small board. The profile
+    holds the rates that explain their times, and says how well they do; a machine that is busy gives a profile with
+    warnings in it. A device needs python3 with numpy and onnxruntime, and for ssh a key that it takes.
 
     Example: edgedistill targets calibrate --local -o here.yaml
+    Example: edgedistill targets calibrate --ssh pi@raspberrypi.local -o my-pi.yaml
     """
-    if not local:
-        raise UsageError("what is to be measured?", hint=f"edgedistill targets calibrate --local -o {out}")
+    if sum((local, ssh is not None, adb is not None)) != 1:
+        raise UsageError("what is to be measured? one of --local, --ssh and --adb",
+                         hint=f"edgedistill targets calibrate --local -o {out}")
     import edgedistill
     from edgedistill.ledger import calibration_words
 
-    found = edgedistill.calibrate(out)
+    found = edgedistill.calibrate(out, on=None if local else f"ssh://{ssh}" if ssh else f"adb:{adb}")
     for warning in found.latency.warnings if found.latency else ():
         tell(f"warning: {warning}")
     if as_json:

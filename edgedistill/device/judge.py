@@ -41,14 +41,19 @@ def device_warnings(facts: DeviceFacts, rounds: Sequence[DeviceRound], *, reconn
 
 def throttling(rounds: Sequence[DeviceRound]) -> tuple[str, ...]:
     """Return a sentence for every sign that the clock was held back."""
+    return throttled_states([(found.cpus, found.before, found.after) for found in rounds])
+
+
+def throttled_states(rounds: Sequence[tuple[Sequence[int], DeviceState, DeviceState]]) -> tuple[str, ...]:
+    """Do the same for the cores that were used, and the states before and after, of each round."""
     signs: dict[str, None] = {}
-    for index, found in enumerate(rounds, start=1):
-        for word in (*found.before.throttling, *found.after.throttling):
+    for index, (cpus, first, last) in enumerate(rounds, start=1):
+        for word in (*first.throttling, *last.throttling):
             signs[f"throttled: {word}"] = None
-        before, after = _clock(found.before, found.cpus), _clock(found.after, found.cpus)
+        before, after = _clock(first, cpus), _clock(last, cpus)
         if before and after and after < CLOCK_FELL * before:
             signs[f"throttled: the clock fell from {before / 1e6:.0f} to {after / 1e6:.0f} MHz in round {index}"] = None
-    hottest = max((heat for r in rounds for state in (r.before, r.after) for heat in _heats(state)), default=0.0)
+    hottest = max((heat for _, *states in rounds for state in states for heat in _heats(state)), default=0.0)
     if hottest >= HOT_C:
         signs[f"{hottest:.0f} C is where boards begin to lower their clock; cool it"] = None
     return tuple(signs)

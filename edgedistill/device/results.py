@@ -18,6 +18,7 @@ class DeviceFacts(Document):
     model: str | None = Field(description="the board's or the machine's own name")
     cpu: str
     cores: int
+    max_clock_hz: float | None = Field(None, description="of the fastest core; null where the system does not tell")
     features: tuple[str, ...] = Field(description="as /proc/cpuinfo has them")
     ram_bytes: int
     python: str

@@ -24,6 +24,7 @@ from typing import Any, Callable, Iterator  # noqa: UP035 - a Python 3.8 has no 
 AGE_LIMIT_S = 6 * 3600
 """Parts that are older do not belong to the same measurement any more."""
 
+CLOCKS = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/"
 MICRO = 1e-6
 
 
@@ -75,6 +76,7 @@ def facts() -> dict[str, Any]:
         "model": read("/proc/device-tree/model") or read("/sys/devices/virtual/dmi/id/product_name") or None,
         "cpu": fields.get("model name") or fields.get("CPU part") or platform.machine(),
         "cores": len(cores()),
+        "max_clock_hz": max(numbers(CLOCKS + "cpuinfo_max_freq").values(), default=0) * 1000 or None,
         "features": sorted((fields.get("flags") or fields.get("Features") or "").split()),
         "ram_bytes": int(memory) * 1024,
         "python": platform.python_version(),
@@ -86,7 +88,6 @@ def facts() -> dict[str, Any]:
 
 def state() -> dict[str, Any]:
     """Say how the machine is just now: clocks, heat, and whatever says that it is throttled."""
-    base = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/"
     name = lambda path: path.split("/")[5]  # noqa: E731
     zones = {}
     for path, value in numbers("/sys/class/thermal/thermal_zone*/temp").items():
@@ -99,8 +100,8 @@ def state() -> dict[str, Any]:
     }
     firmware = read("/sys/devices/platform/soc/soc:firmware/get_throttled")
     return {
-        "governors": sorted({read(path) for path in glob.glob(base + "scaling_governor")} - {""}),
-        "frequencies_hz": {name(p): 1000 * v for p, v in numbers(base + "scaling_cur_freq").items()},
+        "governors": sorted({read(path) for path in glob.glob(CLOCKS + "scaling_governor")} - {""}),
+        "frequencies_hz": {name(p): 1000 * v for p, v in numbers(CLOCKS + "scaling_cur_freq").items()},
         "temperatures_c": zones,
         "throttling": sorted(cooling) + (["firmware " + firmware] if firmware not in ("", "0", "0x0") else []),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
