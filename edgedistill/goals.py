@@ -29,6 +29,16 @@ def check_goals(goals: Sequence[Goal], teacher: Evaluation, student: Evaluation)
     return tuple(checks)
 
 
+def goals_within(goals: Sequence[Goal], accuracy_loss: float | None) -> tuple[Goal, ...]:
+    """Return the goals that a search goes by: the recipe's, and the target's budget of accuracy as one more.
+
+    Without goals the search takes the best student that fits, and no budget makes that better.
+    """
+    if not goals or accuracy_loss is None:
+        return tuple(goals)
+    return (*goals, Goal(metric="accuracy", type="max-degradation", value=accuracy_loss))
+
+
 def standard_error(check: GoalCheck, student: Evaluation) -> float:
     """Return how far chance alone moves what a goal compares: one standard error, on the split of the evaluation.
 

@@ -34,7 +34,8 @@ _PREPARE = "edgedistill prepare --recipe RECIPE -o DIR"
 
 
 def run(
-    recipe: LocatedRecipe, targets: Sequence[Target], out: Path | None = None, *, on_step: "StepListener | None" = None
+    recipe: LocatedRecipe, targets: Sequence[Target], out: Path | None = None, *, on_step: "StepListener | None" = None,
+    on: str | None = None,
 ) -> "RunResult":
     """Take a recipe's teacher to every target: all stages, the report and the bundles.
 
@@ -43,6 +44,8 @@ def run(
         targets: from `load_target`, at least one.
         out: the run folder; default `runs/<recipe id>`. Steps that are done there are skipped.
         on_step: told of each step as (step, "started" | "done" | "skipped", seconds).
+        on: the address of a device of the one target, `ssh://user@host:port` or `adb:SERIAL`: the int8 student is measured
+            there, and the figures take the place of the predicted ones.
 
     Returns:
         the report and what was missed.
@@ -54,7 +57,7 @@ def run(
 
     if not targets:
         raise UsageError("no target", hint="--target raspberry-pi")
-    return pipeline.run(recipe, targets, out or Path("runs") / recipe.recipe.id, on_step=on_step)
+    return pipeline.run(recipe, targets, out or Path("runs") / recipe.recipe.id, on_step=on_step, on=on)
 
 
 def plan(recipe: LocatedRecipe, target: Target) -> Plan:

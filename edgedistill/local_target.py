@@ -134,4 +134,5 @@ def _budgets(ram_bytes: int) -> TargetBudgets:
         model_bytes=Budget(limit=64 * 2**20, why=why),
         peak_memory_bytes=Budget(limit=min(512 * 2**20, ram_bytes // 4), why=why),
         latency_p50_s=Budget(limit=0.010, why=why),
+        accuracy_loss=Budget(limit=0.10, why=why),
     )

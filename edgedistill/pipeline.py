@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe
+from edgedistill.errors import UsageError
 from edgedistill.facts import facts_of_examples
 from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, ladder, quantize_model
 from edgedistill.plan import Plan, make_plan
@@ -22,6 +23,7 @@ from edgedistill.stage import Done, Workspace, storage_errors, write_text_durabl
 from edgedistill.target import Target
 
 if TYPE_CHECKING:
+    from edgedistill.device.session import Device
     from edgedistill.report.model import RunReport
     from edgedistill.run_report import TargetResults
 
@@ -48,7 +50,7 @@ class RunResult:
 
 
 def run(
-    located: LocatedRecipe, targets: Sequence[Target], out: Path, *, on_step: StepListener | None = None
+    located: LocatedRecipe, targets: Sequence[Target], out: Path, *, on_step: StepListener | None = None, on: str | None = None
 ) -> RunResult:
     """Take a teacher to every target, and publish report and bundles in `out`.
 
@@ -57,18 +59,21 @@ def run(
         targets: the device classes, at least one.
         out: the run folder; steps that are done there are skipped.
         on_step: told of every step, see `stage.Workspace`.
+        on: the address of a device of the one target: what is measured there takes the place of what is predicted.
 
     Returns:
         the report, and what was missed. A missed goal is no exception: everything is written first.
 
     Raises:
-        EdgedistillError: bad input, a target that no student fits, a folder that cannot be written or is in use.
+        EdgedistillError: bad input, a device that cannot be reached or used (said before any work), a target that no
+            student fits, a folder that cannot be written or is in use.
     """
     from edgedistill.distill.requirements import require_fitting_losses
     from edgedistill.package.licences import require_recipe_allowed
     from edgedistill.teach.resolve import resolve_teacher
 
     require_recipe_allowed(located.recipe)
+    device = None if on is None else _reach(on, targets)
     with locked(out):
         teacher_folder = resolve_teacher(located.recipe.teacher, recipe_folder=located.folder)
         require_fitting_losses(located.recipe.distillation.losses, teacher_folder)
@@ -81,8 +86,19 @@ def run(
         plans = [make_plan(located.recipe, target, facts, line.rungs) for target in targets]
         write_text_durably(out / LOCKED_RECIPE_FILE, locked_recipe(located, out).to_yaml())
         common = _teach(line, prepared)
-        results = {plan.target.id: _for_target(line, common, plan) for plan in plans}
+        results = {plan.target.id: _for_target(line, common, plan, device) for plan in plans}
         return _publish(line, common, results, out)
+
+
+def _reach(on: str, targets: Sequence[Target]) -> "Device":
+    """Look at the device before hours of training: is it there, and can it be what the target says?"""
+    from edgedistill.device.stage import reach, refuse_other_target
+
+    if len(targets) != 1:
+        raise UsageError("a device is of one target", hint=f"--target {targets[0].id} --on {on}")
+    device = reach(on)
+    refuse_other_target(device, targets[0])
+    return device
 
 
 def _prepare(line: Line, located: LocatedRecipe) -> Done:
@@ -117,7 +133,7 @@ def _teach(line: Line, prepared: Done) -> Common:
     return Common(prepared, teacher, label_softly(line, prepared, teacher))
 
 
-def _for_target(line: Line, common: Common, plan: Plan) -> "TargetResults":
+def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None") -> "TargetResults":
     """Do the steps of one target; steps that another target shares are found done."""
     from edgedistill.distill.stage import CURVE_FILE
     from edgedistill.run_report import TargetResults
@@ -140,11 +156,12 @@ def _for_target(line: Line, common: Common, plan: Plan) -> "TargetResults":
     passed = _parity_passed(parity)
     measured = _benchmark(line, common, folders) if passed else None
     packed = _package(line, common, plan, student_int8, evaluations) if passed else None
+    on_device = _measure_on(line, common, plan, student_int8, device) if passed and device is not None else None
     curves = {"teacher": common.teacher.folder / CURVE_FILE, "student": student.folder / CURVE_FILE}
     if baseline is not None:
         curves["student_no_kd"] = baseline.folder / CURVE_FILE
     return TargetResults(plan, evaluations, curves, student, student_onnx, student_int8, parity, measured, packed,
-                         found)
+                         found, on_device)
 
 
 def _verify(line: Line, evaluations: Mapping[Variant, Done]) -> Done:
@@ -175,6 +192,18 @@ def _benchmark(line: Line, common: Common, folders: Mapping[Variant, Path]) -> D
     )
     inputs = stage.Inputs(models=dict(models.items()), data=common.prepared.folder / TEST_FILE)
     return line.note("benchmark", line.workspace.perform("benchmark", stage.STAGE, settings, inputs))
+
+
+def _measure_on(line: Line, common: Common, plan: Plan, model: Done, device: "Device") -> Done:
+    from edgedistill.device import stage
+    from edgedistill.prepare.stage import TEST_FILE
+
+    settings = stage.Settings(
+        address=device.transport.name, device=device.facts, protocol=line.recipe.benchmark,
+        min_agreement=line.recipe.parity.int8_min_agreement, denied=plan.target.runtime.denied,
+    )
+    inputs = stage.Inputs(model.folder / "model.onnx", common.prepared.folder / TEST_FILE)
+    return line.note("device", line.workspace.perform("device", stage.STAGE, settings, inputs))
 
 
 def _package(

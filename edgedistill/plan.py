@@ -129,14 +129,18 @@ def make_plan(recipe: Recipe, target: Target, facts: DataFacts, rungs: Sequence[
 
 
 def effective_budgets(wanted: Budgets, target: Target) -> dict[str, Budget]:
-    """Return the budgets by name: the recipe's where given, else the target's."""
-    names = ("model_bytes", "peak_memory_bytes", "latency_p50_s")
-    return {
+    """Return the budgets by name: the recipe's where given, else the target's.
+
+    `accuracy_loss` is missing where neither has one. It rejects no shape: accuracy is not predicted.
+    """
+    names = ("model_bytes", "peak_memory_bytes", "latency_p50_s", "accuracy_loss")
+    found = {
         name: Budget(limit=getattr(wanted, name), why="the recipe sets it")
         if getattr(wanted, name) is not None
         else getattr(target.budgets, name)
         for name in names
     }
+    return {name: budget for name, budget in found.items() if budget is not None}
 
 
 def predict(shape: StudentShape, recipe: Recipe, target: Target, facts: DataFacts) -> Prediction:

@@ -242,6 +242,9 @@ class Budgets(Document):
     model_bytes: int | None = Field(None, gt=0, description="size of the int8 model file")
     peak_memory_bytes: int | None = Field(None, gt=0, description="over the bare runtime")
     latency_p50_s: float | None = Field(None, gt=0, description="one example of the data's median length")
+    accuracy_loss: float | None = Field(
+        None, gt=0, le=1, description="share of the teacher's accuracy that may be lost; goals usually ask for more"
+    )
 
 
 class Packaging(Document):

@@ -151,10 +151,10 @@ class Prediction(Document):
 class BudgetCheck(Document):
     """One budget of a target and whether it holds."""
 
-    name: Literal["model_bytes", "peak_memory_bytes", "latency_p50_s"]
+    name: Literal["model_bytes", "peak_memory_bytes", "latency_p50_s", "accuracy_loss"]
     limit: float
     value: float
-    unit: Literal["bytes", "s"]
+    unit: Literal["bytes", "s", "share"]
     source: Source
     met: bool
     why: str = Field("", description="the reason for the limit, from the target's profile or the recipe")

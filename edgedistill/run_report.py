@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from edgedistill.benchmark.stage import MEASUREMENTS_FILE, Measurements
+from edgedistill.benchmark.statistics import percentile, pooled
+from edgedistill.device.results import DeviceMeasurement
+from edgedistill.device.stage import DEVICE_FILE
 from edgedistill.distill.search.advice import Shortage, advise
 from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
 from edgedistill.goals import check_goals
@@ -41,6 +44,7 @@ class TargetResults:
         benchmark: None after a failed gate.
         package: None after a failed gate.
         found: what the search for the student came to.
+        device: what was measured on a device; None when there was none.
     """
 
     plan: Plan
@@ -53,6 +57,7 @@ class TargetResults:
     benchmark: Done | None
     package: Done | None
     found: Found
+    device: Done | None = None
 
 
 def collect_report(
@@ -90,10 +95,11 @@ def _target_settings(recipe: Recipe, result: TargetResults) -> TargetSettings:
         found = Measurements.read_json(result.benchmark.folder / MEASUREMENTS_FILE).measurements
         measured = next(item for item in found if item.variant == "student_int8")
     goals = check_goals(recipe.goals, teacher, student)
+    device = None if result.device is None else DeviceMeasurement.read_json(result.device.folder / DEVICE_FILE)
     return TargetSettings(
         name=result.plan.target.name, predictions=result.plan.ledger,
-        budgets=check_budgets(result.plan, student, measured), goals=goals,
-        frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals),
+        budgets=check_budgets(result.plan, student, Costs(teacher, measured, device)), goals=goals,
+        frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals), device=device,
     )
 
 
@@ -119,19 +125,35 @@ def _target_inputs(prepared: Path, result: TargetResults) -> TargetInputs:
     )
 
 
-def check_budgets(plan: Plan, evaluation: Evaluation, measurement: Measurement | None) -> tuple[BudgetCheck, ...]:
+@dataclass(frozen=True)
+class Costs:
+    """What the int8 student's costs are judged by.
+
+    Attributes:
+        teacher: on the test split.
+        host: None after a failed gate.
+        device: None when there was none.
+    """
+
+    teacher: Evaluation
+    host: Measurement | None
+    device: DeviceMeasurement | None = None
+
+
+def check_budgets(plan: Plan, student: Evaluation, costs: Costs) -> tuple[BudgetCheck, ...]:
     """Compare the int8 student with the target's budgets.
 
-    Size is the file's, memory is measured on this host, latency is the plan's prediction for the target: each says so.
+    Size is the file's, the accuracy that is lost is counted on the test split. Memory is the device's, else this host's;
+    latency is the device's, else the plan's prediction for the target: each says so.
     """
-    memory = float(plan.chosen.peak_memory_bytes)
-    if measurement is not None:
-        memory = max(1.0, measurement.peak_rss_bytes - measurement.baseline_rss_bytes)
-    found = (
-        ("model_bytes", float(evaluation.size_bytes), "bytes", "measured"),
-        ("peak_memory_bytes", memory, "bytes", "predicted" if measurement is None else "measured"),
-        ("latency_p50_s", plan.chosen.latency_p50_s, "s", "predicted"),
-    )
+    found = [
+        ("model_bytes", float(student.size_bytes), "bytes", "measured"),
+        ("peak_memory_bytes", *_memory(plan, costs)),
+        ("latency_p50_s", *_latency(plan, costs)),
+    ]
+    if "accuracy_loss" in plan.budgets:
+        kept = student.accuracy.value / max(costs.teacher.accuracy.value, 1e-9)
+        found.append(("accuracy_loss", max(0.0, 1 - kept), "share", "measured"))
     return tuple(
         BudgetCheck.model_validate({
             "name": name, "limit": plan.budgets[name].limit, "value": value, "unit": unit, "source": source,
@@ -139,6 +161,21 @@ def check_budgets(plan: Plan, evaluation: Evaluation, measurement: Measurement |
         })
         for name, value, unit, source in found
     )
+
+
+def _memory(plan: Plan, costs: Costs) -> tuple[float, str, str]:
+    device = costs.device
+    if device is not None and device.peak_rss_bytes is not None and device.baseline_rss_bytes is not None:
+        return max(1.0, device.peak_rss_bytes - device.baseline_rss_bytes), "bytes", "measured"
+    if costs.host is not None:
+        return max(1.0, costs.host.peak_rss_bytes - costs.host.baseline_rss_bytes), "bytes", "measured"
+    return float(plan.chosen.peak_memory_bytes), "bytes", "predicted"
+
+
+def _latency(plan: Plan, costs: Costs) -> tuple[float, str, str]:
+    if costs.device is not None and costs.device.rounds:
+        return percentile(pooled(costs.device.rounds_s), 50), "s", "measured"
+    return plan.chosen.latency_p50_s, "s", "predicted"
 
 
 def finished_at(steps: Mapping[str, Done]) -> datetime:
@@ -167,6 +204,6 @@ def parity_problems_of(report: RunReport) -> tuple[str, ...]:
         f"{name}: {gate.candidate} agrees with {gate.reference} on {gate.top1_agreement:.2%} of {gate.n} test rows "
         f"({gate.decisions_flipped} decisions flipped, largest difference {gate.max_abs_error:.3g})"
         for name, target in report.targets.items()
-        for gate in (target.parity.onnx, target.parity.int8)
-        if not gate.passed
+        for gate in (target.parity.onnx, target.parity.int8, target.parity.arm64)
+        if gate is not None and not gate.passed
     )

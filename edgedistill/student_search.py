@@ -19,7 +19,7 @@ from edgedistill.distill.search.moves import Situation, best_settings, guided_mo
 from edgedistill.distill.search.study import Owner, SearchStudy, Space
 from edgedistill.distill.search.trial import Diagnosis, LookFor, Rung, Trial, TrialOutcome, TrialSettings, by_cost
 from edgedistill.errors import TrainingDivergedError
-from edgedistill.goals import check_goals, standard_error
+from edgedistill.goals import check_goals, goals_within, standard_error
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.recipe import Recipe
@@ -261,9 +261,13 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
 
 
 def _shortfall(job: Job, student: Evaluation) -> float:
-    """By how much a student misses the worst goal on validation, margin counted; 0 or less when it keeps all."""
+    """By how much a student misses the worst goal on validation, the target's budget of accuracy among them; 0 or less: none.
+
+    The margin is counted in.
+    """
     fixed = job.recipe.search.margin
-    checks = check_goals(job.recipe.goals, job.teacher, student)
+    allowed = job.plan.budgets.get("accuracy_loss")
+    checks = check_goals(goals_within(job.recipe.goals, allowed and allowed.limit), job.teacher, student)
     return max((
         check.limit + (standard_error(check, student) if fixed is None else fixed) - check.value for check in checks
     ), default=0.0)

@@ -99,6 +99,9 @@ class TargetBudgets(Document):
     model_bytes: Budget
     peak_memory_bytes: Budget = Field(description="resident memory over the bare runtime's")
     latency_p50_s: Budget = Field(description="one example of the data's median length, one thread")
+    accuracy_loss: Budget | None = Field(
+        None, description="share of the teacher's accuracy that the int8 student may lose on the test split; null: not judged"
+    )
 
 
 class Target(Document):
@@ -126,6 +129,8 @@ class Target(Document):
             raise ValueError(f"features {', '.join(self.cpu.wrong_features)} do not exist on {self.cpu.architecture}")
         if self.budgets.peak_memory_bytes.limit > self.ram_bytes.value:
             raise ValueError("budgets.peak_memory_bytes.limit is more than the device's ram_bytes")
+        if self.budgets.accuracy_loss is not None and self.budgets.accuracy_loss.limit > 1:
+            raise ValueError("budgets.accuracy_loss.limit is a share of the teacher's accuracy: at most 1")
         if self.latency is not None and self.latency.spread.value < 1:
             raise ValueError("latency.spread is a factor of at least 1")
         if self.latency is None and (self.cpu.peaks is None or self.memory is None):

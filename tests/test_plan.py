@@ -9,7 +9,7 @@ import pytest
 from edgedistill.catalog import data_folder, load_recipe, load_target, target_ids
 from edgedistill.errors import GoalMissedError, RecipeError
 from edgedistill.plan import ARENA_BYTES, RUNTIME_COPIES, STEPS, DataFacts, Plan, effective_budgets, make_plan, predict
-from edgedistill.recipe import Recipe
+from edgedistill.recipe import Budgets, Recipe
 from edgedistill.shape import StudentShape, read_ladder, weigh
 from edgedistill.target import Figure, LatencyModel, Target
 
@@ -213,3 +213,11 @@ def test_plan_modules_when_imported_then_neither_torch_nor_a_runtime_is_loaded()
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_budgets_when_accuracy_may_be_lost_then_the_recipe_replaces_the_targets_and_no_shape_is_rejected_by_it() -> None:
+    target = load_target("raspberry-pi")
+    assert effective_budgets(Budgets(), target)["accuracy_loss"].limit == 0.1
+    assert effective_budgets(Budgets(accuracy_loss=0.02), target)["accuracy_loss"].limit == 0.02
+    silent = target.model_copy(update={"budgets": target.budgets.model_copy(update={"accuracy_loss": None})})
+    assert set(effective_budgets(Budgets(), silent)) == {"model_bytes", "peak_memory_bytes", "latency_p50_s"}

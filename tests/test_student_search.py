@@ -73,10 +73,13 @@ RISING = {"w8": 0.80, "w16": 0.85, "w24": 0.90, "w32": 0.93, "w40": 0.95}
 
 @pytest.fixture
 def job(tmp_path: Path) -> Callable[..., Job]:
-    def make(*, run_id: str = "", limit: float = 0.84, student: dict[str, Any] | None = None, goals: Any = None, **search: Any) -> Job:
+    def make(
+        *, run_id: str = "", limit: float = 0.84, loss: float = 1.0, student: dict[str, Any] | None = None, goals: Any = None,
+        **search: Any,
+    ) -> Job:
         recipe = Recipe.model_validate({
             "id": "mine", "task": "text-classification", "data": {"train": "t.csv"}, "teacher": {"name": "t", "max_tokens": 10},
-            "student": student or {}, "search": {"margin": 0.0} | search,
+            "student": student or {}, "budgets": {"accuracy_loss": loss}, "search": {"margin": 0.0} | search,
             "goals": [{"metric": "accuracy", "type": "min-value", "value": limit}] if goals is None else goals,
         })
         plan = make_plan(recipe, load_target("raspberry-pi"), DataFacts(3, 100, 5), RUNGS)
@@ -88,6 +91,11 @@ def job(tmp_path: Path) -> Callable[..., Job]:
 
 def rungs_asked(trainings: Trainings) -> list[str]:
     return [trial.settings.rung for trial in trainings.asked]
+
+
+def test_search_when_the_budget_of_accuracy_asks_for_more_than_the_goal_then_keeps_it_too(job: Callable[..., Job]) -> None:
+    found = search_students(job(limit=0.84, loss=0.10), by_width(RISING))  # 0.9 of the teacher's 0.96 is 0.864
+    assert found.trial.settings.rung == "w24"
 
 
 def test_search_when_the_goal_is_easy_then_halves_the_ladder_down_to_the_cheapest_that_keeps_it(job: Callable[..., Job]) -> None:

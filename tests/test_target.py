@@ -75,7 +75,7 @@ def test_shipped_target_when_loaded_then_id_is_the_file_name_and_every_figure_ha
         assert len(figure.source.split()) >= 3, f"{path}: {figure.source!r} is no source"
         assert ("judgement" in figure.source) <= (figure.how == "assumed"), path
     budgets = [item for item in found.values() if isinstance(item, Budget)]
-    assert len(budgets) == 3
+    assert len(budgets) == 4
     assert all(len(budget.why.split()) >= 4 for budget in budgets)
 
 

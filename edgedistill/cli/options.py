@@ -32,6 +32,9 @@ DataOption = Annotated[
                  help="Folder that `prepare` wrote; or a CSV, TSV, JSONL or Parquet file with columns text and label."),
 ]
 PreparedOption = Annotated[Path, typer.Option("--data", "-d", metavar="DIR", help="Folder that `prepare` wrote.")]
+OnOption = Annotated[
+    str | None, typer.Option("--on", metavar="ADDRESS", help="Measure on a device: ssh://user@host:port or adb:SERIAL.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 DEFAULT_RECIPE = "home-intents"
 DEFAULT_TARGET = "raspberry-pi"

@@ -58,6 +58,8 @@ def _wrapped(name: str, text: str) -> list[str]:
 
 
 def _amount(name: str, value: float) -> str:
+    if name == "accuracy_loss":
+        return f"{value:.0%} of the teacher's"
     return milliseconds(value) if name.endswith("_s") else mebibytes(value)
 
 

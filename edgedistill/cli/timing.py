@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgedistill.cli.options import JsonOption, add_command
+from edgedistill.cli.options import JsonOption, OnOption, add_command
 from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table
 from edgedistill.errors import ParityError, UsageError
 
@@ -31,9 +31,7 @@ def benchmark(
                      help="Folder that `prepare` wrote, or a file with columns text and label. Of a bundle with --on, the "
                      "golden texts are taken without it."),
     ] = None,
-    on: Annotated[
-        str | None, typer.Option("--on", metavar="ADDRESS", help="Measure on a device: ssh://user@host:port or adb:SERIAL.")
-    ] = None,
+    on: OnOption = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads of the runtime.")] = 1,
     out: KeepOption = None,
     as_json: JsonOption = False,

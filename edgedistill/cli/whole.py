@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgedistill.cli.options import DEFAULT_RECIPE, JsonOption, RecipeOption, SetOption, TargetsOption, add_command
+from edgedistill.cli.options import DEFAULT_RECIPE, JsonOption, OnOption, RecipeOption, SetOption, TargetsOption, add_command
 from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, step_teller, table, tell
 from edgedistill.errors import GoalMissedError, ParityError
 
@@ -48,6 +48,7 @@ def run(  # noqa: PLR0917 - a command's options
     set_: SetOption = None,
     trials: TrialsOption = None,
     time_limit: TimeLimitOption = None,
+    on: OnOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -57,7 +58,10 @@ def run(  # noqa: PLR0917 - a command's options
     Steps that were done before are skipped: after an interruption, type the same command again.
     Exit code 3: a budget or goal is missed, and everything is written all the same.
 
+    With --on, the int8 student is measured on the device too, and its figures replace the predicted ones.
+
     Example: edgedistill run --target raspberry-pi
+    Example: edgedistill run --target raspberry-pi --on ssh://pi@raspberrypi.local
     Example: edgedistill run --recipe my.yaml --target raspberry-pi --target raspberry-pi-5
     Example: edgedistill run --target raspberry-pi --trials 8 --time-limit 30
     """
@@ -70,7 +74,7 @@ def run(  # noqa: PLR0917 - a command's options
         return plan(target=target, recipe=recipe, set_=set_, as_json=as_json)
     per_target = _STEPS_PER_TARGET + _STEPS_PER_TRIAL * located.recipe.search.trials
     teller = step_teller(_STEPS_SHARED + per_target * len(targets))
-    result = edgedistill.run(located, targets, out, on_step=teller)
+    result = edgedistill.run(located, targets, out, on_step=teller, on=on)
     if as_json:
         say_json((result.folder / "report.json").read_text(encoding="utf-8"))
     else:

@@ -88,7 +88,6 @@ def facts() -> dict[str, Any]:
 
 def state() -> dict[str, Any]:
     """Say how the machine is just now: clocks, heat, and whatever says that it is throttled."""
-    name = lambda path: path.split("/")[5]  # noqa: E731
     zones = {}
     for path, value in numbers("/sys/class/thermal/thermal_zone*/temp").items():
         kind = read(path[: -len("temp")] + "type") or "zone"
@@ -101,7 +100,7 @@ def state() -> dict[str, Any]:
     firmware = read("/sys/devices/platform/soc/soc:firmware/get_throttled")
     return {
         "governors": sorted({read(path) for path in glob.glob(CLOCKS + "scaling_governor")} - {""}),
-        "frequencies_hz": {name(p): 1000 * v for p, v in numbers(CLOCKS + "scaling_cur_freq").items()},
+        "frequencies_hz": {p.split("/")[5]: 1000 * v for p, v in numbers(CLOCKS + "scaling_cur_freq").items()},
         "temperatures_c": zones,
         "throttling": sorted(cooling) + (["firmware " + firmware] if firmware not in ("", "0", "0x0") else []),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
@@ -169,7 +168,8 @@ def answers(job: dict[str, Any], start: int, stop: int) -> Any:
 
 def timed(call: Callable[[int], Any], *, runs: int, duration_ns: int = 0) -> list[int]:
     """Return the nanoseconds of at least `runs` runs and `duration_ns`; no garbage is collected in between."""
-    samples, total, clock = [], 0, time.perf_counter_ns
+    samples: list[int] = []
+    total, clock = 0, time.perf_counter_ns
     gc.collect()
     gc.disable()
     try:

@@ -24,7 +24,7 @@ from edgedistill.manifest import Decision
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Interval
 from edgedistill.stage import Outcome, Stage
-from edgedistill.target import DeniedVersion
+from edgedistill.target import DeniedVersion, Target
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.verify.parity import Gate, compare_logits
 
@@ -82,6 +82,19 @@ def refuse_denied(address: str, facts: DeviceFacts, denied: tuple[DeniedVersion,
             raise TargetError(f"{address}: onnxruntime {facts.onnxruntime} must not be used there: {version.reason} "
                               f"({version.reference})", hint="install another version there: pip install 'onnxruntime!="
                               f"{facts.onnxruntime}'")
+
+
+def refuse_other_target(device: Device, target: Target) -> None:
+    """Refuse to take a device for a target that it cannot be.
+
+    Raises:
+        TargetError: its architecture is another one, or its onnxruntime is denied for the target.
+    """
+    found = {"amd64": "x86_64", "arm64": "aarch64"}.get(device.facts.architecture.lower(), device.facts.architecture)
+    if found != target.cpu.architecture:
+        raise TargetError(f"{device.transport.name}: is {found}, and {target.id} is {target.cpu.architecture}",
+                          hint=f"name the address of a device of the class {target.id}: edgedistill targets show {target.id}")
+    refuse_denied(device.transport.name, device.facts, target.runtime.denied)
 
 
 def _require(settings: Settings, inputs: Inputs) -> None:

@@ -8,12 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from edgedistill.device.results import DeviceMeasurement
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.intervals import mcnemar, paired_difference
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.report import answers, paired, unchecked, wording
-from edgedistill.report.latency import host_latency, peak_rss, speed_ratio_on_host, target_latency
+from edgedistill.report.latency import (
+    device_latency,
+    device_memory,
+    device_report,
+    host_latency,
+    peak_rss,
+    speed_ratio_on_host,
+    target_latency,
+)
 from edgedistill.report.model import (
     DistillationGain,
     Headline,
@@ -66,6 +75,7 @@ class TargetParts:
             taken when there is nothing better.
         curves: the course of each training, by name.
         not_checked: sentences to add to those that the report finds itself.
+        device: what was measured on a device of the target's class; its figures take the place of predicted ones.
     """
 
     name: str
@@ -85,6 +95,7 @@ class TargetParts:
     target_latencies: Mapping[Variant, TargetLatency] = field(default_factory=dict)
     curves: Mapping[str, TrainingLog] = field(default_factory=dict)
     not_checked: tuple[str, ...] = ()
+    device: DeviceMeasurement | None = None
 
 
 @dataclass(frozen=True)
@@ -130,18 +141,18 @@ def build_target(parts: TargetParts) -> TargetReport:
     _check(parts)
     variants = {name: _variant(name, parts) for name in VARIANTS if name in parts.evaluations}
     headline = _headline(parts, variants)
-    student = parts.evaluations["student_int8"]
-    missed = wording.misses(parts.budgets, parts.goals, parts.parity)
+    student, parity = parts.evaluations["student_int8"], _with_device(parts.parity, parts.device)
+    missed = wording.misses(parts.budgets, parts.goals, parity)
     verdict: Verdict = "fail" if missed else "pass"
     return TargetReport(
         verdict=verdict,
         budgets=parts.budgets,
         variants=variants,
         retention=headline.retention.value,
-        parity=parts.parity,
+        parity=parity,
         int8_coverage=parts.quantization.coverage,
         name=parts.name,
-        summary=wording.summary(parts.name, headline, budgets=parts.budgets, goals=parts.goals, parity=parts.parity),
+        summary=wording.summary(parts.name, headline, budgets=parts.budgets, goals=parts.goals, parity=parity),
         headline=headline,
         goals=parts.goals,
         frontier=parts.frontier,
@@ -160,8 +171,16 @@ def build_target(parts: TargetParts) -> TargetReport:
         reliability={
             name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits
         },
-        not_checked=unchecked.sentences(parts.name, variants, parts.parity) + parts.not_checked,
+        not_checked=unchecked.sentences(parts.name, variants, parity, parts.device) + parts.not_checked,
+        device=None if parts.device is None else device_report(parts.device),
     )
+
+
+def _with_device(parity: ParityReport, device: DeviceMeasurement | None) -> ParityReport:
+    """Add the gate of the device: what another instruction set answers is known now."""
+    if device is None or device.device.architecture.lower() not in ("aarch64", "arm64"):
+        return parity
+    return parity.model_copy(update={"arm64": device.against_host})
 
 
 def _check(parts: TargetParts) -> None:
@@ -193,7 +212,8 @@ def _variant(name: Variant, parts: TargetParts) -> VariantReport:
         agreement_with_teacher=None if agreement is None else agreement.value,
         latency=LatencyReport(
             host=None if measurement is None else host_latency(measurement),
-            target=parts.target_latencies.get(name) or target_latency(name, parts.predictions),
+            target=device_latency(name, parts.device) or parts.target_latencies.get(name)
+            or target_latency(name, parts.predictions),
         ),
         peak_rss_bytes=None if measurement is None else peak_rss(measurement),
         test_rows=evaluation.n,
@@ -206,7 +226,8 @@ def _variant(name: Variant, parts: TargetParts) -> VariantReport:
 
 def _headline(parts: TargetParts, variants: Mapping[Variant, VariantReport]) -> Headline:
     student, teacher = variants["student_int8"], variants["teacher"]
-    on_target, memory = student.latency.target, student.peak_rss_bytes
+    on_target = student.latency.target
+    memory = device_memory(parts.device) or student.peak_rss_bytes
     return Headline(
         size_bytes=student.size_bytes,
         size_ratio=teacher.size_bytes / max(student.size_bytes, 1),

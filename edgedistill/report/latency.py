@@ -7,7 +7,8 @@ import numpy as np
 from scipy import stats
 
 from edgedistill.benchmark.statistics import percentile, pooled, speed_ratio, summarize
-from edgedistill.report.model import QUANTILES_PERCENT, HostLatency, PeakRss, TargetLatency
+from edgedistill.device.results import DeviceMeasurement
+from edgedistill.report.model import QUANTILES_PERCENT, DeviceReport, HostLatency, PeakRss, TargetLatency
 from edgedistill.results import Interval, Measurement, Prediction, Variant
 
 
@@ -64,3 +65,32 @@ def target_latency(name: Variant, ledger: Sequence[Prediction]) -> TargetLatency
     if name != "student_int8" or chosen is None:
         return None
     return TargetLatency(p50_s=chosen.latency_p50_s, interval_s=chosen.latency_interval_s, source="predicted")
+
+
+def device_latency(name: Variant, found: DeviceMeasurement | None) -> TargetLatency | None:
+    """Return what was measured of the int8 student on a device; None where nothing was timed, as on an emulated one."""
+    if name != "student_int8" or found is None or not found.rounds:
+        return None
+    p50_s = percentile(pooled(found.rounds_s), 50)
+    low, high = round_interval(found.rounds_s) or (min(pooled(found.rounds_s)), max(pooled(found.rounds_s)))
+    return TargetLatency(p50_s=p50_s, interval_s=(min(low, p50_s), max(high, p50_s)), source="measured")
+
+
+def device_memory(found: DeviceMeasurement | None) -> PeakRss | None:
+    """Return the peak of the int8 student's processes on a device and of the bare runtime there."""
+    if found is None or found.peak_rss_bytes is None or found.baseline_rss_bytes is None:
+        return None
+    return PeakRss(value=found.peak_rss_bytes, baseline=found.baseline_rss_bytes, source="measured")
+
+
+def device_report(found: DeviceMeasurement) -> DeviceReport:
+    """Return what a report says of a device; the raw samples stay with the measurement."""
+    figures = summarize(found.rounds_s) if found.rounds else None
+    return DeviceReport(
+        address=found.address, source=found.source, device=found.device, runtime=found.runtime, rows=found.rows,
+        accuracy=found.accuracy, against_host=found.against_host, peak_rss_bytes=device_memory(found),
+        p50_s=figures and figures.p50_s, p90_s=figures and figures.p90_s, p99_s=figures and figures.p99_s,
+        load_s=found.rounds[0].load_s if found.rounds else None,
+        first_run_s=found.rounds[0].first_run_s if found.rounds else None,
+        energy_per_run_j=found.energy_per_run_j, warnings=found.warnings,
+    )

@@ -45,6 +45,7 @@ def _target(target: TargetReport) -> list[str]:
         plain(target.quantization.decision),
         table(tables.parity(target)),
         *_differences(target),
+        *(("### On the device", table(tables.device(target))) if target.device else ()),
         folded("Student shapes considered", tables.ledger(target)),
         "### Not checked",
         "\n".join(f"- {plain(sentence)}" for sentence in target.not_checked),

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 
+from edgedistill.device.results import DeviceFacts
 from edgedistill.document import Document
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
@@ -16,6 +17,7 @@ from edgedistill.results import (
     Interval,
     McNemar,
     ParityReport,
+    ParityResult,
     Prediction,
     QuantizationVerdict,
     Source,
@@ -151,6 +153,26 @@ class ConfusedPair(Document):
     support: int = Field(description="test rows of the true class")
 
 
+class DeviceReport(Document):
+    """The int8 student on a device of the target's class; times and memory are null where an emulator answered."""
+
+    address: str
+    source: Source
+    device: DeviceFacts
+    runtime: str
+    rows: int = Field(description="test rows that were answered there")
+    accuracy: Interval | None
+    against_host: ParityResult = Field(description="the same file on the same rows, here and there")
+    p50_s: float | None
+    p90_s: float | None
+    p99_s: float | None
+    load_s: float | None
+    first_run_s: float | None
+    peak_rss_bytes: PeakRss | None
+    energy_per_run_j: float | None = Field(description="of the whole processor package; null: it has no counter to read")
+    warnings: tuple[str, ...]
+
+
 class TargetReport(Document):
     """Everything about one target."""
 
@@ -177,6 +199,7 @@ class TargetReport(Document):
     telling_rows: tuple[TellingRow, ...]
     reliability: dict[Variant, tuple[ReliabilityBin, ...]]
     not_checked: tuple[str, ...]
+    device: DeviceReport | None = Field(None, description="null when nothing ran on a device")
 
 
 class StepReport(Document):

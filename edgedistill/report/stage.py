@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, JsonValue
 
+from edgedistill.device.results import DeviceMeasurement
 from edgedistill.document import Document, read_text
 from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples
@@ -51,6 +52,7 @@ class TargetSettings(Document):
     advice: str = ""
     target_latencies: dict[Variant, TargetLatency] = {}
     not_checked: tuple[str, ...] = ()
+    device: DeviceMeasurement | None = None
 
 
 class Settings(Document):
@@ -157,6 +159,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         target_latencies=settings.target_latencies,
         curves={name: TrainingLog.read_json(path) for name, path in inputs.curves.items()},
         not_checked=settings.not_checked,
+        device=settings.device,
     )
 
 

@@ -85,6 +85,28 @@ def goals(target: TargetReport) -> Table:
     return Table(("goal", "type", "verdict", "value", "at least"), rows, words=3)
 
 
+def device(target: TargetReport) -> Table:
+    """Return what was found on a device; no rows when nothing ran on one."""
+    found = target.device
+    if found is None:
+        return Table(("on the device", "found"), (), words=2)
+    memory = found.peak_rss_bytes
+    times = (("p50", found.p50_s), ("p90", found.p90_s), ("p99", found.p99_s), ("load", found.load_s),
+             ("first run", found.first_run_s))
+    rows = [
+        ("device", f"{found.device.model or found.device.cpu}, {found.device.cores} cores, {found.device.architecture}"),
+        ("reached at", found.address), ("source", found.source), ("runtime", found.runtime),
+        ("answers otherwise than on the host", f"{found.against_host.decisions_flipped} of {found.rows} rows"),
+        ("accuracy", UNKNOWN if found.accuracy is None else share_text(found.accuracy.value)),
+        *((name, time_text(value)) for name, value in times if value is not None),
+        ("memory over runtime", UNKNOWN if memory is None else size_text(memory.value - memory.baseline)),
+        *(("warning", sentence) for sentence in found.warnings),
+    ]
+    if found.energy_per_run_j is not None:
+        rows.append(("energy a run, whole package", f"{found.energy_per_run_j * 1e3:.3g} mJ"))
+    return Table(("on the device", "found"), tuple(rows), words=2)
+
+
 def parity(target: TargetReport) -> Table:
     """Return the gates of the conversions that were run."""
     rows = tuple(

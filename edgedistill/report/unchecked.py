@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from edgedistill.device.results import DeviceMeasurement
 from edgedistill.report.model import VariantReport
 from edgedistill.results import ParityReport, Variant
 
@@ -12,18 +13,23 @@ _ALWAYS = (
 )
 
 
-def sentences(name: str, variants: Mapping[Variant, VariantReport], parity: ParityReport) -> tuple[str, ...]:
+def sentences(
+    name: str, variants: Mapping[Variant, VariantReport], parity: ParityReport, device: DeviceMeasurement | None = None
+) -> tuple[str, ...]:
     """Return what was not checked for a target.
 
     Args:
         name: the target's name in words.
         variants: as reported.
         parity: the gates that were run.
+        device: what was measured on a device.
     """
-    return tuple(_of_target(name, variants, parity) + _of_host(variants) + list(_ALWAYS))
+    return tuple(_of_target(name, variants, parity, device) + _of_host(variants) + list(_ALWAYS))
 
 
-def _of_target(name: str, variants: Mapping[Variant, VariantReport], parity: ParityReport) -> list[str]:
+def _of_target(
+    name: str, variants: Mapping[Variant, VariantReport], parity: ParityReport, device: DeviceMeasurement | None
+) -> list[str]:
     student = variants["student_int8"]
     found = []
     latency = student.latency.target
@@ -31,7 +37,9 @@ def _of_target(name: str, variants: Mapping[Variant, VariantReport], parity: Par
         found.append(f"Latency on {name} is unknown: nothing ran there, nothing was predicted.")
     elif latency.source != "measured":
         found.append(f"Latency on {name} is {latency.source}, not measured: nothing ran on the device.")
-    if student.peak_rss_bytes is not None:
+    if device is not None and device.rounds:
+        found.append(f"On the device only the int8 student ran: {device.address}, one board of the class {name}.")
+    elif student.peak_rss_bytes is not None:
         found.append(f"Peak memory was measured on the host, not on {name}.")
     else:
         found.append("Peak memory was not measured.")

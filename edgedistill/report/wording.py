@@ -7,7 +7,8 @@ from edgedistill.results import BudgetCheck, GoalCheck, Interval, ParityReport, 
 
 _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
 
-BUDGET_NAMES = {"model_bytes": "model size", "peak_memory_bytes": "peak memory", "latency_p50_s": "latency p50"}
+BUDGET_NAMES = {"model_bytes": "model size", "peak_memory_bytes": "peak memory", "latency_p50_s": "latency p50",
+                "accuracy_loss": "accuracy lost"}
 """What people call the budgets."""
 
 SIGNIFICANT = 0.05
@@ -51,6 +52,8 @@ def times_text(ratio: float) -> str:
 
 def amount_text(value: float, unit: str) -> str:
     """Return a budget's figure with a unit that people read."""
+    if unit == "share":
+        return share_text(value)
     return time_text(value) if unit == "s" else size_text(value)
 
 
