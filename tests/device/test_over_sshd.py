@@ -1,0 +1,83 @@
+"""Over a real ssh on the loopback: measured, cut off in three moments, refused; and an emulated aarch64 far end."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import edgedistill
+from edgedistill.cli.app import run_command_line
+from edgedistill.recipe import BenchmarkProtocol
+
+from .sshd import Server, serving
+
+SHORT = BenchmarkProtocol(warmup_runs=1, min_runs=10, min_duration_s=0.001, rounds=2)
+MOMENTS = {"pushing": "model.onnx.partial", "answering": "part answers", "timing": "part round-1"}
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with serving(tmp_path / "sshd", python=sys.executable) as found:
+        use(found, tmp_path, monkeypatch)
+        yield found
+
+
+def use(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `ssh` on the path read the server's own key and host."""
+    (folder / "client").mkdir()
+    (folder / "client" / "ssh").write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {server.config} "$@"\n')
+    (folder / "client" / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder / 'client'}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.fixture
+def texts(tmp_path: Path, make_model_folder: Callable[[str], Path]) -> list[str]:
+    folder = make_model_folder("student")
+    (folder / "config.json").write_text(json.dumps({"id2label": {"0": "a", "1": "b", "2": "c"}}))
+    (tmp_path / "rows.tsv").write_text("label\ttext\na\tturn off\nb\tturn on\nc\tlights\na\tlights off\n")
+    return [str(folder), "--data", str(tmp_path / "rows.tsv")]
+
+
+@pytest.mark.slow
+def test_benchmark_when_over_a_real_ssh_then_measures_and_leaves_nothing(
+    server: Server, texts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["benchmark", *texts, "--on", server.address, "--json"]) == 0, capsys.readouterr().err
+    found = json.loads(capsys.readouterr().out)
+    assert (found["source"], found["rows"], len(found["rounds"])) == ("measured", 4, 5)
+    assert found["against_host"]["max_abs_error"] == 0
+    assert not list(server.home.rglob("*.onnx"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_measure_when_the_connection_is_killed_then_comes_back_with_a_whole_result(
+    server: Server, texts: list[str], moment: str
+) -> None:
+    server.cut.write_text(MOMENTS[moment])
+    found = edgedistill.measure_on(server.address, Path(texts[0]), Path(texts[2]), protocol=SHORT)
+    assert not server.cut.exists()
+    assert found.reconnections == 1
+    assert (found.rows, len(found.rounds)) == (4, 2)
+    assert not list(server.home.rglob("*.onnx"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "content", "hint"), [
+    ("known_hosts", "", "accept it yourself"),
+    ("known_hosts", "other", "accept it yourself"),
+    ("client_key.pub", "", "ssh-copy-id"),
+])
+def test_benchmark_when_a_key_is_not_known_then_exit_5_and_nothing_ran_there(
+    server: Server, texts: list[str], capsys: pytest.CaptureFixture[str], file: str, content: str, hint: str
+) -> None:
+    path = server.config.parent / file
+    if content:
+        content = path.read_text().replace("AAAAC3NzaC1lZDI1NTE5AAAAI", "AAAAC3NzaC1lZDI1NTE5AAAAJ")
+    path.write_text(content)
+    assert run_command_line(["benchmark", *texts, "--on", server.address]) == 5
+    assert hint in capsys.readouterr().err
+    assert not server.log.exists()

@@ -1,0 +1,60 @@
+"""The budgets of a target against what the int8 student costs, and where each figure comes from."""
+
+from typing import Any
+
+import pytest
+
+from edgedistill.catalog import load_target
+from edgedistill.plan import DataFacts, Plan, make_plan
+from edgedistill.recipe import Recipe
+from edgedistill.results import BudgetCheck, Evaluation, Interval
+from edgedistill.run_report import Costs, check_budgets
+from edgedistill.shape import StudentShape
+from tests.report.test_device import MIB, measurement
+
+SHAPE = StudentShape(id="one", layers=1, hidden=32, heads=2, intermediate=16, vocabulary=100)
+
+
+def _evaluation(accuracy: float) -> Evaluation:
+    around = Interval(value=accuracy, low=accuracy, high=accuracy)
+    return Evaluation(
+        variant="student_int8", model_sha256="0", parameters=1, size_bytes=2 * MIB, split="test", n=100, accuracy=around,
+        macro_f1=around, calibration_error=around, agreement_with_teacher=None, mcnemar_against_teacher=None, classes=(),
+        confusion=(),
+    )
+
+
+@pytest.fixture
+def plan() -> Plan:
+    recipe = Recipe.model_validate({"id": "mine", "task": "text-classification", "data": {"train": "t.csv"}, "teacher": {"name": "t"}})
+    return make_plan(recipe, load_target("raspberry-pi"), DataFacts(3, 100, 5), [SHAPE])
+
+
+def _checks(plan: Plan, **costs: Any) -> dict[str, BudgetCheck]:
+    found = check_budgets(plan, _evaluation(costs.pop("accuracy", 0.81)), Costs(_evaluation(0.9), None, **costs))
+    return {check.name: check for check in found}
+
+
+@pytest.mark.parametrize(("accuracy", "loss", "met"), [(0.855, 0.05, True), (0.8, 1 / 9, False), (0.95, 0.0, True)])
+def test_budgets_when_accuracy_is_lost_then_it_is_a_share_of_the_teachers(plan: Plan, accuracy: float, loss: float, met: bool) -> None:
+    check = _checks(plan, accuracy=accuracy)["accuracy_loss"]
+    assert check.value == pytest.approx(loss)
+    assert (check.met, check.unit, check.source) == (met, "share", "measured")
+
+
+def test_budgets_when_nothing_ran_on_a_device_then_latency_is_predicted(plan: Plan) -> None:
+    found = _checks(plan)
+    assert (found["latency_p50_s"].source, found["latency_p50_s"].value) == ("predicted", plan.chosen.latency_p50_s)
+    assert found["peak_memory_bytes"].source == "predicted"
+    assert (found["model_bytes"].value, found["model_bytes"].source) == (2 * MIB, "measured")
+
+
+def test_budgets_when_a_device_measured_then_its_figures_are_judged(plan: Plan) -> None:
+    found = _checks(plan, device=measurement())
+    assert (found["latency_p50_s"].source, found["latency_p50_s"].value) == ("measured", pytest.approx(0.0082))
+    assert (found["peak_memory_bytes"].source, found["peak_memory_bytes"].value) == ("measured", 10 * MIB)
+
+
+def test_budgets_when_the_device_was_emulated_then_its_times_are_not_judged(plan: Plan) -> None:
+    found = _checks(plan, device=measurement(rounds=(), source="emulated"))
+    assert found["latency_p50_s"].source == found["peak_memory_bytes"].source == "predicted"
