@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         load_recipe,
         load_target,
         measure,
+        measure_detail,
         measure_on,
         package,
         plan,
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "measure_on", "package", "plan",
+    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "measure_detail", "measure_on",
+    "package", "plan",
     "predict", "prepare", "quantize", "report", "run", "teach", "verify",
 ]
 

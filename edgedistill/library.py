@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
 from edgedistill.errors import DataError, UsageError
-from edgedistill.measuring import calibrate, measure, measure_on
+from edgedistill.measuring import calibrate, measure, measure_detail, measure_on
 from edgedistill.plan import Plan, make_plan
 from edgedistill.recipe import Parity
 from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from edgedistill.verify.bundle import BundleCheck
 
 __all__ = [
-    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "measure_on", "package", "plan",
+    "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "measure_detail", "measure_on",
+    "package", "plan",
     "predict", "prepare", "quantize", "report", "run", "teach", "verify",
 ]
 

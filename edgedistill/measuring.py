@@ -12,6 +12,7 @@ from edgedistill.target import Target
 from edgedistill.user_paths import open_examples
 
 if TYPE_CHECKING:
+    from edgedistill.benchmark.cases import Detail
     from edgedistill.benchmark.stage import Measurements
     from edgedistill.device.results import DeviceMeasurement
 
@@ -38,6 +39,31 @@ def measure(
         inputs = stage.Inputs(dict(models.items()), examples)
         done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, inputs)
         return stage.Measurements.read_json(done.folder / stage.MEASUREMENTS_FILE)
+
+
+def measure_detail(
+    model: Path, data: Path, out: Path | None = None, *, protocol: BenchmarkProtocol | None = None
+) -> "Detail":
+    """Measure one ONNX model by sequence length, batch and threads, with and without arena, and with its tokenizer.
+
+    Args:
+        model: a model folder, or an .onnx file beside its tokenizer.json.
+        data: the folder that `prepare` wrote, or a file of texts; their lengths decide the cases.
+        out: keeps detail.json; None keeps nothing.
+        protocol: threads of the first case, warm-up, runs, seconds and rounds; one process a case.
+    """
+    from edgedistill.benchmark import detail_stage
+    from edgedistill.benchmark.cases import Detail
+    from edgedistill.benchmark.naming import name_models
+    from edgedistill.host import this_host
+
+    wanted = (protocol or BenchmarkProtocol()).model_copy(update={"processes": 1})
+    ((variant, file),) = name_models([model]).items()
+    settings = detail_stage.Settings(variant=variant, protocol=wanted, host=this_host(), seed=13)
+    with open_examples(data, "test") as examples, tempfile.TemporaryDirectory() as scratch:
+        folder = out or Path(scratch) / "detail"
+        done = Workspace(folder.parent).perform_in(folder, detail_stage.STAGE, settings, detail_stage.Inputs(file, examples))
+        return Detail.read_json(done.folder / detail_stage.DETAIL_FILE)
 
 
 def measure_on(

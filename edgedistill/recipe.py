@@ -262,7 +262,12 @@ class BenchmarkProtocol(Document):
     warmup_runs: int = Field(20, ge=1, description="untimed runs before the first timed one")
     min_runs: int = Field(100, ge=10, description="timed runs per variant at least")
     min_duration_s: float = Field(1.0, gt=0, le=600, description="timed seconds per variant at least")
-    rounds: int = Field(5, ge=2, le=100, description="interleaved rounds over which the runs are spread")
+    rounds: int = Field(5, ge=2, le=100, description="interleaved rounds over which the runs of a process are spread")
+    processes: int = Field(
+        1, ge=1, le=200, description="fresh processes of each variant, one after the other; more than one: they, and not the "
+        "rounds, are what is compared, and below 8 nothing is called a difference"
+    )
+    pinned: bool = Field(True, description="keep every process to the same fastest cores, as many as it has threads")
 
 
 class Recipe(Document):

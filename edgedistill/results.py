@@ -110,7 +110,9 @@ class Measurement(Document):
     runtime: str = Field(description="name and version, for example 'onnxruntime 1.32.0'")
     protocol: BenchmarkProtocol
     sequence_tokens: int
-    rounds_s: tuple[tuple[float, ...], ...] = Field(description="seconds of every timed run, by interleaved round")
+    rounds_s: tuple[tuple[float, ...], ...] = Field(
+        description="seconds of every timed run, by interleaved round; those of one process follow each other"
+    )
     warmup_s: tuple[float, ...]
     load_s: float
     first_run_s: float
@@ -118,6 +120,18 @@ class Measurement(Document):
     baseline_rss_bytes: int = Field(description="peak of the bare runtime, imported, no model")
     is_noisy: bool
     warnings: tuple[str, ...] = ()
+    cpus: tuple[int, ...] = Field((), description="the cores that the processes were kept to; empty: to none")
+    loads_s: tuple[float, ...] = Field((), description="of every process, the first included")
+    first_runs_s: tuple[float, ...] = Field((), description="of every process, the first included")
+    energy_per_run_j: float | None = Field(
+        None, description="of the whole processor package while timed; null: there is no counter that may be read"
+    )
+
+    @property
+    def processes_s(self) -> tuple[tuple[tuple[float, ...], ...], ...]:
+        """The rounds by process."""
+        rounds = self.protocol.rounds
+        return tuple(self.rounds_s[start : start + rounds] for start in range(0, len(self.rounds_s), rounds))
 
 
 class Prediction(Document):

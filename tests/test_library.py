@@ -50,7 +50,7 @@ def test_annotations_then_name_types_that_exist(name: str) -> None:
 
 
 def test_public_names_then_are_those_of_the_design_predict_and_calibrate() -> None:
-    assert set(edgedistill.__all__) == set(library.__all__) == {*NAMES, "predict", "calibrate", "measure_on"}
+    assert set(edgedistill.__all__) == set(library.__all__) == {*NAMES, "predict", "calibrate", "measure_on", "measure_detail"}
     assert set(dir(edgedistill)) >= {*NAMES, "__version__"}
     assert not hasattr(edgedistill, "nothing_like_that")
 

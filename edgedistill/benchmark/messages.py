@@ -19,12 +19,17 @@ class Open:
     Attributes:
         engine: the runtime.
         threads: its intra-op threads.
-        inputs: an .npz of model inputs, each shape (rows, tokens), int64.
+        inputs: an .npz of model inputs, each shape (rows, tokens), int64; or a .json of texts, which are tokenized inside
+            the timed call.
+        cpus: the cores to stay on; empty: any.
+        batch: rows a call.
     """
 
     engine: Engine
     threads: int
     inputs: str
+    cpus: tuple[int, ...] = ()
+    batch: int = 1
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,11 @@ class Opened:
 
 @dataclass(frozen=True)
 class Load:
-    """Load the model, run it once, then `warmup_runs` times more."""
+    """Load the model, run it once, then `warmup_runs` times more; `arena`: may onnxruntime keep freed memory?"""
 
     model: str
     warmup_runs: int
+    arena: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Ran:
-    """Nanoseconds of every timed run, in order, and the peak of the process so far."""
+    """Nanoseconds of every timed run, in order, the peak of the process so far, and the energy of the timed runs.
+
+    `energy_uj` is the whole processor package's, by its own counter; None where that cannot be read.
+    """
 
     samples_ns: tuple[int, ...]
     peak_rss_bytes: int
+    energy_uj: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgedistill.benchmark.machine import choose_cores
 from edgedistill.benchmark.messages import Engine, Load, Loaded, Open, Opened, Ran, Run
 from edgedistill.benchmark.process import WorkerProcess
 from edgedistill.recipe import BenchmarkProtocol
-from edgedistill.results import Variant
 
 log = logging.getLogger("edgedistill")
 
@@ -28,7 +28,7 @@ REWARM_RUNS = 3
 PATIENCE_S = 600.0
 """How long one answer may take beyond the time that the timed runs were asked to fill."""
 
-_NS_PER_S = 1e9
+_NS_PER_S, _UJ_PER_J = 1e9, 1e6
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,25 @@ class Candidate:
     """Something to measure.
 
     Attributes:
-        name: the variant.
+        name: the variant, or what tells it from the others.
         engine: which runtime loads it.
         model: an .onnx file, or a transformers folder for torch.
         inputs: an .npz of its inputs, each shape (rows, sequence_tokens), int64.
+            Or a .json of texts, which are tokenized inside the timed call.
         sequence_tokens: the length of all of them.
+        threads: None: the protocol's.
+        batch: rows a call.
+        arena: may onnxruntime keep freed memory?
     """
 
-    name: Variant
+    name: str
     engine: Engine
     model: Path
     inputs: Path
     sequence_tokens: int
+    threads: int | None = None
+    batch: int = 1
+    arena: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,21 +63,35 @@ class Trace:
 
     Attributes:
         runtime: name and version.
-        load_s: seconds to load the model, once.
-        first_run_s: seconds of the very first run, once.
-        warmup_s: seconds of every warm-up run after it.
-        rounds_s: seconds of every timed run, by round.
-        peak_rss_bytes: peak of the process, from its start to its last run.
+        cpus: the cores that its processes were kept to; empty: to none.
+        loads_s: seconds to load the model, of every process.
+        first_runs_s: seconds of the very first run, of every process.
+        warmup_s: seconds of every warm-up run after it, of the first process.
+        rounds_s: seconds of every timed run, by round; those of one process follow each other.
+        peak_rss_bytes: peak of a process, from its start to its last run; the largest.
         baseline_rss_bytes: peak of a process that imported the same runtime and read inputs, but no model.
+        energy_j: used while timed; None where the machine has no counter that may be read.
     """
 
     runtime: str
-    load_s: float
-    first_run_s: float
+    cpus: tuple[int, ...]
+    loads_s: tuple[float, ...]
+    first_runs_s: tuple[float, ...]
     warmup_s: tuple[float, ...]
     rounds_s: tuple[tuple[float, ...], ...]
     peak_rss_bytes: int
     baseline_rss_bytes: int
+    energy_j: float | None = None
+
+    @property
+    def load_s(self) -> float:
+        """Of the first process."""
+        return self.loads_s[0]
+
+    @property
+    def first_run_s(self) -> float:
+        """Of the first process."""
+        return self.first_runs_s[0]
 
 
 @dataclass(frozen=True)
@@ -82,11 +103,9 @@ class Share:
 
 
 def share_of_round(protocol: BenchmarkProtocol) -> Share:
-    """Return a round's share, rounded up: all rounds together reach min_runs and min_duration_s."""
-    return Share(
-        runs=math.ceil(protocol.min_runs / protocol.rounds),
-        duration_ns=math.ceil(protocol.min_duration_s * _NS_PER_S / protocol.rounds),
-    )
+    """Return a round's share, rounded up: all rounds of all processes together reach min_runs and min_duration_s."""
+    rounds = protocol.rounds * protocol.processes
+    return Share(runs=math.ceil(protocol.min_runs / rounds), duration_ns=math.ceil(protocol.min_duration_s * _NS_PER_S / rounds))
 
 
 def order_of_round(names: Sequence[str], round_index: int, *, seed: int) -> list[str]:
@@ -119,21 +138,44 @@ def measure(
         ArtifactError: a runtime does not load a model.
         EdgedistillError: a worker died or did not answer in time.
     """
-    baselines = _measure_baselines(candidates, protocol.threads, patience_s)
     share = share_of_round(protocol)
     timeout_s = patience_s + 2 * share.duration_ns / _NS_PER_S
+    baselines = _measure_baselines(candidates, protocol, patience_s)
+    turns: dict[str, list[_Turn]] = {candidate.name: [] for candidate in candidates}
+    for process in range(protocol.processes):
+        if protocol.processes > 1:
+            log.info("benchmark: processes %d of %d", process + 1, protocol.processes)
+        for name, turn in _turns(candidates, protocol, seed=seed + process, timeout_s=timeout_s).items():
+            turns[name].append(turn)
+    return {c.name: _trace(c, turns[c.name], protocol, baselines[c.engine]) for c in candidates}
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What one process said: ready, loaded, and each of its rounds."""
+
+    opened: Opened
+    loaded: Loaded
+    rounds: tuple[Ran, ...]
+
+
+def _turns(candidates: Sequence[Candidate], protocol: BenchmarkProtocol, *, seed: int, timeout_s: float) -> dict[str, _Turn]:
+    """Start a process for each candidate, let them take turns in all rounds, and end them."""
+    share = share_of_round(protocol)
     with contextlib.ExitStack() as stack:
         sessions: dict[str, _Session] = {}
         for candidate in candidates:
-            worker = stack.enter_context(WorkerProcess(candidate.name, threads=protocol.threads))
+            threads = candidate.threads or protocol.threads
+            worker = stack.enter_context(WorkerProcess(candidate.name, threads=threads))
             sessions[candidate.name] = _prepare(worker, candidate, protocol, timeout_s)
-        turns: dict[str, list[Ran]] = {name: [] for name in sessions}
+        found: dict[str, list[Ran]] = {name: [] for name in sessions}
         for index in range(protocol.rounds):
-            log.info("benchmark: round %d of %d", index + 1, protocol.rounds)
+            if protocol.processes == 1:
+                log.info("benchmark: round %d of %d", index + 1, protocol.rounds)
             for name in order_of_round(list(sessions), index, seed=seed):
                 request = Run(share.runs, share.duration_ns, REWARM_RUNS)
-                turns[name].append(sessions[name].worker.ask(request, Ran, timeout_s=timeout_s))
-    return {c.name: _trace(sessions[c.name], turns[c.name], baselines[c.engine]) for c in candidates}
+                found[name].append(sessions[name].worker.ask(request, Ran, timeout_s=timeout_s))
+    return {name: _Turn(session.opened, session.loaded, tuple(found[name])) for name, session in sessions.items()}
 
 
 @dataclass(frozen=True)
@@ -146,35 +188,48 @@ class _Session:
 
 
 def _prepare(worker: WorkerProcess, candidate: Candidate, protocol: BenchmarkProtocol, timeout_s: float) -> _Session:
-    log.info("benchmark: loading %s", candidate.name)
-    opened = _open(worker, candidate, protocol.threads, timeout_s)
-    loaded = worker.ask(Load(str(candidate.model), protocol.warmup_runs), Loaded, timeout_s=timeout_s)
-    return _Session(worker, opened, loaded)
+    if protocol.processes == 1:
+        log.info("benchmark: loading %s", candidate.name)
+    opened = _open(worker, candidate, protocol, timeout_s)
+    request = Load(str(candidate.model), protocol.warmup_runs, candidate.arena)
+    return _Session(worker, opened, worker.ask(request, Loaded, timeout_s=timeout_s))
 
 
-def _open(worker: WorkerProcess, candidate: Candidate, threads: int, timeout_s: float) -> Opened:
-    return worker.ask(Open(candidate.engine, threads, str(candidate.inputs)), Opened, timeout_s=timeout_s)
+def _open(worker: WorkerProcess, candidate: Candidate, protocol: BenchmarkProtocol, timeout_s: float) -> Opened:
+    threads = candidate.threads or protocol.threads
+    request = Open(candidate.engine, threads, str(candidate.inputs), _cores(candidate, protocol), candidate.batch)
+    return worker.ask(request, Opened, timeout_s=timeout_s)
 
 
-def _measure_baselines(candidates: Sequence[Candidate], threads: int, timeout_s: float) -> Mapping[Engine, int]:
+def _cores(candidate: Candidate, protocol: BenchmarkProtocol) -> tuple[int, ...]:
+    return choose_cores(candidate.threads or protocol.threads) if protocol.pinned else ()
+
+
+def _measure_baselines(
+    candidates: Sequence[Candidate], protocol: BenchmarkProtocol, timeout_s: float
+) -> Mapping[Engine, int]:
     """Return the peak bytes of a bare process by engine; one process each, gone before anything is timed."""
     baselines: dict[Engine, int] = {}
     for candidate in candidates:
         if candidate.engine not in baselines:
-            with WorkerProcess(f"bare {candidate.engine}", threads=threads) as worker:
-                baselines[candidate.engine] = _open(worker, candidate, threads, timeout_s).peak_rss_bytes
+            with WorkerProcess(f"bare {candidate.engine}", threads=protocol.threads) as worker:
+                baselines[candidate.engine] = _open(worker, candidate, protocol, timeout_s).peak_rss_bytes
     return baselines
 
 
-def _trace(session: _Session, turns: Sequence[Ran], baseline_rss_bytes: int) -> Trace:
+def _trace(candidate: Candidate, turns: Sequence[_Turn], protocol: BenchmarkProtocol, baseline_rss_bytes: int) -> Trace:
+    rounds = [ran for turn in turns for ran in turn.rounds]
+    energies = [ran.energy_uj for ran in rounds]
     return Trace(
-        runtime=session.opened.runtime,
-        load_s=session.loaded.load_ns / _NS_PER_S,
-        first_run_s=session.loaded.first_run_ns / _NS_PER_S,
-        warmup_s=_seconds(session.loaded.warmup_ns),
-        rounds_s=tuple(_seconds(turn.samples_ns) for turn in turns),
-        peak_rss_bytes=max(turn.peak_rss_bytes for turn in turns),
+        runtime=turns[0].opened.runtime,
+        cpus=_cores(candidate, protocol),
+        loads_s=tuple(turn.loaded.load_ns / _NS_PER_S for turn in turns),
+        first_runs_s=tuple(turn.loaded.first_run_ns / _NS_PER_S for turn in turns),
+        warmup_s=_seconds(turns[0].loaded.warmup_ns),
+        rounds_s=tuple(_seconds(ran.samples_ns) for ran in rounds),
+        peak_rss_bytes=max(ran.peak_rss_bytes for ran in rounds),
         baseline_rss_bytes=baseline_rss_bytes,
+        energy_j=None if None in energies else sum(e for e in energies if e is not None) / _UJ_PER_J,
     )
 
 

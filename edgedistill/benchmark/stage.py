@@ -12,7 +12,9 @@ from edgedistill.artifact import sha256_of_file
 from edgedistill.benchmark.inputs import choose_inputs
 from edgedistill.benchmark.messages import Engine
 from edgedistill.benchmark.protocol import Candidate, Trace, measure
-from edgedistill.benchmark.statistics import noise_warnings, pooled, undecided_warnings
+from edgedistill.benchmark.separation import separated
+from edgedistill.benchmark.shape_of_times import shape_warnings
+from edgedistill.benchmark.statistics import noise_warnings, pooled
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError, UsageError
 from edgedistill.examples import read_examples
@@ -96,10 +98,10 @@ def _require(settings: Settings, inputs: Inputs) -> None:
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     candidates = _make_candidates(settings, inputs, out / _INPUTS_FOLDER)
     traces = measure(candidates, settings.protocol, seed=settings.seed)
-    undecided = undecided_warnings({name: trace.rounds_s for name, trace in traces.items()})
-    measurements = tuple(
-        _measurement(candidate, traces[candidate.name], settings, undecided[candidate.name]) for candidate in candidates
-    )
+    measurements = separated(tuple(
+        measurement_of(name, candidate, traces[candidate.name], settings.protocol, settings.host)
+        for name, candidate in zip(settings.variants, candidates, strict=True)
+    ))
     for measurement in measurements:
         for warning in measurement.warnings:
             log.warning("benchmark: %s: %s", measurement.variant, warning)
@@ -123,14 +125,18 @@ def _make_candidates(settings: Settings, inputs: Inputs, folder: Path) -> list[C
     return candidates
 
 
-def _measurement(candidate: Candidate, trace: Trace, settings: Settings, undecided: tuple[str, ...]) -> Measurement:
-    noise = noise_warnings(trace.rounds_s) + undecided
+def measurement_of(
+    variant: Variant, candidate: Candidate, trace: Trace, protocol: BenchmarkProtocol, host: Host
+) -> Measurement:
+    """Put together what was seen of a candidate, with what is to be said of it alone."""
+    noise = noise_warnings(trace.rounds_s) + shape_warnings(trace.rounds_s)
+    runs = len(pooled(trace.rounds_s))
     return Measurement(
-        variant=candidate.name,
+        variant=variant,
         model_sha256=sha256_of_file(_weights(candidate.model)),
-        host=settings.host,
+        host=host,
         runtime=trace.runtime,
-        protocol=settings.protocol,
+        protocol=protocol,
         sequence_tokens=candidate.sequence_tokens,
         rounds_s=trace.rounds_s,
         warmup_s=trace.warmup_s,
@@ -139,12 +145,15 @@ def _measurement(candidate: Candidate, trace: Trace, settings: Settings, undecid
         peak_rss_bytes=trace.peak_rss_bytes,
         baseline_rss_bytes=trace.baseline_rss_bytes,
         is_noisy=bool(noise),
-        warnings=noise + _thread_warnings(settings),
+        warnings=noise + _thread_warnings(candidate.threads or protocol.threads, host.cores),
+        cpus=trace.cpus,
+        loads_s=trace.loads_s,
+        first_runs_s=trace.first_runs_s,
+        energy_per_run_j=None if trace.energy_j is None else trace.energy_j / runs,
     )
 
 
-def _thread_warnings(settings: Settings) -> tuple[str, ...]:
-    threads, cores = settings.protocol.threads, settings.host.cores
+def _thread_warnings(threads: int, cores: int) -> tuple[str, ...]:
     if threads <= cores:
         return ()
     return (f"{threads} threads share {cores} cores and wait for each other; set benchmark.threads to {cores} or less",)
@@ -156,8 +165,8 @@ def _decision(result: Measurements, protocol: BenchmarkProtocol) -> Decision:
         step="benchmark",
         what=f"measured {len(result.measurements)} variants at {result.sequence_tokens} tokens on {protocol.threads} "
         f"thread(s); " + (f"noisy: {', '.join(noisy)}" if noisy else "none was noisy"),
-        why=f"each in its own process, in turn over {protocol.rounds} rounds, so that what disturbs the machine "
-        f"disturbs all of them",
+        why=f"each in a process of its own ({protocol.processes} in all), in turn over {protocol.rounds} rounds, so that what "
+        f"disturbs the machine disturbs all of them",
     )
 
 
@@ -167,7 +176,7 @@ def _ensure(out: Path) -> None:
     for measurement in result.measurements:
         samples, protocol = pooled(measurement.rounds_s), measurement.protocol
         is_whole = (
-            len(measurement.rounds_s) == protocol.rounds
+            len(measurement.rounds_s) == protocol.rounds * protocol.processes
             and len(samples) >= protocol.min_runs
             and sum(samples) >= protocol.min_duration_s * _ROUNDING
             and min(samples) > 0
@@ -181,5 +190,5 @@ def _ensure(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="benchmark", version=1, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy")
+    name="benchmark", version=2, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy")
 )

@@ -5,6 +5,7 @@ model's own runtime needs, because its memory is what is measured: no pydantic, 
 """
 
 import gc
+import json
 import os
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Protocol, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.benchmark.machine import energy_uj, stay_on
 from edgedistill.benchmark.messages import (
     Engine,
     Load,
@@ -31,23 +33,26 @@ from edgedistill.benchmark.messages import (
 )
 from edgedistill.errors import EdgedistillError
 
-Row = Mapping[str, NDArray[np.int64]]
-"""The model inputs of one example: name -> shape (1, tokens)."""
+Arrays = Mapping[str, NDArray[np.int64]]
+"""The model inputs of one call: name -> shape (batch, tokens)."""
+
+Row = Arrays | tuple[str, ...]
+"""What one call gets: model inputs, or texts that are tokenized inside of it."""
 
 
 class Model(Protocol):
     """Something that answers; see `edgedistill.evaluate.predictor.Predictor`, which is too heavy to import here."""
 
-    def logits(self, batch: Row) -> NDArray[np.float32]:
-        """Return raw logits, shape (1, classes)."""
+    def logits(self, batch: Arrays) -> NDArray[np.float32]:
+        """Return raw logits, shape (batch, classes)."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """An imported runtime: its name and version, and how it loads a model."""
+    """An imported runtime: its name and version, and how it loads a model, with or without an arena."""
 
     name: str
-    load: Callable[[Path], Model]
+    load: Callable[[Path, bool], Model]
 
 
 @dataclass
@@ -56,7 +61,7 @@ class Bench:
 
     runtime: Runtime | None = None
     rows: tuple[Row, ...] = ()
-    model: Model | None = None
+    call: Callable[[Row], object] | None = None
     turns: int = 0
 
     def answer(self, request: Message) -> Message:
@@ -70,27 +75,30 @@ class Bench:
             return self._open(request)
         if isinstance(request, Load) and self.runtime is not None:
             return self._load(request, self.runtime)
-        if isinstance(request, Run) and self.model is not None:
-            return self._run(request, self.model)
+        if isinstance(request, Run) and self.call is not None:
+            return self._run(request, self.call)
         raise ValueError(f"{type(request).__name__} cannot be asked now")
 
     def _open(self, request: Open) -> Opened:
+        stay_on(request.cpus)
         self.runtime = import_runtime(request.engine, threads=request.threads)
-        self.rows = read_rows(Path(request.inputs))
+        self.rows = read_rows(Path(request.inputs), batch=request.batch)
         return Opened(self.runtime.name, peak_rss_bytes())
 
     def _load(self, request: Load, runtime: Runtime) -> Loaded:
         begin = time.perf_counter_ns()
-        self.model = runtime.load(Path(request.model))
+        self.call = with_tokenizer(Path(request.model), runtime.load(Path(request.model), request.arena), self.rows)
         load_ns = time.perf_counter_ns() - begin
-        (first_run_ns,) = self._time(self.model, runs=1)
-        return Loaded(load_ns, first_run_ns, self._time(self.model, runs=request.warmup_runs))
+        (first_run_ns,) = self._time(self.call, runs=1)
+        return Loaded(load_ns, first_run_ns, self._time(self.call, runs=request.warmup_runs))
 
-    def _run(self, request: Run, model: Model) -> Ran:
-        self._time(model, runs=request.rewarm_runs)
-        return Ran(self._time(model, runs=request.runs, duration_ns=request.duration_ns), peak_rss_bytes())
+    def _run(self, request: Run, call: Callable[[Row], object]) -> Ran:
+        self._time(call, runs=request.rewarm_runs)
+        before = energy_uj()
+        samples = self._time(call, runs=request.runs, duration_ns=request.duration_ns)
+        return Ran(samples, peak_rss_bytes(), _used(before, energy_uj()))
 
-    def _time(self, model: Model, *, runs: int, duration_ns: int = 0) -> tuple[int, ...]:
+    def _time(self, call: Callable[[Row], object], *, runs: int, duration_ns: int = 0) -> tuple[int, ...]:
         """Return the nanoseconds of every run; the rows are taken in turn, on from where the last call stopped."""
         samples: list[int] = []
         total = 0
@@ -102,7 +110,7 @@ class Bench:
                 row = self.rows[self.turns % len(self.rows)]
                 self.turns += 1
                 begin = clock()
-                model.logits(row)
+                call(row)
                 samples.append(clock() - begin)
                 total += samples[-1]
         finally:
@@ -117,22 +125,47 @@ def import_runtime(engine: Engine, *, threads: int) -> Runtime:
 
         from edgedistill.evaluate.onnx_model import OnnxModel
 
-        return Runtime(f"onnxruntime {onnxruntime.__version__}", lambda path: OnnxModel(path, threads=threads))
+        name = f"onnxruntime {onnxruntime.__version__}"
+        return Runtime(name, lambda path, arena: OnnxModel(path, threads=threads, arena=arena))
     import torch
 
     from edgedistill.evaluate.torch_model import TorchModel
 
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    return Runtime(f"torch {torch.__version__}", TorchModel)
+    return Runtime(f"torch {torch.__version__}", lambda path, arena: TorchModel(path))
 
 
-def read_rows(path: Path) -> tuple[Row, ...]:
-    """Return the examples of an .npz of model inputs, each of batch 1 and contiguous in memory."""
+def with_tokenizer(path: Path, model: Model, rows: tuple[Row, ...]) -> Callable[[Row], object]:
+    """Return what is timed: the model alone where rows are model inputs, tokenizer and model where they are texts."""
+    if rows and not isinstance(rows[0], tuple):
+        return model.logits  # type: ignore[return-value]  # all rows are of the kind of the first
+    from edgedistill.tasks.text_classification.encoding import TextEncoder
+
+    encoder = TextEncoder.load(path.parent)
+
+    def answer(texts: Row) -> object:
+        encoded = encoder.encode(texts)
+        return model.logits(encoded.batch(range(len(encoded))))
+
+    return answer
+
+
+def _used(before: int | None, after: int | None) -> int | None:
+    """Return the energy between two readings; None where one is missing or the counter began anew in between."""
+    return None if before is None or after is None or after < before else after - before
+
+
+def read_rows(path: Path, *, batch: int = 1) -> tuple[Row, ...]:
+    """Return what each call gets: `batch` rows of an .npz of model inputs, contiguous in memory; or as many texts."""
+    if path.suffix == ".json":
+        texts = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(tuple(texts[i : i + batch]) for i in range(0, len(texts) - batch + 1, batch))
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: np.ascontiguousarray(stored[name], dtype=np.int64) for name in stored.files}
     count = min(len(array) for array in arrays.values())
-    return tuple({name: array[i : i + 1] for name, array in arrays.items()} for i in range(count))
+    starts = range(0, count - batch + 1, batch)
+    return tuple({name: array[i : i + batch] for name, array in arrays.items()} for i in starts)
 
 
 def peak_rss_bytes() -> int:

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgedistill.cli.options import JsonOption, OnOption, add_command
-from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table
+from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table, tell
 from edgedistill.errors import ParityError, UsageError
 
 if TYPE_CHECKING:
     from edgedistill.device.results import DeviceMeasurement
+    from edgedistill.recipe import BenchmarkProtocol
+
+_ROUNDS = 2
+_PROCESSES = 12
+"""Pairs that find a tenth in 95 of 100 on a machine as restless as `tests/benchmark/synthetic.py` makes it."""
 
 log = logging.getLogger("edgedistill")
 
@@ -33,16 +38,24 @@ def benchmark(
     ] = None,
     on: OnOption = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads of the runtime.")] = 1,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, max=200, help="Fresh processes a model; default: 12 of several, 1 of one.")
+    ] = None,
+    detail: Annotated[
+        bool, typer.Option("--detail", help="One model by length, batch, threads and arena, and with its tokenizer.")
+    ] = False,
     out: KeepOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Measure latency and memory of models on this machine, or of a bundle on a device.
 
-    All are measured side by side: interleaved, each in a process of its own.
+    All are measured side by side: interleaved, each in processes of its own. Of every two it is said which is faster, or
+    that this machine cannot separate them.
     On a device the answers are compared with this machine's too. It needs python3 with numpy and onnxruntime there, and
     a key that ssh takes. Exit code 5: the device does not answer; 6: it lacks something, and the hint installs it.
 
     Example: edgedistill benchmark work/onnx work/int8 --data work/data
+    Example: edgedistill benchmark work/int8 --data work/data --detail
     Example: edgedistill benchmark runs/home-intents/raspberry-pi/bundle --on ssh://pi@raspberrypi.local
     """
     if on is not None:
@@ -51,19 +64,25 @@ def benchmark(
         return 0 if measured.against_host.passed else ParityError.exit_code
     if data is None:
         raise UsageError("texts are needed to time models on", hint="add --data FILE or --data PREPARED_FOLDER")
-    return _here(models, data, out, threads, as_json=as_json)
+    from edgedistill.recipe import BenchmarkProtocol
+
+    if detail:
+        return _in_detail(models, data, out, threads, as_json=as_json)
+    wanted = processes or (_PROCESSES if len(models) > 1 else 1)
+    protocol = BenchmarkProtocol(threads=threads, processes=wanted, rounds=_ROUNDS if wanted > 1 else 5)
+    return _here(models, data, out, protocol, as_json=as_json)
 
 
-def _here(models: list[Path], data: Path, out: Path | None, threads: int, *, as_json: bool) -> int:
+def _here(models: list[Path], data: Path, out: Path | None, protocol: "BenchmarkProtocol", *, as_json: bool) -> int:
     import edgedistill
     from edgedistill.benchmark.naming import name_models
+    from edgedistill.benchmark.separation import sentences
     from edgedistill.benchmark.statistics import summarize
-    from edgedistill.recipe import BenchmarkProtocol
 
     named = name_models(models)
     for name, path in named.items():
         log.info("%s is %s", name, path)
-    found = edgedistill.measure(named, data, out, protocol=BenchmarkProtocol(threads=threads))
+    found = edgedistill.measure(named, data, out, protocol=protocol)
     if as_json:
         say_json(found.to_json())
         return 0
@@ -72,7 +91,38 @@ def _here(models: list[Path], data: Path, out: Path | None, threads: int, *, as_
          mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes), "yes" if m.is_noisy else "no")
         for m, s in ((m, summarize(m.rounds_s)) for m in found.measurements)
     ]))
-    say(f"{found.sequence_tokens} tokens, {threads} thread(s), {found.measurements[0].runtime}")
+    first = found.measurements[0]
+    say(f"{found.sequence_tokens} tokens, {protocol.threads} thread(s), {first.runtime}, {protocol.processes} process(es) a model"
+        + (f" kept to core(s) {', '.join(map(str, first.cpus))}" if first.cpus else ""))
+    if protocol.processes > 1:
+        for sentence in sentences(found.measurements, {name: str(path) for name, path in named.items()}):
+            say(sentence)
+    return 0
+
+
+def _in_detail(models: list[Path], data: Path, out: Path | None, threads: int, *, as_json: bool) -> int:
+    import edgedistill
+    from edgedistill.recipe import BenchmarkProtocol
+
+    if len(models) != 1:
+        raise UsageError("one model at a time is measured in detail", hint="edgedistill benchmark MODEL --data DATA --detail")
+    found = edgedistill.measure_detail(models[0], data, out, protocol=BenchmarkProtocol(threads=threads))
+    if as_json:
+        say_json(found.to_json())
+        return 0
+    say(table(("case", "p50", "p90", "p99", "tokens a second", "load", "first run", "memory over runtime"), [
+        (row.case.name, *map(milliseconds, (row.p50_s, row.p90_s, row.p99_s)), f"{row.tokens_per_s:.0f}",
+         milliseconds(row.measurement.load_s), milliseconds(row.measurement.first_run_s),
+         mebibytes(row.measurement.peak_rss_bytes - row.measurement.baseline_rss_bytes))
+        for row in found.rows
+    ]))
+    first = found.rows[0].measurement
+    energy = "this machine has no counter that may be read" if first.energy_per_run_j is None else (
+        f"{first.energy_per_run_j * 1e3:.3g} mJ, whole package, first case")
+    say(f"{first.runtime}; energy a run: {energy}")
+    for row in found.rows:
+        for warning in row.measurement.warnings:
+            tell(f"warning: {row.case.name}: {warning}")
     return 0
 
 

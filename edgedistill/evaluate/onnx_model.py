@@ -13,12 +13,13 @@ from edgedistill.errors import ArtifactError
 class OnnxModel:
     """A model in ONNX Runtime on the CPU."""
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
+    def __init__(self, path: Path, *, threads: int = 1, arena: bool = True) -> None:
         """Load a model.
 
         Args:
             path: an .onnx or .ort file.
             threads: intra-op threads; they do not spin between calls.
+            arena: may the runtime keep the memory that it has freed?
 
         Raises:
             ArtifactError: the runtime does not load the file.
@@ -27,6 +28,7 @@ class OnnxModel:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.enable_cpu_mem_arena = arena
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

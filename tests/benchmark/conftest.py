@@ -11,7 +11,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
+from edgedistill.host import this_host
 from edgedistill.recipe import BenchmarkProtocol
+from edgedistill.results import Measurement, Variant
 
 WORDS = ("[PAD]", "[UNK]", "turn", "the", "lights", "off", "on", "please")
 SHORT = BenchmarkProtocol(warmup_runs=2, min_runs=21, min_duration_s=0.001, rounds=2)
@@ -69,3 +71,18 @@ def _graph() -> onnx.ModelProto:
         ],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+@pytest.fixture
+def make_measurement() -> Callable[..., Measurement]:
+    """A function that makes a measurement of some rounds."""
+
+    def make(rounds: list[list[float]], *, variant: Variant = "student_int8", processes: int = 1) -> Measurement:
+        protocol = BenchmarkProtocol(rounds=len(rounds) // processes, processes=processes)
+        return Measurement(
+            variant=variant, model_sha256="0", host=this_host(), runtime="onnxruntime 1", protocol=protocol, sequence_tokens=4,
+            rounds_s=tuple(map(tuple, rounds)), warmup_s=(), load_s=1, first_run_s=1, peak_rss_bytes=2, baseline_rss_bytes=1,
+            is_noisy=False,
+        )
+
+    return make

@@ -68,7 +68,7 @@ def test_bench_when_it_runs_takes_the_rows_in_turn(input_file):
             seen.append(int(batch["input_ids"][0, 0]) * 10 + int(batch["input_ids"][0, 3]))
             return np.zeros((1, 3), np.float32)
 
-    bench = Bench(rows=read_rows(input_file), model=Recorder())
+    bench = Bench(rows=read_rows(input_file), call=Recorder().logits)
     bench.answer(Run(runs=2, duration_ns=0, rewarm_runs=2))
     assert seen == [25, 26, 74, 25]
 
@@ -77,6 +77,22 @@ def test_read_rows_when_there_are_three_gives_three_of_batch_one(input_file):
     rows = read_rows(input_file)
     assert [row["input_ids"].shape for row in rows] == [(1, 4)] * 3
     assert all(row["input_ids"].flags.c_contiguous for row in rows)
+
+
+def test_read_rows_when_asked_for_batches_gives_whole_ones(input_file):
+    (pair,) = read_rows(input_file, batch=2)
+    assert pair["input_ids"].shape == (2, 4)
+
+
+@pytest.mark.parametrize("arena", [True, False])
+def test_serve_when_texts_are_given_tokenizes_them_inside_the_call(make_model_folder, tmp_path, arena):
+    model = make_model_folder("student") / "model.onnx"
+    (tmp_path / "texts.json").write_text('["turn the lights off", "turn on", "please"]')
+    *_, ran = _serve(
+        Open("onnx", 1, str(tmp_path / "texts.json"), batch=1), Load(str(model), 1, arena), Run(runs=3, duration_ns=0, rewarm_runs=0)
+    )
+    assert isinstance(ran, Ran)
+    assert len(ran.samples_ns) == 3
 
 
 def test_peak_rss_when_read_is_at_least_what_is_resident_now():

@@ -42,7 +42,7 @@ def test_benchmark_when_given_two_models_then_names_them_by_their_paths(
     chain: Chain, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     arguments = ["benchmark", f"{chain.folder}/onnx", f"{chain.folder}/int8", "--data", f"{chain.folder}/data"]
-    assert run_command_line([*arguments, "-o", str(tmp_path / "kept")]) == 0
+    assert run_command_line([*arguments, "--processes", "1", "-o", str(tmp_path / "kept")]) == 0
     out, err = capsys.readouterr()
     assert f"{chain.folder}/onnx/model.onnx" in out
     assert f"student_int8 is {chain.folder}/int8/model.onnx" in err

@@ -1,0 +1,52 @@
+"""What the machine gives a benchmark: cores to stay on, and a counter of the energy that is used."""
+
+import os
+from pathlib import Path
+
+_CPUS = Path("/sys/devices/system/cpu")
+_ENERGY = Path("/sys/class/powercap")
+_MAX_CLOCK = "cpufreq/cpuinfo_max_freq"
+
+
+def choose_cores(threads: int, *, allowed: frozenset[int] | None = None, cpus: Path = _CPUS) -> tuple[int, ...]:
+    """Return the fastest cores that may be used, of equals the last: the first ones serve the system's interrupts.
+
+    Args:
+        threads: how many.
+        allowed: default: those of this process.
+        cpus: where the system tells the cores' clocks.
+
+    Returns:
+        ascending; empty where the system does not let a process be kept to cores, or has fewer than `threads`.
+    """
+    if allowed is None:
+        if not hasattr(os, "sched_getaffinity"):
+            return ()
+        allowed = frozenset(os.sched_getaffinity(0))
+    ranked = sorted(allowed, key=lambda core: (_number(cpus / f"cpu{core}" / _MAX_CLOCK) or 0, core))
+    return tuple(sorted(ranked[-threads:])) if len(ranked) >= threads else ()
+
+
+def stay_on(cores: tuple[int, ...]) -> None:
+    """Keep this process, and threads that it starts from now on, to cores; none: leave it as it is."""
+    if cores:
+        os.sched_setaffinity(0, cores)
+
+
+def energy_uj(folder: Path = _ENERGY) -> int | None:
+    """Return the energy that the processor packages have used so far, in microjoules, by RAPL's counters.
+
+    Source: the kernel's powercap interface, intel-rapl:<package>/energy_uj. None where there is none or it may not be
+    read, which since 2020 is so for all but root (CVE-2020-8694).
+    """
+    found = [_number(zone / "energy_uj") for zone in sorted(folder.glob("intel-rapl:*")) if zone.name.count(":") == 1]
+    known = [value for value in found if value is not None]
+    return sum(known) if found and len(known) == len(found) else None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None

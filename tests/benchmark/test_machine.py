@@ -1,0 +1,55 @@
+"""Cores and energy, from folders that look like the system's."""
+
+import os
+
+import pytest
+
+from edgedistill.benchmark.machine import choose_cores, energy_uj, stay_on
+
+
+@pytest.fixture
+def big_little(tmp_path):
+    for core, khz in enumerate([1_800_000] * 4 + [2_400_000] * 2):
+        folder = tmp_path / f"cpu{core}" / "cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "cpuinfo_max_freq").write_text(f"{khz}\n")
+    return tmp_path
+
+
+def test_cores_when_there_are_two_kinds_then_the_fast_ones(big_little):
+    assert choose_cores(1, allowed=frozenset(range(6)), cpus=big_little) == (5,)
+    assert choose_cores(3, allowed=frozenset(range(6)), cpus=big_little) == (3, 4, 5)
+    assert choose_cores(1, allowed=frozenset({0, 2}), cpus=big_little) == (2,)
+
+
+def test_cores_when_clocks_are_not_told_then_the_last(tmp_path):
+    assert choose_cores(2, allowed=frozenset(range(4)), cpus=tmp_path) == (2, 3)
+
+
+def test_cores_when_there_are_fewer_than_threads_then_none_is_forced(tmp_path):
+    assert choose_cores(3, allowed=frozenset({0, 1}), cpus=tmp_path) == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not keep processes to cores")
+def test_stay_on_when_given_a_core_then_this_process_is_there():
+    before = os.sched_getaffinity(0)
+    try:
+        stay_on((min(before),))
+        assert os.sched_getaffinity(0) == {min(before)}
+        stay_on(())
+        assert os.sched_getaffinity(0) == {min(before)}
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_energy_when_two_packages_count_then_their_sum_without_the_parts_of_a_package(tmp_path):
+    for zone, value in (("intel-rapl:0", 1_000), ("intel-rapl:1", 500), ("intel-rapl:0:0", 999)):
+        (tmp_path / zone).mkdir()
+        (tmp_path / zone / "energy_uj").write_text(f"{value}\n")
+    assert energy_uj(tmp_path) == 1_500
+
+
+def test_energy_when_there_is_no_counter_or_one_cannot_be_read_then_none(tmp_path):
+    assert energy_uj(tmp_path) is None
+    (tmp_path / "intel-rapl:0").mkdir()
+    assert energy_uj(tmp_path) is None
