@@ -266,8 +266,9 @@ def _shortfall(job: Job, student: Evaluation) -> float:
     The margin is counted in.
     """
     fixed = job.recipe.search.margin
-    allowed = job.plan.budgets.get("accuracy_loss")
-    checks = check_goals(goals_within(job.recipe.goals, allowed and allowed.limit), job.teacher, student)
+    budget = job.plan.budgets.get("accuracy_loss")
+    goals = goals_within(job.recipe.goals, None if budget is None else budget.limit)
+    checks = check_goals(goals, job.teacher, student)
     return max((
         check.limit + (standard_error(check, student) if fixed is None else fixed) - check.value for check in checks
     ), default=0.0)
