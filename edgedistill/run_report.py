@@ -167,6 +167,6 @@ def parity_problems_of(report: RunReport) -> tuple[str, ...]:
         f"{name}: {gate.candidate} agrees with {gate.reference} on {gate.top1_agreement:.2%} of {gate.n} test rows "
         f"({gate.decisions_flipped} decisions flipped, largest difference {gate.max_abs_error:.3g})"
         for name, target in report.targets.items()
-        for gate in (target.parity.onnx, target.parity.int8)
+        for gate in target.parity.gates.values()
         if not gate.passed
     )

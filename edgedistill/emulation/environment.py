@@ -77,9 +77,14 @@ def emulator_in(folder: Path) -> Emulator:
 
 
 def cache_folder() -> Path:
-    """Return where environments are kept: below XDG_CACHE_HOME, else ~/.cache."""
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(named) if named.startswith("/") else Path.home() / ".cache"
+    """Return where environments are kept: below EDGEDISTILL_CACHE, else XDG_CACHE_HOME/edgedistill, else ~/.cache/edgedistill.
+
+    A relative path in either variable is passed over, as the XDG base directory specification asks.
+    """
+    own, shared = (os.environ.get(name, "") for name in ("EDGEDISTILL_CACHE", "XDG_CACHE_HOME"))
+    if own.startswith("/"):
+        return Path(own) / "emulation"
+    base = Path(shared) if shared.startswith("/") else Path.home() / ".cache"
     return base / "edgedistill" / "emulation"
 
 

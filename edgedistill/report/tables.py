@@ -89,7 +89,7 @@ def parity(target: TargetReport) -> Table:
     """Return the gates of the conversions that were run."""
     rows = tuple(
         (
-            f"{result.reference} → {result.candidate}" if gate != "arm64" else f"{result.candidate} (arm64)",
+            f"{result.reference} → {result.candidate}" + (f" ({gate}, {result.source})" if gate in ("arm64", "x86_64") else ""),
             "passed" if result.passed else "failed",
             f"{result.decisions_flipped} of {result.n}",
             f"{result.top1_agreement * 100:.2f} %",
