@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgedistill.benchmark.stage import MEASUREMENTS_FILE, Measurements
 from edgedistill.distill.search.advice import Shortage, advise
+from edgedistill.emulated_step import Emulation
 from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
 from edgedistill.goals import check_goals
 from edgedistill.host import this_host, tool_version
@@ -20,7 +21,7 @@ from edgedistill.report.stage import Inputs, Settings, TargetInputs, TargetSetti
 from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, Variant
 from edgedistill.stage import Done
 from edgedistill.student_search import Found
-from edgedistill.verify.stage import PARITY_FILE
+from edgedistill.verify.stage import EMULATED_FILE, PARITY_FILE
 
 _TOOLS = ("edgedistill", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers",
           "neural-compressor", "numpy", "datasets", "scikit-learn")
@@ -41,6 +42,7 @@ class TargetResults:
         benchmark: None after a failed gate.
         package: None after a failed gate.
         found: what the search for the student came to.
+        emulation: the replay on the target's core, or why there is none.
     """
 
     plan: Plan
@@ -53,6 +55,7 @@ class TargetResults:
     benchmark: Done | None
     package: Done | None
     found: Found
+    emulation: Emulation
 
 
 def collect_report(
@@ -94,6 +97,7 @@ def _target_settings(recipe: Recipe, result: TargetResults) -> TargetSettings:
         name=result.plan.target.name, predictions=result.plan.ledger,
         budgets=check_budgets(result.plan, student, measured), goals=goals,
         frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals),
+        not_checked=(result.emulation.unchecked,) if result.emulation.unchecked else (),
     )
 
 
@@ -116,6 +120,7 @@ def _target_inputs(prepared: Path, result: TargetResults) -> TargetInputs:
         parity=result.parity.folder / PARITY_FILE,
         verdict=result.student_int8.folder / VERDICT_FILE,
         test=prepared / TEST_FILE, labels=prepared / LABELS_FILE, curves=result.curves,
+        emulated=None if result.emulation.done is None else result.emulation.done.folder / EMULATED_FILE,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.intervals import mcnemar, paired_difference
 from edgedistill.host import Host
@@ -66,6 +67,7 @@ class TargetParts:
             taken when there is nothing better.
         curves: the course of each training, by name.
         not_checked: sentences to add to those that the report finds itself.
+        emulated: the int8 student on the target's core under emulation.
     """
 
     name: str
@@ -85,6 +87,7 @@ class TargetParts:
     target_latencies: Mapping[Variant, TargetLatency] = field(default_factory=dict)
     curves: Mapping[str, TrainingLog] = field(default_factory=dict)
     not_checked: tuple[str, ...] = ()
+    emulated: EmulatedCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,8 @@ def build_target(parts: TargetParts) -> TargetReport:
         reliability={
             name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits
         },
-        not_checked=unchecked.sentences(parts.name, variants, parts.parity) + parts.not_checked,
+        not_checked=unchecked.sentences(parts.name, variants) + parts.not_checked,
+        emulated=parts.emulated,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field, JsonValue
 
 from edgedistill.document import Document
+from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.results import (
@@ -177,6 +178,7 @@ class TargetReport(Document):
     telling_rows: tuple[TellingRow, ...]
     reliability: dict[Variant, tuple[ReliabilityBin, ...]]
     not_checked: tuple[str, ...]
+    emulated: EmulatedCheck | None = Field(None, description="the int8 student on the target's core; null: not replayed")
 
 
 class StepReport(Document):

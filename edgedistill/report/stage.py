@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, JsonValue
 
 from edgedistill.document import Document, read_text
+from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.host import Host
@@ -79,6 +80,7 @@ class TargetInputs:
         test: the test split, an Arrow file of examples.
         labels: labels.json.
         curves: training_log.json, by the name of the training.
+        emulated: emulated.json; None when nothing was replayed on the target's core.
     """
 
     evaluations: Mapping[Variant, Path]
@@ -89,6 +91,7 @@ class TargetInputs:
     test: Path
     labels: Path
     curves: Mapping[str, Path] = field(default_factory=dict)
+    emulated: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         target_latencies=settings.target_latencies,
         curves={name: TrainingLog.read_json(path) for name, path in inputs.curves.items()},
         not_checked=settings.not_checked,
+        emulated=None if inputs.emulated is None else EmulatedCheck.read_json(inputs.emulated),
     )
 
 

@@ -69,7 +69,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script(programs / "dpkg", "print('amd64')")
     script(programs / "cc", "import sys; open(sys.argv[sys.argv.index('-o') + 1], 'w').write('plugin')")
     monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("EDGEDISTILL_CACHE", str(tmp_path / "cache"))
 
     def wheels(requirements: list[str], folder: Path, **wanted: object) -> list[Path]:
         assert requirements == ["numpy", f"onnxruntime=={VERSION}"]
@@ -83,9 +83,16 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_cache_folder_when_the_variable_is_relative_then_it_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", "here")  # the XDG base directory specification: consider it invalid
-    assert cache_folder() == Path.home() / ".cache" / "edgedistill" / "emulation"
+@pytest.mark.parametrize(("own", "shared", "folder"), [
+    ("/own", "/shared", "/own/emulation"), ("", "/shared", "/shared/edgedistill/emulation"),
+    ("here", "there", "~/.cache/edgedistill/emulation"),  # the XDG base directory specification: relative is invalid
+])
+def test_cache_folder_then_the_more_special_absolute_variable_counts(
+    own: str, shared: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEDISTILL_CACHE", own)
+    monkeypatch.setenv("XDG_CACHE_HOME", shared)
+    assert cache_folder() == Path(folder).expanduser()
 
 
 def test_find_when_nothing_is_built_then_none(machine: Path) -> None:
