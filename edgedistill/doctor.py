@@ -1,9 +1,8 @@
 """What this machine has, what is missing for which feature, and the command that mends it."""
 
-import shutil
-
 from edgedistill.catalog import load_target, target_ids
 from edgedistill.document import Document
+from edgedistill.emulation.environment import find as find_environment
 from edgedistill.host import Host, this_host, tool_version
 
 
@@ -62,8 +61,12 @@ def examine() -> Examination:
     if host.saturates_u8s8:
         notes.append("this CPU has no VNNI: u8 x s8 products saturate here, so int8 accuracy measured here is a lower "
                      "bound for ARM targets")
-    if shutil.which("qemu-aarch64") is None and host.architecture != "aarch64":
-        notes.append("no aarch64 emulator: int8 answers are not checked on ARM (apt-get install qemu-user)")
+    emulated = find_environment() if tool_version("onnxruntime") else None
+    if emulated is None and host.architecture != "aarch64":
+        notes.append("no emulated environment: int8 answers are not checked on ARM (edgedistill arm-env)")
+    if emulated is not None:
+        notes.append(f"emulated environment: {emulated.tools}, Python {emulated.facts.python} for aarch64, "
+                     f"in {emulated.folder}")
     notes += _denials(tool_version("onnxruntime"))
     return Examination(
         host=host,

@@ -24,6 +24,7 @@ from edgedistill.target import Target
 
 if TYPE_CHECKING:
     from edgedistill.device.session import Device
+    from edgedistill.emulated_step import Emulation
     from edgedistill.report.model import RunReport
     from edgedistill.run_report import TargetResults
 
@@ -136,6 +137,9 @@ def _teach(line: Line, prepared: Done) -> Common:
 def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None") -> "TargetResults":
     """Do the steps of one target; steps that another target shares are found done."""
     from edgedistill.distill.stage import CURVE_FILE
+    from edgedistill.emulated_step import emulate
+    from edgedistill.evaluate.stage import LOGITS_FILE
+    from edgedistill.prepare.stage import TEST_FILE
     from edgedistill.run_report import TargetResults
     from edgedistill.trials import distil_trial, search_line, train_baseline, varied
 
@@ -152,7 +156,9 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
         folders["student_no_kd"] = baseline.folder
     folders |= {"student": student.folder, "student_onnx": student_onnx.folder, "student_int8": student_int8.folder}
     evaluations = evaluate_models(line, common, folders)
-    parity = _verify(line, evaluations)
+    emulation = emulate(line, plan.target, model=student_int8.folder, data=common.prepared.folder / TEST_FILE,
+                        host_logits=evaluations["student_int8"].folder / LOGITS_FILE)
+    parity = _verify(line, evaluations, emulation)
     passed = _parity_passed(parity)
     measured = _benchmark(line, common, folders) if passed else None
     packed = _package(line, common, plan, student_int8, evaluations) if passed else None
@@ -161,14 +167,19 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     if baseline is not None:
         curves["student_no_kd"] = baseline.folder / CURVE_FILE
     return TargetResults(plan, evaluations, curves, student, student_onnx, student_int8, parity, measured, packed,
-                         found, on_device)
+                         found, emulation, on_device)
 
 
-def _verify(line: Line, evaluations: Mapping[Variant, Done]) -> Done:
+def _verify(line: Line, evaluations: Mapping[Variant, Done], emulation: "Emulation") -> Done:
     from edgedistill.evaluate.stage import LOGITS_FILE
     from edgedistill.verify import stage
 
-    inputs = stage.Inputs(*(evaluations[v].folder / LOGITS_FILE for v in ("student", "student_onnx", "student_int8")))
+    emulated = None if emulation.done is None else emulation.done.folder / stage.EMULATED_FILE
+    inputs = stage.Inputs(
+        torch_logits=evaluations["student"].folder / LOGITS_FILE,
+        onnx_logits=evaluations["student_onnx"].folder / LOGITS_FILE,
+        int8_logits=evaluations["student_int8"].folder / LOGITS_FILE, emulated=emulated,
+    )
     settings = stage.Settings(gates=line.recipe.parity)
     return line.note("verify", line.workspace.perform("verify", stage.STAGE, settings, inputs))
 
@@ -178,7 +189,7 @@ def _parity_passed(parity: Done) -> bool:
     from edgedistill.verify.stage import PARITY_FILE
 
     report = ParityReport.read_json(parity.folder / PARITY_FILE)
-    return report.onnx.passed and report.int8.passed
+    return report.passed
 
 
 def _benchmark(line: Line, common: Common, folders: Mapping[Variant, Path]) -> Done:

@@ -232,6 +232,12 @@ class Parity(Document):
     onnx_min_agreement: float = Field(0.999, ge=0, le=1, description="top-1 agreement of the ONNX model with torch")
     onnx_max_error: float = Field(1e-2, gt=0, description="largest difference of a logit, ONNX against torch")
     int8_min_agreement: float = Field(0.95, ge=0, le=1, description="top-1 agreement of int8 with the float ONNX")
+    emulated_min_agreement: float = Field(
+        0.99, ge=0, le=1, description="top-1 agreement of int8 on the target's emulated core with int8 on this host"
+    )
+    emulated_rows: int = Field(
+        1000, ge=0, description="test rows that are replayed on the target's core, evenly spread; 0: none"
+    )
     bundle_tolerance: float = Field(
         0.25, gt=0, description="how far a logit of a golden vector may be off on another instruction set"
     )

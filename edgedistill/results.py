@@ -73,14 +73,27 @@ class ParityResult(Document):
     mean_abs_error: float
     passed: bool
     problems: tuple[str, ...] = Field((), description="a sentence for every gate that failed, with its figures")
+    source: Source = Field("measured", description="emulated: the candidate answered under an emulator")
 
 
 class ParityReport(Document):
-    """Every gate of a student's way to int8. `arm64` is null while nobody ran it on that instruction set."""
+    """Every gate of a student's way to int8. `arm64`, `x86_64`: int8 on the target's own kind of core, null if not run."""
 
     onnx: ParityResult
     int8: ParityResult
     arm64: ParityResult | None = None
+    x86_64: ParityResult | None = Field(None, description="x86 without VNNI, for a target that has none")
+
+    @property
+    def gates(self) -> dict[str, ParityResult]:
+        """The gates that were run, by name, in the order of the line."""
+        found = {"onnx": self.onnx, "int8": self.int8, "arm64": self.arm64, "x86_64": self.x86_64}
+        return {name: result for name, result in found.items() if result is not None}
+
+    @property
+    def passed(self) -> bool:
+        """Do all gates that were run hold?"""
+        return all(result.passed for result in self.gates.values())
 
 
 class Coverage(Document):

@@ -10,6 +10,7 @@ from edgedistill.benchmark.statistics import percentile, pooled
 from edgedistill.device.results import DeviceMeasurement
 from edgedistill.device.stage import DEVICE_FILE
 from edgedistill.distill.search.advice import Shortage, advise
+from edgedistill.emulated_step import Emulation
 from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
 from edgedistill.goals import check_goals
 from edgedistill.host import this_host, tool_version
@@ -23,7 +24,7 @@ from edgedistill.report.stage import Inputs, Settings, TargetInputs, TargetSetti
 from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, Variant
 from edgedistill.stage import Done
 from edgedistill.student_search import Found
-from edgedistill.verify.stage import PARITY_FILE
+from edgedistill.verify.stage import EMULATED_FILE, PARITY_FILE
 
 _TOOLS = ("edgedistill", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers",
           "neural-compressor", "numpy", "datasets", "scikit-learn")
@@ -44,6 +45,7 @@ class TargetResults:
         benchmark: None after a failed gate.
         package: None after a failed gate.
         found: what the search for the student came to.
+        emulation: the replay on the target's core, or why there is none.
         device: what was measured on a device; None when there was none.
     """
 
@@ -57,6 +59,7 @@ class TargetResults:
     benchmark: Done | None
     package: Done | None
     found: Found
+    emulation: Emulation
     device: Done | None = None
 
 
@@ -100,6 +103,7 @@ def _target_settings(recipe: Recipe, result: TargetResults) -> TargetSettings:
         name=result.plan.target.name, predictions=result.plan.ledger,
         budgets=check_budgets(result.plan, student, Costs(teacher, measured, device)), goals=goals,
         frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals), device=device,
+        not_checked=(result.emulation.unchecked,) if result.emulation.unchecked and device is None else (),
     )
 
 
@@ -122,6 +126,7 @@ def _target_inputs(prepared: Path, result: TargetResults) -> TargetInputs:
         parity=result.parity.folder / PARITY_FILE,
         verdict=result.student_int8.folder / VERDICT_FILE,
         test=prepared / TEST_FILE, labels=prepared / LABELS_FILE, curves=result.curves,
+        emulated=None if result.emulation.done is None else result.emulation.done.folder / EMULATED_FILE,
     )
 
 
@@ -204,6 +209,6 @@ def parity_problems_of(report: RunReport) -> tuple[str, ...]:
         f"{name}: {gate.candidate} agrees with {gate.reference} on {gate.top1_agreement:.2%} of {gate.n} test rows "
         f"({gate.decisions_flipped} decisions flipped, largest difference {gate.max_abs_error:.3g})"
         for name, target in report.targets.items()
-        for gate in (target.parity.onnx, target.parity.int8, target.parity.arm64)
-        if gate is not None and not gate.passed
+        for gate in target.parity.gates.values()
+        if not gate.passed
     )

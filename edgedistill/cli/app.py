@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from edgedistill import __version__
-from edgedistill.cli import browse, chain, timing, whole
+from edgedistill.cli import browse, chain, emulated, timing, whole
 from edgedistill.cli.terminal import quiet_libraries, show_work, tell, tell_error
 from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageError, UsageError
 from edgedistill.processes import is_launched_alone, read_seat
@@ -58,6 +58,7 @@ whole.register(app)
 chain.register(app)
 timing.register(app)
 browse.register(app)
+emulated.register(app)
 
 
 def run_command_line(arguments: list[str]) -> int:

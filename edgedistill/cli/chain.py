@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgedistill.cli.emulated import EmulateOption, say_emulated
 from edgedistill.cli.options import (
     DEFAULT_RECIPE,
     DEFAULT_TARGET,
@@ -169,18 +170,27 @@ def evaluate(
 def verify(
     model: Annotated[Path, typer.Argument(metavar="BUNDLE|MODEL", help="A bundle; with --against, a model folder.")],
     against: Annotated[Path | None, typer.Option("--against", metavar="MODEL", help="Reference model folder.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", "-d", metavar="DIR|FILE", help="Texts for --against.")] = None,
+    emulate: EmulateOption = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", metavar="DIR|FILE", help="Texts for --against, and more for --emulate.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Check a bundle, or that two models give the same answers.
+    """Check a bundle, or that two models give the same answers, or that one does so on another instruction set.
 
-    Of a bundle, every hash and the golden vectors are checked. Exit code 4: it failed.
+    Of a bundle, every hash and the golden vectors are checked. With --emulate its model answers on the cores named too,
+    and is compared with this machine (`edgedistill arm-env` builds the emulator). Exit code 4: it failed.
 
     Example: edgedistill verify runs/home-intents/raspberry-pi/bundle
+    Example: edgedistill verify runs/home-intents/raspberry-pi/bundle --emulate cortex-a72
     Example: edgedistill verify work/int8 --against work/onnx --data work/data
     """
     import edgedistill
 
+    if emulate and against is not None:
+        raise UsageError("--against and --emulate are two checks", hint="run edgedistill verify once with each")
+    if emulate:
+        return say_emulated(model, emulate, data, as_json=as_json)
     if against is None:
         check = edgedistill.verify(model)
         say_json(check.to_json()) if as_json else say(

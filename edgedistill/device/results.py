@@ -6,7 +6,7 @@ from pydantic import Field
 
 from edgedistill.document import Document
 from edgedistill.recipe import BenchmarkProtocol
-from edgedistill.results import Interval, ParityResult
+from edgedistill.results import Interval, ParityResult, Source
 
 
 class DeviceFacts(Document):
@@ -66,7 +66,7 @@ class DeviceMeasurement(Document):
 
     schema_version: Literal[1] = 1
     address: str
-    source: Literal["measured", "emulated"]
+    source: Source = Field(description="measured or emulated")
     device: DeviceFacts
     model_sha256: str
     runtime: str

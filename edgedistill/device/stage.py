@@ -22,7 +22,7 @@ from edgedistill.evaluate.predictor import open_predictor, predict
 from edgedistill.examples import NO_LABEL, Examples, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.recipe import BenchmarkProtocol
-from edgedistill.results import Interval
+from edgedistill.results import Interval, Source
 from edgedistill.stage import Outcome, Stage
 from edgedistill.target import DeniedVersion, Target
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
@@ -129,9 +129,10 @@ def judged(
     """Put together what was measured; `here` are this host's logits of the same rows."""
     facts = settings.device
     gate = Gate("host", "device", min_agreement=settings.min_agreement)
+    source: Source = "emulated" if facts.is_emulated else "measured"
     return DeviceMeasurement(
         address=settings.address,
-        source="emulated" if facts.is_emulated else "measured",
+        source=source,
         device=facts,
         model_sha256=model_sha256,
         runtime=f"onnxruntime {facts.onnxruntime}",
@@ -140,7 +141,7 @@ def judged(
         rounds=observed.rounds,
         rows=len(observed.logits),
         accuracy=_accuracy(observed.logits, examples),
-        against_host=compare_logits(here, observed.logits, gate=gate),
+        against_host=compare_logits(here, observed.logits, gate=gate).model_copy(update={"source": source}),
         reconnections=observed.reconnections,
         warnings=device_warnings(facts, observed.rounds, reconnections=observed.reconnections),
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from edgedistill.device.results import DeviceMeasurement
+from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.intervals import mcnemar, paired_difference
 from edgedistill.host import Host
@@ -76,6 +77,7 @@ class TargetParts:
         curves: the course of each training, by name.
         not_checked: sentences to add to those that the report finds itself.
         device: what was measured on a device of the target's class; its figures take the place of predicted ones.
+        emulated: the int8 student on the target's core under emulation.
     """
 
     name: str
@@ -96,6 +98,7 @@ class TargetParts:
     curves: Mapping[str, TrainingLog] = field(default_factory=dict)
     not_checked: tuple[str, ...] = ()
     device: DeviceMeasurement | None = None
+    emulated: EmulatedCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -171,8 +174,9 @@ def build_target(parts: TargetParts) -> TargetReport:
         reliability={
             name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits
         },
-        not_checked=unchecked.sentences(parts.name, variants, parity, parts.device) + parts.not_checked,
+        not_checked=unchecked.sentences(parts.name, variants, parts.device) + parts.not_checked,
         device=None if parts.device is None else device_report(parts.device),
+        emulated=parts.emulated,
     )
 
 

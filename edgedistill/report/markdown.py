@@ -44,6 +44,7 @@ def _target(target: TargetReport) -> list[str]:
         "### int8 and parity",
         plain(target.quantization.decision),
         table(tables.parity(target)),
+        table(tables.emulated(target)) if target.emulated is not None else "",
         *_differences(target),
         *(("### On the device", table(tables.device(target))) if target.device else ()),
         folded("Student shapes considered", tables.ledger(target)),

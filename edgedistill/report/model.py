@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 
 from edgedistill.device.results import DeviceFacts
 from edgedistill.document import Document
+from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.results import (
@@ -200,6 +201,7 @@ class TargetReport(Document):
     reliability: dict[Variant, tuple[ReliabilityBin, ...]]
     not_checked: tuple[str, ...]
     device: DeviceReport | None = Field(None, description="null when nothing ran on a device")
+    emulated: EmulatedCheck | None = Field(None, description="the int8 student on the target's core; null: not replayed")
 
 
 class StepReport(Document):

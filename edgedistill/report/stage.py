@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, JsonValue
 
 from edgedistill.device.results import DeviceMeasurement
 from edgedistill.document import Document, read_text
+from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.host import Host
@@ -81,6 +82,7 @@ class TargetInputs:
         test: the test split, an Arrow file of examples.
         labels: labels.json.
         curves: training_log.json, by the name of the training.
+        emulated: emulated.json; None when nothing was replayed on the target's core.
     """
 
     evaluations: Mapping[Variant, Path]
@@ -91,6 +93,7 @@ class TargetInputs:
     test: Path
     labels: Path
     curves: Mapping[str, Path] = field(default_factory=dict)
+    emulated: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         curves={name: TrainingLog.read_json(path) for name, path in inputs.curves.items()},
         not_checked=settings.not_checked,
         device=settings.device,
+        emulated=None if inputs.emulated is None else EmulatedCheck.read_json(inputs.emulated),
     )
 
 

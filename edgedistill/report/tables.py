@@ -111,7 +111,7 @@ def parity(target: TargetReport) -> Table:
     """Return the gates of the conversions that were run."""
     rows = tuple(
         (
-            f"{result.reference} → {result.candidate}" if gate != "arm64" else f"{result.candidate} (arm64)",
+            f"{result.reference} → {result.candidate}" + (f" ({gate}, {result.source})" if gate in ("arm64", "x86_64") else ""),
             "passed" if result.passed else "failed",
             f"{result.decisions_flipped} of {result.n}",
             f"{result.top1_agreement * 100:.2f} %",
@@ -122,6 +122,24 @@ def parity(target: TargetReport) -> Table:
     )
     headers = ("conversion", "verdict", "decisions flipped", "same answer", "largest logit error", "mean logit error")
     return Table(headers, rows, words=2)
+
+
+def emulated(target: TargetReport) -> Table:
+    """Return what the int8 student costs on the target's emulated core; no rows when it was not replayed."""
+    check = target.emulated
+    if check is None:
+        return Table(("int8 student", "emulated"), ())
+    rows = [("core, emulator, runtime", f"{check.core}, {check.emulator}, {check.runtime}")]
+    if check.peak_rss_bytes is not None and check.baseline_rss_bytes is not None:
+        rows.append(("memory over the runtime", size_text(check.peak_rss_bytes - check.baseline_rss_bytes)))
+    counted = check.instructions
+    if counted is not None:
+        shape = " x ".join(map(str, counted.row_shape))
+        rows += [("instructions an inference", f"{counted.total:,} (input {shape}, one thread)"),
+                 ("int8 products by", (counted.int8_path or "none of the known instructions").upper())]
+        rows += [(f"of these {name}", share_text(count / counted.total))
+                 for name, count in sorted(counted.by_class.items(), key=lambda item: -item[1]) if count]
+    return Table(("int8 student", "emulated"), tuple(rows), words=2)
 
 
 def latencies(target: TargetReport) -> Table:

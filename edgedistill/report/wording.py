@@ -121,8 +121,7 @@ def misses(budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: P
 
 def parity_gates(parity: ParityReport) -> dict[str, ParityResult]:
     """Return the gates that were run, by name."""
-    gates = {"onnx": parity.onnx, "int8": parity.int8, "arm64": parity.arm64}
-    return {name: result for name, result in gates.items() if result is not None}
+    return parity.gates
 
 
 def gain_text(gain: DistillationGain | None) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgedistill.errors import ArtifactError, ParityError
 from edgedistill.recipe import Parity
-from edgedistill.results import ParityReport, ParityResult
+from edgedistill.results import ParityReport, ParityResult, Source
 
 _HINT_ROWS = "evaluate both models on the same split"
 _HINT_BROKEN = "do not ship it: evaluate the float model, and if that answers, export and quantize again"
@@ -29,15 +29,19 @@ class Gate:
 
     Attributes:
         reference: what it is called, for example "torch".
-        candidate: what it is called; its recipe keys are `parity.<candidate>_min_agreement` and `_max_error`.
+        candidate: what it is called.
         min_agreement: least top-1 agreement that passes, 0 to 1.
         max_error: largest difference of a logit that passes; None where only decisions are judged.
+        key: its recipe keys are `parity.<key>_min_agreement` and `_max_error`; empty: the candidate's name.
+        source: how the candidate's answers were got.
     """
 
     reference: str
     candidate: str
     min_agreement: float
     max_error: float | None = None
+    key: str = ""
+    source: Source = "measured"
 
 
 def onnx_gate(gates: Parity) -> Gate:
@@ -48,6 +52,19 @@ def onnx_gate(gates: Parity) -> Gate:
 def int8_gate(gates: Parity) -> Gate:
     """Return the gate of the int8 model: rounding moves every logit, so only its decisions are judged."""
     return Gate("onnx", "int8", min_agreement=gates.int8_min_agreement)
+
+
+def emulated_gate(min_agreement: float, *, core: str) -> Gate:
+    """Return the gate of the int8 model on an emulated core: the same file, so all but near ties must be decided alike."""
+    return Gate("int8", core, min_agreement=min_agreement, key="emulated", source="emulated")
+
+
+def refused(gate: Gate, n: int, why: str) -> ParityResult:
+    """Return the result of a candidate that gave no answer at all to n rows."""
+    return ParityResult(
+        reference=gate.reference, candidate=gate.candidate, n=n, top1_agreement=0.0, decisions_flipped=n, max_abs_error=0.0,
+        mean_abs_error=0.0, passed=False, problems=(f"it does not run there: {why}",), source=gate.source,
+    )
 
 
 def compare_logits(reference: ArrayLike, candidate: ArrayLike, *, gate: Gate) -> ParityResult:
@@ -82,6 +99,7 @@ def compare_logits(reference: ArrayLike, candidate: ArrayLike, *, gate: Gate) ->
         mean_abs_error=float(errors.mean()) if errors.size else 0.0,
         passed=not problems,
         problems=problems,
+        source=gate.source,
     )
 
 
@@ -91,7 +109,7 @@ def require_parity(report: ParityReport) -> None:
     Raises:
         ParityError: names every gate that failed with its figures; the hint says what to type.
     """
-    failed = [result for result in (report.onnx, report.int8, report.arm64) if result is not None and not result.passed]
+    failed = [result for result in report.gates.values() if not result.passed]
     if failed:
         raise ParityError("\n".join(_explain(result) for result in failed), hint=_advice(failed[0]))
 
@@ -105,7 +123,7 @@ def _require_comparable(first: NDArray[np.float64], second: NDArray[np.float64],
 
 
 def _problems(gate: Gate, *, n: int, kept: int, broken: int, max_error: float) -> tuple[str, ...]:
-    key, problems = f"parity.{gate.candidate}", []
+    key, problems = f"parity.{gate.key or gate.candidate}", []
     if broken:
         problems.append(f"{broken} of {n} rows hold NaN or infinity")
     if kept / n < gate.min_agreement:
@@ -129,6 +147,8 @@ def _advice(result: ParityResult) -> str:
     """Return what to do about the first failure: what comes later in the line was made from it."""
     if any("NaN" in problem for problem in result.problems):
         return _HINT_BROKEN
+    if result.source == "emulated":
+        return "the target's instruction set needs another scheme: edgedistill quantize --target TARGET; docs/verify.md"
     if result.candidate == "int8":
         floor = math.floor(result.top1_agreement * 1000) / 1000
         return ("try the 7-bit weights: --set quantization.scheme=dynamic_wi8_afp32_per_channel_reduced_range; "

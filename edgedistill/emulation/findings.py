@@ -1,0 +1,34 @@
+"""What replaying a model on an emulated core finds, as documents. Times are not among it: an emulator's mean nothing."""
+
+from pydantic import Field
+
+from edgedistill.document import Document
+from edgedistill.processor import Int8Path
+from edgedistill.results import ParityResult
+
+
+class InstructionCount(Document):
+    """Instructions of one inference: the model's run alone, without load and warm-up, on one thread."""
+
+    total: int
+    by_class: dict[str, int] = Field(description="see edgedistill/emulation/instructions.py")
+    row_shape: tuple[int, ...] = Field(description="shape of the first input of the row that was counted")
+    inferences: int = Field(description="in each of the rounds; the round with the fewest instructions counts")
+    spread: float = Field(ge=0, description="the dearest round over the cheapest, less 1")
+    int8_path: Int8Path | None = Field(description="the instructions that made the int8 products; null: none of the known")
+
+
+class EmulatedCheck(Document):
+    """An int8 model on another core's instruction set, compared with the host's answers."""
+
+    core: str
+    architecture: str
+    emulator: str = Field(description="for example 'qemu 7.2.22'")
+    runtime: str = Field(description="the runtime in the emulator, for example 'onnxruntime 1.32.0'")
+    model_sha256: str
+    parity: ParityResult = Field(description="reference: the host's answers to the same rows")
+    peak_rss_bytes: int | None = Field(
+        description="resident memory of the guest alone, the most seen after loading and after rows; null: not known")
+    baseline_rss_bytes: int | None = Field(description="the same before a model is loaded")
+    instructions: InstructionCount | None
+    not_counted_because: str = ""

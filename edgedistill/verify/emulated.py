@@ -1,0 +1,127 @@
+"""The int8 model on an emulated core against the same file on this host: rows in, one finding out."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from edgedistill.document import Document, read_text
+from edgedistill.emulation.cores import Core
+from edgedistill.emulation.environment import Environment
+from edgedistill.emulation.findings import EmulatedCheck
+from edgedistill.emulation.guest import Feeds
+from edgedistill.emulation.replay import Replay, replay
+from edgedistill.errors import BundleError
+from edgedistill.evaluate.onnx_model import OnnxModel
+from edgedistill.package.contents import GOLDEN_FILE, GoldenVectors, InstructionSet
+from edgedistill.verify.parity import Gate, compare_logits, emulated_gate, refused
+
+_INSTRUCTION_SETS: Mapping[str, InstructionSet] = {"aarch64": "aarch64", "x86_64": "x86_64"}
+"""By the core's architecture, as golden.json calls them; the emulated x86 is the one without VNNI."""
+
+
+class GoldenCheck(Document):
+    """The golden vectors of a bundle on an emulated core, against the logits that were packed."""
+
+    vectors: int
+    decisions_flipped: int
+    max_abs_error: float
+    tolerance: float = Field(description="what golden.json allows on that instruction set")
+    passed: bool
+
+
+class BundleEmulation(Document):
+    """A bundle's model on one emulated core."""
+
+    check: EmulatedCheck
+    golden: GoldenCheck | None = Field(description="null: the model did not run, or it is no bundle")
+    passed: bool
+    problems: tuple[str, ...] = Field(description="a sentence each")
+
+
+class BundleEmulations(Document):
+    """A bundle's model on one or more emulated cores."""
+
+    cores: tuple[BundleEmulation, ...]
+
+
+def spread_rows(n: int, limit: int) -> NDArray[np.int64]:
+    """Return the indices of at most `limit` of n rows, evenly spread, in order."""
+    if n <= limit:
+        return np.arange(n)
+    return np.linspace(0, n - 1, limit).round().astype(np.int64)
+
+
+def judge(found: Replay, reference: NDArray[np.float32], *, core: Core, emulator: str, gate: Gate) -> EmulatedCheck:
+    """Compare what a replay answered with the host's logits to the same rows, shape (n, classes)."""
+    return EmulatedCheck(
+        core=core.name, architecture=core.architecture, emulator=emulator, runtime=found.runtime,
+        model_sha256=found.model_sha256,
+        parity=refused(gate, len(reference), found.failure) if found.logits is None
+        else compare_logits(reference, found.logits, gate=gate),
+        peak_rss_bytes=found.peak_rss_bytes, baseline_rss_bytes=found.baseline_rss_bytes,
+        instructions=found.instructions, not_counted_because=found.not_counted_because,
+    )
+
+
+def check_on_core(
+    model: Path, rows: Sequence[Feeds], *, core: Core, environment: Environment, min_agreement: float,
+    golden: GoldenVectors | None = None,
+) -> BundleEmulation:
+    """Let a model answer here and on an emulated core, and compare.
+
+    Args:
+        model: an .onnx or .ort file.
+        rows: the inputs of each call; the golden vectors first, where there are any.
+        core: which one.
+        environment: where emulator and runtime are.
+        min_agreement: least share of rows with the same decision, 0 to 1.
+        golden: of the bundle; None for a model that is in none.
+    """
+    gate = emulated_gate(min_agreement, core=core.name)
+    here = OnnxModel(model)
+    reference = np.concatenate([here.logits(row) for row in rows])
+    found = replay(model, rows, core=core, environment=environment)
+    check = judge(found, reference, core=core, emulator=f"qemu {environment.facts.emulator}", gate=gate)
+    problems = [f"{core.name}: {problem}" for problem in check.parity.problems]
+    vectors = None
+    if golden is not None and found.logits is not None:
+        vectors = _golden_check(golden, found.logits, core)
+        if not vectors.passed:
+            problems.append(f"{core.name}: {vectors.decisions_flipped} of {vectors.vectors} golden vectors have another class, "
+                            f"a logit is off by up to {vectors.max_abs_error:.3g}, {vectors.tolerance:g} is allowed")
+    return BundleEmulation(check=check, golden=vectors, passed=not problems, problems=tuple(problems))
+
+
+def read_golden(folder: Path) -> GoldenVectors:
+    """Read the golden vectors of a bundle's folder.
+
+    Raises:
+        BundleError: they are missing or damaged.
+    """
+    path = folder / GOLDEN_FILE
+    try:
+        return GoldenVectors.model_validate_json(read_text(path, error=BundleError))
+    except ValueError as bad:
+        raise BundleError(f"{path}: is damaged ({bad})", hint="make the bundle again: edgedistill package --help") from None
+
+
+def golden_feeds(golden: GoldenVectors) -> list[Feeds]:
+    """Return the model inputs of every golden vector."""
+    rows: list[Feeds] = []
+    for vector in golden.vectors:
+        ids = np.array([vector.ids], dtype=np.int64)
+        rows.append({"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)})
+    return rows
+
+
+def _golden_check(golden: GoldenVectors, logits: NDArray[np.float32], core: Core) -> GoldenCheck:
+    packed = np.array([vector.logits for vector in golden.vectors])
+    answers = logits[: len(packed)].astype(np.float64)
+    flipped = int((answers.argmax(axis=1) != packed.argmax(axis=1)).sum())
+    error = float(np.nan_to_num(np.abs(answers - packed), nan=np.finfo(np.float64).max).max())
+    tolerance = golden.tolerances.get(_INSTRUCTION_SETS[core.architecture], golden.tolerance)
+    return GoldenCheck(vectors=len(packed), decisions_flipped=flipped, max_abs_error=error, tolerance=tolerance,
+                       passed=not flipped and error <= tolerance)

