@@ -12,6 +12,7 @@ of two modes is the time of neither.
 Reference: Kendall 1938; Sen 1968; Silverman 1986, "Density estimation", section 3.4 for the bandwidth.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,7 +90,7 @@ def shape_warnings(rounds: Rounds) -> tuple[str, ...]:
 def _bandwidth(logs: NDArray[np.float64]) -> float:
     """Return Silverman's 0.9 min(sd, IQR / 1.34) n^(-1/5), no less than a hundredth: below 1 % nothing is a mode."""
     spread = min(float(logs.std()), float(np.subtract(*np.quantile(logs, [0.75, 0.25]))) / 1.34) or float(logs.std())
-    return max(0.9 * spread * float(len(logs)) ** -0.2, 0.01)
+    return max(0.9 * spread / math.pow(len(logs), 0.2), 0.01)
 
 
 def _separate_peaks(density: NDArray[np.float64], centres: NDArray[np.float64]) -> list[int]:

@@ -1,6 +1,7 @@
 """The command line against stand-ins for ssh and adb: what they are asked, what is printed, and the exit codes."""
 
 import json
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,12 @@ import pytest
 
 from edgedistill.cli.app import run_command_line
 from edgedistill.device import session
+from edgedistill.device.session import read_facts
+from edgedistill.device.stage import refuse_denied
+from edgedistill.errors import TargetError
+from edgedistill.report.model import RunReport
+from edgedistill.target import DeniedVersion
+from tests.integration.tiny import write_recipe
 
 StandIn = Callable[..., Path]
 HOST = "ssh://pi@board:2222"
@@ -115,3 +122,54 @@ def test_benchmark_when_the_far_python_has_no_onnxruntime_then_exit_6_with_the_c
 def test_benchmark_when_it_cannot_mean_anything_then_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["benchmark", *arguments]) == 2
     assert "hint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("cuts", "code", "words"), [
+    ((), 2, "is x86_64, and raspberry-pi is aarch64"), (tuple(range(9)), 5, "Connection reset by peer"),
+])
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the stand-in device is this machine")
+def test_run_when_the_device_cannot_be_used_then_says_so_before_any_work(
+    stand_in: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path, cuts: tuple[int, ...], code: int, words: str
+) -> None:
+    stand_in("ssh", cuts=cuts)
+    assert run_command_line(["run", "--target", "raspberry-pi", "--on", HOST, "-o", str(tmp_path / "run")]) == code
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_run_when_a_device_is_named_for_two_targets_then_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["run", "--target", "raspberry-pi", "--target", "rock-5b", "--on", HOST]) == 2
+    assert "a device is of one target" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the stand-in device is this machine")
+@pytest.mark.timeout(1800)
+def test_run_when_a_device_is_named_then_its_figures_stand_in_the_report(
+    stand_in: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path
+) -> None:
+    stand_in("ssh")
+    recipe = write_recipe(tmp_path, search={"trials": 1})
+    command = ["run", "--recipe", str(recipe), "--target", "laptop-vnni", "--on", HOST, "-o", str(tmp_path / "run")]
+    assert run_command_line(command) in (0, 3), capsys.readouterr().err
+    target = RunReport.read_json(tmp_path / "run" / "report.json").targets["laptop-vnni"]
+    sources = {budget.name: budget.source for budget in target.budgets}
+    assert sources == {"model_bytes": "measured", "peak_memory_bytes": "measured", "latency_p50_s": "measured",
+                       "accuracy_loss": "measured"}
+    assert target.device is not None
+    assert target.device.rows == target.variants["student_int8"].test_rows
+    assert target.variants["student_int8"].latency.target.source == "measured"
+    assert not list(home.rglob("*.onnx"))
+    capsys.readouterr()
+    assert run_command_line(command) in (0, 3)
+    assert "device: done before, skipped" in capsys.readouterr().err
+
+
+def test_measure_when_the_devices_onnxruntime_is_denied_then_is_refused() -> None:
+    denied = DeniedVersion(version="1.21", reason="SIGILL at import", reference="onnxruntime#23957")
+    facts = read_facts(b'{"system": "Linux", "architecture": "aarch64", "bits": 64, "model": null, "cpu": "x", "cores": 4, '
+                       b'"features": [], "ram_bytes": 1, "python": "3.11", "numpy": "2", "onnxruntime": "1.21.1", '
+                       b'"is_emulated": false}', "x")
+    refuse_denied("ssh://pi@board", facts.model_copy(update={"onnxruntime": "1.20.1"}), (denied,))
+    with pytest.raises(TargetError, match=r"onnxruntime 1\.21\.1 must not be used there: SIGILL at import"):
+        refuse_denied("ssh://pi@board", facts, (denied,))

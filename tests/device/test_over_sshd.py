@@ -10,6 +10,9 @@ import pytest
 
 import edgedistill
 from edgedistill.cli.app import run_command_line
+from edgedistill.emulation.cores import core_named
+from edgedistill.emulation.environment import ensure
+from edgedistill.errors import MissingDependencyError
 from edgedistill.recipe import BenchmarkProtocol
 
 from .sshd import Server, serving
@@ -81,3 +84,30 @@ def test_benchmark_when_a_key_is_not_known_then_exit_5_and_nothing_ran_there(
     assert run_command_line(["benchmark", *texts, "--on", server.address]) == 5
     assert hint in capsys.readouterr().err
     assert not server.log.exists()
+
+
+@pytest.mark.arm
+@pytest.mark.timeout(1800)
+def test_benchmark_when_the_far_end_is_emulated_aarch64_then_is_marked_and_its_times_are_void(
+    tmp_path: Path, texts: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EDGEDISTILL_CACHE", raising=False)
+    try:
+        emulator = ensure().emulator
+    except MissingDependencyError as missing:
+        pytest.skip(missing.message)
+    emulator.write_launcher(tmp_path / "arm-python", core_named("cortex-a72"))
+    with serving(tmp_path / "sshd", python=str(tmp_path / "arm-python")) as server:
+        use(server, tmp_path, monkeypatch)
+        assert run_command_line(["benchmark", *texts, "--on", server.address, "--json"]) == 0, capsys.readouterr().err
+        found = json.loads(capsys.readouterr().out)
+        assert (found["device"]["architecture"], found["device"]["is_emulated"], found["source"]) == ("aarch64", True, "emulated")
+        assert found["rounds"] == []
+        assert found["against_host"]["decisions_flipped"] == 0
+        assert found["against_host"]["source"] == "emulated"
+        assert found["against_host"]["max_abs_error"] < 1e-4  # this model is float; only the order of sums differs
+        assert any("void" in warning for warning in found["warnings"])
+        assert run_command_line(["targets", "calibrate", "--ssh", server.address.removeprefix("ssh://"),
+                                 "-o", str(tmp_path / "x.yaml")]) == 2
+        assert "its times say nothing" in capsys.readouterr().err
+        assert not (tmp_path / "x.yaml").exists()
