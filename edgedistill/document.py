@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from edgedistill.errors import EdgedistillError, UsageError
 
@@ -41,6 +42,16 @@ class Document(BaseModel):
 
 
 DocumentT = TypeVar("DocumentT", bound=Document)
+
+
+def wrong_at(place: tuple[str | int, ...], message: str) -> PydanticCustomError:
+    """Return what a validator raises when one of several keys that it looks at is wrong, so that its line is named.
+
+    Args:
+        place: the way to it from what the validator checks.
+        message: what is wrong, without the key.
+    """
+    return PydanticCustomError("wrong_at", "{message}", {"message": message, "place": place})
 
 
 def read_text(path: Path, *, error: type[EdgedistillError] = UsageError) -> str:
@@ -124,12 +135,17 @@ def _explain(
     kind: type[Document], bad: ValidationError, text: str, path: Path, error: type[EdgedistillError]
 ) -> EdgedistillError:
     problems = [
-        f"{path}{_line_suffix(text, item['loc'])}: {'.'.join(map(str, item['loc'])) or 'document'}: "
+        f"{path}{_line_suffix(text, _place(item))}: {'.'.join(map(str, _place(item))) or 'document'}: "
         f"{_problem(kind, item)}"
         for item in _root_causes(bad)
     ]
     shown = "\n".join(problems[:5]) + (f"\n(+{len(problems) - 5} more)" if len(problems) > 5 else "")
     return error(shown, hint=_schema_hint(kind))
+
+
+def _place(item: Any) -> tuple[str | int, ...]:
+    """Return where a problem is: pydantic's place, and what a validator added to it with `wrong_at`."""
+    return (*item["loc"], *(item.get("ctx") or {}).get("place", ()))
 
 
 def _root_causes(bad: ValidationError) -> list[Any]:

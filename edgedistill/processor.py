@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from edgedistill.document import Document
+from edgedistill.document import Document, wrong_at
 
 InstructionSet = Literal[
     "neon", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2", "sse4", "avx2", "fma", "avx512", "avx_vnni", "avx512_vnni",
@@ -20,6 +20,10 @@ _NEEDS: dict[str, frozenset[str]] = {
     "scalar": frozenset(), "smull": frozenset({"neon"}), "sdot": frozenset({"asimddp"}), "smmla": frozenset({"i8mm"}),
     "maddubs": frozenset({"sse4", "avx2", "avx512"}), "vnni": frozenset({"avx_vnni", "avx512_vnni"}),
 }
+_SLOWEST_HZ, _FASTEST_HZ = 1e7, 1e10
+_MOST_FLOAT_A_CYCLE, _MOST_INT8_A_CYCLE = 128, 512
+"""Two vectors of 512 bits a cycle are 64 float operations and 256 of int8; twice that leaves room for what is to come."""
+
 THIRTY_TWO_BIT = frozenset({"armv6l", "armv7l", "armv7", "armv8l", "armhf", "arm", "arm32", "armel", "aarch32"})
 """What a 32-bit ARM system, or a 32-bit system on a 64-bit processor, calls itself."""
 
@@ -57,6 +61,12 @@ class Caches(Document):
     l2_is_shared: bool = False
     l3_bytes: Figure | None = None
 
+    @model_validator(mode="after")
+    def _grow_outwards(self) -> Self:
+        if self.l1d_bytes.value > self.l2_bytes.value:
+            raise wrong_at(("l1d_bytes", "value"), f"{self.l1d_bytes.value:g} is more than l2_bytes {self.l2_bytes.value:g}")
+        return self
+
 
 class Peaks(Document):
     """What one core of the first kind can do in a second at most; a multiply-accumulate counts as two operations."""
@@ -80,8 +90,8 @@ class Peaks(Document):
         if scalar is not None:
             slower = [path for path, figure in self.int8_ops.items() if figure.value < scalar.value]
             if slower:
-                raise ValueError(f"int8_ops.{slower[0]} {self.int8_ops[slower[0]].value:g} is slower than the scalar path's "
-                                 f"{scalar.value:g}")
+                raise wrong_at(("int8_ops", slower[0]), f"{self.int8_ops[slower[0]].value:g} is slower than the scalar path's "
+                               f"{scalar.value:g}")
         return self
 
 
@@ -104,6 +114,23 @@ class Cpu(Document):
             raise ValueError(refuse_32_bit(value))
         return value
 
+    @field_validator("clock_hz")
+    @classmethod
+    def _clock_is_possible(cls, clock: Figure) -> Figure:
+        if not _SLOWEST_HZ <= clock.value <= _FASTEST_HZ:
+            raise wrong_at(("value",), f"{clock.value:g} Hz is no clock of a processor that runs onnxruntime: "
+                           f"{_SLOWEST_HZ:g} to {_FASTEST_HZ:g}")
+        return clock
+
+    @field_validator("features")
+    @classmethod
+    def _features_are_of_the_architecture(cls, features: tuple[InstructionSet, ...], info: object) -> tuple[InstructionSet, ...]:
+        architecture = getattr(info, "data", {}).get("architecture")
+        wrong = [f for f in features if architecture is not None and (f in _ARM) != (architecture == "aarch64")]
+        if wrong:
+            raise wrong_at((features.index(wrong[0]),), f"features {', '.join(wrong)} do not exist on {architecture}")
+        return features
+
     @field_validator("peaks")
     @classmethod
     def _peaks_are_possible(cls, peaks: Peaks | None, info: object) -> Peaks | None:
@@ -111,26 +138,23 @@ class Cpu(Document):
         features, clock = known.get("features"), known.get("clock_hz")
         if peaks is None or features is None or clock is None:
             return peaks
-        is_arm = known.get("architecture") == "aarch64"
-        if any((feature in _ARM) != is_arm for feature in features):
-            return peaks  # the target says that these features do not exist, which explains more
-        for path in peaks.int8_ops:
+        for path, figure in peaks.int8_ops.items():
             if _NEEDS[path] and not _NEEDS[path] & set(features):
-                raise ValueError(f"int8_ops.{path} needs {' or '.join(sorted(_NEEDS[path]))} in cpu.features")
+                raise wrong_at(("int8_ops", path), f"needs {' or '.join(sorted(_NEEDS[path]))} in cpu.features")
+            per_cycle = figure.value / clock.value
+            if per_cycle > _MOST_INT8_A_CYCLE:
+                raise wrong_at(("int8_ops", path, "value"), f"is {per_cycle:.3g} operations a cycle of clock_hz; a core does "
+                               f"{_MOST_INT8_A_CYCLE} at most")
         per_cycle = peaks.fp32_flops.value / clock.value
-        if not 0.5 <= per_cycle <= 128:
-            raise ValueError(f"fp32_flops is {per_cycle:.3g} operations a cycle of clock_hz; a core does 1 to 128")
+        if not 0.5 <= per_cycle <= _MOST_FLOAT_A_CYCLE:
+            raise wrong_at(("fp32_flops", "value"), f"is {per_cycle:.3g} operations a cycle of clock_hz; a core does 1 to "
+                           f"{_MOST_FLOAT_A_CYCLE}")
         return peaks
 
     @property
     def all_cores(self) -> int:
         """Cores of every kind."""
         return self.cores + sum(cluster.cores for cluster in self.others)
-
-    @property
-    def wrong_features(self) -> tuple[str, ...]:
-        """Features that do not exist on the architecture."""
-        return tuple(f for f in self.features if (f in _ARM) != (self.architecture == "aarch64"))
 
     @property
     def has_int8_dot_product(self) -> bool:

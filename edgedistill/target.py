@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
-from edgedistill.document import Document, parse, read_text
+from edgedistill.document import Document, parse, read_text, wrong_at
 from edgedistill.errors import TargetError
 from edgedistill.processor import Cpu, Figure, InstructionSet
 
@@ -14,6 +14,9 @@ __all__ = [
     "Budget", "Cpu", "DeniedVersion", "Figure", "InstructionSet", "LatencyModel", "Memory", "Runtime", "StaticEstimate",
     "Target", "TargetBudgets", "read_target",
 ]
+
+
+_MOST_RAM_BYTES, _FASTEST_COPY, _FEWEST_CYCLES = 2**46, 1e12, 1 / 256
 
 
 class Memory(Document):
@@ -85,6 +88,14 @@ class StaticEstimate(Document):
     int8_cycles_per_mac: Figure
     float_cycles_per_mac: Figure
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for name in ("int8_cycles_per_mac", "float_cycles_per_mac"):
+            value = getattr(self, name).value
+            if value < _FEWEST_CYCLES:
+                raise wrong_at((name, "value"), f"{value:g} is less than a core needs for one of 256 products a cycle")
+        return self
+
 
 class Budget(Document):
     """A limit and the reason for it."""
@@ -125,14 +136,19 @@ class Target(Document):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.cpu.wrong_features:
-            raise ValueError(f"features {', '.join(self.cpu.wrong_features)} do not exist on {self.cpu.architecture}")
         if self.budgets.peak_memory_bytes.limit > self.ram_bytes.value:
-            raise ValueError("budgets.peak_memory_bytes.limit is more than the device's ram_bytes")
+            raise wrong_at(("budgets", "peak_memory_bytes", "limit"), "is more than the device's ram_bytes")
+        if self.budgets.model_bytes.limit > self.ram_bytes.value:
+            raise wrong_at(("budgets", "model_bytes", "limit"), "is more than the device's ram_bytes")
+        if self.ram_bytes.value > _MOST_RAM_BYTES:
+            raise wrong_at(("ram_bytes", "value"), f"{self.ram_bytes.value:g} is more memory than any machine has")
+        if self.memory is not None and self.memory.copy_bytes_per_s.value > _FASTEST_COPY:
+            rate = self.memory.copy_bytes_per_s.value
+            raise wrong_at(("memory", "copy_bytes_per_s", "value"), f"{rate:g} is more than one core can move")
         if self.budgets.accuracy_loss is not None and self.budgets.accuracy_loss.limit > 1:
-            raise ValueError("budgets.accuracy_loss.limit is a share of the teacher's accuracy: at most 1")
+            raise wrong_at(("budgets", "accuracy_loss", "limit"), "is a share of the teacher's accuracy: at most 1")
         if self.latency is not None and self.latency.spread.value < 1:
-            raise ValueError("latency.spread is a factor of at least 1")
+            raise wrong_at(("latency", "spread", "value"), "is a factor of at least 1")
         if self.latency is None and (self.cpu.peaks is None or self.memory is None):
             raise ValueError("cpu.peaks and memory are needed, or latency: nothing to predict a latency from")
         return self

@@ -137,15 +137,24 @@ def test_saturates_when_x86_has_vnni_then_not() -> None:
         ("cpu.features", ["neon", "altivec"], "cpu.features.1: "),
         ("cpu.features", ["neon", "avx2"], "features avx2 do not exist on aarch64"),
         ("cpu.architecture", "x86_64", "features neon do not exist on x86_64"),
-        ("ram_bytes.value", 32 * MIB, "budgets.peak_memory_bytes.limit is more than the device's ram_bytes"),
-        ("budgets.peak_memory_bytes.limit", 2 * 2**30, "budgets.peak_memory_bytes.limit is more than"),
+        ("ram_bytes.value", 32 * MIB, "budgets.peak_memory_bytes.limit: is more than the device's ram_bytes"),
+        ("budgets.peak_memory_bytes.limit", 2 * 2**30, "budgets.peak_memory_bytes.limit: is more than"),
         ("budgets.model_bytes.limit", -1, "budgets.model_bytes.limit: Input should be greater than 0"),
         ("budgets.latency_p50_s.why", "", "budgets.latency_p50_s.why: "),
         ("cpu.architecture", "armv7l", "cpu.architecture: armv7l is 32-bit ARM, for which PyPI has no onnxruntime"),
-        ("cpu.peaks.int8_ops.smull.value", 1e9, "cpu.peaks: int8_ops.smull 1e+09 is slower than the scalar path's 3.6e+09"),
-        ("cpu.peaks.int8_ops.sdot", {"value": 1e11, "source": "a test", "how": "assumed"}, "cpu.peaks: int8_ops.sdot needs asimddp"),
+        ("cpu.peaks.int8_ops.smull.value", 1e9, "cpu.peaks.int8_ops.smull: 1e+09 is slower than the scalar path's 3.6e+09"),
+        ("cpu.peaks.int8_ops.smull.value", 1e15, "cpu.peaks.int8_ops.smull.value: is 5.56e+05 operations a cycle of clock_hz"),
+        ("cpu.clock_hz.value", 1.8, "cpu.clock_hz.value: 1.8 Hz is no clock"),
+        ("cpu.clock_hz.value", 1.8e13, "cpu.clock_hz.value: 1.8e+13 Hz is no clock"),
+        ("cpu.caches.l1d_bytes.value", 2 * MIB, "cpu.caches.l1d_bytes.value: 2.09715e+06 is more than l2_bytes"),
+        ("memory.copy_bytes_per_s.value", 1e14, "memory.copy_bytes_per_s.value: 1e+14 is more than one core can move"),
+        ("ram_bytes.value", 1e16, "ram_bytes.value: 1e+16 is more memory than any machine has"),
+        ("static_estimate.int8_cycles_per_mac.value", 1e-3, "static_estimate.int8_cycles_per_mac.value: 0.001 is less than"),
+        ("budgets.accuracy_loss.limit", 1.5, "budgets.accuracy_loss.limit: is a share of the teacher's accuracy"),
+        ("budgets.accuracy_loss.limit", -0.1, "budgets.accuracy_loss.limit: Input should be greater than 0"),
+        ("cpu.peaks.int8_ops.sdot", {"value": 1e11, "source": "a test", "how": "assumed"}, "cpu.peaks.int8_ops.sdot: needs asimddp"),
         ("cpu.peaks.int8_ops.magic", {"value": 1e11, "source": "a test", "how": "assumed"}, "cpu.peaks.int8_ops.magic"),
-        ("cpu.peaks.fp32_flops.value", 1e13, "cpu.peaks: fp32_flops is 5.56e+03 operations a cycle"),
+        ("cpu.peaks.fp32_flops.value", 1e13, "cpu.peaks.fp32_flops.value: is 5.56e+03 operations a cycle"),
         ("memory.copy_bytes_per_s.value", -1.0, "memory.copy_bytes_per_s.value: Input should be greater than 0"),
         ("memory", None, "cpu.peaks and memory are needed, or latency"),
         ("runtime.oldest", "1.21.0", "runtime: oldest 1.21.0 is denied: SIGILL"),
@@ -187,7 +196,7 @@ def test_read_target_when_int8_is_slower_than_scalar_then_the_line_is_named(cont
     set_in(content, "cpu.peaks.int8_ops.smull.value", 1e9)
     message = refusal(content, tmp_path)
     lines = (tmp_path / "device.yaml").read_text().splitlines()
-    assert message.startswith(f"{tmp_path / 'device.yaml'}:{lines.index('  peaks:') + 1}: cpu.peaks: ")
+    assert message.startswith(f"{tmp_path / 'device.yaml'}:{lines.index('      smull:') + 1}: cpu.peaks.int8_ops.smull: ")
 
 
 @pytest.mark.parametrize(

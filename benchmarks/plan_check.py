@@ -1,0 +1,123 @@
+"""Is the plan right? Every rung of the ladder: its predicted bytes against the file made, its predicted p50 against this host.
+
+    python benchmarks/plan_check.py --bytes-only     # any machine, at any time
+    python benchmarks/plan_check.py                  # an idle machine: calibrates it, then times every rung
+
+Rows are kept in benchmarks/results/plan_check.json: stopped and started again, it makes those that are missing. A host has
+a calibration of its own; --again forgets it and the times that were predicted with it. The summary is printed: bytes, and
+the rank correlation and the errors of p50.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from random_student import CLASSES, POSITIONS, build_student, write_inputs
+from resumable_rows import RowFile
+from scipy import stats
+from script_options import RESULTS, run_script
+
+from edgedistill.benchmark.protocol import Candidate, measure
+from edgedistill.benchmark.statistics import noise_warnings, percentile, pooled
+from edgedistill.calibrate.local import calibrate_this_machine
+from edgedistill.host import this_host
+from edgedistill.latency.estimate import estimate
+from edgedistill.latency.rates import rates_of
+from edgedistill.latency.workload import workload_of
+from edgedistill.line import ladder
+from edgedistill.recipe import BenchmarkProtocol
+from edgedistill.shape import StudentShape, weigh
+from edgedistill.target import Target
+
+TOKENS = 12
+BYTES_LIMIT, RANK_LIMIT, TIME_LIMIT = 0.02, 0.95, 0.25
+Row = dict[str, Any]
+
+
+def bytes_row(file: RowFile, shape: StudentShape, command: str) -> Row:
+    """Return the row of a rung's bytes; make the file where there is none."""
+    settings = {"kind": "bytes", "shape": shape.model_dump(), "classes": CLASSES, "positions": POSITIONS}
+    found = file.find(settings)
+    if found is not None:
+        return found
+    predicted = weigh(shape, classes=CLASSES, positions=POSITIONS).int8_bytes
+    with tempfile.TemporaryDirectory() as scratch:
+        made = build_student(Path(scratch) / shape.id, shape).stat().st_size
+    return file.add(settings, {"predicted_bytes": predicted, "made_bytes": made}, command=command)
+
+
+def calibration(file: RowFile, attempt: int, command: str) -> Target:
+    """Return this host as a target, calibrated once an attempt."""
+    settings = {"kind": "calibration", "host": this_host().model_dump(mode="json"), "attempt": attempt}
+    found = file.find(settings)
+    if found is None:
+        found = file.add(settings, {"profile": calibrate_this_machine().to_yaml()}, command=command)
+    return Target.model_validate(yaml.safe_load(found["profile"]))
+
+
+def time_row(file: RowFile, shape: StudentShape, target: Target, attempt: int, command: str) -> Row:
+    """Return the row of a rung's times: raw samples, and what the calibrated profile predicts."""
+    protocol = BenchmarkProtocol()
+    settings = {"kind": "time", "shape": shape.model_dump(), "tokens": TOKENS, "host": this_host().model_dump(mode="json"),
+                "protocol": protocol.model_dump(), "attempt": attempt}
+    found = file.find(settings)
+    if found is not None:
+        return found
+    predicted = estimate(workload_of(shape, tokens=TOKENS, classes=CLASSES), rates_of(target))
+    with tempfile.TemporaryDirectory() as scratch:
+        model = build_student(Path(scratch) / shape.id, shape)
+        inputs = write_inputs(Path(scratch) / "inputs.npz", tokens=TOKENS, vocabulary=shape.vocabulary)
+        trace = measure([Candidate(shape.id, "onnx", model, inputs, TOKENS)], protocol, seed=0)[shape.id]
+    figures = {"predicted_p50_s": predicted.p50_s, "predicted_interval_s": predicted.interval_s, "rounds_s": trace.rounds_s,
+               "warnings": noise_warnings(trace.rounds_s)}
+    return file.add(settings, figures, command=command)
+
+
+def summarize_bytes(rows: list[Row]) -> str:
+    """Say how far predicted bytes are from those of the files."""
+    errors = np.array([row["predicted_bytes"] / row["made_bytes"] - 1 for row in rows])
+    worst = rows[int(np.abs(errors).argmax())]["settings"]["shape"]["id"]
+    return (f"bytes: {len(rows)} rungs, median error {np.median(np.abs(errors)):.2%}, largest {np.abs(errors).max():.2%} "
+            f"({worst}): {'within' if np.abs(errors).max() <= BYTES_LIMIT else 'BEYOND'} {BYTES_LIMIT:.0%}")
+
+
+def summarize_times(rows: list[Row]) -> str:
+    """Say how the predicted times rank and how far they are from the measured ones."""
+    predicted = np.array([row["predicted_p50_s"] for row in rows])
+    measured = np.array([percentile(pooled(row["rounds_s"]), 50) for row in rows])
+    rank = float(stats.spearmanr(predicted, measured).statistic)
+    errors = np.abs(predicted / measured - 1)
+    low, high = np.array([row["predicted_interval_s"] for row in rows]).T
+    inside = ((low <= measured) & (measured <= high)).mean()
+    noisy = sum(bool(row["warnings"]) for row in rows)
+    place = "at least" if rank >= RANK_LIMIT else "BELOW"
+    return (f"p50: {len(rows)} rungs, Spearman {rank:.3f} ({place} {RANK_LIMIT}), median error {np.median(errors):.1%}, "
+            f"largest {errors.max():.1%} ({(errors <= TIME_LIMIT).mean():.0%} within {TIME_LIMIT:.0%}), "
+            f"{inside:.0%} inside the interval, {noisy} rows noisy")
+
+
+def main() -> None:
+    """Make the rows that are missing and print the summary."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bytes-only", action="store_true", help="time nothing")
+    parser.add_argument("--again", type=int, default=0, metavar="N", help="attempt N: calibrate and time anew")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="where plan_check.json lies")
+    given = parser.parse_args()
+    command = "python benchmarks/plan_check.py" + (" --bytes-only" if given.bytes_only else "")
+    file = RowFile(given.results / "plan_check.json")
+    shapes = sorted(ladder(), key=lambda shape: shape.id)
+    print(summarize_bytes([bytes_row(file, shape, command) for shape in shapes]))
+    if given.bytes_only:
+        return
+    target = calibration(file, given.again, command)
+    for warning in target.latency.warnings if target.latency else ():
+        print(f"calibration: {warning}", file=sys.stderr)
+    print(summarize_times([time_row(file, shape, target, given.again, command) for shape in shapes]))
+
+
+if __name__ == "__main__":
+    run_script(main)

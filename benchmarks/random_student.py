@@ -1,0 +1,36 @@
+"""A student of a rung with random weights, int8 and fused as a run makes it: bytes and time are those of a trained one."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from edgedistill.export.exporter import export_classifier
+from edgedistill.export.graph import fuse
+from edgedistill.quantize.onnx_quantizer import quantize_weights
+from edgedistill.shape import StudentShape
+
+CLASSES, POSITIONS = 28, 64
+
+
+def build_student(folder: Path, shape: StudentShape) -> Path:
+    """Make a random int8 student below a folder and return its file; the same shape gives the same bytes."""
+    torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = BertConfig(
+        vocab_size=shape.vocabulary, hidden_size=shape.hidden, num_hidden_layers=shape.layers, num_attention_heads=shape.heads,
+        intermediate_size=shape.intermediate, max_position_embeddings=POSITIONS, num_labels=CLASSES,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    export_classifier(folder, folder / "raw.onnx")
+    fuse(folder / "raw.onnx", folder / "fused.onnx", model_type="bert", heads=shape.heads, hidden=shape.hidden)
+    quantize_weights(folder / "fused.onnx", folder / "model.onnx", reduced_range=False, per_channel=True)
+    return folder / "model.onnx"
+
+
+def write_inputs(path: Path, *, tokens: int, vocabulary: int, rows: int = 32) -> Path:
+    """Write random model inputs of one length and return the file."""
+    ids = np.random.default_rng(0).integers(5, vocabulary, (rows, tokens))
+    np.savez(path, input_ids=ids, attention_mask=np.ones_like(ids), token_type_ids=np.zeros_like(ids))
+    return path
