@@ -221,4 +221,4 @@ def _text_decision(text: TextModel) -> Decision:
     )
 
 
-STAGE = Stage(name="package", version=2, run=run, requires=requires, ensures=ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=3, run=run, requires=requires, ensures=ensures, tools=TOOLS)

@@ -8,6 +8,7 @@ Exit code 0: all is as it was packed. 1: something is not, and the lines say wha
 """
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -242,11 +243,29 @@ def replay_problems(name: str, result: Replay, tolerance: float) -> list[str]:
     return problems
 
 
+def denials(folder: Path) -> list[str]:
+    """Say it when the onnxruntime here is one that the bundle's target must not have; "1.21" stands for every 1.21.x."""
+    manifest = read_manifest(folder) or {}
+    try:
+        installed = importlib.metadata.version("onnxruntime")
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    parts = installed.split("+")[0].split(".")
+    return [
+        f"onnxruntime {installed} must not be used on {manifest['target_id']}: {denied['reason']} ({denied['reference']})"
+        for denied in manifest.get("runtime_denied", [])
+        if parts[: len(denied["version"].split("."))] == denied["version"].split(".")
+    ]
+
+
 def main(arguments: list[str]) -> int:
     """Check the folder that is named, or the one this file is in; return the exit code."""
-    check = check_bundle(Path(arguments[0]) if arguments else Path(__file__).resolve().parent)
+    folder = Path(arguments[0]) if arguments else Path(__file__).resolve().parent
+    check = check_bundle(folder)
     for problem in check.problems:
         sys.stdout.write(f"FAILED {problem}\n")
+    for warning in denials(folder):
+        sys.stdout.write(f"WARNING {warning}\n")
     ids = "ids checked" if check.ids_checked else "ids from golden.json (tokenizers was not used)"
     sys.stdout.write(
         f"{check.files} files, {check.vectors} answers of {' and '.join(check.models) or 'no model'}, {ids}: "

@@ -255,6 +255,17 @@ def test_verifier_when_run_alone_passes_and_leaves_nothing_behind(bundle):
     assert sorted(p.name for p in bundle.rglob("*")) == before
 
 
+def test_verifier_when_the_runtime_here_is_denied_warns_and_passes(bundle):
+    import onnxruntime
+
+    denied = DeniedVersion(version=onnxruntime.__version__.rpartition(".")[0], reason="it crashes there", reference="example#1")
+    manifest = read_manifest(bundle).model_copy(update={"runtime_denied": (denied,)})
+    (bundle / "bundle.json").write_text(sealed_json(manifest))
+    done = _run_verifier(bundle)
+    assert done.returncode == 0
+    assert f"WARNING onnxruntime {onnxruntime.__version__} must not be used on {manifest.target_id}: it crashes there" in done.stdout
+
+
 def test_verifier_when_run_without_tokenizers_takes_the_ids_from_golden(bundle):
     program = f"import sys, runpy; sys.modules['tokenizers'] = None; sys.argv = ['{bundle / 'verify.py'}']\n" \
               f"runpy.run_path(sys.argv[0], run_name='__main__')"
