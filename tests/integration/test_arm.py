@@ -4,46 +4,28 @@ Needs the emulated environment: found, or built from packages (`edgedistill arm-
 """
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edgedistill.catalog import load_recipe
 from edgedistill.cli.app import run_command_line
-from edgedistill.emulation.environment import ensure
-from edgedistill.errors import MissingDependencyError
+from edgedistill.emulation.environment import Environment
 from edgedistill.library import prepare
 from edgedistill.report.model import RunReport
 from edgedistill.verify.on_cores import verify_on_cores
 
 from .tiny import write_recipe
 
-pytestmark = [pytest.mark.arm, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.arm, pytest.mark.timeout(1800), pytest.mark.usefixtures("emulated_environment")]
 
 CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
 REPEATABLE = 0.001
 
 
-@pytest.fixture(scope="module", autouse=True)
-def environment() -> Iterator[None]:
-    """The emulated environment of this user; the other tests are kept away from it."""
-    kept = os.environ.pop("EDGEDISTILL_CACHE", None)
-    try:
-        try:
-            ensure()
-        except MissingDependencyError as missing:
-            pytest.skip(f"no emulated environment: {missing.message}")
-        yield
-    finally:
-        if kept is not None:
-            os.environ["EDGEDISTILL_CACHE"] = kept
-
-
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole run on the tiny problem; beside it the prepared data."""
+def run_folder(tmp_path_factory: pytest.TempPathFactory, emulated_environment: Environment) -> Path:
+    """A whole run on the tiny problem, with the environment there; beside it the prepared data."""
     folder = tmp_path_factory.mktemp("arm")
     recipe = write_recipe(folder)
     assert run_command_line(["run", "--recipe", str(recipe), "--target", "raspberry-pi", "-o", str(folder / "run")]) == 0
