@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-slow lint types docs bench bench-students bench-ablation bench-rivals bench-vocabulary bench-speed wheel clean
+.PHONY: run test test-slow test-arm lint types docs bench bench-students bench-ablation bench-rivals bench-vocabulary bench-speed wheel clean
 
 run: $(READY)
 	$(BIN)/edgedistill run --target raspberry-pi
@@ -14,6 +14,11 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# exit code 6: the packages cannot be had here; the tests then say so and are skipped
+test-arm: $(READY)
+	$(BIN)/edgedistill arm-env || test $$? -eq 6
+	$(BIN)/python -m pytest -m "arm and not slow" -rs
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -32,7 +32,7 @@ from edgedistill.verify.parity import emulated_gate
 
 RESULTS = Path(__file__).resolve().parent / "results"
 FLOAT = "float"
-SCHEMES = (FLOAT, "dynamic_wi8_afp32", "dynamic_wi8_afp32_reduced_range")
+SCHEMES = ("dynamic_wi8_afp32_per_channel", "dynamic_wi8_afp32_per_channel_reduced_range", FLOAT)
 _FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
@@ -55,7 +55,7 @@ def prepare_models(student: Path, train: Path, work: Path, schemes: list[str], t
         if scheme != FLOAT:
             models[scheme] = work / scheme
             edgedistill.quantize(models[FLOAT], train, models[scheme], target=edgedistill.load_target(target), scheme=scheme)
-    return models
+    return {scheme: models[scheme] for scheme in dict.fromkeys((*schemes, FLOAT))}
 
 
 def read_test(student: Path, test: Path, limit: int) -> Test:
@@ -68,11 +68,15 @@ def read_test(student: Path, test: Path, limit: int) -> Test:
     return Test([encoded.batch([index]) for index in range(len(encoded))], labels)
 
 
-def measure(models: dict[str, Path], test: Test, cores: list[str], done: set[tuple[str, str]]) -> Iterator[dict[str, object]]:
-    """Yield a row for each model and core that is not done."""
+def measure(
+    models: dict[str, Path], test: Test, *, schemes: list[str], cores: list[str], done: set[tuple[str, str]]
+) -> Iterator[dict[str, object]]:
+    """Yield a row for each of the schemes and cores that is not done; the float model is needed to compare with in any case."""
     environment = ensure()
     floats = _answers(models[FLOAT], test)
     for scheme, model in models.items():
+        if scheme not in schemes:
+            continue
         wanted = [core for core in cores if (scheme, core) not in done]
         here = _answers(model, test) if wanted else floats
         for core in map(core_named, wanted):
@@ -119,7 +123,8 @@ def main() -> None:
     done = {(row["scheme"], row["core"]) for row in rows}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     host = this_host()
-    for row in measure(models, read_test(given.student, given.test, given.rows), given.cores, done):
+    test = read_test(given.student, given.test, given.rows)
+    for row in measure(models, test, schemes=given.schemes, cores=given.cores, done=done):
         rows.append(row)
         content = {"command": "python benchmarks/emulated.py " + " ".join(sys.argv[1:]), "commit": commit,
                    "host": {"architecture": host.architecture, "features": host.features}, "rows": rows}

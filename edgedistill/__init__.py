@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "measure_detail", "measure_on",
-    "package", "plan",
-    "predict", "prepare", "quantize", "report", "run", "teach", "verify",
+    "package", "plan", "predict", "prepare", "quantize", "report", "run", "teach", "verify",
 ]
 
 __version__ = "0.1.0"

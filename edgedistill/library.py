@@ -4,7 +4,6 @@ Every call that makes files writes them to one folder, finds them done when noth
 folder that edgedistill did not make.
 """
 
-import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,17 +20,14 @@ from edgedistill.target import Target
 from edgedistill.user_paths import model_classes, open_examples, require_files, variant_of
 
 if TYPE_CHECKING:
-    from edgedistill.emulation.guest import Feeds
     from edgedistill.package.predict import Answer
     from edgedistill.pipeline import RunResult, StepListener
     from edgedistill.report.model import RunReport
     from edgedistill.verify.bundle import BundleCheck
-    from edgedistill.verify.emulated import BundleEmulations
 
 __all__ = [
     "calibrate", "distill", "evaluate", "export", "load_recipe", "load_target", "measure", "measure_detail", "measure_on",
-    "package", "plan",
-    "predict", "prepare", "quantize", "report", "run", "teach", "verify",
+    "package", "plan", "predict", "prepare", "quantize", "report", "run", "teach", "verify",
 ]
 
 _PREPARE = "edgedistill prepare --recipe RECIPE -o DIR"
@@ -258,59 +254,6 @@ def verify(bundle: Path) -> "BundleCheck":
     from edgedistill.verify.bundle import verify_bundle
 
     return verify_bundle(bundle)
-
-
-def verify_emulated(
-    model: Path, cores: Sequence[str], data: Path | None = None, *, split: str = "test", gates: Parity | None = None
-) -> "BundleEmulations":
-    """Let a bundle's model answer on emulated cores, and compare with this host's answers.
-
-    Args:
-        model: a bundle's folder or zip, whose golden vectors are replayed; or, with data, a model folder or .onnx file.
-        cores: names out of `edgedistill.emulation.cores.CORES`.
-        data: texts to replay as well: the folder that `prepare` wrote, or a file.
-        split: which split of a prepared folder.
-        gates: how far the answers may differ; default: those of a recipe without any.
-
-    Raises:
-        BundleError: files of the bundle are missing or altered.
-        ParityError: the bundle fails on this very host.
-        MissingDependencyError: there is no emulated environment.
-        UsageError: there is no such core, or a model without texts.
-    """
-    from edgedistill.emulation.cores import core_named
-    from edgedistill.emulation.environment import require_environment
-    from edgedistill.package.archive import opened_bundle
-    from edgedistill.package.contents import MANIFEST_FILE
-    from edgedistill.verify import emulated
-    from edgedistill.verify.bundle import require_sound_bundle
-
-    wanted, environment = [core_named(name) for name in cores], require_environment()
-    is_bundle = model.suffix == ".zip" or (model / MANIFEST_FILE).is_file()
-    if not is_bundle and data is None:
-        raise UsageError(f"{model}: is no bundle; a model alone needs texts to answer", hint="add --data FILE or DIR")
-    if is_bundle:
-        require_sound_bundle(model)
-    with opened_bundle(model) if is_bundle else contextlib.nullcontext(model) as place:
-        golden = emulated.read_golden(place) if is_bundle else None
-        rows = [] if golden is None else emulated.golden_feeds(golden)
-        if data is not None:
-            rows += _feeds(place, data, split)
-        agreement = (gates or Parity()).emulated_min_agreement
-        return emulated.BundleEmulations(cores=tuple(
-            emulated.check_on_core(place / "model.onnx" if place.is_dir() else place, rows, core=core,
-                                   environment=environment, min_agreement=agreement, golden=golden)
-            for core in wanted
-        ))
-
-
-def _feeds(model: Path, data: Path, split: str) -> "list[Feeds]":
-    from edgedistill.examples import read_examples
-    from edgedistill.tasks.text_classification.encoding import TextEncoder
-
-    with open_examples(data, split) as path:
-        encoded = TextEncoder.load(model if model.is_dir() else model.parent).encode(read_examples(path).texts)
-    return [encoded.batch([index]) for index in range(len(encoded))]
 
 
 def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = "test") -> ParityResult:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-os.environ["EDGEDISTILL_CACHE"] = "/nonexistent/edgedistill"  # runs of tests do not depend on what this machine has built
+from edgedistill.emulation.environment import Environment, ensure
+from edgedistill.errors import MissingDependencyError
+
+os.environ["EDGEDISTILL_CACHE"] = "/dev/null/edgedistill"  # tests see no emulated environment, and cannot build one there
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts: models this small are slower on more threads
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -21,6 +24,18 @@ FILLERS = ("please", "the", "now", "turn", "some", "is", "it", "up", "down", "of
 PIECES = ("##s", "##ing", "##er", "##ed", "##y", "##ly", "##est", "a", "b", "e", "i", "o", "u", "##a", "##e", "##o", ",", "?")
 LABELS = tuple(KEY_WORDS)
 MAX_TOKENS = 16
+
+
+@pytest.fixture(scope="module")
+def emulated_environment() -> Iterator[Environment]:
+    """This user's emulated environment, for tests of the marker `arm`; built when it is not there, skipped where it cannot be."""
+    kept = os.environ.pop("EDGEDISTILL_CACHE")
+    try:
+        yield ensure()
+    except MissingDependencyError as missing:
+        pytest.skip(f"no emulated environment: {missing.message}")
+    finally:
+        os.environ["EDGEDISTILL_CACHE"] = kept
 
 
 @pytest.fixture(scope="session")

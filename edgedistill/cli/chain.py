@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgedistill.cli.emulated import EmulateOption, say_emulated
+from edgedistill.cli.emulated import EmulateOption, RuntimeOption, say_emulated
 from edgedistill.cli.options import (
     DEFAULT_RECIPE,
     DEFAULT_TARGET,
@@ -171,6 +171,7 @@ def verify(
     model: Annotated[Path, typer.Argument(metavar="BUNDLE|MODEL", help="A bundle; with --against, a model folder.")],
     against: Annotated[Path | None, typer.Option("--against", metavar="MODEL", help="Reference model folder.")] = None,
     emulate: EmulateOption = None,
+    onnxruntime: RuntimeOption = None,
     data: Annotated[
         Path | None, typer.Option("--data", "-d", metavar="DIR|FILE", help="Texts for --against, and more for --emulate.")
     ] = None,
@@ -190,7 +191,9 @@ def verify(
     if emulate and against is not None:
         raise UsageError("--against and --emulate are two checks", hint="run edgedistill verify once with each")
     if emulate:
-        return say_emulated(model, emulate, data, as_json=as_json)
+        return say_emulated(model, emulate, data, onnxruntime=onnxruntime, as_json=as_json)
+    if onnxruntime:
+        raise UsageError("--onnxruntime is the version in the emulator", hint="add --emulate CORE")
     if against is None:
         check = edgedistill.verify(model)
         say_json(check.to_json()) if as_json else say(

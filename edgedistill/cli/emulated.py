@@ -17,12 +17,14 @@ EmulateOption = Annotated[
     typer.Option("--emulate", metavar="CORE",
                  help="cortex-a53, cortex-a57, cortex-a72, cortex-a76, neoverse-n1 or haswell; repeatable."),
 ]
+RuntimeOption = Annotated[
+    str | None,
+    typer.Option("--onnxruntime", metavar="VERSION", help="Of the runtime in the emulator; default: the one installed here."),
+]
 
 
 def arm_env(
-    onnxruntime: Annotated[
-        str | None, typer.Option("--onnxruntime", metavar="VERSION", help="Version in it; default: the one installed here.")
-    ] = None,
+    onnxruntime: RuntimeOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build it anew.")] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -48,11 +50,13 @@ def arm_env(
     return 0
 
 
-def say_emulated(model: Path, cores: list[str], data: Path | None, *, as_json: bool) -> int:
+def say_emulated(
+    model: Path, cores: list[str], data: Path | None, *, onnxruntime: str | None, as_json: bool
+) -> int:
     """Replay a model on emulated cores and say what came of it; returns the exit code."""
-    from edgedistill.library import verify_emulated
+    from edgedistill.verify.on_cores import verify_on_cores
 
-    found = verify_emulated(model, cores, data)
+    found = verify_on_cores(model, cores, data, onnxruntime=onnxruntime)
     if as_json:
         say_json(found.to_json())
     else:

@@ -139,16 +139,19 @@ def require_buildable() -> None:
         )
 
 
-def require_environment() -> Environment:
+def require_environment(onnxruntime: str | None = None) -> Environment:
     """Return the environment or refuse.
+
+    Args:
+        onnxruntime: see `find`.
 
     Raises:
         MissingDependencyError: it is not built; the hint is the command that builds it.
     """
-    found = find()
+    found = find(onnxruntime)
     if found is None:
-        raise MissingDependencyError("there is no emulated environment for the installed onnxruntime",
-                                     hint="edgedistill arm-env")
+        raise MissingDependencyError(f"there is no emulated environment with onnxruntime {_wanted(onnxruntime)}",
+                                     hint="edgedistill arm-env" + (f" --onnxruntime {onnxruntime}" if onnxruntime else ""))
     return found
 
 

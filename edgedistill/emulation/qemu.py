@@ -22,6 +22,7 @@ _TUNABLES = "glibc.malloc.tcache_count=4000"
 """The C library keeps freed blocks instead of sorting them: how it sorts depends on what other threads did before, and
 made the instructions of two runs of a small model differ by 0.2 %."""
 _TAIL_LINES = 6
+_TIMEOUT_S = 3 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Emulator:
         return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(map(str, self._libraries()))}
 
     def run(
-        self, core: Core, arguments: Sequence[str], *, counts: Path | None = None, timeout_s: float = 1800
+        self, core: Core, arguments: Sequence[str], *, counts: Path | None = None, timeout_s: float = _TIMEOUT_S
     ) -> GuestRun:
         """Run Python on a core and wait for its end.
 
@@ -115,7 +116,7 @@ class Emulator:
                                   stdin=subprocess.DEVNULL, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired:
             raise EdgedistillError(f"{Path(command[0]).name} did not end within {timeout_s:.0f} s",
-                                   hint="give it fewer rows") from None
+                                   hint="give it fewer rows; in a run: --set parity.emulated_rows=100") from None
         return GuestRun(done.returncode, done.stdout, done.stderr)
 
     def _libraries(self) -> list[Path]:

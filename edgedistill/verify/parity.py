@@ -148,7 +148,8 @@ def _advice(result: ParityResult) -> str:
     if any("NaN" in problem for problem in result.problems):
         return _HINT_BROKEN
     if result.source == "emulated":
-        return "the target's instruction set needs another scheme: edgedistill quantize --target TARGET; docs/verify.md"
+        return ("try the 7-bit weights, or name the target that it is for: edgedistill quantize MODEL --target TARGET; to "
+                "accept what differs there: parity.emulated_min_agreement; see docs/verify.md")
     if result.candidate == "int8":
         floor = math.floor(result.top1_agreement * 1000) / 1000
         return ("try the 7-bit weights: --set quantization.scheme=dynamic_wi8_afp32_per_channel_reduced_range; "

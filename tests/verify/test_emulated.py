@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgedistill.cli.app import run_command_line
 from edgedistill.emulation.cores import core_named
 from edgedistill.emulation.environment import Environment, EnvironmentFacts
 from edgedistill.emulation.replay import Replay
 from edgedistill.errors import ArtifactError, MissingDependencyError, UsageError
 from edgedistill.evaluate.logits import read_logits, write_logits
 from edgedistill.evaluate.onnx_model import OnnxModel
-from edgedistill.library import verify_emulated
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport
 from edgedistill.stage import Workspace
 from edgedistill.verify import emulated, stage
+from edgedistill.verify.on_cores import verify_on_cores
 
 FACTS = EnvironmentFacts(emulator="7.2.22", onnxruntime="1.32.0", numpy="2.4.6", python="3.11.2", counts_instructions=False,
                          packages=(), vital_files=(), tree_sha256="a" * 64, size_bytes=1)
@@ -49,9 +50,9 @@ def test_spread_rows_when_there_are_more_than_the_limit_then_first_and_last_are_
     assert emulated.spread_rows(3, 9).tolist() == [0, 1, 2]
 
 
-def test_verify_emulated_of_a_bundle_that_answers_alike_then_passes(packed: Path, guest) -> None:
+def test_verify_on_cores_of_a_bundle_that_answers_alike_then_passes(packed: Path, guest) -> None:
     guest(lambda here: answer(here + np.float32(0.01)))
-    (found,) = verify_emulated(packed / "bundle.zip", ["cortex-a72"]).cores
+    (found,) = verify_on_cores(packed / "bundle.zip", ["cortex-a72"]).cores
     assert found.passed
     assert (found.check.core, found.check.emulator, found.check.parity.source) == ("cortex-a72", "qemu 7.2.22", "emulated")
     assert found.check.parity.n == 32  # the golden vectors
@@ -60,54 +61,54 @@ def test_verify_emulated_of_a_bundle_that_answers_alike_then_passes(packed: Path
     assert found.golden.max_abs_error == pytest.approx(0.01, abs=1e-4)
 
 
-def test_verify_emulated_with_texts_then_they_are_compared_too(packed: Path, inputs, guest) -> None:
+def test_verify_on_cores_with_texts_then_they_are_compared_too(packed: Path, inputs, guest) -> None:
     guest(lambda here: answer(here))
-    (found,) = verify_emulated(packed / "bundle", ["cortex-a72"], inputs.data).cores
+    (found,) = verify_on_cores(packed / "bundle", ["cortex-a72"], inputs.data).cores
     assert found.check.parity.n == 32 + 60
     assert found.golden is not None
     assert found.golden.vectors == 32
 
 
-def test_verify_emulated_of_a_model_folder_then_there_are_no_golden_vectors(inputs, guest) -> None:
+def test_verify_on_cores_of_a_model_folder_then_there_are_no_golden_vectors(inputs, guest) -> None:
     guest(lambda here: answer(here))
-    (found,) = verify_emulated(inputs.model, ["cortex-a53"], inputs.data).cores
+    (found,) = verify_on_cores(inputs.model, ["cortex-a53"], inputs.data).cores
     assert found.passed
     assert found.golden is None
 
 
-def test_verify_emulated_of_a_model_without_texts_then_refused(inputs, guest) -> None:
+def test_verify_on_cores_of_a_model_without_texts_then_refused(inputs, guest) -> None:
     guest(lambda here: answer(here))
     with pytest.raises(UsageError, match="no bundle"):
-        verify_emulated(inputs.model, ["cortex-a53"])
+        verify_on_cores(inputs.model, ["cortex-a53"])
 
 
-def test_verify_emulated_when_decisions_flip_then_fails_and_counts_them(packed: Path, guest) -> None:
+def test_verify_on_cores_when_decisions_flip_then_fails_and_counts_them(packed: Path, guest) -> None:
     guest(lambda here: answer(-here))
-    (found,) = verify_emulated(packed / "bundle", ["cortex-a72"]).cores
+    (found,) = verify_on_cores(packed / "bundle", ["cortex-a72"]).cores
     assert not found.passed
     assert found.check.parity.decisions_flipped == 32
     assert "parity.emulated_min_agreement" in found.problems[0]
     assert "32 of 32 golden vectors" in found.problems[1]
 
 
-def test_verify_emulated_when_only_the_tolerance_is_left_then_that_is_the_problem(packed: Path, guest) -> None:
+def test_verify_on_cores_when_only_the_tolerance_is_left_then_that_is_the_problem(packed: Path, guest) -> None:
     guest(lambda here: answer(here + np.float32(0.5)))
-    (found,) = verify_emulated(packed / "bundle", ["haswell"]).cores
+    (found,) = verify_on_cores(packed / "bundle", ["haswell"]).cores
     assert found.check.parity.passed
     assert found.problems == ("haswell: 0 of 32 golden vectors have another class, a logit is off by up to 0.5, 0.05 is allowed",)
 
 
-def test_verify_emulated_when_it_does_not_run_there_then_every_decision_counts_as_flipped(packed: Path, guest) -> None:
+def test_verify_on_cores_when_it_does_not_run_there_then_every_decision_counts_as_flipped(packed: Path, guest) -> None:
     guest(lambda here: answer(None, "ended with SIGILL"))
-    (found,) = verify_emulated(packed / "bundle", ["cortex-a72"]).cores
+    (found,) = verify_on_cores(packed / "bundle", ["cortex-a72"]).cores
     assert (found.passed, found.golden) == (False, None)
     assert found.check.parity.decisions_flipped == 32
     assert found.problems == ("cortex-a72: it does not run there: ended with SIGILL",)
 
 
-def test_verify_emulated_without_an_environment_then_the_hint_builds_it(packed: Path) -> None:
+def test_verify_on_cores_without_an_environment_then_the_hint_builds_it(packed: Path) -> None:
     with pytest.raises(MissingDependencyError) as refused:
-        verify_emulated(packed / "bundle", ["cortex-a72"])
+        verify_on_cores(packed / "bundle", ["cortex-a72"])
     assert refused.value.hint == "edgedistill arm-env"
 
 
@@ -182,3 +183,25 @@ def test_judge_then_not_a_number_counts_as_flipped() -> None:
                            emulator="qemu 7.2.22", gate=emulated.emulated_gate(0.9, core="cortex-a53"))
     assert found.parity.decisions_flipped == 2
     assert not found.parity.passed
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    (["--emulate", "cortex-a72", "--against", "x"], "two checks"), (["--onnxruntime", "1.23.2"], "the version in the emulator"),
+    (["--emulate", "z80"], "no core 'z80'"),
+])
+def test_verify_command_with_options_that_do_not_go_together_then_refused(
+    options: list[str], said: str, packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["verify", str(packed / "bundle"), *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_verify_command_with_a_core_then_prints_agreement_golden_vectors_and_why_nothing_was_counted(
+    packed: Path, guest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guest(lambda here: answer(here))
+    assert run_command_line(["verify", str(packed / "bundle"), "--emulate", "cortex-a72"]) == 0
+    printed = capsys.readouterr().out
+    assert "cortex-a72 (qemu 7.2.22, onnxruntime 1.32.0): 32 of 32 decisions as here" in printed
+    assert "32 golden vectors: 0 flipped" in printed
+    assert "not counted: no C compiler" in printed

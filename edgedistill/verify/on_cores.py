@@ -1,0 +1,62 @@
+"""A bundle, or a model folder with texts, on emulated cores: from plain paths to findings."""
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgedistill.emulation.cores import core_named
+from edgedistill.emulation.environment import require_environment
+from edgedistill.emulation.guest import Feeds
+from edgedistill.errors import UsageError
+from edgedistill.examples import read_examples
+from edgedistill.package.archive import opened_bundle
+from edgedistill.package.contents import MANIFEST_FILE, ONNX_FILE
+from edgedistill.recipe import Parity
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.user_paths import open_examples
+from edgedistill.verify.bundle import require_sound_bundle
+from edgedistill.verify.emulated import BundleEmulations, check_on_core, golden_feeds, read_golden
+
+
+def verify_on_cores(
+    model: Path, cores: Sequence[str], data: Path | None = None, *, split: str = "test", onnxruntime: str | None = None,
+    gates: Parity | None = None,
+) -> BundleEmulations:
+    """Let a bundle's model answer on emulated cores, and compare with this host's answers.
+
+    Args:
+        model: a bundle's folder or zip, whose golden vectors are replayed; or, with data, a model folder or .onnx file.
+        cores: names out of `edgedistill.emulation.cores.CORES`.
+        data: texts to replay as well: the folder that `prepare` wrote, or a file.
+        split: which split of a prepared folder.
+        onnxruntime: version of the runtime in the emulator; default: the one installed here.
+        gates: how far the answers may differ; default: those of a recipe without any.
+
+    Raises:
+        BundleError: files of the bundle are missing or altered.
+        ParityError: the bundle fails on this very host.
+        MissingDependencyError: there is no emulated environment with that runtime.
+        UsageError: there is no such core, or a model without texts.
+    """
+    wanted, environment = [core_named(name) for name in cores], require_environment(onnxruntime)
+    is_bundle = model.suffix == ".zip" or (model / MANIFEST_FILE).is_file()
+    if is_bundle:
+        require_sound_bundle(model)
+    elif data is None:
+        raise UsageError(f"{model}: is no bundle; a model alone needs texts to answer", hint="add --data FILE or DIR")
+    with opened_bundle(model) if is_bundle else contextlib.nullcontext(model) as place:
+        golden = read_golden(place) if is_bundle else None
+        rows = [] if golden is None else golden_feeds(golden)
+        rows += [] if data is None else _feeds(place, data, split)
+        file = place / ONNX_FILE if place.is_dir() else place
+        agreement = (gates or Parity()).emulated_min_agreement
+        return BundleEmulations(cores=tuple(
+            check_on_core(file, rows, core=core, environment=environment, min_agreement=agreement, golden=golden)
+            for core in wanted
+        ))
+
+
+def _feeds(model: Path, data: Path, split: str) -> list[Feeds]:
+    with open_examples(data, split) as path:
+        encoded = TextEncoder.load(model if model.is_dir() else model.parent).encode(read_examples(path).texts)
+    return [encoded.batch([index]) for index in range(len(encoded))]
