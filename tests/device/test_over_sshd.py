@@ -11,8 +11,7 @@ import pytest
 import edgedistill
 from edgedistill.cli.app import run_command_line
 from edgedistill.emulation.cores import core_named
-from edgedistill.emulation.environment import ensure
-from edgedistill.errors import MissingDependencyError
+from edgedistill.emulation.environment import Environment
 from edgedistill.recipe import BenchmarkProtocol
 
 from .sshd import Server, serving
@@ -89,14 +88,10 @@ def test_benchmark_when_a_key_is_not_known_then_exit_5_and_nothing_ran_there(
 @pytest.mark.arm
 @pytest.mark.timeout(1800)
 def test_benchmark_when_the_far_end_is_emulated_aarch64_then_is_marked_and_its_times_are_void(
-    tmp_path: Path, texts: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    emulated_environment: Environment, tmp_path: Path, texts: list[str], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("EDGEDISTILL_CACHE", raising=False)
-    try:
-        emulator = ensure().emulator
-    except MissingDependencyError as missing:
-        pytest.skip(missing.message)
-    emulator.write_launcher(tmp_path / "arm-python", core_named("cortex-a72"))
+    emulated_environment.emulator.write_launcher(tmp_path / "arm-python", core_named("cortex-a72"))
     with serving(tmp_path / "sshd", python=str(tmp_path / "arm-python")) as server:
         use(server, tmp_path, monkeypatch)
         assert run_command_line(["benchmark", *texts, "--on", server.address, "--json"]) == 0, capsys.readouterr().err
