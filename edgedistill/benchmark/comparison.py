@@ -63,6 +63,7 @@ class PairedComparison:
         ratio = self.ratio
         found = f"{ratio.value:.3f} times as fast, 99 % interval {ratio.low:.3f} to {ratio.high:.3f}, {self.pairs} pairs"
         if self.verdict == "undecided":
+            found += f" (at least {FEWEST_PAIRS} are needed)" if self.pairs < FEWEST_PAIRS else ""
             return f"cannot separate {candidate} from {reference} on this machine: {found}"
         words = {"faster": "is faster than", "slower": "is slower than", "same": "takes the same time as"}[self.verdict]
         return f"{candidate} {words} {reference}: {found}"
