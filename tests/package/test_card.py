@@ -11,7 +11,7 @@ from edgedistill.package.contents import (
     RuntimeBuild,
 )
 
-NONE = Preprocessing(file=None, reason="it is not BERT's", texts_proved=0, added_bytes=0, pieces=0, piece_table_bytes=0,
+NONE = Preprocessing(file=None, reason="it is not BERT's", texts_proved=0, texts_fuzzed=0, added_bytes=0, pieces=0, piece_table_bytes=0,
                      fits_budget=None)
 BUILD = RuntimeBuild(command="./build.sh --minimal_build",
                      accelerators=(Accelerator(name="NNAPI", use=False, why="it takes 1 of 9 nodes"),))
