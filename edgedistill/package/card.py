@@ -102,8 +102,8 @@ No model with the tokenizer inside is in this bundle, and so no modules for Andr
 
 `{preprocessing.file}` takes raw text, shape (1,), and answers with `logits`, `probabilities` and `label`; its nodes are
 those of onnxruntime-extensions. Its token ids are those of `tokenizer.json` on all {preprocessing.texts_proved:,} texts
-at hand and on {preprocessing.texts_fuzzed:,} fuzzed ones. It is {preprocessing.added_bytes:,} bytes larger than `model.onnx`{_over_budget(preprocessing)}. A text must not
-hold U+0000, at which strings end: put U+0001 in its place.
+at hand and on {preprocessing.texts_fuzzed:,} fuzzed ones. It is {preprocessing.added_bytes:,} bytes larger than
+`model.onnx`{_over_budget(preprocessing)}. A text must not hold U+0000, at which strings end: put U+0001 in its place.
 
 - Android: `android/` is a Gradle module. `Classifier.fromAssets(context).classify(text)` gives a `List<Prediction>`;
   `gradle connectedAndroidTest` replays the golden vectors on the device.
