@@ -84,7 +84,8 @@ def record(row: Mapping[str, Any]) -> None:
     rows = json.loads(RESULT.read_text(encoding="utf-8"))["rows"] if RESULT.is_file() else []
     rows = [old for old in rows if any(old[name] != row[name] for name in key)]
     rows = sorted([*rows, row], key=lambda item: [item[name] for name in key])
-    RESULT.write_text(json.dumps({"command": "python benchmarks/tokenizer_fuzz.py", "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    content = {"command": "python benchmarks/tokenizer_fuzz.py", "rows": rows}
+    RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> int:

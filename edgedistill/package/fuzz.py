@@ -13,9 +13,10 @@ _BLOCKS = (
 
 _PHRASES = (
     "[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", "[sep]", "[CL\x01S]", "[[SEP]]", "##ing", "[unused1]",
-    "👩‍👩‍👧‍👦", "🏳️‍🌈", "e\u0301", "\u1100\u1161\u11a8", "İI", "ſß", "ŉ", "ﬁ", "Ω", "Å", "\u0344", "\u200d", "\ufeff", "\ufffd", "\u2028", "\u00a0",
-    "Straße", "naïve", "日本語", "三上", "한국어", "العربية", "हिन्दी", "\u302e\u302f", "x" * 99, "y" * 100, "z" * 101, "w" * 201,
-    "don't", "3.14", "a-b_c", "https://example.org/?q=1", "can not", "turn", "lights", "unaffable",
+    "👩‍👩‍👧‍👦", "🏳️‍🌈", "e\u0301", "\u1100\u1161\u11a8", "İI", "ſß", "ŉ", "ﬁ", "Ω", "Å", "\u0344",
+    "\u200d", "\ufeff", "\ufffd", "\u2028", "\u00a0", "Straße", "naïve", "日本語", "三上", "한국어",
+    "العربية", "हिन्दी", "\u302e\u302f", "x" * 99, "y" * 100, "z" * 101, "w" * 201, "don't", "3.14",
+    "a-b_c", "https://example.org/?q=1", "can not", "turn", "lights", "unaffable",
 )
 _MOST_PIECES = 14
 _LONG_EVERY = 1000
