@@ -13,6 +13,7 @@ from edgedistill.package.contents import TEXT_MODEL_FILE, Preprocessing
 from edgedistill.package.fuzz import fuzzed_texts
 from edgedistill.package.in_graph import IDS_OUTPUT, TEXT_INPUT, classifier_of_text, piece_table, tokenizer_model
 from edgedistill.package.standalone_verify import extensions_library
+from edgedistill.progress import counted
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
 
 _OLDEST_OPSET = 14
@@ -111,7 +112,8 @@ def differing_texts(session: Any, encoder: TextEncoder, texts: Sequence[str]) ->
         texts: any number.
     """
     encoded = encoder.encode(texts)
-    pairs = ((text, _row(encoded, i), graph_ids(session, text)) for i, text in enumerate(texts))
+    shown = counted(texts, what="comparing ids of", total=len(texts), unit="texts")
+    pairs = ((text, _row(encoded, i), graph_ids(session, text)) for i, text in enumerate(shown))
     return tuple(Difference(*pair) for pair in pairs if pair[1] != pair[2])
 
 
