@@ -40,7 +40,8 @@ CHECKS: Mapping[str, BundleCheck] = {
         "the bundle alone, with onnxruntime, numpy and onnxruntime-extensions: classifies raw text, `verify.py` passes, "
         "and names a file with a flipped byte", "tests/verify/test_empty_environment.py"),
     "web-page": BundleCheck(
-        "the web page in headless Chromium: golden ids, and logits within 1e-3 of Python's", "tests/package/test_web_page.py"),
+        "the web page in headless Chromium with a float model: golden ids, and logits within 1e-3 of Python's",
+        "tests/package/test_web_page.py"),
     "transformers-js": BundleCheck(
         "`student/` in transformers.js: logits within 1e-3, float and int8",
         _RUN + "transformers_js_then_answers_as_onnxruntime_does"),

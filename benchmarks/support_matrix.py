@@ -61,6 +61,7 @@ def claims(results: Mapping[str, Any], targets: tuple[str, ...]) -> Iterator[Cla
     for name, check in CHECKS.items():
         is_passed = checks.get(name, {}).get("outcome") == "passed"
         yield Claim(check.what, ("bundle_checks.json",) if is_passed else ())
+    yield Claim(*_web(results))
     yield Claim("the Android and iOS modules on a phone", ())
 
 
@@ -91,6 +92,17 @@ def _fuzz(results: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     what = (f"the tokenizer in the graph (onnxruntime-extensions {versions}): ids of {texts:,} fuzzed texts a tokenizer, "
             f"{differing} differ")
     return what, ("tokenizer_fuzz.json",) if not differing else ()
+
+
+def _web(results: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Tell the page with an int8 student; ticked when ids and classes are all the golden ones."""
+    row = results.get("web_logits.json")
+    if row is None:
+        return "the web page with an int8 student", ()
+    is_same = row["equal_ids"] == row["equal_labels"] == row["vectors"]
+    what = (f"the web page with the int8 student of {row['recipe_id']}: golden ids and classes; {row['within_1e-3']} of "
+            f"{row['vectors']} texts within 1e-3, the furthest logit {max(row['max_abs_errors']):.3f} off")
+    return what, ("web_logits.json",) if is_same else ()
 
 
 def matrix() -> str:

@@ -98,7 +98,7 @@ def step_teller(total: int) -> Callable[[str, str, float], None]:
 
 
 _BOX_COLUMNS = 100
-_CORNERS = {"utf": "╭╮╰╯─│", "plain": "++++-|"}
+_FRAMES = {"utf": ("╭", "╮", "╰", "╯", "─", "│"), "plain": ("+", "+", "+", "+", "-", "|")}
 
 
 def boxed(lines: Sequence[str], *, is_plain: bool | None = None) -> str:
@@ -110,7 +110,7 @@ def boxed(lines: Sequence[str], *, is_plain: bool | None = None) -> str:
     """
     if is_plain is None:
         is_plain = not (sys.stdout.encoding or "").lower().startswith("utf")
-    top_left, top_right, low_left, low_right, across, down = _CORNERS["plain" if is_plain else "utf"]
+    top_left, top_right, low_left, low_right, across, down = _FRAMES["plain" if is_plain else "utf"]
     wrapped = [part for line in lines for part in (_wrapped(line) if len(line) > _BOX_COLUMNS else [line])]
     width = max(map(len, wrapped), default=0)
     body = [f"{down} {line.ljust(width)} {down}" for line in wrapped]
