@@ -105,13 +105,14 @@ def boxed(lines: Sequence[str], *, is_plain: bool | None = None) -> str:
     """Return lines in a frame; prose that is too long is wrapped, a path or a table row never.
 
     Args:
-        lines: the lines, `""` for an empty one.
+        lines: the lines, `""` for an empty one; one may hold several.
         is_plain: draw with ASCII alone; None: as stdout's encoding allows.
     """
     if is_plain is None:
         is_plain = not (sys.stdout.encoding or "").lower().startswith("utf")
     top_left, top_right, low_left, low_right, across, down = _FRAMES["plain" if is_plain else "utf"]
-    wrapped = [part for line in lines for part in (_wrapped(line) if len(line) > _BOX_COLUMNS else [line])]
+    single = [part for line in lines for part in line.splitlines() or [""]]
+    wrapped = [part for line in single for part in (_wrapped(line) if len(line) > _BOX_COLUMNS else [line])]
     width = max(map(len, wrapped), default=0)
     body = [f"{down} {line.ljust(width)} {down}" for line in wrapped]
     rule = across * (width + 2)
