@@ -8,7 +8,7 @@ let package = Package(
     platforms: [.iOS(.v15), .macOS(.v14)],
     products: [.library(name: "Classifier", targets: ["Classifier"])],
     dependencies: [
-        .package(url: "https://github.com/microsoft/onnxruntime-swift-package-manager", from: "{{ swift_package_version }}")
+        .package(url: "https://github.com/microsoft/onnxruntime-swift-package-manager", exact: "{{ swift_package_version }}")
     ],
     targets: [
         .target(
