@@ -189,7 +189,7 @@ class TrainingPoint(Document):
     validation_loss: float | None
     validation_accuracy: float | None
     hard_loss: float | None = Field(None, description="cross-entropy with the hard labels, mean over the rows that have one")
-    soft_loss: float | None = Field(None, description="T^2 KL(teacher_T || student_T), or the recipe's decoupled form; mean over all rows")
+    soft_loss: float | None = Field(None, description="T^2 KL(teacher_T || student_T), or the decoupled form of it")
     validation_hard_loss: float | None = Field(None, description="the hard loss on validation")
     validation_soft_loss: float | None = Field(None, description="the soft loss on validation")
 

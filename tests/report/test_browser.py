@@ -70,6 +70,6 @@ def test_page_when_opened_draws_every_chart_and_fetches_nothing(request, tmp_pat
     seen = seen_by_browser(render_html(build_report(parts)), tmp_path, width)
     assert seen["problems"] == []
     assert seen["fetched"] == []
-    assert seen["drawn"] == seen["charts"] == 6 * len(parts.targets)
+    assert seen["drawn"] == seen["charts"] == 10 * len(parts.targets)
     assert seen["wider"] == []
     assert seen["scrollWidth"] <= seen["width"] <= width

@@ -5,7 +5,8 @@ import pytest
 
 from edgedistill.errors import UsageError
 from edgedistill.report.build import build_report
-from edgedistill.report.compare import Comparison, compare_reports, comparison_markdown
+from edgedistill.report.compare import Comparison, compare_reports
+from edgedistill.report.compare_text import comparison_markdown
 
 
 @pytest.fixture
