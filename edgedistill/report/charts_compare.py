@@ -31,6 +31,7 @@ from edgedistill.results import TrainingPoint
 
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "star", "pentagon", "hexagram", "cross")
 _ROW_PX = 34
+_NAME_CHARACTERS = 24
 _REAL, _UNSURE = COLOURS["student_int8"], NEUTRAL
 
 
@@ -67,7 +68,7 @@ def latency_ratios(comparison: Comparison) -> Chart | NoChart:
     """Return how many times the reference's p50 every p50 is, with intervals."""
     title = "Latency against the reference"
     rows = [d for d in comparison.differences if d.metric == "latency_p50_s" and d.finding != "not comparable"]
-    return _forest(comparison, rows, title, "times the reference's p50, measured on the host", _times)
+    return _forest(comparison, rows, title, "p50 measured on the host, reference = 1", _times)
 
 
 def _points(difference: Difference) -> list[float]:
@@ -85,9 +86,12 @@ def _forest(
 ) -> Chart | NoChart:
     if not rows:
         return NoChart(title, "Nothing here can be compared: the figures were not measured, or not on the same machine.")
+    rows = [d for d in rows if d.finding != "same"]
+    if not rows:
+        return NoChart(title, "All figures are equal.")
     figure = go.Figure()
     groups: tuple[tuple[str, str, bool, tuple[Finding, ...]], ...] = (
-        ("real", _REAL, True, ("real",)), ("not separable from chance", _UNSURE, False, ("cannot separate", "same")),
+        ("real", _REAL, True, ("real",)), ("not separable from chance", _UNSURE, False, ("cannot separate",)),
     )
     for name, colour, is_filled, findings in groups:
         for is_first, d in _numbered(d for d in rows if d.finding in findings):
@@ -98,7 +102,7 @@ def _forest(
                 error_x=error_bar(value, low, high, colour), hoverinfo="text",
                 hovertext=f"{_row_name(d)}<br>{value:+.2f} ({low:+.2f} to {high:+.2f}) {unit}<br>{d.finding}: {escape(d.why)}",
             )
-    centre = 1.0 if unit.startswith("times") else 0.0
+    centre = 0.0 if unit == "points" else 1.0
     figure.add_vline(x=centre, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"})
     names = list(dict.fromkeys(_row_name(d) for d in rows))
     lay_out(figure, x={"title": {"text": unit}}, y={
@@ -115,12 +119,12 @@ def _numbered(rows: Iterator[Difference]) -> Iterator[tuple[bool, Difference]]:
 
 def _row_name(difference: Difference) -> str:
     what = "retention" if difference.metric == "retention" else difference.variant
-    return f"{escape(what)}<br>{escape(short_name(difference.run))}, {escape(difference.target)}"
+    return f"{escape(what)}, {escape(difference.target)}<br>{escape(short_name(difference.run))}"
 
 
 def short_name(run: str) -> str:
     """Return the end of a run's path that fits beside a chart."""
-    return run if len(run) <= 28 else f"…{run[-27:]}"
+    return run if len(run) <= _NAME_CHARACTERS else f"…{run[-_NAME_CHARACTERS:]}"
 
 
 def accuracy_over(comparison: Comparison, what: str) -> Chart | NoChart:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.errors import ArtifactError
+
 
 def pack(is_right: NDArray[np.bool_]) -> str:
     """Return booleans, shape (n,), as hexadecimal digits: the first row is the highest bit, the last byte is filled up with 0."""
@@ -16,12 +18,15 @@ def unpack(text: str, n: int) -> NDArray[np.bool_]:
     """Return the n booleans that `pack` was given.
 
     Raises:
-        ValueError: the text is no hexadecimal number, or holds fewer than n bits.
+        ArtifactError: the text is no hexadecimal number, or not one of n rows.
     """
-    bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8)).astype(bool)
-    if len(bits) < n:
-        raise ValueError(f"{len(bits)} bits for {n} rows")
-    return bits[:n]
+    try:
+        packed = bytes.fromhex(text)
+    except ValueError:
+        packed = b""
+    if len(packed) != -(-n // 8):
+        raise ArtifactError(f"right_rows of a report do not fit its {n} test rows", hint="make it again: edgedistill run")
+    return np.unpackbits(np.frombuffer(packed, np.uint8)).astype(bool)[:n]
 
 
 def fingerprint(texts: Sequence[str], labels: NDArray[np.int32]) -> str:

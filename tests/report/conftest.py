@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import json
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
@@ -65,6 +67,51 @@ SIZES = {
 }
 P50_S = {"teacher": 0.020, "teacher_int8": 0.008, "student_onnx": 0.002, "student_int8": 0.001}
 PARAMETERS = {"teacher": 22_700_000, "teacher_int8": 22_700_000}
+
+
+FETCHING = {"src", "href", "srcset", "data", "action", "poster"}
+
+
+class Page(HTMLParser):
+    """Reads a page as a browser would: elements, text outside scripts, and the content of scripts."""
+
+    def __init__(self, source):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.text, self.scripts, self._in_script = [], [], [], False
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._in_script = True
+            self.scripts.append((dict(attrs), []))
+
+    def handle_endtag(self, tag):
+        if tag in ("script", "style"):
+            self._in_script = False
+
+    def handle_data(self, data):
+        if self._in_script:
+            self.scripts[-1][1].append(data)
+        else:
+            self.text.append(data)
+
+    def count(self, tag):
+        return sum(name == tag for name, _ in self.elements)
+
+    def outside(self):
+        """What the page refers to that is not in it."""
+        return [value for _, attributes in self.elements for name, value in attributes.items()
+                if name in FETCHING and not value.startswith(("#", "data:,"))]
+
+    def figures(self):
+        return {a["id"]: json.loads("".join(body)) for a, body in self.scripts if a.get("type") == "application/json"}
+
+
+@pytest.fixture
+def read_page():
+    """Reads the source of a page; see `Page`."""
+    return Page
 
 
 def logits_of(answers, margin=4.0, classes=3):
