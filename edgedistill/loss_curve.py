@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import torch
 import torch.distributed as dist
 
-from edgedistill.objective import LossTerms
+from edgedistill.objective import LossTerms, TermsFunction
 from edgedistill.processes import Group
+from edgedistill.shared_training import WEIGHT
 
 HARD, SOFT = "hard_loss", "soft_loss"
 """Names of the terms among what a trainer logs."""
@@ -42,6 +43,16 @@ class TermMeans:
         if rows:
             means[prefix + SOFT] = soft / rows
         return means
+
+
+def add_batch(
+    means: TermMeans, terms: TermsFunction | None, logits: torch.Tensor, inputs: Mapping[str, torch.Tensor]
+) -> None:
+    """Add a batch, where the loss has terms and the batch has soft labels; not a process's row of weight 0."""
+    if terms is None or "soft_labels" not in inputs or (WEIGHT in inputs and inputs[WEIGHT] == 0):
+        return
+    with torch.no_grad():
+        means.add(terms(logits.float(), inputs["labels"], inputs["soft_labels"]), len(inputs["labels"]))
 
 
 def terms_of(entry: Mapping[str, float]) -> dict[str, float | None]:

@@ -23,7 +23,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.host import this_host
-from edgedistill.loss_curve import TermMeans, terms_of
+from edgedistill.loss_curve import TermMeans, add_batch, terms_of
 from edgedistill.objective import LogitObjective, LossFunction, Objective, TrainingBatch, learned_beside
 from edgedistill.processes import Group
 from edgedistill.results import Milestone, TrainingLog, TrainingPoint
@@ -49,6 +49,7 @@ class TrainingSet:
         soft_labels: raw teacher logits, shape (n, classes), may be memory-mapped; None without a teacher.
         teacher_encoded: the same texts in the teacher's ids, token by token, for an objective that asks the teacher
             itself; batches then hold `teacher_input_ids`.
+        sentence_vectors: the teacher's reduced vectors, shape (n, views, dimensions), may be memory-mapped.
 
     Raises:
         ValueError: the parts are not of the same n texts, or the teacher's tokens of other lengths.
@@ -58,6 +59,7 @@ class TrainingSet:
     labels: NDArray[np.int32]
     soft_labels: NDArray[np.float32] | None = None
     teacher_encoded: EncodedTexts | None = None
+    sentence_vectors: NDArray[np.float16] | None = None
 
     def __post_init__(self) -> None:
         if self.labels.ndim not in (1, 2) or len(self.labels) != len(self):
@@ -66,6 +68,8 @@ class TrainingSet:
             raise ValueError(f"soft labels of shape {self.soft_labels.shape} for {len(self)} texts")
         if self.teacher_encoded is not None and not np.array_equal(self.teacher_encoded.offsets, self.encoded.offsets):
             raise ValueError("the teacher does not split these texts into the same tokens")
+        if self.sentence_vectors is not None and len(self.sentence_vectors) != len(self):
+            raise ValueError(f"sentence vectors of shape {self.sentence_vectors.shape} for {len(self)} texts")
 
     def __len__(self) -> int:
         return len(self.encoded)
@@ -78,6 +82,8 @@ class TrainingSet:
             batch["soft_labels"] = np.asarray(self.soft_labels[indices], dtype=np.float32)
         if self.teacher_encoded is not None:
             batch["teacher_input_ids"] = self.teacher_encoded.batch(indices)["input_ids"]
+        if self.sentence_vectors is not None:
+            batch["sentence_vectors"] = np.asarray(self.sentence_vectors[indices], dtype=np.float32)
         return batch
 
 
@@ -236,10 +242,7 @@ class _BatchTrainer(SharedTrainer):
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         progress = self.state.global_step / self._schedule.steps
         scored = self._loss(model, TrainingBatch(inputs, self._inputs, progress))
-        if self._loss.terms is not None and "soft_labels" in inputs and not (WEIGHT in inputs and inputs[WEIGHT] == 0):
-            with torch.no_grad():
-                terms = self._loss.terms(scored.logits.float(), inputs["labels"], inputs["soft_labels"])
-            self._terms["loss" if model.training else "eval_loss"].add(terms, len(inputs["labels"]))
+        add_batch(self._terms["loss" if model.training else "eval_loss"], self._loss.terms, scored.logits, inputs)
         loss = scored.loss * inputs[WEIGHT] if WEIGHT in inputs else scored.loss
         return (loss, {"logits": scored.logits}) if return_outputs else loss
 
