@@ -18,6 +18,7 @@ from pathlib import Path
 from edgedistill.benchmark.machine import choose_cores
 from edgedistill.benchmark.messages import Engine, Load, Loaded, Open, Opened, Ran, Run
 from edgedistill.benchmark.process import WorkerProcess
+from edgedistill.progress import Progress
 from edgedistill.recipe import BenchmarkProtocol
 
 log = logging.getLogger("edgedistill")
@@ -169,12 +170,14 @@ def _turns(candidates: Sequence[Candidate], protocol: BenchmarkProtocol, *, seed
             worker = stack.enter_context(WorkerProcess(candidate.name, threads=threads))
             sessions[candidate.name] = _prepare(worker, candidate, protocol, timeout_s)
         found: dict[str, list[Ran]] = {name: [] for name in sessions}
+        progress = stack.enter_context(Progress("benchmark", total=protocol.rounds, unit="rounds"))
         for index in range(protocol.rounds):
             if protocol.processes == 1:
-                log.info("benchmark: round %d of %d", index + 1, protocol.rounds)
+                log.info("benchmark: round %d of %d, %s", index + 1, protocol.rounds, progress.left())
             for name in order_of_round(list(sessions), index, seed=seed):
                 request = Run(share.runs, share.duration_ns, REWARM_RUNS)
                 found[name].append(sessions[name].worker.ask(request, Ran, timeout_s=timeout_s))
+            progress.advance()
     return {name: _Turn(session.opened, session.loaded, tuple(found[name])) for name, session in sessions.items()}
 
 
