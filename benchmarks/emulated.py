@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -104,21 +105,40 @@ def _agreement(logits: np.ndarray, reference: np.ndarray) -> float:
     return float((logits.argmax(axis=1) == reference.argmax(axis=1)).mean())
 
 
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the rows as the Markdown table of docs/verify.md."""
+    lines = ["| scheme | core | int8 by | rows | decisions flipped | largest difference | mean difference | instructions |",
+             "|---|---|---|---:|---:|---:|---:|---:|"]
+    for row in rows:
+        parity, counted = row["parity"], row["instructions"] or {}
+        path = (counted.get("int8_path") or "-").upper() if row["scheme"] != FLOAT else "-"
+        total = f"{counted['total'] / 1e6:.2f} M" if counted else "-"
+        lines.append(f"| `{row['scheme']}` | `{row['core']}` | {path} | {parity['n']} | {parity['decisions_flipped']} | "
+                     f"{parity['max_abs_error']:.2g} | {parity['mean_abs_error']:.2g} | {total} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Read the command line, make the rows that are missing, and write the file after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--student", type=Path, required=True, help="the student folder of a run")
-    parser.add_argument("--train", type=Path, required=True, help="texts on which the schemes are judged, not the test rows")
-    parser.add_argument("--test", type=Path, required=True, help="labelled test rows")
+    parser.add_argument("--student", type=Path, help="the student folder of a run")
+    parser.add_argument("--train", type=Path, help="texts on which the schemes are judged, not the test rows")
+    parser.add_argument("--test", type=Path, help="labelled test rows")
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--schemes", nargs="+", default=list(SCHEMES))
     parser.add_argument("--cores", nargs="+", default=list(CORES))
     parser.add_argument("--target", default="raspberry-pi", help="whose scheme rules apply")
     parser.add_argument("--work", type=Path, default=Path("runs/emulated"))
     parser.add_argument("--name", default="emulated-home-intents", help="of the result file")
+    parser.add_argument("--table", action="store_true", help="print the rows that are there, and make none")
     given = parser.parse_args()
     path = RESULTS / f"{given.name}.json"
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
+    if given.table:
+        print(table(rows))
+        return
+    if not (given.student and given.train and given.test):
+        parser.error("--student, --train and --test are needed")
     models = prepare_models(given.student, given.train, given.work, given.schemes, given.target)
     done = {(row["scheme"], row["core"]) for row in rows}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()

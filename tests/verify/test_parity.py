@@ -107,7 +107,7 @@ def test_require_parity_of_flipped_int8_names_the_gate_and_two_ways_out():
         "int8 does not answer as onnx does: parity.int8_min_agreement: 1 of 4 decisions flipped, top-1 agreement "
         "0.7500, at least 0.95 is asked for"
     )
-    assert "dynamic_wi8_afp32_reduced_range" in refused.value.hint
+    assert "dynamic_wi8_afp32_per_channel_reduced_range" in refused.value.hint
     assert "--set parity.int8_min_agreement=0.75" in refused.value.hint
 
 
