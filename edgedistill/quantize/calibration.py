@@ -124,8 +124,8 @@ def percentile_range(counts: NDArray[np.int64], edges: NDArray[np.float32], perc
     """
     shares = np.cumsum(counts) / counts.sum()
     outside = (100.0 - percentile) / 200.0
-    return Range(float(edges[np.searchsorted(shares, outside)]),
-                 float(edges[min(np.searchsorted(shares, 1.0 - outside) + 1, len(edges) - 1)]))
+    first, last = int(np.searchsorted(shares, outside)), int(np.searchsorted(shares, 1.0 - outside))
+    return Range(float(edges[first]), float(edges[min(last + 1, len(edges) - 1)]))
 
 
 def entropy_range(counts: NDArray[np.int64], edges: NDArray[np.float32]) -> Range:

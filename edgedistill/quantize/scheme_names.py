@@ -1,13 +1,13 @@
 """The name of an int8 scheme and what it says: one function from name to value, and the value knows its name.
 
-    kind         dynamic      weights are stored in 8 bits, activations are quantized while the model runs
-                 static       activations too have a fixed scale, learned from a calibration set; a QDQ graph
-                 weight_only  weights are stored in 8 bits and restored to float before they are used
-    weights      wi8, wu8     int8 around zero, or uint8 with a zero point
-    activations  afp32        float where they are stored (dynamic, weight_only)
-                 ai8, au8     int8 or uint8 (static)
-    then         _per_channel       one scale for each output of a matrix or filter, instead of one for the whole
-                 _reduced_range     weights in 7 bits, so that sums of two u8 x s8 products fit 16 bits
+kind         dynamic      weights are stored in 8 bits, activations are quantized while the model runs
+             static       activations too have a fixed scale, learned from a calibration set; a QDQ graph
+             weight_only  weights are stored in 8 bits and restored to float before they are used
+weights      wi8, wu8     int8 around zero, or uint8 with a zero point
+activations  afp32        float where they are stored (dynamic, weight_only)
+             ai8, au8     int8 or uint8 (static)
+then         _per_channel       one scale for each output of a matrix or filter, instead of one for the whole
+             _reduced_range     weights in 7 bits, so that sums of two u8 x s8 products fit 16 bits
 """
 
 from dataclasses import dataclass

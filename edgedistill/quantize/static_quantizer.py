@@ -1,7 +1,7 @@
 """Adapter to onnxruntime's static quantizer: a float graph and calibration rows in, a QDQ graph out.
 
 What becomes int8:
-    embedding  the tables of Gather and EmbedLayerNormalization are stored and looked up in uint8, one scale a table
+    embedding  the tables of Gather and EmbedLayerNormalization are stored and looked up in 8 bits, one scale a table
     products   MatMul, Gemm and Conv on a constant weight: input and weight are quantized
     head       its product as every other; the logits stay float, so that no answer hangs on their rounding
     the rest   in a convolutional net the sums, activations and poolings between convolutions too; in others LayerNorm, GELU
@@ -26,8 +26,10 @@ from edgedistill.quantize.activation_values import stream_activations
 from edgedistill.quantize.calibration import CalibrationMethod, Range, Stream, find_ranges
 from edgedistill.quantize.graph_forms import prepare_for_static
 from edgedistill.quantize.scheme_names import Scheme
+from edgedistill.quantize.short_names import shorten_value_names
+from edgedistill.quantize.tables import quantize_gathered_tables
 
-_TABLES = ("Gather", "EmbedLayerNormalization")
+_FUSED_EMBEDDING = "EmbedLayerNormalization"
 _PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
 _BETWEEN_CONVOLUTIONS = ("Add", "Mul", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Reshape", "Flatten",
                          "Squeeze", "Unsqueeze", "Transpose", "Concat", "Pad", "Resize")
@@ -97,17 +99,16 @@ def is_convolutional(graph: onnx.GraphProto) -> bool:
 
 
 def quantize_tables(path: Path, scheme: Scheme, *, excluded: frozenset[str] = frozenset()) -> None:
-    """Store the embedding tables of a graph in uint8, in place; rows are restored after they are looked up."""
+    """Store the embedding tables of a graph in 8 bits, in place; rows are restored after they are looked up."""
     model = onnx.load(path)
-    weights = {item.name for item in model.graph.initializer if len(item.dims) >= 2 and item.data_type == TensorProto.FLOAT}
-    tables = [node.name for node in model.graph.node
-              if node.op_type in _TABLES and weights & set(node.input) and not _is_left_out(node, excluded)]
-    if not tables:
-        return
-    quantize_dynamic(
-        model, str(path), op_types_to_quantize=list(_TABLES), nodes_to_quantize=tables, weight_type=_WEIGHT_TYPES[scheme.weights],
-        extra_options={"WeightSymmetric": True, "DefaultTensorType": TensorProto.FLOAT},
-    )
+    quantize_gathered_tables(model.graph, weights=scheme.weights, excluded=excluded)
+    onnx.save(model, path)
+    fused = [node.name for node in model.graph.node if node.op_type == _FUSED_EMBEDDING and node.name not in excluded]
+    if fused:
+        quantize_dynamic(
+            model, str(path), op_types_to_quantize=[_FUSED_EMBEDDING], nodes_to_quantize=fused,
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
+        )
 
 
 def save_clean(model: onnx.ModelProto, out: Path, *, like: Path) -> None:
@@ -116,6 +117,7 @@ def save_clean(model: onnx.ModelProto, out: Path, *, like: Path) -> None:
     del model.metadata_props[:]
     for node in model.graph.node:
         node.doc_string = ""
+    shorten_value_names(model)
     model.ir_version = onnx.load(like, load_external_data=False).ir_version
     model.producer_name, model.producer_version = "edgedistill", ""
     onnx.save(model, out)

@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edgedistill.quantize.graph_forms import fold_batch_norms, name_nodes
+from edgedistill.quantize.rounding import round_weights
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.static_quantizer import quantize_tables, quiet_quantizer, save_clean
 
@@ -57,35 +56,12 @@ def _axis(node: onnx.NodeProto) -> int:
 
 def _restore(graph: onnx.GraphProto, item: onnx.TensorProto, *, axis: int, scheme: Scheme) -> onnx.NodeProto:
     """Replace a float weight by its integers and scale; return the node that restores it."""
-    integers, scale, zero = round_weights(numpy_helper.to_array(item), axis=axis, scheme=scheme)
+    integers, scale, zero = round_weights(
+        numpy_helper.to_array(item), axis=axis if scheme.is_per_channel else None, weights=scheme.weights
+    )
     names = [f"{item.name}_{part}" for part in ("quantized", "scale", "zero_point")]
     graph.initializer.remove(item)
     graph.initializer.extend(numpy_helper.from_array(array, name)
                              for array, name in zip((integers, scale, zero), names, strict=True))
     return helper.make_node("DequantizeLinear", names, [f"{item.name}_restored"], f"{item.name}_DequantizeLinear",
                             **({"axis": axis} if scheme.is_per_channel else {}))
-
-
-def round_weights(
-    weights: NDArray[np.generic], *, axis: int, scheme: Scheme
-) -> tuple[NDArray[np.generic], NDArray[np.float32], NDArray[np.generic]]:
-    """Return integers, scale and zero point of a weight: weight = scale * (integer - zero point) to half a scale.
-
-    Args:
-        weights: float, any shape.
-        axis: numbers the outputs; each has a scale of its own in a per-channel scheme.
-        scheme: wi8 rounds to -127 .. 127 around zero, wu8 to 0 .. 255.
-
-    Returns:
-        integers of the same shape; scale and zero point of shape () or (outputs,).
-    """
-    others = tuple(place for place in range(weights.ndim) if place != axis) if scheme.is_per_channel else None
-    low, high = np.minimum(weights.min(axis=others), 0), np.maximum(weights.max(axis=others), 0)
-    kind, steps = (np.int8, 127) if scheme.weights == "wi8" else (np.uint8, 255)
-    span = np.maximum(-low, high) if scheme.weights == "wi8" else high - low
-    scale = np.where(span > 0, span / steps, 1).astype(np.float32)
-    zero = np.zeros(scale.shape) if scheme.weights == "wi8" else np.round(-low / scale)
-    shape = [-1 if place == axis else 1 for place in range(weights.ndim)] if scheme.is_per_channel else []
-    levels = np.round(weights / scale.reshape(shape)) + zero.reshape(shape)
-    limits = (-127, 127) if scheme.weights == "wi8" else (0, 255)
-    return np.clip(levels, *limits).astype(kind), scale, zero.astype(kind)

@@ -71,17 +71,17 @@ def test_percentile_is_that_of_the_values_to_a_bin(heavy_tailed: list[Arrays]) -
 @pytest.mark.parametrize("draw", ["normal", "laplace"])
 def test_entropy_is_near_where_onnxruntime_puts_it(draw: str) -> None:
     """onnxruntime tries each width too, with half the levels and other leftovers, so its range is near and not the same."""
-    values = getattr(np.random.default_rng(3), draw)(size=400_000).astype(np.float32)
+    values = getattr(np.random.default_rng(3), draw)(size=100_000).astype(np.float32)
     histograms = counted([{"t": values}])
     counts, edges = histograms.counts["t"], histograms.edges("t")
     small, outer = counts.reshape(-1, 2).sum(axis=1), edges[::2]
     collector = HistogramCollector("entropy", False, len(small), 128, 99.999, "same")
     _, high = collector.get_entropy_threshold((small, outer, outer[0], outer[-1], outer[-1]), 128)
-    assert entropy_range(counts, edges).high == pytest.approx(float(high), rel=0.2)
+    assert entropy_range(counts, edges).high == pytest.approx(float(high), rel=0.25)
 
 
 def test_entropy_of_what_a_relu_leaves_keeps_all_but_the_tail() -> None:
-    values = np.maximum(np.random.default_rng(3).normal(size=400_000), 0).astype(np.float32)
+    values = np.maximum(np.random.default_rng(3).normal(size=100_000), 0).astype(np.float32)
     found = find_ranges(stream_of({"t": values}), "entropy")["t"]
     assert found.low == 0.0
     assert 0.999 < np.mean(values <= found.high) < 1.0
@@ -128,11 +128,11 @@ from edgedistill.quantize.activation_values import stream_activations
 from edgedistill.quantize.calibration import find_ranges
 graph = helper.make_graph(
     [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Relu", ["h"], ["y"])], "g",
-    [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 256])],
-    [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 256])],
-    [numpy_helper.from_array(np.eye(256, dtype=np.float32), "w")])
+    [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 64])],
+    [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 64])],
+    [numpy_helper.from_array(np.eye(64, dtype=np.float32), "w")])
 model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
-rows = lambda: ({"x": np.random.default_rng(i).normal(size=(16, 256)).astype(np.float32)} for i in range(int(sys.argv[1])))
+rows = lambda: ({"x": np.random.default_rng(i).normal(size=(2, 64)).astype(np.float32)} for i in range(int(sys.argv[1])))
 find_ranges(stream_activations(model, ["x", "h", "y"], rows), "entropy")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto
 
 from edgedistill.quantize.scheme_names import parse_scheme
-from edgedistill.quantize.weight_only import quantize_weights_only, round_weights
+from edgedistill.quantize.weight_only import quantize_weights_only
 
 SPEC = importlib.util.spec_from_file_location("small_graphs", Path(__file__).with_name("small_graphs.py"))
 graphs = importlib.util.module_from_spec(SPEC)
@@ -35,26 +35,3 @@ def test_an_excluded_node_keeps_its_float_weight(tmp_path: Path) -> None:
     quantize_weights_only(source, out, parse_scheme(SCHEMES[0]), excluded=["head", "embedding"])
     kinds = {i.name: i.data_type for i in onnx.load(out).graph.initializer}
     assert kinds["classifier.weight"] == kinds["embedding.table"] == TensorProto.FLOAT
-
-
-def test_round_weights_by_hand() -> None:
-    weights = np.array([[1.0, -0.5], [0.25, 4.0]], np.float32)
-    integers, scale, zero = round_weights(weights, axis=1, scheme=parse_scheme("weight_only_wi8_afp32_per_channel"))
-    assert scale == pytest.approx([1 / 127, 4 / 127])
-    assert integers.tolist() == [[127, -16], [32, 127]]
-    assert zero.tolist() == [0, 0]
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_round_weights_is_off_by_half_a_scale_at_most(scheme: str) -> None:
-    weights = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
-    integers, scale, zero = round_weights(weights, axis=0, scheme=parse_scheme(scheme))
-    shape = (-1, 1) if "per_channel" in scheme else ()
-    restored = (integers.astype(float) - zero.reshape(shape).astype(float)) * scale.reshape(shape)
-    assert np.all(np.abs(restored - weights) <= 0.5001 * np.broadcast_to(scale.reshape(shape), weights.shape))
-
-
-def test_round_weights_of_nothing_but_zeros_has_a_scale() -> None:
-    integers, scale, _ = round_weights(np.zeros((2, 2), np.float32), axis=0, scheme=parse_scheme(SCHEMES[0]))
-    assert float(scale) == 1.0
-    assert not integers.any()
