@@ -130,7 +130,7 @@ def import_runtime(engine: Engine, *, threads: int) -> Runtime:
 def read_rows(path: Path) -> tuple[Row, ...]:
     """Return the examples of an .npz of model inputs, each of batch 1 and contiguous in memory."""
     with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: np.ascontiguousarray(stored[name], dtype=np.int64) for name in stored.files}
+        arrays = {name: np.ascontiguousarray(stored[name]) for name in stored.files}
     count = min(len(array) for array in arrays.values())
     return tuple({name: array[i : i + 1] for name, array in arrays.items()} for i in range(count))
 

@@ -121,11 +121,13 @@ def test_quantize_in_reduced_range_keeps_matrices_to_seven_bits(
     assert max(int(np.abs(numpy_helper.to_array(item).astype(int)).max()) for item in multiplied) == largest
 
 
-def test_quantize_stops_at_the_first_scheme_that_is_good_enough(quantized: Path) -> None:
+def test_quantize_judges_every_scheme_and_says_why_one_was_chosen(quantized: Path) -> None:
     verdict = verdict_of(quantized)
-    assert verdict.scheme == FULL
-    assert list(verdict.candidates) == [FULL]
+    assert list(verdict.candidates) == [FULL, REDUCED]
     assert verdict.decision.startswith("because the test says so; it agrees")
+    assert sorted(row.outcome for row in verdict.table) == ["chosen", "kept"]
+    assert all(row.reason and row.kl_nats is not None and row.size_bytes for row in verdict.table)
+    assert verdict.judged_rows == 60
 
 
 @pytest.fixture(scope="module")
