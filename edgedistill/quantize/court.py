@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +17,11 @@ from edgedistill.quantize.candidates import Candidate, make_candidate
 from edgedistill.quantize.coverage import measure_coverage
 from edgedistill.quantize.judgement import NEAR, Evidence, Goal, judge_answers, may_be_chance, misses
 from edgedistill.quantize.rows import Rows, each
+from edgedistill.quantize.saturation import saturating_nodes
 
 log = logging.getLogger("edgedistill")
+
+_NAMED_NODES = 3
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Court:
         rows: the judged rows, of the validation split.
         calibration: rows of the training split; None where there are none.
         goal: what a candidate must keep.
+        saturates: does the target add u8 x s8 pairs in 16 bits? Then a product that can overflow there is refused, whatever this
+            machine answers.
     """
 
     source: Path
@@ -60,6 +65,7 @@ class Court:
     rows: Rows
     calibration: Stream | None
     goal: Goal
+    saturates: bool = False
     _made: dict[Candidate, Judged] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -82,8 +88,18 @@ class Court:
                                      size_bytes=file.stat().st_size, coverage=measure_coverage(file),
                                      needs_int8_nodes=candidate.scheme.kind != "weight_only")
             log.info("%s: agrees with the float model on %.2f %% of validation", candidate.title, 100 * evidence.agreement)
-            self._made[candidate] = Judged(candidate, file, evidence, misses(evidence, self.goal))
+            missed = misses(evidence, self.goal) + (_saturated(saturating_nodes(file)) if self.saturates else ())
+            self._made[candidate] = Judged(candidate, file, evidence, missed)
         return self._made[candidate]
+
+
+def _saturated(nodes: Mapping[str, float]) -> tuple[str, ...]:
+    """Return a clause where products can saturate on the target."""
+    if not nodes:
+        return ()
+    worst = sorted(nodes, key=lambda name: -nodes[name])[:_NAMED_NODES]
+    named = ", ".join(f"{name} ({nodes[name]:.2%} of its weight pairs)" for name in worst)
+    return (f"u8 x s8 can saturate on the target in {named}" + (" and others" if len(nodes) > len(worst) else ""),)
 
 
 def answers_of(model: Path, rows: Rows) -> NDArray[np.float32]:
@@ -110,5 +126,5 @@ def least_divergent(judged: Sequence[Judged]) -> Judged:
 
 def best_by_chance(judged: Sequence[Judged], goal: Goal) -> Judged | None:
     """Return the best of those whose missing accuracy two standard errors explain; None when there is none."""
-    possible = [item for item in judged if may_be_chance(item.evidence, goal)]
+    possible = [item for item in judged if may_be_chance(item.evidence, goal) and item.missed == misses(item.evidence, goal)]
     return least_divergent(possible) if possible else None

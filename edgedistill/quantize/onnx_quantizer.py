@@ -35,14 +35,16 @@ def quantize_dynamically(
     """
     model = onnx.load(source)
     left_out, rowwise = list(excluded), frozenset(by_row)
+    operators = list(_OPERATORS)
     if left_out or rowwise:
+        operators.remove("Gather")  # done here; the quantizer would round the scales of the rows too
         name_nodes(model.graph)
         split_embeddings(model, rowwise)
         quantize_gathered_tables(model.graph, weights=scheme.weights, excluded=frozenset(left_out), by_row=rowwise)
     with quiet_quantizer():
         quantize_dynamic(
             model, str(out), weight_type=_WEIGHT_TYPES[scheme.weights], per_channel=scheme.is_per_channel,
-            reduce_range=scheme.is_reduced_range, op_types_to_quantize=list(_OPERATORS),
+            reduce_range=scheme.is_reduced_range, op_types_to_quantize=operators,
             nodes_to_exclude=[*left_out, *(f"{name}_MatMul" for name in left_out)],  # what a Gemm is called when it is split
             extra_options={"MatMulConstBOnly": True, "WeightSymmetric": scheme.weights == "wi8",
                            "DefaultTensorType": onnx.TensorProto.FLOAT},

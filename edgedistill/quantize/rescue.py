@@ -1,5 +1,6 @@
 """When every scheme misses the goal: which candidates are tried next, and in which order.
 
+0   the same scheme in 7 bits, where the target saturates
 1   a scale for each embedding row, where the tables suffer most
 2   the other ways to calibrate, of a static scheme
 3   the nodes that suffer most back to float: one, then two, and so on, on top of 1 where that helped
@@ -14,7 +15,7 @@ import numpy as np
 from edgedistill.quantize.calibration import CalibrationMethod
 from edgedistill.quantize.candidates import Candidate
 from edgedistill.quantize.court import Court, Judged, least_divergent
-from edgedistill.quantize.judgement import uncovered
+from edgedistill.quantize.judgement import misses, uncovered
 from edgedistill.quantize.rows import SomeRows, each
 from edgedistill.quantize.sensitivity import Noise, noise_by_node
 
@@ -53,8 +54,11 @@ def rescue_candidates(court: Court, start: Candidate, noise: Sequence[Noise]) ->
     tables = tuple(item.node for item in noise if item.is_table and item.worst_db < POOR_TABLE_DB)
     found: list[Candidate] = []
     base = start
+    if court.saturates and start.scheme.weights == "wi8" and not start.scheme.is_reduced_range:
+        base = replace(start, scheme=replace(start.scheme, is_reduced_range=True))
+        found.append(base)
     if tables and not start.by_row:
-        base = replace(start, by_row=tables)
+        base = replace(base, by_row=tables)
         found.append(base)
     if start.scheme.needs_calibration:
         found += [replace(base, method=method) for method in _METHODS if method != base.method]
@@ -119,6 +123,7 @@ def _baseline(court: Court, start: Judged) -> tuple[float, float]:
 def _score(court: Court, judged: Judged) -> float:
     """Return what the tuning loop compares with the baseline; 0 for what is not to be had at any accuracy."""
     evidence = judged.evidence
-    if uncovered(evidence, court.goal) or evidence.agreement < court.goal.min_agreement:
+    is_saturated = judged.missed != misses(evidence, court.goal)
+    if is_saturated or uncovered(evidence, court.goal) or evidence.agreement < court.goal.min_agreement:
         return 0.0
     return evidence.agreement if evidence.accuracy is None else evidence.accuracy

@@ -130,12 +130,14 @@ def _median_ratio(rows: NDArray[np.float32], restored: NDArray[np.float32]) -> f
 
 
 def _noise_of_weight(weight: NDArray[np.float32], node: onnx.NodeProto, *, is_per_channel: bool) -> float:
+    """Return the ratio of the weights of the median input: one huge row, too, hides what happens to the others."""
     is_transposed = node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
     axis = 0 if is_transposed or node.op_type == "Conv" else 1
     integers, scale, _ = round_weights(weight, axis=axis if is_per_channel else None, weights="wi8")
     shape = [-1 if place == axis else 1 for place in range(weight.ndim)] if is_per_channel else []
     restored = (integers.astype(np.float32) * scale.reshape(shape)).astype(np.float32)
-    return float(compute_signal_to_quantization_noice_ratio(weight, restored))
+    by_input = (np.moveaxis(array, axis, -1).reshape(-1, weight.shape[axis]) for array in (weight, restored))
+    return _median_ratio(*by_input)
 
 
 def _noise_of_table(table: NDArray[np.float32]) -> float:

@@ -51,6 +51,7 @@ class Settings(Document):
     min_agreement: float
     host_saturates: bool
     wanted: Quantization = Quantization()
+    target_saturates: bool = False
     model_bytes_limit: float | None = None
     timed_on: Host | None = None
     seed: int = 13
@@ -124,7 +125,7 @@ def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
     require_inputs(rows, [item.name for item in graph.input if item.name not in constants], inputs.validation)
     wanted = settings.wanted
     goal = Goal(settings.min_agreement, wanted.max_accuracy_loss, wanted.min_coverage)
-    return Court(source, scratch, rows, _calibration(settings, inputs), goal)
+    return Court(source, scratch, rows, _calibration(settings, inputs), goal, settings.target_saturates)
 
 
 def _calibration(settings: Settings, inputs: Inputs) -> Stream | None:
@@ -216,6 +217,7 @@ def settings_for(
         schemes=choice.schemes, static=choice.static, order_because=choice.why, min_agreement=min_agreement,
         host_saturates=host_saturates, wanted=recipe, seed=seed, timed_on=host if is_timed else None,
         model_bytes_limit=target.budgets.model_bytes.limit if target else None,
+        target_saturates=target is not None and target.cpu.saturates_u8s8,
     )
 
 

@@ -75,7 +75,7 @@ def quantize_statically(
         model = version_converter.convert_version(model, _OLDEST_OPSET)
     chosen = [node for node in nodes_to_quantize(model.graph) if not _is_left_out(node, left_out)]
     tensors = _activations_of(model.graph, chosen)
-    ranges = find_ranges(stream_activations(model, tensors, calibration.rows), calibration.method)
+    ranges = find_ranges(stream_activations(model, tensors, calibration.rows), calibration.method) if tensors else {}
     with quiet_quantizer():
         quantized = _quantize_products(_with_types(model, tensors), chosen, ranges, scheme)
         onnx.save(quantized, out)
