@@ -194,10 +194,11 @@ def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out
     inputs = stage.StudentInputs(
         teacher, data / "train.arrow", soft / "transfer.arrow", data / "validation.arrow", soft / "soft_labels.arrow",
         data / "labels.json", soft / "token_vectors.npy",
+        soft / "sentence_vectors.npy",
     )
     require_files(inputs.train, inputs.validation, inputs.labels, hint=_PREPARE)
     require_files(teacher / "model.safetensors", teacher / "tokenizer.json", inputs.soft_labels, inputs.transfer,
-                  inputs.token_vectors,
+                  inputs.token_vectors, inputs.sentence_vectors,
                   hint="edgedistill teach --recipe RECIPE --data DATA -o DIR")
     sources = SoftLabelInputs(teacher, inputs.train, inputs.validation, inputs.labels, data / "unlabelled.arrow")
     expected = origin_of(sources)

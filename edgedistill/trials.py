@@ -129,7 +129,7 @@ def _student_work(
 ) -> tuple[StudentSettings, StudentInputs]:
     from edgedistill.distill import stage
     from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
-    from edgedistill.teach.stage import SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
+    from edgedistill.teach.stage import SENTENCE_VECTORS_FILE, SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
 
     recipe, data, taught = line.recipe, common.prepared.folder, common.soft_labels.folder
     settings = stage.StudentSettings(
@@ -139,7 +139,7 @@ def _student_work(
     return settings, stage.StudentInputs(
         teacher=common.teacher.folder, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,
         validation=data / VALIDATION_FILE, soft_labels=taught / SOFT_LABELS_FILE, labels=data / LABELS_FILE,
-        token_vectors=taught / TOKEN_VECTORS_FILE,
+        token_vectors=taught / TOKEN_VECTORS_FILE, sentence_vectors=taught / SENTENCE_VECTORS_FILE,
     )
 
 

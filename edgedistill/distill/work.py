@@ -3,6 +3,7 @@
 
 import logging
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -63,10 +64,9 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     )
     encoder = TextEncoder.load(start)
     objective = _objective(settings, inputs, model, labels)
-    of_teacher = TextEncoder.load(inputs.teacher) if isinstance(objective, GuidedObjective) else None
-    training = _training_set(encoder, tables[:2], soft, teacher=of_teacher)
-    validation = _training_set(encoder, tables[2:], soft)
+    training, validation = _training_set(encoder, tables[:2], soft), _training_set(encoder, tables[2:], soft)
     if isinstance(objective, GuidedObjective):
+        training = _with_guidance(training, tables[:2], objective, inputs)
         objective.fit_projections(training)
     curve = train(
         model,
@@ -92,8 +92,32 @@ def _objective(
     terms = [term for term in settings.distillation.losses if not term.is_on_logits]
     if not terms:
         return base
-    teacher = load_classifier(inputs.teacher, labels)
+    is_asking = any(term.asks_the_teacher for term in terms)
+    teacher = load_classifier(inputs.teacher, labels) if is_asking else None
     return GuidedObjective(base, terms, student=student, teacher=teacher, seed=settings.seed)
+
+
+def _with_guidance(
+    training: TrainingSet, tables: list[Examples], objective: GuidedObjective, inputs: StudentInputs
+) -> TrainingSet:
+    """Add what the objective needs of the teacher: its ids of the same tokens, its vectors of the texts."""
+    if objective.is_asking:
+        training = replace(training, teacher_encoded=TextEncoder.load(inputs.teacher).encode(_texts_of(tables)))
+    if objective.is_on_sentences:
+        vectors = np.load(inputs.sentence_vectors, mmap_mode="r", allow_pickle=False)
+        rows = read_soft_labels(inputs.soft_labels).rows_of(_ids_of(tables))
+        # rows in file order stay mapped; a copy is made only where the order differs
+        is_in_order = np.array_equal(rows, np.arange(len(rows)))
+        training = replace(training, sentence_vectors=vectors[: len(rows)] if is_in_order else vectors[rows])
+    return training
+
+
+def _texts_of(tables: list[Examples]) -> list[str]:
+    return [text for table in tables for batch in table.text_batches() for text in batch]
+
+
+def _ids_of(tables: list[Examples]) -> list[str]:
+    return [name for table in tables for name in table.ids]
 
 
 def _teacher_loss(
@@ -157,16 +181,11 @@ def _vocabulary_decision(tokenizer: StudentTokenizer) -> Decision:
     return Decision(step="distill", what=tokenizer.note, why="the embedding is the largest part of a small student")
 
 
-def _training_set(
-    encoder: TextEncoder, tables: list[Examples], soft: SoftLabels | None, *, teacher: TextEncoder | None = None
-) -> TrainingSet:
-    texts = [text for table in tables for batch in table.text_batches() for text in batch]
-    ids = [name for table in tables for name in table.ids]
+def _training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLabels | None) -> TrainingSet:
     return TrainingSet(
-        encoder.encode(texts),
+        encoder.encode(_texts_of(tables)),
         np.concatenate([table.labels for table in tables]),
-        soft.logits[soft.rows_of(ids)] if soft is not None else None,
-        teacher.encode(texts) if teacher is not None else None,
+        soft.logits[soft.rows_of(_ids_of(tables))] if soft is not None else None,
     )
 
 
