@@ -173,8 +173,9 @@ def _turns_of_arrays(data: Path, scratch: Path) -> tuple[Path, Path | None]:
                         hint="np.savez('rows.npz', input_ids=..., labels=...)") from None
     if any(array.ndim == 0 or len(array) < 2 for array in arrays.values()):
         return data, None
-    files = scratch / "judged.npz", scratch / "calibration.npz"
+    files = scratch / "judged" / data.name, scratch / "calibration" / data.name  # messages name the file
     for turn, file in enumerate(files):
+        file.parent.mkdir()
         np.savez(file, allow_pickle=False, **{name: array[turn::2] for name, array in arrays.items()})
     return files
 

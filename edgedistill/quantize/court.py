@@ -125,6 +125,7 @@ def least_divergent(judged: Sequence[Judged]) -> Judged:
 
 
 def best_by_chance(judged: Sequence[Judged], goal: Goal) -> Judged | None:
-    """Return the best of those whose missing accuracy two standard errors explain; None when there is none."""
+    """Return the one that loses least of those whose loss two standard errors explain; None when there is none."""
     possible = [item for item in judged if may_be_chance(item.evidence, goal) and item.missed == misses(item.evidence, goal)]
-    return least_divergent(possible) if possible else None
+    least = min((item.evidence.accuracy_loss or 0.0 for item in possible), default=0.0)
+    return least_divergent([i for i in possible if (i.evidence.accuracy_loss or 0.0) == least]) if possible else None

@@ -157,8 +157,9 @@ def _groups(settings: Settings, court: Court) -> tuple[tuple[str, ...], ...]:
     """Return the schemes in groups: a later one is tried where none of an earlier one keeps the goal, or where time decides."""
     static = settings.static if court.calibration is not None else ()
     is_conv = is_convolutional(_read_graph(court.source))
-    first, second = (static, settings.schemes) if is_conv and static else (settings.schemes, static)
-    return ((*first, *second),) if settings.timed_on is not None and not is_conv else (first, second)
+    if is_conv and static:
+        return (static,)
+    return ((*settings.schemes, *static),) if settings.timed_on is not None else (settings.schemes, static)
 
 
 def _time(settings: Settings, court: Court, kept: Sequence[Judged]) -> dict[str, Speed]:
@@ -190,9 +191,11 @@ def _choose(
 def _untried(settings: Settings, court: Court, inputs: Inputs) -> dict[str, str]:
     """Return why a scheme of the list was not tried."""
     tried = {item.candidate.scheme.name for item in court.judged}
-    why = ("there are no training rows to calibrate on" if inputs.train is None
-           else "schemes of the kind that suits this graph keep the goal")
-    return {name: why for name in (*settings.schemes, *settings.static) if name not in tried}
+    is_conv = is_convolutional(_read_graph(court.source))
+    static_why = ("there are no training rows to calibrate on" if inputs.train is None
+                  else "schemes without calibration keep the goal")
+    dynamic = dict.fromkeys(settings.schemes, "it makes no convolution int8" if is_conv else "not reached")
+    return {name: why for name, why in (dynamic | dict.fromkeys(settings.static, static_why)).items() if name not in tried}
 
 
 def settings_for(
