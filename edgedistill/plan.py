@@ -160,6 +160,7 @@ def predict(shape: StudentShape, recipe: Recipe, target: Target, facts: DataFact
         latency_p50_s=found.p50_s,
         latency_interval_s=found.interval_s,
         sequence_tokens=facts.median_tokens,
+        vocabulary=shape.vocabulary,
         is_chosen=False,
         int8_bytes_by_part=weight.int8_bytes_by_part,
         float_bytes_by_part=weight.float_bytes_by_part,

@@ -80,7 +80,7 @@ def _check_student(out: Path) -> None:
 
 
 STUDENT = Stage(
-    name="distill", version=3, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
+    name="distill", version=4, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from edgedistill.errors import TeacherError
 from edgedistill.host import this_host
 from edgedistill.processes import current_group, share_of
-from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, EncodedTexts, TextEncoder
 from edgedistill.teach.sentence_vectors import VIEWS, TextAnswers
 from edgedistill.torch_setup import quickest_attention, set_up_torch
 
@@ -171,8 +172,15 @@ def sentence_vectors_of(states: torch.Tensor, mask: torch.Tensor) -> torch.Tenso
     return torch.stack([states[:, 0], (states * real).sum(1) / real.sum(1).clamp(min=1)], dim=1)
 
 
+class Encodes(Protocol):
+    """Turns texts into a teacher's ids."""
+
+    def encode(self, texts: Sequence[str], /) -> EncodedTexts:
+        """Return the ids of texts."""
+
+
 def label_texts(
-    model: PreTrainedModel, encoder: TextEncoder, batches: Iterator[list[str]], *, tokens_per_batch: int = 2048
+    model: PreTrainedModel, encoder: Encodes, batches: Iterator[list[str]], *, tokens_per_batch: int = 2048
 ) -> Iterator[TextAnswers]:
     """Yield raw logits and vectors for each list of texts, in its order.
 
