@@ -1,6 +1,6 @@
 """The rows on which a model is judged and calibrated: texts by the model's own tokenizer, or numpy arrays by input name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -106,6 +106,27 @@ def read_rows(file: Path, model: Path, *, limit: int | None = None) -> Rows:
     encoded = TextEncoder.load(model).encode(examples.table.column("text").slice(0, count).to_pylist())
     labels = np.asarray(examples.labels[:count], np.int64)
     return TextRows(encoded, labels if bool((labels != NO_LABEL).any()) else None)
+
+
+def sample_rows(file: Path, model: Path, choose: Callable[[int, NDArray[np.int64] | None], NDArray[np.int64]]) -> Rows:
+    """Read some rows of a file; of texts only these are encoded.
+
+    Args:
+        file: an .npz of arrays, or an Arrow file of examples.
+        model: the folder whose tokenizer.json makes token ids of texts.
+        choose: gets the number of rows and their classes, and returns indices.
+
+    Raises:
+        DataError: the arrays cannot be rows.
+    """
+    if file.suffix == ".npz":
+        rows = _read_arrays(file, None)
+        return SomeRows(rows, choose(len(rows), rows.labels))
+    examples = read_examples(file)
+    labels = np.asarray(examples.labels, np.int64)
+    indices = choose(len(examples), labels)
+    encoded = TextEncoder.load(model).encode(examples.table.column("text").take(indices).to_pylist())
+    return TextRows(encoded, labels[indices])
 
 
 def _read_arrays(file: Path, limit: int | None) -> ArrayRows:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, UsageError
@@ -21,7 +22,7 @@ from edgedistill.quantize.court import Court, Judged, best_by_chance, least_dive
 from edgedistill.quantize.instruction_rules import shares_path
 from edgedistill.quantize.judgement import Goal
 from edgedistill.quantize.rescue import rescue
-from edgedistill.quantize.rows import Rows, SomeRows, each, read_rows, require_inputs
+from edgedistill.quantize.rows import each, read_rows, require_inputs, sample_rows
 from edgedistill.quantize.scheme_names import parse_scheme
 from edgedistill.quantize.schemes import SchemeChoice
 from edgedistill.quantize.sensitivity import Noise
@@ -132,14 +133,14 @@ def _calibration(settings: Settings, inputs: Inputs) -> Stream | None:
     """Return the rows that static schemes are calibrated on, drawn from the training split."""
     if inputs.train is None:
         return None
-    rows = read_rows(inputs.train, inputs.model)
     wanted = settings.wanted.calibration
-    logits = None
+    logits: NDArray[np.float32] | None = None
     if inputs.soft_labels is not None and wanted.selection == "informative":
         soft = read_soft_labels(inputs.soft_labels)
         logits = soft.logits[soft.rows_of(read_examples(inputs.train).ids)]
-    chosen: Rows = SomeRows(rows, select_rows(wanted.selection, wanted.rows, rows=len(rows), seed=settings.seed,
-                                              labels=rows.labels, logits=logits))
+    chosen = sample_rows(inputs.train, inputs.model, lambda rows, labels: select_rows(
+        wanted.selection, wanted.rows, rows=rows, seed=settings.seed, labels=labels, logits=logits
+    ))
     return lambda: each(chosen)
 
 
@@ -163,10 +164,12 @@ def _groups(settings: Settings, court: Court) -> tuple[tuple[str, ...], ...]:
 
 
 def _time(settings: Settings, court: Court, kept: Sequence[Judged]) -> dict[str, Speed]:
-    """Time what keeps the goal, where this machine makes the target's int8 products."""
-    if settings.timed_on is None or not kept:
+    """Time what may be shipped, where this machine makes the target's int8 products."""
+    by_chance = best_by_chance(court.judged, court.goal)
+    usable = kept or ([by_chance] if by_chance else [])
+    if settings.timed_on is None or not usable:
         return {}
-    files = {item.candidate.title: item.file for item in kept}
+    files = {item.candidate.title: item.file for item in usable}
     return time_candidates(court.source, files, court.rows, protocol=BenchmarkProtocol(), seed=settings.seed)
 
 
@@ -179,7 +182,9 @@ def _choose(
     these the first that diverges about least.
     """
     if not kept:
-        return best_by_chance(court.judged, court.goal)
+        by_chance = best_by_chance(court.judged, court.goal)
+        is_slow = by_chance is not None and by_chance.candidate.title in speeds and speeds[by_chance.candidate.title].is_slower
+        return None if is_slow else by_chance
     if speeds:
         fast = fast_enough(speeds)
         kept = [item for item in kept if item.candidate.title in fast]

@@ -105,8 +105,8 @@ def _sentence(finding: Finding, court: Court, *, because: str, limit: float | No
 
 def _why_float(finding: Finding) -> str:
     """Say why no candidate can be shipped."""
-    if any(item.keeps_the_goal for item in finding.judged):
-        return "what keeps the goal is slower than the float model here, where the target's int8 instructions are"
+    if any(item.keeps_the_goal for item in finding.judged) or any(speed.is_slower for speed in finding.speeds.values()):
+        return "what could be shipped is slower than the float model here, where the target's int8 instructions are"
     nearest = least_divergent(finding.judged)
     return f"the nearest of {len(finding.judged)} candidates ({nearest.candidate.title}): {' and '.join(nearest.missed)}"
 
