@@ -15,6 +15,7 @@ def prepare_for_static(model: onnx.ModelProto) -> None:
     """Bring a float graph, in place, into the form that onnxruntime's static quantizer quantizes well."""
     fold_batch_norms(model.graph)
     split_attention(model)
+    turn_gemms(model.graph)
     name_nodes(model.graph)
 
 
@@ -24,6 +25,21 @@ def name_nodes(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         if not node.name or counts[node.name] > 1:
             node.name = f"{node.op_type}:{node.output[0]}"
+
+
+def turn_gemms(graph: onnx.GraphProto) -> None:
+    """Turn the constant weights of Gemm nodes, in place, so that none is transposed when the graph is loaded.
+
+    onnxruntime 1.17.3 aborts while it loads a Gemm with transB on a weight with a scale for each output (seen; 1.32 does not).
+    """
+    weights = {item.name: item for item in graph.initializer}
+    uses = Counter(name for node in graph.node for name in node.input)
+    for node in graph.node:
+        turned = next((a for a in node.attribute if a.name == "transB" and a.i), None)
+        if node.op_type == "Gemm" and turned is not None and node.input[1] in weights and uses[node.input[1]] == 1:
+            item = weights[node.input[1]]
+            _replace(item, np.ascontiguousarray(numpy_helper.to_array(item).T))
+            turned.i = 0
 
 
 def split_attention(model: onnx.ModelProto) -> None:

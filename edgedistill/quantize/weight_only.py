@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 from onnx import helper, numpy_helper
 
-from edgedistill.quantize.graph_forms import fold_batch_norms, name_nodes, split_embeddings
+from edgedistill.quantize.graph_forms import fold_batch_norms, name_nodes, split_embeddings, turn_gemms
 from edgedistill.quantize.rounding import round_weights
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.static_quantizer import quantize_tables, quiet_quantizer, save_clean
@@ -29,6 +29,7 @@ def quantize_weights_only(
     """
     model, left_out, rowwise = onnx.load(source), frozenset(excluded), frozenset(by_row)
     fold_batch_norms(model.graph)
+    turn_gemms(model.graph)
     name_nodes(model.graph)
     split_embeddings(model, rowwise)
     weights = {item.name: item for item in model.graph.initializer}

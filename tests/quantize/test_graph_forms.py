@@ -60,6 +60,15 @@ def test_a_batch_norm_whose_convolution_is_read_elsewhere_stays(tmp_path: Path) 
     assert operators(prepared(path))["BatchNormalization"] == 1
 
 
+def test_a_transposed_weight_is_turned_with_the_same_answers(tmp_path: Path) -> None:
+    source = graphs.save_attention(tmp_path / "m.onnx")
+    out, rows = prepared(source), graphs.attention_rows(5)
+    head = next(node for node in onnx.load(out).graph.node if node.op_type == "Gemm")
+    assert not any(a.name == "transB" and a.i for a in head.attribute)
+    assert {i.name: tuple(i.dims) for i in onnx.load(out).graph.initializer}["classifier.weight"] == (32, 5)
+    assert graphs.run(out, rows) == pytest.approx(graphs.run(source, rows), abs=1e-5)
+
+
 def test_nodes_without_a_name_of_their_own_get_one(tmp_path: Path) -> None:
     path = graphs.save_cnn(tmp_path / "m.onnx")
     model = onnx.load(path)
