@@ -8,7 +8,6 @@ flat token arrays without a Python loop over examples.
 import logging
 import math
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 from transformers import EarlyStoppingCallback, PreTrainedModel, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
@@ -25,6 +23,7 @@ from edgedistill.errors import TrainingDivergedError
 from edgedistill.host import this_host
 from edgedistill.objective import LogitObjective, LossFunction, Objective, TrainingBatch, learned_beside
 from edgedistill.processes import Group
+from edgedistill.progress import Progress
 from edgedistill.results import Milestone, TrainingLog, TrainingPoint
 from edgedistill.shared_training import WEIGHT, Batches, SharedTrainer, agreed_path, group_of_training, in_parts
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
@@ -334,25 +333,25 @@ class _GiveUp(TrainerCallback):
 
 
 class _Progress(TrainerCallback):
-    """A bar on stderr where that is a terminal: steps, speed, time left."""
+    """Tells how far the training is."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        self._progress = Progress("training", total=0, unit="steps")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", file=sys.stderr,
-                         disable=None, leave=False)
+        self._progress = Progress("training", total=state.max_steps, unit="steps", done=state.global_step)
+        self._progress.__enter__()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar.update(1)
+        self._progress.advance()
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **_: Any) -> None:
-        if metrics and self._bar is not None:
-            log.info("step %d of %d: validation loss %.4f, accuracy %.4f", state.global_step, state.max_steps,
-                     metrics["eval_loss"], metrics["eval_accuracy"])
+        if metrics and state.max_steps:
+            log.info("step %d of %d: validation loss %.4f, accuracy %.4f; %s at most", state.global_step, state.max_steps,
+                     metrics["eval_loss"], metrics["eval_accuracy"], self._progress.left())
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar.close()
+        self._progress.__exit__(None, None, None)
 
 
 def _last_complete_checkpoint(checkpoints: Path) -> Path | None:

@@ -15,7 +15,7 @@ SPEC = importlib.util.spec_from_file_location("small_graphs", Path(__file__).wit
 graphs = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(graphs)
 
-SCHEMES = ("weight_only_wi8_afp32", "weight_only_wi8_afp32_per_channel", "weight_only_wu8_afp32_per_channel")
+SCHEMES = ("weight_only_wi8_afp32", "weight_only_wi8_afp32_per_channel")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
