@@ -27,7 +27,7 @@ def test_every_weight_is_8_bits_wide_and_the_answers_stay(tmp_path: Path, scheme
     assert kinds <= {TensorProto.INT8, TensorProto.UINT8}
     rows = graphs.attention_rows(20) if save == "save_attention" else graphs.image_rows(10)
     before, after = graphs.run(source, rows), graphs.run(out, rows)
-    assert np.abs(after - before).mean() < 0.03 * np.abs(before - before.mean(axis=0)).mean()
+    assert np.abs(after - before).mean() < 0.05 * np.abs(before - before.mean(axis=0)).mean()
 
 
 def test_an_excluded_node_keeps_its_float_weight(tmp_path: Path) -> None:
