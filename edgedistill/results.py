@@ -116,6 +116,16 @@ class Int8Candidate(Document):
     reason: str
 
 
+class LayerCoverage(Document):
+    """How much of one layer of a graph is int8; weights are initialisers with at least two dimensions."""
+
+    layer: str = Field(description="for example 'embeddings', 'encoder.layer.0', 'classifier'")
+    int8_bytes: int = Field(ge=0)
+    float_bytes: int = Field(ge=0)
+    int8_nodes: int = Field(ge=0)
+    float_nodes: int = Field(ge=0)
+
+
 class QuantizationVerdict(Document):
     """Which scheme was chosen, out of what, and why; a sentence in `decision`."""
 
@@ -130,6 +140,7 @@ class QuantizationVerdict(Document):
     noisiest_nodes: dict[str, float] = Field(
         {}, description="signal-to-quantization-noise ratio in decibels, of the nodes that suffer most; only where it was needed"
     )
+    layers: tuple[LayerCoverage, ...] = Field((), description="in the order of the graph; empty: not recorded")
 
 
 class Measurement(Document):
@@ -209,6 +220,10 @@ class TrainingPoint(Document):
     loss: float | None
     validation_loss: float | None
     validation_accuracy: float | None
+    hard_loss: float | None = Field(None, description="cross-entropy with the hard labels, mean over the rows that have one")
+    soft_loss: float | None = Field(None, description="T^2 KL(teacher_T || student_T), or the decoupled form of it")
+    validation_hard_loss: float | None = Field(None, description="the hard loss on validation")
+    validation_soft_loss: float | None = Field(None, description="the soft loss on validation")
 
 
 class Milestone(Document):

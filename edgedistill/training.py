@@ -21,6 +21,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.host import this_host
+from edgedistill.loss_curve import TermMeans, add_batch, terms_of
 from edgedistill.objective import LogitObjective, LossFunction, Objective, TrainingBatch, learned_beside
 from edgedistill.processes import Group
 from edgedistill.progress import Progress
@@ -213,6 +214,7 @@ class _BatchTrainer(SharedTrainer):
     def setup(self, training: TrainingSet, validation: TrainingSet, loss: Objective, schedule: Schedule) -> None:
         self._training, self._validation = training, validation
         self._loss, self._schedule = loss, schedule
+        self._terms = {"loss": TermMeans(), "eval_loss": TermMeans()}
         self.model_accepts_loss_kwargs = False
         names = self.model.forward.__code__.co_varnames
         self._inputs = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in names]
@@ -239,8 +241,16 @@ class _BatchTrainer(SharedTrainer):
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         progress = self.state.global_step / self._schedule.steps
         scored = self._loss(model, TrainingBatch(inputs, self._inputs, progress))
+        add_batch(self._terms["loss" if model.training else "eval_loss"], self._loss.terms, scored.logits, inputs)
         loss = scored.loss * inputs[WEIGHT] if WEIGHT in inputs else scored.loss
         return (loss, {"logits": scored.logits}) if return_outputs else loss
+
+
+    def log(self, logs: dict[str, float], *arguments: Any, **named: Any) -> None:
+        for name, means in self._terms.items():
+            if name in logs and self._loss.terms is not None:
+                logs |= means.take(self.group, prefix=name.removesuffix("loss"))
+        super().log(logs, *arguments, **named)
 
 
 def _arguments(schedule: Schedule, checkpoints: Path) -> TrainingArguments:
@@ -381,6 +391,7 @@ def _training_log(history: Sequence[Mapping[str, float]]) -> TrainingLog:
                 loss=entry.get("loss"),
                 validation_loss=entry["eval_loss"],
                 validation_accuracy=entry["eval_accuracy"],
+                **terms_of(entry),
             )
             for step, entry in sorted(points.items())
             if "eval_loss" in entry

@@ -207,23 +207,28 @@ def doctor(as_json: JsonOption = False) -> int:
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, the first is the reference.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the page.")] = Path("runs/comparison"),
     as_json: JsonOption = False,
 ) -> int:
-    """Compare runs and say which differences are real.
+    """Compare runs, say which differences are real, and write a page about it.
 
-    Example: edgedistill compare runs/home-intents runs/other
+    Example: edgedistill compare runs/home-intents runs/other -o runs/comparison
     """
     from edgedistill.errors import UsageError
-    from edgedistill.report.compare import compare_reports, comparison_markdown
-    from edgedistill.report.stage import read_report
+    from edgedistill.report.compare import compare_reports
+    from edgedistill.report.compare_text import comparison_markdown
+    from edgedistill.report.stage import read_report, write_comparison
 
     if len(runs) < 2:
         raise UsageError("two runs at least are compared", hint="edgedistill compare RUN RUN")
-    found = compare_reports({str(path): read_report(path) for path in runs})
+    reports = {str(path): read_report(path) for path in runs}
+    found = compare_reports(reports)
+    page = write_comparison(found, reports, out)
     if as_json:
         say_json(found.to_json())
-    else:
-        say(comparison_markdown(found))
+        return 0
+    say(comparison_markdown(found))
+    say(f"page: {page}")
     return 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from edgedistill.examples import NO_LABEL
 from edgedistill.quantize.court import Court, Judged, least_divergent
 from edgedistill.quantize.coverage import measure_coverage, with_runtime
+from edgedistill.quantize.layers import measure_layers
 from edgedistill.quantize.scheme_names import FLOAT
 from edgedistill.quantize.sensitivity import Noise
 from edgedistill.quantize.timing import FASTEST_WITHIN, Speed
@@ -48,14 +49,15 @@ def write_verdict(
         limit: bytes that the target's model budget allows; None: it does not count.
         host_saturates: does this machine saturate u8 x s8?
     """
-    chosen = finding.chosen
+    chosen, coverage = finding.chosen, _coverage(finding.chosen, court)
     agreements: dict[str, float] = {}
     for item in finding.judged:
         name = item.candidate.scheme.name
         agreements[name] = max(agreements.get(name, 0.0), item.evidence.agreement)
     return QuantizationVerdict(
         scheme=chosen.candidate.scheme.name if chosen else FLOAT,
-        candidates=agreements, coverage=_coverage(chosen, court),
+        candidates=agreements, coverage=coverage,
+        layers=measure_layers(chosen.file if chosen else court.source, float_nodes=coverage.float_nodes),
         decision=_sentence(finding, court, because=because, limit=limit, host_saturates=host_saturates),
         table=tuple(_row(item, finding, limit=limit) for item in finding.judged) + tuple(
             Int8Candidate(title=name, scheme=name, outcome="not tried", reason=why) for name, why in finding.untried.items()
