@@ -185,7 +185,7 @@ def _train(
     watch = _GiveUp(schedule.milestones)
     trainer = _BatchTrainer(
         model=model,
-        args=_arguments(schedule, checkpoints),
+        args=_arguments(schedule, checkpoints, is_learning_beside=loss.learned is not None),
         train_dataset=training,
         eval_dataset=validation,
         optimizers=(_optimizer(model, schedule), None),
@@ -245,7 +245,6 @@ class _BatchTrainer(SharedTrainer):
         loss = scored.loss * inputs[WEIGHT] if WEIGHT in inputs else scored.loss
         return (loss, {"logits": scored.logits}) if return_outputs else loss
 
-
     def log(self, logs: dict[str, float], *arguments: Any, **named: Any) -> None:
         for name, means in self._terms.items():
             if name in logs and self._loss.terms is not None:
@@ -253,7 +252,7 @@ class _BatchTrainer(SharedTrainer):
         super().log(logs, *arguments, **named)
 
 
-def _arguments(schedule: Schedule, checkpoints: Path) -> TrainingArguments:
+def _arguments(schedule: Schedule, checkpoints: Path, *, is_learning_beside: bool) -> TrainingArguments:
     every = max(1, schedule.steps // schedule.evaluations)
     by_loss = schedule.best_by == "loss"
     return TrainingArguments(
@@ -282,6 +281,8 @@ def _arguments(schedule: Schedule, checkpoints: Path) -> TrainingArguments:
         use_cpu=not torch.cuda.is_available(),
         bf16=torch.cuda.is_available() or this_host().has_bf16,
         dataloader_pin_memory=False,
+        # what the objective learns is used after the model's forward pass: a search for unused parameters would find it
+        ddp_find_unused_parameters=False if is_learning_beside else None,
         save_safetensors=True,
     )
 

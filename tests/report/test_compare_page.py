@@ -40,7 +40,8 @@ def test_differences_when_drawn_then_real_ones_are_filled_and_others_open(page):
     traces = page.figures()["c-latencies-figure"]["data"]
     symbols = {(t["name"], t["marker"]["symbol"]) for t in traces}
     assert symbols == {("real", "diamond")}
-    assert {t["marker"]["symbol"] for t in page.figures()["c-accuracies-figure"]["data"]} == {"diamond-open"}
+    assert "c-accuracies-figure" not in page.figures()  # the same answers in both runs
+    assert "All figures are equal." in " ".join("".join(page.text).split())
 
 
 def test_page_when_two_runs_have_logs_then_curves_are_drawn_by_run(page):
