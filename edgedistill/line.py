@@ -84,15 +84,19 @@ def export_model(line: Line, plan: Plan, which: str, model: Done) -> Done:
 def quantize_model(line: Line, common: Common, plan: Plan, which: str, model: Done) -> Done:
     """Quantize an ONNX model for the target; candidates are judged on validation."""
     from edgedistill.host import this_host
-    from edgedistill.prepare.stage import VALIDATION_FILE
+    from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
     from edgedistill.quantize import stage
     from edgedistill.quantize.schemes import schemes_for
+    from edgedistill.teach.stage import SOFT_LABELS_FILE
 
+    recipe, data = line.recipe, common.prepared.folder
     settings = stage.settings_for(
-        schemes_for(plan.target, wanted=line.recipe.quantization.scheme),
-        min_agreement=line.recipe.parity.int8_min_agreement, host_saturates=this_host().saturates_u8s8,
+        schemes_for(plan.target, wanted=recipe.quantization.scheme), min_agreement=recipe.parity.int8_min_agreement,
+        host_saturates=this_host().saturates_u8s8, wanted=recipe.quantization, target=plan.target, seed=recipe.seed,
     )
-    inputs = stage.Inputs(model.folder, common.prepared.folder / VALIDATION_FILE)
+    is_informed = recipe.quantization.calibration.selection == "informative"
+    soft_labels = common.soft_labels.folder / SOFT_LABELS_FILE if is_informed else None
+    inputs = stage.Inputs(model.folder, data / VALIDATION_FILE, data / TRAIN_FILE, soft_labels)
     step = f"quantize-{which}"
     return line.note(step, line.workspace.perform(step, stage.STAGE, settings, inputs))
 

@@ -162,7 +162,7 @@ def read_rows(path: Path, *, batch: int = 1) -> tuple[Row, ...]:
         texts = json.loads(path.read_text(encoding="utf-8"))
         return tuple(tuple(texts[i : i + batch]) for i in range(0, len(texts) - batch + 1, batch))
     with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: np.ascontiguousarray(stored[name], dtype=np.int64) for name in stored.files}
+        arrays = {name: np.ascontiguousarray(stored[name]) for name in stored.files}
     count = min(len(array) for array in arrays.values())
     starts = range(0, count - batch + 1, batch)
     return tuple({name: array[i : i + batch] for name, array in arrays.items()} for i in starts)
