@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-slow test-arm lint types docs bench bench-students bench-ablation bench-rivals bench-vocabulary bench-speed wheel clean
+.PHONY: run test test-slow test-arm lint types docs bench bench-students bench-ablation bench-rivals bench-vocabulary bench-speed \
+	bench-bundle wheel clean
 
 run: $(READY)
 	$(BIN)/edgedistill run --target raspberry-pi
@@ -30,6 +31,7 @@ docs: $(READY)
 	$(BIN)/python docs/make_cli_page.py
 	$(BIN)/python docs/make_recipe_page.py
 	$(BIN)/python benchmarks/readme_table.py
+	$(BIN)/python benchmarks/support_matrix.py
 	$(BIN)/python benchmarks/students_table.py
 
 bench: $(READY)
@@ -56,6 +58,12 @@ bench-vocabulary: $(READY)
 bench-speed: $(READY)
 	$(BIN)/python benchmarks/training_speed.py $(BENCH_OPTIONS)
 	$(BIN)/python benchmarks/students_table.py
+
+# what ships, in a browser, in an empty environment, by compilers; and 100,000 texts a tokenizer
+bench-bundle: $(READY)
+	$(BIN)/python benchmarks/bundle_checks.py
+	$(BIN)/python benchmarks/tokenizer_fuzz.py
+	$(BIN)/python benchmarks/support_matrix.py
 
 wheel: $(READY)
 	$(BIN)/python -m build --wheel

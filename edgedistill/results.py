@@ -105,6 +105,16 @@ class Coverage(Document):
     bytes_by_part: dict[str, int] = Field(description="embedding, encoder, head, other")
 
 
+class LayerCoverage(Document):
+    """How much of one layer of a graph is int8; weights are initialisers with at least two dimensions."""
+
+    layer: str = Field(description="for example 'embeddings', 'encoder.layer.0', 'classifier'")
+    int8_bytes: int = Field(ge=0)
+    float_bytes: int = Field(ge=0)
+    int8_nodes: int = Field(ge=0)
+    float_nodes: int = Field(ge=0)
+
+
 class QuantizationVerdict(Document):
     """Which scheme was chosen, out of what, and why; a sentence in `decision`."""
 
@@ -112,6 +122,7 @@ class QuantizationVerdict(Document):
     candidates: dict[str, float] = Field(description="top-1 agreement with the float model on validation, by scheme")
     coverage: Coverage
     decision: str
+    layers: tuple[LayerCoverage, ...] = Field((), description="in the order of the graph; empty: not recorded")
 
 
 class Measurement(Document):
@@ -191,6 +202,10 @@ class TrainingPoint(Document):
     loss: float | None
     validation_loss: float | None
     validation_accuracy: float | None
+    hard_loss: float | None = Field(None, description="cross-entropy with the hard labels, mean over the rows that have one")
+    soft_loss: float | None = Field(None, description="T^2 KL(teacher_T || student_T), or the decoupled form of it")
+    validation_hard_loss: float | None = Field(None, description="the hard loss on validation")
+    validation_soft_loss: float | None = Field(None, description="the soft loss on validation")
 
 
 class Milestone(Document):

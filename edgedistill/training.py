@@ -8,7 +8,6 @@ flat token arrays without a Python loop over examples.
 import logging
 import math
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 from transformers import EarlyStoppingCallback, PreTrainedModel, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.host import this_host
+from edgedistill.loss_curve import TermMeans, add_batch, terms_of
 from edgedistill.objective import LogitObjective, LossFunction, Objective, TrainingBatch, learned_beside
 from edgedistill.processes import Group
+from edgedistill.progress import Progress
 from edgedistill.results import Milestone, TrainingLog, TrainingPoint
 from edgedistill.shared_training import WEIGHT, Batches, SharedTrainer, agreed_path, group_of_training, in_parts
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
@@ -185,7 +185,7 @@ def _train(
     watch = _GiveUp(schedule.milestones)
     trainer = _BatchTrainer(
         model=model,
-        args=_arguments(schedule, checkpoints),
+        args=_arguments(schedule, checkpoints, is_learning_beside=loss.learned is not None),
         train_dataset=training,
         eval_dataset=validation,
         optimizers=(_optimizer(model, schedule), None),
@@ -214,6 +214,7 @@ class _BatchTrainer(SharedTrainer):
     def setup(self, training: TrainingSet, validation: TrainingSet, loss: Objective, schedule: Schedule) -> None:
         self._training, self._validation = training, validation
         self._loss, self._schedule = loss, schedule
+        self._terms = {"loss": TermMeans(), "eval_loss": TermMeans()}
         self.model_accepts_loss_kwargs = False
         names = self.model.forward.__code__.co_varnames
         self._inputs = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in names]
@@ -240,11 +241,18 @@ class _BatchTrainer(SharedTrainer):
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         progress = self.state.global_step / self._schedule.steps
         scored = self._loss(model, TrainingBatch(inputs, self._inputs, progress))
+        add_batch(self._terms["loss" if model.training else "eval_loss"], self._loss.terms, scored.logits, inputs)
         loss = scored.loss * inputs[WEIGHT] if WEIGHT in inputs else scored.loss
         return (loss, {"logits": scored.logits}) if return_outputs else loss
 
+    def log(self, logs: dict[str, float], *arguments: Any, **named: Any) -> None:
+        for name, means in self._terms.items():
+            if name in logs and self._loss.terms is not None:
+                logs |= means.take(self.group, prefix=name.removesuffix("loss"))
+        super().log(logs, *arguments, **named)
 
-def _arguments(schedule: Schedule, checkpoints: Path) -> TrainingArguments:
+
+def _arguments(schedule: Schedule, checkpoints: Path, *, is_learning_beside: bool) -> TrainingArguments:
     every = max(1, schedule.steps // schedule.evaluations)
     by_loss = schedule.best_by == "loss"
     return TrainingArguments(
@@ -273,6 +281,8 @@ def _arguments(schedule: Schedule, checkpoints: Path) -> TrainingArguments:
         use_cpu=not torch.cuda.is_available(),
         bf16=torch.cuda.is_available() or this_host().has_bf16,
         dataloader_pin_memory=False,
+        # what the objective learns is used after the model's forward pass: a search for unused parameters would find it
+        ddp_find_unused_parameters=False if is_learning_beside else None,
         save_safetensors=True,
     )
 
@@ -334,25 +344,25 @@ class _GiveUp(TrainerCallback):
 
 
 class _Progress(TrainerCallback):
-    """A bar on stderr where that is a terminal: steps, speed, time left."""
+    """Tells how far the training is."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        self._progress = Progress("training", total=0, unit="steps")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", file=sys.stderr,
-                         disable=None, leave=False)
+        self._progress = Progress("training", total=state.max_steps, unit="steps", done=state.global_step)
+        self._progress.__enter__()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar.update(1)
+        self._progress.advance()
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **_: Any) -> None:
-        if metrics and self._bar is not None:
-            log.info("step %d of %d: validation loss %.4f, accuracy %.4f", state.global_step, state.max_steps,
-                     metrics["eval_loss"], metrics["eval_accuracy"])
+        if metrics and state.max_steps:
+            log.info("step %d of %d: validation loss %.4f, accuracy %.4f; %s at most", state.global_step, state.max_steps,
+                     metrics["eval_loss"], metrics["eval_accuracy"], self._progress.left())
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar.close()
+        self._progress.__exit__(None, None, None)
 
 
 def _last_complete_checkpoint(checkpoints: Path) -> Path | None:
@@ -382,6 +392,7 @@ def _training_log(history: Sequence[Mapping[str, float]]) -> TrainingLog:
                 loss=entry.get("loss"),
                 validation_loss=entry["eval_loss"],
                 validation_accuracy=entry["eval_accuracy"],
+                **terms_of(entry),
             )
             for step, entry in sorted(points.items())
             if "eval_loss" in entry

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from edgedistill.benchmark.messages import Engine, Load, Loaded, Open, Opened, Ran, Run
 from edgedistill.benchmark.process import WorkerProcess
+from edgedistill.progress import Progress
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Variant
 
@@ -128,11 +129,13 @@ def measure(
             worker = stack.enter_context(WorkerProcess(candidate.name, threads=protocol.threads))
             sessions[candidate.name] = _prepare(worker, candidate, protocol, timeout_s)
         turns: dict[str, list[Ran]] = {name: [] for name in sessions}
+        progress = stack.enter_context(Progress("benchmark", total=protocol.rounds, unit="rounds"))
         for index in range(protocol.rounds):
-            log.info("benchmark: round %d of %d", index + 1, protocol.rounds)
+            log.info("benchmark: round %d of %d, %s", index + 1, protocol.rounds, progress.left())
             for name in order_of_round(list(sessions), index, seed=seed):
                 request = Run(share.runs, share.duration_ns, REWARM_RUNS)
                 turns[name].append(sessions[name].worker.ask(request, Ran, timeout_s=timeout_s))
+            progress.advance()
     return {c.name: _trace(sessions[c.name], turns[c.name], baselines[c.engine]) for c in candidates}
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edgedistill.cli.options import JsonOption, add_command
+from edgedistill.cli.options import JsonOption, add_command, complete_recipe, complete_target
 from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table, tell
 from edgedistill.errors import UsageError
 
@@ -35,7 +35,8 @@ def list_targets(as_json: JsonOption = False) -> int:
 
 
 def show_target(
-    name: Annotated[str, typer.Argument(metavar="ID|FILE", help="Target id or file.")], as_json: JsonOption = False
+    name: Annotated[str, typer.Argument(metavar="ID|FILE", autocompletion=complete_target, help="Target id or file.")],
+    as_json: JsonOption = False,
 ) -> int:
     """Print a target: every figure with its source.
 
@@ -109,7 +110,8 @@ def list_recipes(as_json: JsonOption = False) -> int:
 
 
 def show_recipe(
-    name: Annotated[str, typer.Argument(metavar="ID|FILE", help="Recipe id or file.")], as_json: JsonOption = False
+    name: Annotated[str, typer.Argument(metavar="ID|FILE", autocompletion=complete_recipe, help="Recipe id or file.")],
+    as_json: JsonOption = False,
 ) -> int:
     """Print a recipe with every default made explicit.
 

@@ -7,17 +7,34 @@ from typing import Annotated
 
 import typer
 
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """Return the ids of recipes that begin so, for the shell's completion; files are the shell's own matter."""
+    from edgedistill.catalog import recipe_ids
+
+    return [name for name in recipe_ids() if name.startswith(incomplete)]
+
+
+def complete_target(incomplete: str) -> list[str]:
+    """Return the ids of targets that begin so, for the shell's completion."""
+    from edgedistill.catalog import target_ids
+
+    return [name for name in target_ids() if name.startswith(incomplete)]
+
+
 RecipeOption = Annotated[
     str,
-    typer.Option("--recipe", "-r", metavar="ID|FILE", help="Recipe: an id of `edgedistill recipes list`, or a file."),
+    typer.Option("--recipe", "-r", metavar="ID|FILE", autocompletion=complete_recipe,
+                 help="Recipe: an id of `edgedistill recipes list`, or a file."),
 ]
 TargetOption = Annotated[
     str,
-    typer.Option("--target", "-t", metavar="ID|FILE", help="Device: an id of `edgedistill targets list`, or a file."),
+    typer.Option("--target", "-t", metavar="ID|FILE", autocompletion=complete_target,
+                 help="Device: an id of `edgedistill targets list`, or a file."),
 ]
 TargetsOption = Annotated[
     list[str],
-    typer.Option("--target", "-t", metavar="ID|FILE",
+    typer.Option("--target", "-t", metavar="ID|FILE", autocompletion=complete_target,
                  help="Device: an id of `edgedistill targets list`, or a file; give it again for several."),
 ]
 SetOption = Annotated[

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -94,6 +95,34 @@ def step_teller(total: int) -> Callable[[str, str, float], None]:
         tell(f"{stamp} {place} {step}: {ending}")
 
     return tell_step
+
+
+_BOX_COLUMNS = 100
+_FRAMES = {"utf": ("╭", "╮", "╰", "╯", "─", "│"), "plain": ("+", "+", "+", "+", "-", "|")}
+
+
+def boxed(lines: Sequence[str], *, is_plain: bool | None = None) -> str:
+    """Return lines in a frame; prose that is too long is wrapped, a path or a table row never.
+
+    Args:
+        lines: the lines, `""` for an empty one; one may hold several.
+        is_plain: draw with ASCII alone; None: as stdout's encoding allows.
+    """
+    if is_plain is None:
+        is_plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    top_left, top_right, low_left, low_right, across, down = _FRAMES["plain" if is_plain else "utf"]
+    single = [part for line in lines for part in line.splitlines() or [""]]
+    wrapped = [part for line in single for part in (_wrapped(line) if len(line) > _BOX_COLUMNS else [line])]
+    width = max(map(len, wrapped), default=0)
+    body = [f"{down} {line.ljust(width)} {down}" for line in wrapped]
+    rule = across * (width + 2)
+    return "\n".join([f"{top_left}{rule}{top_right}", *body, f"{low_left}{rule}{low_right}"])
+
+
+def _wrapped(line: str) -> list[str]:
+    """Wrap prose; a line that aligns its parts by runs of spaces is no prose."""
+    is_prose = "  " not in line.strip()
+    return textwrap.wrap(line, _BOX_COLUMNS, break_long_words=False, break_on_hyphens=False) if is_prose else [line]
 
 
 def mebibytes(size_bytes: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgedistill.cli.options import DEFAULT_RECIPE, JsonOption, RecipeOption, SetOption, TargetsOption, add_command
-from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, step_teller, table, tell
+from edgedistill.cli.terminal import boxed, mebibytes, milliseconds, say, say_json, step_teller, table, tell
 from edgedistill.errors import GoalMissedError, ParityError
 
 if TYPE_CHECKING:
@@ -108,11 +108,15 @@ def _summary(result: "RunResult") -> str:
             )
             for variant, v in target.variants.items()
         ]), ""]
-        lines.append(f"bundle: {result.folder / name / 'bundle'}")
-    lines.append(f"report: {result.folder / 'report.html'}")
-    width = max(len(part) for line in lines for part in line.splitlines() or [""])
-    rule = "-" * min(width, 100)
-    return "\n".join([rule, *lines, rule])
+        lines += _paths(("bundle", result.folder / name / "bundle"), ("as a file", result.folder / name / "bundle.zip"),
+                        ("student", result.folder / name / "student"))
+    lines += _paths(("open this", result.folder / "report.html"), ("in text", result.folder / "report.md"))
+    return boxed(lines)
+
+
+def _paths(*named: tuple[str, Path]) -> list[str]:
+    """Return a line for each path that is there."""
+    return [f"{name + ':':<10}  {path}" for name, path in named if path.exists()]
 
 
 def plan(
@@ -189,34 +193,42 @@ def doctor(as_json: JsonOption = False) -> int:
         say_json(found.to_json())
         return 0
     say(f"{found.host.cpu}, {found.host.cores} cores, {found.host.architecture}, Python {found.host.python}")
-    say(table(("package", "version", "needed for", "how to get it"), [
-        (item.name, item.version or "missing", item.needed_for, item.remedy if item.version is None else "")
-        for item in found.packages
+    say(table(("what", "here", "needed for", "how to get it"), [
+        *((item.name, item.version or "missing", item.needed_for, item.remedy if item.version is None else "")
+          for item in found.packages),
+        *((item.name, "yes" if item.is_here else "no", item.needed_for, "" if item.is_here else item.remedy)
+          for item in found.programs),
     ]))
     for note in found.notes:
         say(f"note: {note}")
+    say(f"to run: {found.verdict}")
     return 0 if all(item.version for item in found.packages if item.is_required) else 6
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, the first is the reference.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the page.")] = Path("runs/comparison"),
     as_json: JsonOption = False,
 ) -> int:
-    """Compare runs and say which differences are real.
+    """Compare runs, say which differences are real, and write a page about it.
 
-    Example: edgedistill compare runs/home-intents runs/other
+    Example: edgedistill compare runs/home-intents runs/other -o runs/comparison
     """
     from edgedistill.errors import UsageError
-    from edgedistill.report.compare import compare_reports, comparison_markdown
-    from edgedistill.report.stage import read_report
+    from edgedistill.report.compare import compare_reports
+    from edgedistill.report.compare_text import comparison_markdown
+    from edgedistill.report.stage import read_report, write_comparison
 
     if len(runs) < 2:
         raise UsageError("two runs at least are compared", hint="edgedistill compare RUN RUN")
-    found = compare_reports({str(path): read_report(path) for path in runs})
+    reports = {str(path): read_report(path) for path in runs}
+    found = compare_reports(reports)
+    page = write_comparison(found, reports, out)
     if as_json:
         say_json(found.to_json())
-    else:
-        say(comparison_markdown(found))
+        return 0
+    say(comparison_markdown(found))
+    say(f"page: {page}")
     return 0
 
 

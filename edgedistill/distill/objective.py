@@ -27,7 +27,7 @@ from edgedistill.distill.losses.layers import LayerPair, LayerRule, pair_layers
 from edgedistill.distill.projections import EMBEDDING, LAYERS, SENTENCE, LeastSquares, make_projections, sentence_projection
 from edgedistill.examples import NO_LABEL
 from edgedistill.host import this_host
-from edgedistill.objective import LogitObjective, LossFunction, Objective, Scored, TrainingBatch
+from edgedistill.objective import LogitObjective, LossFunction, LossTerms, Objective, Scored, TrainingBatch
 from edgedistill.recipe import Distillation, LossTerm
 from edgedistill.teach.teacher_model import sentence_vectors_of
 from edgedistill.training import TrainingSet
@@ -82,6 +82,18 @@ def logit_loss(
     beta = _DEFAULT_BETA if decoupled.beta is None else decoupled.beta
     divergence = decoupled_loss(logits, soft, targets, temperature=settings.temperature, beta=beta)
     return mix(decoupled.weight * divergence, hard_label_loss(logits, hard), alpha=settings.alpha)
+
+
+def loss_terms(settings: Distillation, logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor) -> LossTerms:
+    """Return the two parts of `logit_loss`, before alpha weighs them; arguments and errors are its own.
+
+    Returns:
+        the hard part summed over the rows with a label, and the soft part, with its weight, averaged over the batch.
+    """
+    whole = len(logits)
+    labelled = (hard != NO_LABEL) if hard.ndim == 1 else (hard != NO_LABEL).any(-1)
+    parts = {alpha: logit_loss(settings.model_copy(update={"alpha": alpha}), logits, hard, soft) for alpha in (0.0, 1.0)}
+    return LossTerms(hard=parts[0.0] * whole, labelled=labelled.sum(), soft=parts[1.0])
 
 
 def weight_at(term: LossTerm, progress: float) -> float:

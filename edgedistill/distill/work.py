@@ -15,7 +15,7 @@ from edgedistill.distill.contextual import contextual_embeddings
 from edgedistill.distill.cut import can_be_cut
 from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import hard_label_loss
-from edgedistill.distill.objective import GuidedObjective, logit_loss
+from edgedistill.distill.objective import GuidedObjective, logit_loss, loss_terms
 from edgedistill.distill.stage import CURVE_FILE, FIT_FILE, BaselineInputs, StudentInputs, StudentSettings
 from edgedistill.distill.student_model import (
     StudentTokenizer,
@@ -31,7 +31,7 @@ from edgedistill.distill.vocabulary_loss import StandInEncoder, measure_vocabula
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
-from edgedistill.objective import LossFunction, Objective
+from edgedistill.objective import LogitObjective, Objective
 from edgedistill.processes import current_group
 from edgedistill.recipe import Distillation
 from edgedistill.results import FitOn, Labels
@@ -89,15 +89,17 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
 
 def _objective(
     settings: StudentSettings, inputs: StudentInputs, student: PreTrainedModel, labels: tuple[str, ...]
-) -> LossFunction | Objective:
+) -> Objective:
     """Return the loss on logits; with the losses that look inside the teacher, where the recipe has any."""
     base = partial(_teacher_loss, settings.distillation)
-    terms = [term for term in settings.distillation.losses if not term.is_on_logits]
-    if not terms:
-        return base
-    is_asking = any(term.asks_the_teacher for term in terms)
-    teacher = load_classifier(inputs.teacher, labels) if is_asking else None
-    return GuidedObjective(base, terms, student=student, teacher=teacher, seed=settings.seed)
+    inside = [term for term in settings.distillation.losses if not term.is_on_logits]
+    objective: Objective = LogitObjective(base)
+    if inside:
+        is_asking = any(term.asks_the_teacher for term in inside)
+        teacher = load_classifier(inputs.teacher, labels) if is_asking else None
+        objective = GuidedObjective(base, inside, student=student, teacher=teacher, seed=settings.seed)
+    objective.terms = partial(loss_terms, settings.distillation)
+    return objective
 
 
 def _with_guidance(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.evaluate.onnx_model import OnnxModel
+from edgedistill.progress import counted
 from edgedistill.tasks.text_classification.encoding import EncodedTexts
 
 ONNX_FILE = "model.onnx"
@@ -42,9 +43,10 @@ def predict(predictor: Predictor, encoded: EncodedTexts, *, batch_size: int = 1)
             scale is computed per tensor, so the neighbours in a batch would change the answer.
     """
     order = np.argsort(encoded.lengths, kind="stable") if batch_size > 1 else np.arange(len(encoded))
+    chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     parts = [
-        predictor.logits(encoded.batch(order[start : start + batch_size]))
-        for start in range(0, len(order), batch_size)
+        predictor.logits(encoded.batch(chunk))
+        for chunk in counted(chunks, what="answering", total=len(order), unit="texts", size=len)
     ]
     stacked = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
     result = np.empty_like(stacked)

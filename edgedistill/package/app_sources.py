@@ -9,6 +9,7 @@ import jinja2
 
 from edgedistill.package.bert_rules import BertRules
 from edgedistill.package.contents import GOLDEN_FILE, TEXT_MODEL_FILE, ModelInput
+from edgedistill.package.mobile_versions import version_values
 
 KOTLIN_PACKAGE = "org.edgedistill.classifier"
 
@@ -92,6 +93,7 @@ def app_sources(
     values = {
         "package": KOTLIN_PACKAGE, "title": title, "labels": labels, "example": example, "model_file": TEXT_MODEL_FILE,
         "golden_file": GOLDEN_FILE, "input_types": {i.name: i.dtype for i in inputs}, "excluded": _NOT_SWIFT,
+        **version_values(),
     }
     if high is not None:
         values |= {name: getattr(high, name) for name in ("vanishing", "standing", "images", "alone", "unknown")}

@@ -5,6 +5,7 @@ Source: CycloneDX specification 1.6, components of type "machine-learning-model"
 
 import json
 import uuid
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -21,23 +22,26 @@ _SIMPLE_LICENCES = frozenset({
 """SPDX ids that may stand as `id`; the schema has all of them, and what is not among these is told by `name`."""
 
 
-def bill_of_materials(identity: BundleIdentity, figures: CardFigures, *, model: bytes, runtime: str) -> str:
+def bill_of_materials(
+    identity: BundleIdentity, figures: CardFigures, *, files: Mapping[str, bytes], runtime: str
+) -> str:
     """Return the text of `bom.cdx.json`; without a time, so that the same bundle gives the same bytes.
 
     Args:
         identity: whose bundle it is.
         figures: accuracy and licences.
-        model: model.onnx.
+        files: models and tokenizer by file name, model.onnx among them.
         runtime: version of onnxruntime that the golden vectors were computed with.
     """
-    digest = sha256(model).hexdigest()
+    digest = sha256(files[ONNX_FILE]).hexdigest()
+    parts = [_file(name, content) for name, content in sorted(files.items())]
     content = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "serialNumber": f"urn:uuid:{uuid.uuid5(_NAMESPACE, digest)}",
         "version": 1,
-        "metadata": {"component": _student(identity, figures, digest)},
+        "metadata": {"component": _student(identity, figures, digest) | {"components": parts}},
         "components": [
             _component("teacher", "machine-learning-model", identity.base_model, licence=figures.teacher_licence),
             _component("data", "data", f"data of {identity.recipe_id}", licence=figures.data_licence)
@@ -75,6 +79,11 @@ def _student(identity: BundleIdentity, figures: CardFigures, digest: str) -> dic
             ]},
         },
     }
+
+
+def _file(name: str, content: bytes) -> dict[str, Any]:
+    return {"bom-ref": f"file:{name}", "type": "file", "name": name,
+            "hashes": [{"alg": "SHA-256", "content": sha256(content).hexdigest()}]}
 
 
 def _metrics(figures: CardFigures) -> list[dict[str, Any]]:

@@ -21,6 +21,9 @@ from edgedistill.package.text_model import TextModel
 TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "onnxruntime-extensions", "tokenizers")
 """Packages whose version is told in bundle.json; another version may give other bytes."""
 
+_LISTED = (contents.ONNX_FILE, contents.ORT_FILE, contents.TEXT_MODEL_FILE, contents.TOKENIZER_FILE)
+"""Files that the bill of materials lists with their hash; bundle.json has all of them."""
+
 
 @dataclass(frozen=True)
 class BundleParts:
@@ -37,6 +40,7 @@ class BundleParts:
         max_tokens: texts are cut after so many tokens.
         labels: the class names.
         golden: golden vectors of the model.
+        rows: labelled texts by split.
     """
 
     model: bytes
@@ -48,6 +52,7 @@ class BundleParts:
     max_tokens: int
     labels: Sequence[str]
     golden: GoldenVectors
+    rows: Mapping[str, int]
 
 
 def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigures) -> dict[str, bytes]:
@@ -62,7 +67,7 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
     build = runtime_build(parts.ort, parts.architecture, runtime=runtime)
     card = model_card(identity, figures, CardParts(
         model_bytes=len(parts.model), classes=len(parts.labels), inputs=parts.facts.inputs, golden=parts.golden,
-        preprocessing=parts.text.told, build=build,
+        preprocessing=parts.text.told, build=build, rows=parts.rows, max_tokens=parts.max_tokens,
     ))
     made = {
         **_text_files(parts, identity),
@@ -74,9 +79,10 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
         contents.GOLDEN_FILE: parts.golden.to_json().encode(),
         contents.CARD_FILE: card.encode(),
         contents.LICENCES_FILE: licence_notes(identity, figures).encode(),
-        contents.BOM_FILE: bill_of_materials(identity, figures, model=parts.model, runtime=runtime).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
     }
+    listed = {name: made[name] for name in _LISTED if name in made}
+    made[contents.BOM_FILE] = bill_of_materials(identity, figures, files=listed, runtime=runtime).encode()
     manifest = _manifest(parts, identity, made, build)
     made[contents.MANIFEST_FILE] = contents.sealed_json(manifest).encode()
     return dict(sorted(made.items()))

@@ -1,14 +1,21 @@
 """The words of a bundle: the model card (README.md) and the licence notes (LICENSES.md)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from edgedistill.document import Document
-from edgedistill.package.contents import BundleIdentity, GoldenVectors, ModelInput, Preprocessing, RuntimeBuild
+from edgedistill.package.contents import (
+    BundleIdentity,
+    GoldenVector,
+    GoldenVectors,
+    ModelInput,
+    Preprocessing,
+    RuntimeBuild,
+)
 from edgedistill.results import Interval
 
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
@@ -39,6 +46,8 @@ class CardParts:
         golden: the golden vectors; a rather short one is the example.
         preprocessing: whether the tokenizer is inside of a graph.
         build: how the runtime is made smaller, and what it should run on.
+        rows: labelled texts by split.
+        max_tokens: texts are cut after so many tokens.
     """
 
     model_bytes: int
@@ -47,6 +56,8 @@ class CardParts:
     golden: GoldenVectors
     preprocessing: Preprocessing
     build: RuntimeBuild
+    rows: Mapping[str, int]
+    max_tokens: int
 
 
 def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts) -> str:
@@ -76,8 +87,16 @@ def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts)
 ```
 
 Give one text a call: the int8 scale of the activations is computed per call, and neighbours would change it.
-
+{_raw_text(parts.preprocessing, golden)}
 {_apps(parts.preprocessing)}
+
+## Data
+
+{_data(identity, figures, parts)}
+
+## Limits
+
+{_limits(identity, figures, parts)}
 
 ## Runtime
 
@@ -92,6 +111,40 @@ Licences: see [LICENSES.md](LICENSES.md).
 """
 
 
+def _raw_text(preprocessing: Preprocessing, golden: GoldenVectors) -> str:
+    """Return how raw text is classified without a tokenizer beside the model; nothing where no model takes it."""
+    if preprocessing.file is None:
+        return ""
+    return f"""
+The same from raw text, with onnxruntime-extensions in place of tokenizers:
+
+```python
+import numpy as np, onnxruntime, onnxruntime_extensions
+options = onnxruntime.SessionOptions()
+options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
+model = onnxruntime.InferenceSession("{preprocessing.file}", options)
+print(model.run(["label"], {{"text": np.array([{ascii(_example_vector(golden).text)}], object)}})[0][0])
+```
+"""
+
+
+def _data(identity: BundleIdentity, figures: CardFigures, parts: CardParts) -> str:
+    rows = ", ".join(f"{count:,} {split}" for split, count in parts.rows.items())
+    return f"""Labelled texts of `{identity.recipe_id}`: {rows} rows; licence: {figures.data_licence}. In a run the
+student learns from the train rows, from variations of them and from what the teacher says to both; validation rows choose
+among students and int8 schemes; test rows serve the figures above and the golden vectors, and nothing else."""
+
+
+def _limits(identity: BundleIdentity, figures: CardFigures, parts: CardParts) -> str:
+    measured = "Its figures hold for texts like the test rows" if figures.accuracy else "It was packed without figures"
+    return f"""- It knows {parts.classes} classes, and gives every text one of them; one that belongs to none gets one too,
+  unless there is a class for such.
+- {measured}. Other sources, languages or times were not tried, nor what it does to groups of people.
+- Texts are cut after {parts.max_tokens} tokens.
+- It derives from `{identity.base_model}`, and may share its biases and mistakes.
+- Golden vectors prove sameness, not quality. Latency and memory stand in the report of the run, not here."""
+
+
 def _apps(preprocessing: Preprocessing) -> str:
     if preprocessing.file is None:
         return f"""## Apps
@@ -102,8 +155,8 @@ No model with the tokenizer inside is in this bundle, and so no modules for Andr
 
 `{preprocessing.file}` takes raw text, shape (1,), and answers with `logits`, `probabilities` and `label`; its nodes are
 those of onnxruntime-extensions. Its token ids are those of `tokenizer.json` on all {preprocessing.texts_proved:,} texts
-at hand. It is {preprocessing.added_bytes:,} bytes larger than `model.onnx`{_over_budget(preprocessing)}. A text must not
-hold U+0000, at which strings end: put U+0001 in its place.
+at hand and on {preprocessing.texts_fuzzed:,} fuzzed ones. It is {preprocessing.added_bytes:,} bytes larger than
+`model.onnx`{_over_budget(preprocessing)}. A text must not hold U+0000, at which strings end: put U+0001 in its place.
 
 - Android: `android/` is a Gradle module. `Classifier.fromAssets(context).classify(text)` gives a `List<Prediction>`;
   `gradle connectedAndroidTest` replays the golden vectors on the device.
@@ -202,10 +255,14 @@ def _percent(figure: Interval | None) -> str | None:
     return f"{100 * figure.value:.1f} % (95 % interval {100 * figure.low:.1f} to {100 * figure.high:.1f} %)"
 
 
+def _example_vector(golden: GoldenVectors) -> GoldenVector:
+    by_length = sorted(golden.vectors, key=lambda vector: len(vector.text))
+    return by_length[len(by_length) // 4]  # rather short, and not the odd one at the end
+
+
 def _example(inputs: Sequence[ModelInput], golden: GoldenVectors) -> str:
     """Five lines that run in the bundle's folder."""
-    by_length = sorted(golden.vectors, key=lambda vector: len(vector.text))
-    example = by_length[len(by_length) // 4]  # rather short, and not the odd one at the end
+    example = _example_vector(golden)
     feed = ", ".join(f'"{i.name}": np.array([e.{_FROM_ENCODING[i.name]}], "{i.dtype}")' for i in inputs)
     return f"""import json, numpy as np, onnxruntime, tokenizers
 model, tokenizer = onnxruntime.InferenceSession("model.onnx"), tokenizers.Tokenizer.from_file("tokenizer.json")

@@ -95,6 +95,7 @@ class Preprocessing(Document):
     file: str | None = Field(description="the model that takes raw text; null: there is none, and `reason` says why")
     reason: str | None = Field(description="why there is no such model; null where there is one")
     texts_proved: int = Field(ge=0, description="texts of all splits whose ids are those of tokenizer.json, one by one")
+    texts_fuzzed: int = Field(ge=0, description="the same of texts that were made up for it: emoji, control characters, ...")
     added_bytes: int = Field(ge=0, description="bytes over model.onnx; 0 without a file")
     pieces: int = Field(ge=0, description="pieces in the graph; pieces that no text can reach are left out")
     piece_table_bytes: int = Field(ge=0, description="of the added bytes: pieces, their ids and lengths")

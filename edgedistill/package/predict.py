@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import check
-from edgedistill.errors import ArtifactError, BundleError
+from edgedistill.errors import ArtifactError, BundleError, UsageError
 from edgedistill.evaluate.predictor import open_predictor, predict
 from edgedistill.package.archive import opened_bundle
 from edgedistill.package.contents import LABELS_FILE, ONNX_FILE, TOKENIZER_FILE, read_labels, read_manifest
@@ -51,8 +51,10 @@ def predict_text(bundle: Path, texts: Sequence[str], *, top: int = 5) -> tuple[A
 
     Raises:
         BundleError: it is no bundle, a file that is needed is missing or altered, or its parts do not fit together.
+        UsageError: a text holds half a surrogate pair, which is no character.
     """
     asked = [texts] if isinstance(texts, str) else list(texts)
+    _refuse_halves(asked)
     with opened_bundle(bundle) as folder:
         _check_needed_files(folder)
         labels = read_labels(folder / LABELS_FILE).labels
@@ -64,6 +66,12 @@ def predict_text(bundle: Path, texts: Sequence[str], *, top: int = 5) -> tuple[A
     if asked and logits.shape[1] != len(labels):
         raise BundleError(f"{bundle}: {logits.shape[1]} logits for {len(labels)} labels", hint="make the bundle again")
     return tuple(_answer(row, labels, top) for row in logits)
+
+
+def _refuse_halves(texts: Sequence[str]) -> None:
+    for number, text in enumerate(texts, start=1):
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            raise UsageError(f"text {number} holds half a surrogate pair: {ascii(text[:60])}", hint="give whole UTF-8 text")
 
 
 def _check_needed_files(folder: Path) -> None:

@@ -16,7 +16,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 MODELS = ("model.onnx", "model.ort")
 TEXT_MODEL = "model_with_preprocessing.onnx"
@@ -126,7 +126,7 @@ def read_golden(folder: Path) -> dict[str, Any]:
     return dict(golden)
 
 
-def instruction_set() -> str:
+def instruction_set() -> Literal["aarch64", "x86_64", "x86_64-vnni"]:
     """Return "aarch64", "x86_64-vnni" or "x86_64"; x86 counts as without VNNI where the system does not tell."""
     machine = platform.machine().lower()
     if machine in {"aarch64", "arm64"}:

@@ -10,14 +10,19 @@ import onnxruntime
 
 from edgedistill.package.bert_rules import BertRules, bert_problem, bert_rules
 from edgedistill.package.contents import TEXT_MODEL_FILE, Preprocessing
+from edgedistill.package.fuzz import fuzzed_texts
 from edgedistill.package.in_graph import IDS_OUTPUT, TEXT_INPUT, classifier_of_text, piece_table, tokenizer_model
 from edgedistill.package.standalone_verify import extensions_library
+from edgedistill.progress import counted
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
 
 _OLDEST_OPSET = 14
 """CumSum of int64 and Compress as used in front of the model are as old as this or older."""
 
 _SHOWN = 3
+
+_FUZZED = 200
+"""Texts that are made up for the proof, beside those at hand; the slow tests take 100,000."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def make_text_model(
     model: bytes, tokenizer_json: str, *, labels: Sequence[str], encoder: TextEncoder, texts: Iterable[Sequence[str]],
     limit_bytes: int | None = None,
 ) -> TextModel:
-    """Put the tokenizer in front of a model, if every text at hand then gets the same ids as before.
+    """Put the tokenizer in front of a model, if every text at hand, and every fuzzed one, then gets the same ids as before.
 
     Args:
         model: the int8 .onnx file.
@@ -64,15 +69,21 @@ def make_text_model(
     rules = bert_rules(tokenizer_json)
     session = open_text_session(tokenizer_model(rules, opset=_opset(model)).SerializeToString())
     proved = 0
+    own: list[str] = []
     for batch in texts:
         differences = differing_texts(session, encoder, batch)
         if differences:
-            return _none(_told(differences, of=len(batch)), texts_proved=proved)
+            return _none(_told(differences, of=f"{len(batch)} texts"), texts_proved=proved)
         proved += len(batch)
+        own += batch[: _FUZZED - len(own)]
+    fuzzed = list(fuzzed_texts(_FUZZED, own=own))
+    differences = differing_texts(session, encoder, fuzzed)
+    if differences:
+        return _none(_told(differences, of=f"{_FUZZED} fuzzed texts"), texts_proved=proved)
     made = classifier_of_text(onnx.load_from_string(model), rules, labels).SerializeToString(deterministic=True)
     table = piece_table(rules)
     return TextModel(made, rules, Preprocessing(
-        file=TEXT_MODEL_FILE, reason=None, texts_proved=proved, added_bytes=len(made) - len(model),
+        file=TEXT_MODEL_FILE, reason=None, texts_proved=proved, texts_fuzzed=len(fuzzed), added_bytes=len(made) - len(model),
         pieces=len(table.lines), piece_table_bytes=table.size_bytes,
         fits_budget=None if limit_bytes is None else len(made) <= limit_bytes,
     ))
@@ -101,7 +112,8 @@ def differing_texts(session: Any, encoder: TextEncoder, texts: Sequence[str]) ->
         texts: any number.
     """
     encoded = encoder.encode(texts)
-    pairs = ((text, _row(encoded, i), graph_ids(session, text)) for i, text in enumerate(texts))
+    shown = counted(texts, what="comparing ids of", total=len(texts), unit="texts")
+    pairs = ((text, _row(encoded, i), graph_ids(session, text)) for i, text in enumerate(shown))
     return tuple(Difference(*pair) for pair in pairs if pair[1] != pair[2])
 
 
@@ -123,13 +135,13 @@ def _opset(model: bytes) -> int:
     return next(int(item.version) for item in imports if item.domain in ("", "ai.onnx"))
 
 
-def _told(differences: Sequence[Difference], *, of: int) -> str:
+def _told(differences: Sequence[Difference], *, of: str) -> str:
     shown = "; ".join(
         f"{ascii(d.text[:60])} should give {_short(d.expected)}, the graph gives {_short(d.found)}"
         for d in differences[:_SHOWN]
     )
     more = f" (+{len(differences) - _SHOWN} more)" if len(differences) > _SHOWN else ""
-    return f"other ids than tokenizer.json for {len(differences)} of {of} texts: {shown}{more}"
+    return f"other ids than tokenizer.json for {len(differences)} of {of}: {shown}{more}"
 
 
 def _short(ids: tuple[int, ...]) -> str:
@@ -138,6 +150,6 @@ def _short(ids: tuple[int, ...]) -> str:
 
 def _none(reason: str, *, texts_proved: int = 0) -> TextModel:
     return TextModel(None, None, Preprocessing(
-        file=None, reason=reason, texts_proved=texts_proved, added_bytes=0, pieces=0, piece_table_bytes=0,
-        fits_budget=None,
+        file=None, reason=reason, texts_proved=texts_proved, texts_fuzzed=0, added_bytes=0, pieces=0,
+        piece_table_bytes=0, fits_budget=None,
     ))

@@ -13,6 +13,7 @@ from edgedistill.evaluate.predictor import open_predictor, predict
 from edgedistill.examples import read_examples
 from edgedistill.manifest import Decision
 from edgedistill.quantize.coverage import measure_coverage
+from edgedistill.quantize.layers import measure_layers
 from edgedistill.quantize.onnx_quantizer import quantize_weights
 from edgedistill.quantize.schemes import SchemeChoice, is_per_channel, is_reduced_range
 from edgedistill.results import QuantizationVerdict
@@ -83,8 +84,10 @@ def _verdict(settings: Settings, chosen: str, agreements: dict[str, float], out:
         decision += f", less than the {settings.min_agreement:.2%} asked for: no scheme reached it"
     if settings.host_saturates and not is_reduced_range(chosen):
         decision += "; this host saturates u8 x s8 (no VNNI), so the device can only be closer to the float model"
+    coverage = measure_coverage(out / ONNX_FILE)
     return QuantizationVerdict(
-        scheme=chosen, candidates=agreements, coverage=measure_coverage(out / ONNX_FILE), decision=decision
+        scheme=chosen, candidates=agreements, coverage=coverage, decision=decision,
+        layers=measure_layers(out / ONNX_FILE, float_nodes=coverage.float_nodes),
     )
 
 
@@ -94,4 +97,4 @@ def settings_for(choice: SchemeChoice, *, min_agreement: float, host_saturates: 
                     host_saturates=host_saturates)
 
 
-STAGE = Stage(name="quantize", version=2, run=_run, requires=_requires, tools=("onnx", "onnxruntime", "numpy"))
+STAGE = Stage(name="quantize", version=3, run=_run, requires=_requires, tools=("onnx", "onnxruntime", "numpy"))

@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 
 from edgedistill.evaluate.metrics import CALIBRATION_BINS, calibration_bin, softmax
 from edgedistill.examples import NO_LABEL
-from edgedistill.report.model import ClassProbability, ConfusedPair, ReliabilityBin, TellingRow
+from edgedistill.report.model import (
+    AnswersApart,
+    ClassProbability,
+    ConfusedPair,
+    PairedProbability,
+    ReliabilityBin,
+    TellingRow,
+)
 
 Floats = NDArray[np.float64]
 
@@ -56,6 +63,7 @@ def telling_rows(
             divergence=float(apart[row]),
             right="teacher" if teacher[row].argmax() == labels[row]
             else "student" if student[row].argmax() == labels[row] else "neither",
+            classes=_paired(theirs[row], ours[row], names, truth=int(labels[row])),
         )
         for row in order
     )
@@ -64,6 +72,38 @@ def telling_rows(
 def _top(distribution: Floats, names: Sequence[str]) -> tuple[ClassProbability, ...]:
     best = np.argsort(-distribution, kind="stable")[:TOP_CLASSES]
     return tuple(ClassProbability(label=names[c], probability=float(distribution[c])) for c in best)
+
+
+def _paired(
+    teacher: Floats, student: Floats, names: Sequence[str], *, truth: int
+) -> tuple[PairedProbability, ...]:
+    """Return the likeliest classes of both models and the true one, each with both probabilities, then the rest."""
+    shown = {int(c) for of_model in (teacher, student) for c in np.argsort(-of_model, kind="stable")[:TOP_CLASSES]}
+    shown |= set() if truth == NO_LABEL else {truth}
+    order = sorted(shown, key=lambda c: (-max(teacher[c], student[c]), c))
+    rows = [PairedProbability(label=names[c], teacher=float(teacher[c]), student=float(student[c])) for c in order]
+    if len(shown) == len(names):
+        return tuple(rows)
+    rest = np.ones(len(names), bool)
+    rest[order] = False
+    return (*rows, PairedProbability(label=None, teacher=float(teacher[rest].sum()), student=float(student[rest].sum())))
+
+
+def answers_apart(
+    labels: NDArray[np.int32], names: Sequence[str], *, teacher: NDArray[np.floating], student: NDArray[np.floating]
+) -> tuple[AnswersApart, ...]:
+    """Return every pair of different answers, the most frequent first; arguments as those of `telling_rows`."""
+    theirs, ours = teacher.argmax(axis=1), student.argmax(axis=1)
+    counts: dict[tuple[int, int], list[int]] = {}
+    for row in np.flatnonzero(theirs != ours):
+        count = counts.setdefault((int(theirs[row]), int(ours[row])), [0, 0, 0])
+        count[0] += 1
+        count[1] += int(theirs[row] == labels[row])
+        count[2] += int(ours[row] == labels[row])
+    return tuple(
+        AnswersApart(teacher=names[t], student=names[s], n=n, teacher_right=t_right, student_right=s_right)
+        for (t, s), (n, t_right, s_right) in sorted(counts.items(), key=lambda item: (-item[1][0], item[0]))
+    )
 
 
 def reliability(logits: NDArray[np.floating], labels: NDArray[np.int32]) -> tuple[ReliabilityBin, ...]:

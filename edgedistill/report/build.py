@@ -13,7 +13,7 @@ from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.intervals import mcnemar, paired_difference
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
-from edgedistill.report import answers, paired, unchecked, wording
+from edgedistill.report import answers, paired, right_rows, unchecked, wording
 from edgedistill.report.latency import host_latency, peak_rss, speed_ratio_on_host, target_latency
 from edgedistill.report.model import (
     DistillationGain,
@@ -165,6 +165,12 @@ def build_target(parts: TargetParts) -> TargetReport:
         },
         not_checked=unchecked.sentences(parts.name, variants) + parts.not_checked,
         emulated=parts.emulated,
+        test_sha256=right_rows.fingerprint(parts.texts, parts.gold),
+        teacher_confusion=parts.evaluations["teacher"].confusion,
+        teacher_classes=parts.evaluations["teacher"].classes,
+        answers_apart=answers.answers_apart(
+            parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"]
+        ),
     )
 
 
@@ -205,6 +211,7 @@ def _variant(name: Variant, parts: TargetParts) -> VariantReport:
         macro_f1_ci95=(evaluation.macro_f1.low, evaluation.macro_f1.high),
         calibration_error=evaluation.calibration_error,
         mcnemar_against_teacher=evaluation.mcnemar_against_teacher,
+        right_rows=right_rows.pack(_is_right(parts, name)) if name in parts.logits else "",
     )
 
 

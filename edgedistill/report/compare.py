@@ -1,29 +1,27 @@
 """Several runs side by side, and which of their differences are real."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from edgedistill.benchmark.statistics import SEPARABLE_RATIO
 from edgedistill.document import Document
 from edgedistill.errors import UsageError
+from edgedistill.evaluate.intervals import mcnemar, paired_difference
 from edgedistill.host import Host
-from edgedistill.report.markdown import plain, table
 from edgedistill.report.model import RunReport, TargetReport, VariantReport
-from edgedistill.report.paired import two_proportion_p
-from edgedistill.report.tables import UNKNOWN, Table
-from edgedistill.report.wording import SIGNIFICANT, p_text, range_text, share_text, size_text, time_text, times_text
-from edgedistill.results import Variant
+from edgedistill.report.paired import retention_difference, two_proportion_p
+from edgedistill.report.right_rows import unpack
+from edgedistill.report.wording import SIGNIFICANT, p_text
+from edgedistill.results import Interval, Variant
 
 Finding = Literal["real", "same", "cannot separate", "not comparable"]
 Metric = Literal["size_bytes", "accuracy", "latency_p50_s", "retention"]
-
-METRIC_NAMES: dict[Metric, str] = {
-    "size_bytes": "size", "accuracy": "accuracy", "latency_p50_s": "latency p50", "retention": "retention",
-}
-"""What people call the compared figures."""
 
 
 class ComparedVariant(Document):
@@ -57,6 +55,10 @@ class Difference(Document):
     value: float
     finding: Finding
     why: str
+    effect: Interval | None = Field(
+        None, description="accuracy, retention: value minus reference; latency: value / reference; with a 95 % interval"
+    )
+    is_paired: bool = Field(False, description="are the same test rows compared one by one?")
 
 
 class Comparison(Document):
@@ -72,9 +74,10 @@ class Comparison(Document):
 def compare_reports(reports: Mapping[str, RunReport]) -> Comparison:
     """Compare the variants that runs have in common, target by target, against the first run.
 
-    Accuracies are compared as if of independent rows (pooled two-proportion z test): runs do not keep their rows
-    together, and on the same test rows this errs to the careful side. Latencies differ when their intervals do not
-    overlap, the ratio is beyond 5 %, and neither host was noisy; those of different hosts are not compared.
+    On the same test rows, accuracies are compared row by row (McNemar's exact test, Newcombe's interval), and so are
+    retentions. Where the rows differ or were not kept, accuracies are compared as if of independent rows (pooled
+    two-proportion z test), retentions by their intervals. Latencies differ when their intervals do not overlap, the ratio
+    is beyond 5 %, and neither host was noisy; those of different hosts are not compared.
 
     Args:
         reports: two runs or more, by the name to show.
@@ -94,9 +97,7 @@ def compare_reports(reports: Mapping[str, RunReport]) -> Comparison:
         difference
         for row in figures
         if row.run != first and (first, row.target, row.variant) in by_place
-        for difference in _differences(
-            by_place[first, row.target, row.variant], row, _is_same_machine(reports[first].host, reports[row.run].host)
-        )
+        for difference in _differences(by_place[first, row.target, row.variant], row, _Pair(reports[first], reports[row.run]))
     )
     return Comparison(runs=tuple(reports), figures=figures, differences=differences, notes=_notes(reports, figures))
 
@@ -132,24 +133,47 @@ def _figure(run: str, target_id: str, target: TargetReport, name: Variant, varia
 class _Judgement:
     finding: Finding
     why: str
+    effect: Interval | None = None
+    is_paired: bool = False
 
 
-def _differences(a: ComparedVariant, b: ComparedVariant, is_same_machine: bool) -> Iterator[Difference]:
+@dataclass(frozen=True)
+class _Pair:
+    """Two runs."""
+
+    a: RunReport
+    b: RunReport
+
+    @property
+    def is_same_machine(self) -> bool:
+        return _is_same_machine(self.a.host, self.b.host)
+
+    def rows(self, target: str, variant: Variant) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+        """Return which rows both answer right; None where they are not known to be the same rows."""
+        both = self.a.targets[target], self.b.targets[target]
+        if both[0].test_sha256 is None or both[0].test_sha256 != both[1].test_sha256:
+            return None
+        found = [report.variants.get(variant) for report in both]
+        known = [unpack(v.right_rows, v.test_rows) for v in found if v is not None and v.right_rows]
+        return (known[0], known[1]) if len(known) == 2 else None
+
+
+def _differences(a: ComparedVariant, b: ComparedVariant, pair: _Pair) -> Iterator[Difference]:
     yield _difference(a, b, "size_bytes", _judge_size(a, b))
-    yield _difference(a, b, "accuracy", _judge_accuracy(a, b))
+    yield _difference(a, b, "accuracy", _judge_accuracy(a, b, pair))
     if a.latency_p50_s is not None and b.latency_p50_s is not None:
-        ratio = max(a.latency_p50_s, b.latency_p50_s) / min(a.latency_p50_s, b.latency_p50_s)
-        yield _difference(a, b, "latency_p50_s", _judge_latency(a, b, ratio, is_same_machine=is_same_machine))
+        yield _difference(a, b, "latency_p50_s", _judge_latency(a, b, is_same_machine=pair.is_same_machine))
     if a.retention_ci95 is not None and b.retention_ci95 is not None:
-        yield _difference(a, b, "retention", _judge_intervals(a.retention_ci95, b.retention_ci95))
+        yield _difference(a, b, "retention", _judge_retention(a, b, pair))
 
 
 def _difference(a: ComparedVariant, b: ComparedVariant, metric: Metric, judgement: _Judgement) -> Difference:
     reference, value = getattr(a, metric), getattr(b, metric)
-    found = _Judgement("same", "the figures are equal") if reference == value else judgement
+    is_same = reference == value
     return Difference(
         target=a.target, variant=a.variant, metric=metric, reference_run=a.run, run=b.run, reference=reference,
-        value=value, finding=found.finding, why=found.why,
+        value=value, finding="same" if is_same else judgement.finding,
+        why="the figures are equal" if is_same else judgement.why, effect=judgement.effect, is_paired=judgement.is_paired,
     )
 
 
@@ -157,25 +181,58 @@ def _judge_size(a: ComparedVariant, b: ComparedVariant) -> _Judgement:
     return _Judgement("real", f"bytes are exact: {b.size_bytes - a.size_bytes:+,} B")
 
 
-def _judge_accuracy(a: ComparedVariant, b: ComparedVariant) -> _Judgement:
-    right_a, right_b = round(a.accuracy * a.test_rows), round(b.accuracy * b.test_rows)
-    p_value = two_proportion_p(right_a, a.test_rows, right_b, b.test_rows)
-    finding: Finding = "real" if p_value < SIGNIFICANT else "cannot separate"
-    return _Judgement(finding, f"two-proportion z test, {a.test_rows} and {b.test_rows} rows: {p_text(p_value)}")
+def _judge_accuracy(a: ComparedVariant, b: ComparedVariant, pair: _Pair) -> _Judgement:
+    rows = pair.rows(a.target, a.variant)
+    if rows is None:
+        right_a, right_b = round(a.accuracy * a.test_rows), round(b.accuracy * b.test_rows)
+        p_value = two_proportion_p(right_a, a.test_rows, right_b, b.test_rows)
+        finding: Finding = "real" if p_value < SIGNIFICANT else "cannot separate"
+        return _Judgement(finding, f"two-proportion z test, {a.test_rows} and {b.test_rows} rows: {p_text(p_value)}")
+    test, effect = mcnemar(*rows), paired_difference(rows[1], rows[0])
+    is_real = test.p_value < SIGNIFICANT and not effect.low <= 0 <= effect.high
+    why = (f"the same {len(rows[0])} rows: {test.only_candidate_right} right only in the run, "
+           f"{test.only_reference_right} only in the reference; McNemar {p_text(test.p_value)}")
+    return _Judgement("real" if is_real else "cannot separate", why, effect, is_paired=True)
 
 
-def _judge_latency(a: ComparedVariant, b: ComparedVariant, ratio: float, *, is_same_machine: bool) -> _Judgement:
+def _judge_retention(a: ComparedVariant, b: ComparedVariant, pair: _Pair) -> _Judgement:
+    teachers, students = pair.rows(a.target, "teacher"), pair.rows(a.target, "student_int8")
+    if a.retention_ci95 is None or b.retention_ci95 is None:
+        raise ValueError("a retention without an interval")
+    effect = None if teachers is None or students is None else retention_difference(
+        reference_teacher=teachers[0], reference_student=students[0], teacher=teachers[1], student=students[1]
+    )
+    if effect is None:
+        return _judge_intervals(a.retention_ci95, b.retention_ci95)
+    is_real = not effect.low <= 0 <= effect.high
+    why = f"paired by row, the 95 % interval of the difference {'leaves out' if is_real else 'holds'} 0"
+    return _Judgement("real" if is_real else "cannot separate", why, effect, is_paired=True)
+
+
+def _judge_latency(a: ComparedVariant, b: ComparedVariant, *, is_same_machine: bool) -> _Judgement:
+    if a.latency_p50_s is None or b.latency_p50_s is None:
+        raise ValueError("a latency that was not measured")
     if not is_same_machine:
         return _Judgement("not comparable", "measured on different machines")
     if (a.threads, a.sequence_tokens) != (b.threads, b.sequence_tokens):
         return _Judgement("not comparable", "measured with other threads or at another length")
+    effect = _latency_ratio(a, b)
     if a.latency_is_noisy or b.latency_is_noisy:
-        return _Judgement("cannot separate", "the machine was noisy")
+        return _Judgement("cannot separate", "the machine was noisy", effect)
     if a.latency_interval_s is None or b.latency_interval_s is None:
         return _Judgement("cannot separate", "fewer than two rounds: no interval")
-    if ratio <= SEPARABLE_RATIO:
-        return _Judgement("cannot separate", f"at most {SEPARABLE_RATIO - 1:.0%} apart: memory layout alone does that")
-    return _judge_intervals(a.latency_interval_s, b.latency_interval_s)
+    if max(a.latency_p50_s, b.latency_p50_s) / min(a.latency_p50_s, b.latency_p50_s) <= SEPARABLE_RATIO:
+        return _Judgement("cannot separate", f"at most {SEPARABLE_RATIO - 1:.0%} apart: memory layout alone does that", effect)
+    return replace(_judge_intervals(a.latency_interval_s, b.latency_interval_s), effect=effect)
+
+
+def _latency_ratio(a: ComparedVariant, b: ComparedVariant) -> Interval | None:
+    """Return b's p50 / a's; the widths of both intervals, on the scale of logarithms, are added in squares."""
+    if a.latency_interval_s is None or b.latency_interval_s is None or a.latency_p50_s is None or b.latency_p50_s is None:
+        return None
+    halves = [math.log(high / low) / 2 for low, high in (a.latency_interval_s, b.latency_interval_s)]
+    ratio, half = b.latency_p50_s / a.latency_p50_s, math.hypot(*halves)
+    return Interval(value=ratio, low=ratio * math.exp(-half), high=ratio * math.exp(half))
 
 
 def _judge_intervals(a: tuple[float, float], b: tuple[float, float]) -> _Judgement:
@@ -196,8 +253,10 @@ def _notes(reports: Mapping[str, RunReport], figures: Sequence[ComparedVariant])
     runs = list(reports)
     if not all(_is_same_machine(reports[runs[0]].host, report.host) for report in reports.values()):
         notes.append("The runs were measured on different machines: latencies are not compared.")
-    if len({row.test_rows for row in figures}) > 1:
-        notes.append("The test splits differ in size: accuracies may be of different data.")
+    if len({target.test_sha256 for report in reports.values() for target in report.targets.values()} - {None}) > 1:
+        notes.append("The test splits differ: accuracies are compared as if of independent rows, and may be of other data.")
+    elif any(target.test_sha256 is None for report in reports.values() for target in report.targets.values()):
+        notes.append("A report of an earlier version does not keep its rows: accuracies are compared as if of independent rows.")
     if len({report.recipe for report in reports.values()}) > 1:
         notes.append("The runs have different recipes: accuracies may be of different data.")
     for target in sorted({row.target for row in figures}):
@@ -205,48 +264,3 @@ def _notes(reports: Mapping[str, RunReport], figures: Sequence[ComparedVariant])
         if absent:
             notes.append(f"{target} is not part of {', '.join(absent)}.")
     return tuple(notes)
-
-
-def comparison_markdown(comparison: Comparison) -> str:
-    """Return Markdown: the figures by target and variant, then what is real."""
-    parts = [f"# {plain(' against '.join(comparison.runs))}", "## Figures", table(figures_table(comparison)),
-             f"## Differences from {plain(comparison.runs[0])}", table(differences_table(comparison)),
-             "## Read with care", "\n".join(f"- {plain(note)}" for note in comparison.notes)]
-    return "\n\n".join(parts) + "\n"
-
-
-def figures_table(comparison: Comparison) -> Table:
-    """Return the figures of all runs, those of one variant together."""
-    order = sorted(comparison.figures, key=lambda row: row.target)
-    places = list(dict.fromkeys((row.target, row.variant) for row in order))
-    rows = tuple(_figure_row(row) for place in places for row in order if (row.target, row.variant) == place)
-    headers = ("target", "variant", "run", "size", "accuracy (95 % interval)", "p50 host", "retention")
-    return Table(headers, rows, words=3)
-
-
-def _figure_row(row: ComparedVariant) -> tuple[str, ...]:
-    latency = UNKNOWN if row.latency_p50_s is None else time_text(row.latency_p50_s)
-    return (
-        row.target, row.variant, row.run, size_text(row.size_bytes),
-        f"{share_text(row.accuracy)} ({range_text(row.accuracy_ci95)})",
-        latency + (" noisy" if row.latency_is_noisy else ""),
-        UNKNOWN if row.retention is None else share_text(row.retention),
-    )
-
-
-def differences_table(comparison: Comparison) -> Table:
-    """Return the differences, those that are real first."""
-    order: tuple[Finding, ...] = ("real", "cannot separate", "not comparable", "same")
-    rows = tuple(
-        (d.target, d.variant, d.run, METRIC_NAMES[d.metric], d.finding, d.why, _value_text(d.metric, d.reference),
-         _value_text(d.metric, d.value), times_text(d.value / d.reference) if d.reference else UNKNOWN)
-        for d in sorted(comparison.differences, key=lambda d: order.index(d.finding))
-    )
-    headers = ("target", "variant", "run", "figure", "difference", "why", comparison.runs[0], "value", "ratio")
-    return Table(headers, rows, words=6)
-
-
-def _value_text(metric: Metric, value: float) -> str:
-    if metric == "size_bytes":
-        return size_text(value)
-    return time_text(value) if metric == "latency_p50_s" else share_text(value)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from edgedistill.report import tables, wording
+from edgedistill.report import tables, tables_answers, wording
 from edgedistill.report.model import ClassProbability, RunReport, TargetReport
 from edgedistill.report.tables import Table
 from edgedistill.report.wording import share_text
@@ -66,7 +66,7 @@ def _differences(target: TargetReport) -> list[str]:
         f"| {code(row.text)} | {code(row.true_label)} | {_answers(row.teacher)} | {_answers(row.student)} |"
         for row in target.telling_rows[:_TELLING]
     )
-    confused = tables.confused(target)
+    confused = tables_answers.confused(target)
     shown = Table(confused.headers, confused.rows[:_CONFUSED], confused.words)
     return ["### Where teacher and student differ most", f"{_head(headers, len(headers))}\n{rows}",
             folded("Most confused pairs", shown)]

@@ -89,6 +89,9 @@ class VariantReport(Document):
     macro_f1_ci95: tuple[float, float]
     calibration_error: Interval
     mcnemar_against_teacher: McNemar | None
+    right_rows: str = Field(
+        "", description="is the answer to each test row right? hexadecimal, the first row the highest bit; empty: not recorded"
+    )
 
 
 class Headline(Document):
@@ -122,6 +125,14 @@ class ClassProbability(Document):
     probability: float
 
 
+class PairedProbability(Document):
+    """A class and the probability that both models give it at temperature 1; without a label, all remaining classes."""
+
+    label: str | None
+    teacher: float
+    student: float = Field(description="the int8 student's")
+
+
 class TellingRow(Document):
     """A test row on which the teacher and the int8 student decide differently."""
 
@@ -131,6 +142,9 @@ class TellingRow(Document):
     student: tuple[ClassProbability, ...] = Field(description="the int8 student's three likeliest classes")
     divergence: float = Field(ge=0, le=1, description="Jensen-Shannon divergence of the two distributions, bits")
     right: Literal["teacher", "student", "neither"]
+    classes: tuple[PairedProbability, ...] = Field(
+        (), description="the true class and the likeliest of both models, by falling probability, then the remaining ones"
+    )
 
 
 class ReliabilityBin(Document):
@@ -150,6 +164,16 @@ class ConfusedPair(Document):
     answer: str
     n: int
     support: int = Field(description="test rows of the true class")
+
+
+class AnswersApart(Document):
+    """Two different answers that the teacher and the int8 student give to the same test rows."""
+
+    teacher: str
+    student: str
+    n: int
+    teacher_right: int
+    student_right: int
 
 
 class TargetReport(Document):
@@ -179,6 +203,10 @@ class TargetReport(Document):
     reliability: dict[Variant, tuple[ReliabilityBin, ...]]
     not_checked: tuple[str, ...]
     emulated: EmulatedCheck | None = Field(None, description="the int8 student on the target's core; null: not replayed")
+    test_sha256: str | None = Field(None, description="of the test texts and their labels: runs on the same rows can be paired")
+    teacher_confusion: tuple[tuple[int, ...], ...] = Field((), description="the teacher; rows: true label, columns: answer")
+    teacher_classes: tuple[ClassFigures, ...] = Field((), description="the teacher, by class, in the order of `classes`")
+    answers_apart: tuple[AnswersApart, ...] = Field((), description="how often which answers differ, the most frequent first")
 
 
 class StepReport(Document):

@@ -1,6 +1,6 @@
-"""Statistics beyond those of `evaluate`: a ratio of paired accuracies, and a test of unpaired ones.
+"""Statistics beyond those of `evaluate`: ratios of paired accuracies, and a test of unpaired ones.
 
-Both take the examples of a split as independent draws from what the model will meet.
+All take the examples of a split as independent draws from what the model will meet.
 """
 
 import math
@@ -37,6 +37,38 @@ def accuracy_ratio(reference_right: ArrayLike, candidate_right: ArrayLike) -> In
     value = right_c / right_r
     half = Z_95 * math.sqrt(int((reference != candidate).sum()) / (right_r * right_c))
     return Interval(value=value, low=value * math.exp(-half), high=value * math.exp(half))
+
+
+def retention_difference(
+    *, reference_teacher: ArrayLike, reference_student: ArrayLike, teacher: ArrayLike, student: ArrayLike
+) -> Interval | None:
+    """Return how much more of its teacher's accuracy a student keeps than a reference does, on the same examples.
+
+    With r = mean(s) / mean(t), an example moves r by (s_i - r t_i) / (n mean(t)); the variance of the difference of two
+    retentions is the sum of the squared differences of these moves, which holds what all four have in common.
+
+    Args:
+        reference_teacher: whether the reference's teacher is right, shape (n,).
+        reference_student: the same of the reference's student.
+        teacher: whether the other teacher is right.
+        student: the same of its student.
+
+    Returns:
+        retention minus the reference's, with its 95 % interval; None when a teacher is never right.
+
+    Reference: Cochran 1977, "Sampling Techniques", chapter 6 (the variance of a ratio of means), for two ratios.
+    """
+    moves, ratios = [], []
+    for t, s in ((reference_teacher, reference_student), (teacher, student)):
+        t_right, s_right = np.asarray(t, dtype=float), np.asarray(s, dtype=float)
+        if not t_right.any():
+            return None
+        ratio = float(s_right.mean() / t_right.mean())
+        ratios.append(ratio)
+        moves.append((s_right - ratio * t_right) / (len(t_right) * t_right.mean()))
+    value = ratios[1] - ratios[0]
+    half = Z_95 * math.sqrt(float(((moves[1] - moves[0]) ** 2).sum()))
+    return Interval(value=value, low=value - half, high=value + half)
 
 
 def two_proportion_p(right_a: int, n_a: int, right_b: int, n_b: int) -> float:

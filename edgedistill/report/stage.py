@@ -16,6 +16,9 @@ from edgedistill.examples import read_examples
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.report.build import ReportParts, TargetParts
+from edgedistill.report.compare import Comparison
+from edgedistill.report.compare_page import render_comparison
+from edgedistill.report.compare_text import comparison_markdown
 from edgedistill.report.html import render_html
 from edgedistill.report.markdown import render_markdown
 from edgedistill.report.model import RunReport, StepReport, TargetLatency
@@ -37,6 +40,9 @@ from edgedistill.stage import storage_errors, write_text_durably
 REPORT_JSON = "report.json"
 REPORT_MARKDOWN = "report.md"
 REPORT_HTML = "report.html"
+COMPARISON_JSON = "comparison.json"
+COMPARISON_MARKDOWN = "comparison.md"
+COMPARISON_HTML = "comparison.html"
 
 _AGAIN = "run the same command again: edgedistill run"
 
@@ -187,6 +193,20 @@ def read_report(run: Path) -> RunReport:
     if not path.is_file():
         raise UsageError(f"{path}: no such file", hint="name the run folder of a finished run: edgedistill run -o DIR")
     return RunReport.read_json(path)
+
+
+def write_comparison(comparison: Comparison, reports: Mapping[str, RunReport], out: Path) -> Path:
+    """Write comparison.json, comparison.md and comparison.html below `out`; return the path of the page.
+
+    Raises:
+        StorageError: the folder cannot be written or the disk is full.
+    """
+    with storage_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_text_durably(out / COMPARISON_JSON, comparison.to_json())
+        write_text_durably(out / COMPARISON_MARKDOWN, comparison_markdown(comparison))
+        write_text_durably(out / COMPARISON_HTML, render_comparison(comparison, reports))
+    return out / COMPARISON_HTML
 
 
 def _read_logits(path: Path) -> NDArray[np.float32]:

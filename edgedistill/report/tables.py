@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edgedistill.report.model import RunReport, TargetReport, VariantReport
+from edgedistill.report.model import HostLatency, RunReport, TargetReport, VariantReport
 from edgedistill.report.wording import (
     BUDGET_NAMES,
     amount_text,
@@ -19,7 +19,6 @@ from edgedistill.results import FrontierRow, TrainingPoint
 UNKNOWN = "–"
 """What stands where nobody knows."""
 
-MOST_CONFUSED = 15
 _MOST_ENTRIES = 12
 
 
@@ -40,8 +39,8 @@ class Table:
 
 def variants(target: TargetReport) -> Table:
     """Return the variants with what they weigh, how well they answer and what they cost."""
-    headers = ("variant", "parameters", "size", "accuracy (95 % interval)", "macro-F1", "as the teacher",
-               "p50 host", "p90 host", "p50 target", "memory over runtime")
+    headers = ("variant", "parameters", "size", "accuracy (95 % interval)", "macro-F1 (95 % interval)", "as the teacher",
+               "p50 host (95 % interval)", "p90 host", "p50 target", "memory over runtime")
     return Table(headers, tuple(_variant_row(name, variant) for name, variant in target.variants.items()))
 
 
@@ -52,13 +51,20 @@ def _variant_row(name: str, variant: VariantReport) -> tuple[str, ...]:
         f"{variant.parameters / 1e6:.2f} M",
         size_text(variant.size_bytes),
         f"{share_text(variant.accuracy)} ({range_text(variant.accuracy_ci95)})",
-        share_text(variant.macro_f1),
+        f"{share_text(variant.macro_f1)} ({range_text(variant.macro_f1_ci95)})",
         UNKNOWN if variant.agreement_with_teacher is None else share_text(variant.agreement_with_teacher),
-        UNKNOWN if host is None else time_text(host.p50_s) + (" noisy" if host.noisy else ""),
+        UNKNOWN if host is None else _p50_text(host),
         UNKNOWN if host is None else time_text(host.p90_s),
         UNKNOWN if there is None else f"{time_text(there.p50_s)} {there.source}",
         UNKNOWN if memory is None else size_text(memory.value - memory.baseline),
     )
+
+
+def _p50_text(host: HostLatency) -> str:
+    noisy = " noisy" if host.noisy else ""
+    if host.p50_interval_s is None:
+        return time_text(host.p50_s) + noisy
+    return f"{time_text(host.p50_s)} ({' to '.join(time_text(s) for s in host.p50_interval_s)}){noisy}"
 
 
 def budgets(target: TargetReport) -> Table:
@@ -187,6 +193,27 @@ def coverage(target: TargetReport) -> Table:
     )
 
 
+def layers(target: TargetReport) -> Table:
+    """Return how much of each layer of the int8 model is int8."""
+    rows = tuple(
+        (layer.layer, size_text(layer.int8_bytes), size_text(layer.float_bytes),
+         share_text(layer.int8_bytes / max(1, layer.int8_bytes + layer.float_bytes)),
+         f"{layer.int8_nodes} of {layer.int8_nodes + layer.float_nodes}")
+        for layer in target.quantization.layers
+    )
+    return Table(("layer", "int8", "float", "of the weight bytes", "nodes in int8"), rows)
+
+
+def memory(target: TargetReport) -> Table:
+    """Return the peak memory of every variant that was measured."""
+    rows = tuple(
+        (name, rss.source, size_text(rss.value - rss.baseline), size_text(rss.baseline), size_text(rss.value))
+        for name, variant in target.variants.items()
+        if (rss := variant.peak_rss_bytes) is not None
+    )
+    return Table(("variant", "source", "over the runtime", "bare runtime", "peak RSS"), rows, words=2)
+
+
 def schemes(target: TargetReport) -> Table:
     """Return the int8 schemes that were tried."""
     chosen = target.quantization.scheme
@@ -195,34 +222,6 @@ def schemes(target: TargetReport) -> Table:
         for name, agreement in target.quantization.candidates.items()
     )
     return Table(("scheme", "", "same answer as float, validation"), rows, words=2)
-
-
-def confused(target: TargetReport) -> Table:
-    """Return the pairs that the int8 student confuses most."""
-    rows = tuple(
-        (pair.true_label, pair.answer, str(pair.n), share_text(pair.n / max(pair.support, 1)))
-        for pair in target.confused_pairs[:MOST_CONFUSED]
-    )
-    return Table(("true label", "answered", "rows", "of the class"), rows, words=2)
-
-
-def classes(target: TargetReport) -> Table:
-    """Return the int8 student's figures by class, the worst first."""
-    rows = tuple(
-        (c.label, str(c.support), share_text(c.precision), share_text(c.recall), share_text(c.f1))
-        for c in sorted(target.classes, key=lambda c: c.f1)
-    )
-    return Table(("label", "test rows", "precision", "recall", "F1"), rows)
-
-
-def reliabilities(target: TargetReport) -> Table:
-    """Return how often the teacher and the int8 student are right when they are so sure."""
-    rows = tuple(
-        (name, f"{b.low:.2f} to {b.high:.2f}", str(b.n), share_text(b.confidence), share_text(b.accuracy))
-        for name in ("teacher", "student_int8")
-        for b in target.reliability[name]
-    )
-    return Table(("variant", "top probability", "rows", "mean probability", "right"), rows, words=2)
 
 
 def curves(target: TargetReport) -> Table:
@@ -235,6 +234,16 @@ def _point_row(point: TrainingPoint) -> tuple[str, ...]:
     accuracy = point.validation_accuracy
     losses = (UNKNOWN if x is None else f"{x:.4f}" for x in (point.loss, point.validation_loss))
     return (str(point.step), *losses, UNKNOWN if accuracy is None else share_text(accuracy))
+
+
+def student_losses(target: TargetReport) -> Table:
+    """Return the hard and the soft loss of the student's training."""
+    rows = tuple(
+        (str(point.step), *(UNKNOWN if x is None else f"{x:.4f}" for x in (
+            point.hard_loss, point.soft_loss, point.validation_hard_loss, point.validation_soft_loss)))
+        for point in target.curves.get("student", ())
+    )
+    return Table(("step", "hard, training", "soft, training", "hard, validation", "soft, validation"), rows)
 
 
 def decisions(report: RunReport) -> Table:

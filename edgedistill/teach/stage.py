@@ -13,6 +13,7 @@ from edgedistill.errors import ArtifactError, TeacherError
 from edgedistill.examples import NO_LABEL, Examples, read_examples, write_examples
 from edgedistill.manifest import Decision
 from edgedistill.processes import current_group
+from edgedistill.progress import Progress
 from edgedistill.recipe import FineTuning, TransferSet
 from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
@@ -182,12 +183,14 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     model = load_classifier(inputs.teacher, labels).to(own_device(group.local_rank))
     encoder = TextEncoder.load(inputs.teacher)
     group.on_main(lambda: np.save(out / TOKEN_VECTORS_FILE, token_vectors(model, encoder), allow_pickle=False))
-    answers = label_texts(model, encoder, (texts for table in tables for texts in table.text_batches()))
-    if not group.is_main:
-        return _only_help(answers)
-    logits = keep_vectors(answers, out / SENTENCE_VECTORS_FILE, rows=sum(len(table) for table in tables))
-    write_soft_labels(out / SOFT_LABELS_FILE, zip(_id_batches(tables), logits, strict=True), classes=len(labels),
-                      origin=origin_of(inputs))
+    batches = (texts for table in tables for texts in table.text_batches())
+    with Progress("labelling", total=sum(map(len, tables)), unit="texts") as progress:
+        answers = label_texts(model, encoder, batches, on_texts=progress.advance)
+        if not group.is_main:
+            return _only_help(answers)
+        logits = keep_vectors(answers, out / SENTENCE_VECTORS_FILE, rows=sum(map(len, tables)))
+        write_soft_labels(out / SOFT_LABELS_FILE, zip(_id_batches(tables), logits, strict=True), classes=len(labels),
+                          origin=origin_of(inputs))
     return Outcome(decisions=(
         Decision(step="teach", what=f"made {len(tables[1]) - len(own)} unlabelled texts from {len(train)} training texts"
                  + (f" and {len(own)} unlabelled ones, and labelled these too" if len(own) else ""),

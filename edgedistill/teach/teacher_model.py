@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -180,12 +180,14 @@ class Encodes(Protocol):
 
 
 def label_texts(
-    model: PreTrainedModel, encoder: Encodes, batches: Iterator[list[str]], *, tokens_per_batch: int = 2048
+    model: PreTrainedModel, encoder: Encodes, batches: Iterator[list[str]], *, tokens_per_batch: int = 2048,
+    on_texts: Callable[[int], None] = lambda count: None,
 ) -> Iterator[TextAnswers]:
     """Yield raw logits and vectors for each list of texts, in its order.
 
     Batches hold texts of like length, about `tokens_per_batch` tokens each. In a stage that several processes share, the
-    batches are the same and are dealt out in turn; what the main process yields is whole.
+    batches are the same and are dealt out in turn; what the main process yields is whole. `on_texts` hears how many more
+    texts are done, by all processes.
     """
     model.eval()
     group, turn = current_group(), 0
@@ -202,6 +204,7 @@ def label_texts(
             longest = max(1, int(encoded.lengths[order[min(start + 256, len(order)) - 1]]))
             rows = order[start : start + max(1, tokens_per_batch // longest)]
             start, turn = start + len(rows), turn + 1
+            on_texts(len(rows))
             if not share_of(turn - 1, group):
                 continue
             batch = {k: torch.from_numpy(v).to(device) for k, v in encoded.batch(rows).items()}

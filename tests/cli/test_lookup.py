@@ -102,6 +102,26 @@ def test_doctor_when_a_needed_package_is_missing_then_exit_code_6_and_the_remedy
     assert "pip install onnx" in line
 
 
+def test_doctor_when_packages_are_missing_then_ends_with_the_commands_that_mend_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = {"optuna", "jinja2", "onnxruntime-extensions"}
+    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name in gone else "1.0")
+    run_command_line(["doctor"])
+    assert capsys.readouterr().out.splitlines()[-1] == "to run: pip install optuna; pip install jinja2"
+
+
+def test_doctor_when_a_program_is_missing_then_says_for_which_feature_and_still_exits_0(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/chromium" if name == "chromium" else None)
+    assert run_command_line(["doctor"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "the web page of a bundle" in lines["npm"]
+    assert lines["npm"].endswith("apt-get install npm")
+    assert lines["chromium"].split()[1] == "yes"
+
+
 def test_doctor_when_the_runtime_is_denied_on_a_target_then_says_where(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

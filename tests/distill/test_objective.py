@@ -26,7 +26,7 @@ from edgedistill.distill.losses import (
     self_attention_loss,
     sentence_vector_loss,
 )
-from edgedistill.distill.objective import GuidedObjective, logit_loss, weight_at
+from edgedistill.distill.objective import GuidedObjective, logit_loss, loss_terms, weight_at
 from edgedistill.distill.stage import StudentInputs, StudentSettings
 from edgedistill.examples import NO_LABEL
 from edgedistill.objective import TrainingBatch
@@ -38,6 +38,18 @@ from edgedistill.training import TrainingSet
 
 INNER = [name for name in get_args(LossName) if name not in ("decoupled-kd", "sentence-vectors")]
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
+
+
+@pytest.mark.parametrize("losses", [[], [{"name": "decoupled-kd", "weight": 0.5}]])
+def test_loss_terms_when_weighed_by_alpha_are_the_loss(losses: list[dict[str, Any]]) -> None:
+    settings = Distillation.model_validate({"temperature": 2.0, "alpha": 0.7, "losses": losses})
+    torch.manual_seed(0)
+    logits, soft, hard = torch.randn(6, 4), torch.randn(6, 4), torch.tensor([0, 1, NO_LABEL, 3, NO_LABEL, 2])
+    terms = loss_terms(settings, logits, hard, soft)
+    assert int(terms.labelled) == 4
+    assert float(terms.hard) == pytest.approx(float(cross_entropy(logits[hard >= 0], hard[hard >= 0], reduction="sum")), rel=1e-5)
+    expected = float(logit_loss(settings, logits, hard, soft))
+    assert 0.7 * float(terms.soft) + 0.3 * float(terms.hard) / 6 == pytest.approx(expected, rel=1e-5)
 
 
 def term(name: str, **keys: Any) -> LossTerm:
@@ -272,7 +284,9 @@ def test_a_recipe_that_looks_at_logits_alone_loads_no_teacher_for_its_training(
     nowhere = StudentInputs(*[Path("nowhere")] * 8)
     objective = work._objective(settings, nowhere, student, labels)
     assert not isinstance(objective, GuidedObjective)
-    assert float(objective(LOGITS, HARD, SOFT)) == float(logit_loss(settings.distillation, LOGITS, HARD, SOFT))
+    batch = TrainingBatch({"labels": HARD, "soft_labels": SOFT}, NAMES, 0.0)
+    expected = logit_loss(settings.distillation, LOGITS, HARD, SOFT)
+    assert float(objective.score(LOGITS, batch).loss) == pytest.approx(float(expected), rel=1e-5)  # float32
 
 
 def with_vectors(small_set: TrainingSet) -> TrainingSet:

@@ -150,6 +150,17 @@ def test_distill_leaves_the_model_and_no_scratch(distilled: Done) -> None:
     assert len(TrainingLog.read_json(distilled.folder / "training_log.json").points) == 12
 
 
+def test_distill_writes_down_the_hard_and_the_soft_loss_that_alpha_weighs(distilled: Done) -> None:
+    alpha = json.loads(distilled.manifest.settings_json)["distillation"]["alpha"]
+    points = TrainingLog.read_json(distilled.folder / "training_log.json").points
+    assert any(point.hard_loss for point in points)  # a few batches may hold no text with a label
+    assert all(point.soft_loss for point in points)
+    for point in points:
+        # every validation row has a label; the trainer averages batches, the terms rows: equal to a few percent
+        weighed = alpha * (point.validation_soft_loss or 0.0) + (1 - alpha) * (point.validation_hard_loss or 0.0)
+        assert weighed == pytest.approx(point.validation_loss, rel=0.05)
+
+
 def test_distill_says_how_the_student_was_made(distilled: Done) -> None:
     told = " ".join(decision.what for decision in distilled.manifest.decisions)
     assert "cut tiny out of the teacher" in told

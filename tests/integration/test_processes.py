@@ -85,6 +85,8 @@ def test_student_when_trained_by_two_processes_then_that_of_one_up_to_rounding(b
         assert shared.validation_loss == pytest.approx(alone.validation_loss, rel=0.01)
         assert shared.validation_accuracy == pytest.approx(alone.validation_accuracy, abs=0.05)
         assert shared.loss == pytest.approx(alone.loss, rel=0.05, abs=1e-3)
+        assert shared.soft_loss == pytest.approx(alone.soft_loss, rel=0.05, abs=1e-3)
+        assert shared.validation_hard_loss == pytest.approx(alone.validation_hard_loss, rel=0.02)
     weights = [load_file(folder / "student" / "model.safetensors") for folder in (chain.folder, both)]
     for name, expected in weights[0].items():
         assert np.abs(weights[1][name] - expected).max() < 0.02, name

@@ -14,7 +14,7 @@ IDENTITY = BundleIdentity("intents", "text-classification", "raspberry-pi", "som
 
 
 def _bill(**figures):
-    return bill_of_materials(IDENTITY, CardFigures(**figures), model=b"the model", runtime="1.32.0")
+    return bill_of_materials(IDENTITY, CardFigures(**figures), files={"model.onnx": b"the model", "tokenizer.json": b"{}"}, runtime="1.32.0")
 
 
 def test_bill_when_made_tells_model_teacher_data_and_runtime():
@@ -31,6 +31,14 @@ def test_bill_when_made_tells_model_teacher_data_and_runtime():
     licences = {c["bom-ref"]: c.get("licenses") for c in bill["components"]}
     assert licences["teacher"] == [{"license": {"id": "Apache-2.0"}}]
     assert licences["data"] == [{"license": {"name": "our own terms"}}]
+
+
+def test_bill_when_made_lists_its_files_with_their_hashes():
+    files = json.loads(_bill())["metadata"]["component"]["components"]
+
+    assert {f["name"]: f["hashes"][0]["content"] for f in files} == {
+        "model.onnx": hashlib.sha256(b"the model").hexdigest(), "tokenizer.json": hashlib.sha256(b"{}").hexdigest(),
+    }
 
 
 def test_bill_when_a_licence_is_unknown_claims_none():

@@ -11,8 +11,8 @@ from edgedistill.package.contents import (
     RuntimeBuild,
 )
 
-NONE = Preprocessing(file=None, reason="it is not BERT's", texts_proved=0, added_bytes=0, pieces=0, piece_table_bytes=0,
-                     fits_budget=None)
+NONE = Preprocessing(file=None, reason="it is not BERT's", texts_proved=0, texts_fuzzed=0, added_bytes=0, pieces=0,
+                     piece_table_bytes=0, fits_budget=None)
 BUILD = RuntimeBuild(command="./build.sh --minimal_build",
                      accelerators=(Accelerator(name="NNAPI", use=False, why="it takes 1 of 9 nodes"),))
 
@@ -22,7 +22,8 @@ def _card(base_model="someone/teacher", text="turn the lights down", **figures):
     vector = GoldenVector(text=text, ids=(1,), logits=(0.0, 1.0), label="light")
     golden = GoldenVectors(tolerance=0.1, runtime="onnxruntime 1", architecture="x86_64", vectors=(vector,))
     inputs = [ModelInput(name="input_ids", dtype="int64")]
-    parts = CardParts(model_bytes=1234567, classes=27, inputs=inputs, golden=golden, preprocessing=NONE, build=BUILD)
+    parts = CardParts(model_bytes=1234567, classes=27, inputs=inputs, golden=golden, preprocessing=NONE, build=BUILD,
+                      rows={"train": 1800, "test": 200}, max_tokens=48)
     return model_card(identity, CardFigures(**figures), parts)
 
 
@@ -56,3 +57,16 @@ def test_card_when_the_runtime_can_be_reduced_says_how_and_what_to_run_it_on():
 
     assert "./build.sh --minimal_build" in text
     assert "| NNAPI | no | it takes 1 of 9 nodes |" in text
+
+
+def test_card_when_read_tells_data_and_limits():
+    text = _card(data_licence="CC0-1.0")
+
+    assert "1,800 train, 200 test rows; licence: CC0-1.0" in text
+    assert "It knows 27 classes" in text
+    assert "Texts are cut after 48 tokens." in text
+    assert "It derives from `someone/teacher`" in text
+
+
+def test_card_when_no_model_takes_raw_text_shows_none():
+    assert "onnxruntime_extensions.get_library_path()" not in _card()

@@ -7,6 +7,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from edgedistill.package.bert_rules import bert_problem, bert_rules
+from edgedistill.package.fuzz import fuzzed_texts
 from edgedistill.package.in_graph import piece_table, smallest, tokenizer_model
 from edgedistill.package.text_model import differing_texts, graph_ids, open_text_session
 from edgedistill.tasks.text_classification.encoding import TextEncoder
@@ -35,14 +36,14 @@ def test_graph_when_a_text_is_odd_gives_the_ids_of_tokenizer_json(session, encod
     assert graph_ids(session, text) == tuple(encoder.tokenizer.encode(text).ids)
 
 
-def test_graph_when_texts_are_fuzzed_gives_the_ids_of_tokenizer_json(session, encoder, fuzz):
-    assert differing_texts(session, encoder, list(fuzz.fuzzed_texts(1500, seed=1))) == ()
+def test_graph_when_texts_are_fuzzed_gives_the_ids_of_tokenizer_json(session, encoder):
+    assert differing_texts(session, encoder, list(fuzzed_texts(1500, seed=1))) == ()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_graph_when_100_000_texts_are_fuzzed_gives_the_ids_of_tokenizer_json(session, encoder, fuzz):
-    assert differing_texts(session, encoder, list(fuzz.fuzzed_texts(100_000, seed=2))) == ()
+def test_graph_when_100_000_texts_are_fuzzed_gives_the_ids_of_tokenizer_json(session, encoder):
+    assert differing_texts(session, encoder, list(fuzzed_texts(100_000, seed=2))) == ()
 
 
 def test_graph_when_a_line_is_10_kb_is_cut_like_the_others(session, encoder):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from edgedistill.errors import BundleError
+from edgedistill.errors import BundleError, UsageError
 from edgedistill.package.predict import Candidate, predict_text
 
 
@@ -67,3 +67,8 @@ def test_predict_when_imported_and_used_loads_neither_torch_nor_transformers(pac
     done = subprocess.run([sys.executable, "-c", program, str(packed / "bundle")], capture_output=True, text=True)
 
     assert done.stdout.split("\n")[:2] == ["weather", "[]"], done.stderr
+
+
+def test_predict_when_a_text_holds_half_a_surrogate_pair_refuses_and_says_which(packed):
+    with pytest.raises(UsageError, match=r"text 2 holds half a surrogate pair: 'a\\ud800b'"):
+        predict_text(packed / "bundle", ["rain", "a\ud800b"])

@@ -16,6 +16,7 @@ from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples, write_examples
 from edgedistill.package.contents import read_manifest, sealed_json
 from edgedistill.package.stage import STAGE, Settings, ensures, requires
+from edgedistill.package.standalone_verify import instruction_set
 from edgedistill.package.text_model import open_text_session
 
 
@@ -84,7 +85,7 @@ def test_operators_when_listed_come_from_the_graph_and_name_no_folder(packed):
 def test_readme_when_its_example_is_run_prints_the_golden_label(packed):
     text = (packed / "bundle" / "README.md").read_text()
     golden = json.loads((packed / "bundle" / "golden.json").read_text())["vectors"]
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    example, raw_text = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
     done = subprocess.run(
         [sys.executable, "-I", "-c", example], cwd=packed / "bundle", capture_output=True, text=True, check=True
@@ -92,7 +93,8 @@ def test_readme_when_its_example_is_run_prints_the_golden_label(packed):
 
     (asked,) = re.findall(r"encode\('(.*)'\)", example)
     assert done.stdout.strip() == next(v["label"] for v in golden if v["text"] == asked)
-    assert len(example.strip().splitlines()) == 5
+    assert len(example.strip().splitlines()) == len(raw_text.strip().splitlines()) == 5
+    compile(raw_text, "card", "exec")  # run in an environment of its own by tests/verify/test_empty_environment.py
     assert "95.0 % (95 % interval 90.0 to 98.0 %)" in text
     assert "base_model: someone/teacher" in text
 
@@ -172,6 +174,17 @@ def test_golden_when_chosen_covers_classes_and_both_ends_of_length(packed, input
     assert {v["label"] for v in golden} == {"light", "music", "weather"}
     assert (min(chosen), max(chosen)) == (min(words), max(words))
     assert len(set(chosen)) >= 8  # of 12 lengths
+
+
+def test_golden_when_written_holds_a_tight_tolerance_for_this_instruction_set_unless_told_otherwise(settings, inputs, tmp_path):
+    def tolerances(**changes):
+        STAGE.run(settings.model_copy(update=changes), inputs, tmp_path)
+        return json.loads((tmp_path / "bundle" / "golden.json").read_text())["tolerances"]
+
+    here = instruction_set()
+    assert tolerances(tolerance=0.25, tolerances={"aarch64": 0.2})[here] == (0.2 if here == "aarch64" else 0.1)
+    assert tolerances(tolerance=0.05) == {here: 0.05}
+    assert tolerances(tolerances={here: 0.3}) == {here: 0.3}
 
 
 def test_golden_when_recomputed_by_hand_has_these_logits(packed):

@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import json
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +24,7 @@ from edgedistill.results import (
     FrontierRow,
     GoalCheck,
     Interval,
+    LayerCoverage,
     Measurement,
     ParityReport,
     ParityResult,
@@ -64,6 +67,51 @@ SIZES = {
 }
 P50_S = {"teacher": 0.020, "teacher_int8": 0.008, "student_onnx": 0.002, "student_int8": 0.001}
 PARAMETERS = {"teacher": 22_700_000, "teacher_int8": 22_700_000}
+
+
+FETCHING = {"src", "href", "srcset", "data", "action", "poster"}
+
+
+class Page(HTMLParser):
+    """Reads a page as a browser would: elements, text outside scripts, and the content of scripts."""
+
+    def __init__(self, source):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.text, self.scripts, self._in_script = [], [], [], False
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._in_script = True
+            self.scripts.append((dict(attrs), []))
+
+    def handle_endtag(self, tag):
+        if tag in ("script", "style"):
+            self._in_script = False
+
+    def handle_data(self, data):
+        if self._in_script:
+            self.scripts[-1][1].append(data)
+        else:
+            self.text.append(data)
+
+    def count(self, tag):
+        return sum(name == tag for name, _ in self.elements)
+
+    def outside(self):
+        """What the page refers to that is not in it."""
+        return [value for _, attributes in self.elements for name, value in attributes.items()
+                if name in FETCHING and not value.startswith(("#", "data:,"))]
+
+    def figures(self):
+        return {a["id"]: json.loads("".join(body)) for a, body in self.scripts if a.get("type") == "application/json"}
+
+
+@pytest.fixture
+def read_page():
+    """Reads the source of a page; see `Page`."""
+    return Page
 
 
 def logits_of(answers, margin=4.0, classes=3):
@@ -160,6 +208,8 @@ def target_parts():
             coverage=Coverage(weight_bytes_share=0.99, nodes_share=1.0, float_nodes=(),
                               bytes_by_part={"embedding": MIB, "encoder": 900_000, "head": 10_000, "other": 50_000}),
             decision="dynamic_wi8_afp32: it agrees best with the float model on validation",
+            layers=(LayerCoverage(layer="embeddings", int8_bytes=5120, float_bytes=0, int8_nodes=1, float_nodes=0),
+                    LayerCoverage(layer="encoder.layer.0", int8_bytes=4096, float_bytes=1024, int8_nodes=3, float_nodes=1)),
         ),
         predictions=(
             prediction_of("6x384", 6.0, 0.020, rejected="model_bytes 6.00 MiB is over 3.00 MiB (x2.00)"),
@@ -175,8 +225,10 @@ def target_parts():
         goals=(GoalCheck(metric="accuracy", type="max-degradation", limit=0.6, value=4 / 6, met=True),),
         curves={
             "student": TrainingLog(points=(
-                TrainingPoint(step=10, loss=1.5, validation_loss=1.2, validation_accuracy=0.5),
-                TrainingPoint(step=20, loss=0.5, validation_loss=0.6, validation_accuracy=0.8),
+                TrainingPoint(step=10, loss=1.5, validation_loss=1.2, validation_accuracy=0.5, hard_loss=1.6, soft_loss=1.4,
+                              validation_hard_loss=1.3, validation_soft_loss=1.1),
+                TrainingPoint(step=20, loss=0.5, validation_loss=0.6, validation_accuracy=0.8, hard_loss=0.7, soft_loss=0.4,
+                              validation_hard_loss=0.8, validation_soft_loss=0.5),
             )),
         },
     )
@@ -260,6 +312,7 @@ def _drawn_curve(best):
     steps = range(100, 1300, 100)
     return TrainingLog(points=tuple(
         TrainingPoint(step=s, loss=3 * 0.997**s, validation_loss=0.2 + 3 * 0.9965**s,
-                      validation_accuracy=best - 0.6 * 0.995**s)
+                      validation_accuracy=best - 0.6 * 0.995**s, hard_loss=2.5 * 0.996**s, soft_loss=3.2 * 0.997**s,
+                      validation_hard_loss=0.5 + 2 * 0.996**s, validation_soft_loss=0.3 + 3 * 0.997**s)
         for s in steps
     ))

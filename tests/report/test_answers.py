@@ -43,3 +43,28 @@ def test_reliability_when_bins_are_summed_gives_the_calibration_error():
     weighted = sum(b.n / 200 * abs(b.accuracy - b.confidence) for b in bins)
     sure = softmax(logits)
     assert weighted == pytest.approx(calibration_error(sure.max(axis=1), sure.argmax(axis=1) == gold))
+
+
+def test_telling_row_when_classes_are_paired_adds_up_to_one_with_the_rest():
+    teacher, student = np.zeros((1, 9)), np.zeros((1, 9))
+    teacher[0, :3], student[0, 3:6] = (5.0, 4.0, 3.0), (5.0, 4.0, 3.0)
+    (row,) = answers.telling_rows(["x"], np.array([8], np.int32), tuple("abcdefghi"), teacher=teacher, student=student)
+    shown = [item.label for item in row.classes]
+    assert sorted(filter(None, shown)) == list("abcdefi")  # three of each, and the true one
+    assert shown[-1] is None
+    assert set(shown[:2]) == {"a", "d"}
+    assert sum(item.teacher for item in row.classes) == pytest.approx(1)
+    assert sum(item.student for item in row.classes) == pytest.approx(1)
+
+
+def test_telling_row_when_all_classes_are_shown_has_no_rest():
+    (row,) = answers.telling_rows(["x"], np.array([-1], np.int32), ("a", "b"), teacher=np.array([[1.0, 0.0]]),
+                                  student=np.array([[0.0, 1.0]]))
+    assert [item.label for item in row.classes] == ["a", "b"]
+
+
+def test_answers_apart_when_counted_names_who_is_right():
+    truth, teacher, student = np.array([0, 0, 1, 2, 2]), np.eye(3)[[0, 0, 1, 1, 2]], np.eye(3)[[1, 1, 1, 2, 0]]
+    found = answers.answers_apart(truth.astype(np.int32), ("a", "b", "c"), teacher=teacher, student=student)
+    assert [tuple(pair.model_dump().values()) for pair in found] == [
+        ("a", "b", 2, 2, 0), ("b", "c", 1, 0, 1), ("c", "a", 1, 1, 0)]

@@ -9,9 +9,13 @@ import subprocess
 import pytest
 
 from edgedistill.report.build import build_report
+from edgedistill.report.compare import compare_reports
+from edgedistill.report.compare_page import render_comparison
 from edgedistill.report.html import render_html
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+IN_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
 
 LISTEN = """<script>
 window.problems = [];
@@ -23,17 +27,46 @@ window.addEventListener("unhandledrejection", function (event) { window.problems
 document.addEventListener("securitypolicyviolation", function (event) { window.problems.push(event.blockedURI); });
 </script>"""
 
+USE = """<script>
+function used() {
+  const form = document.querySelector("[data-filter]"), seen = {};
+  if (!form) { return null; }
+  const chart = document.getElementById(form.dataset.filter + "-frontier");
+  const marks = function () {
+    return chart.data.filter(function (t) { return t.meta; }).map(function (t) { return t.x.length; })
+      .reduce(function (a, b) { return a + b; }, 0);
+  };
+  seen.all = marks();
+  form.elements.least.value = "90";
+  form.dispatchEvent(new Event("input", {bubbles: true}));
+  seen.filtered = marks();
+  seen.told = form.querySelector("output").textContent;
+  const confusion = document.querySelector("[data-choices]");
+  const view = document.getElementById(confusion.dataset.choices);
+  const shown = function () { return view.data.filter(function (t) { return t.visible !== false; }).map(function (t) { return t.meta; }); };
+  seen.before = shown();
+  const radio = confusion.querySelectorAll("input")[1];
+  radio.checked = true;
+  radio.dispatchEvent(new Event("change", {bubbles: true}));
+  seen.after = shown();
+  seen.keys = Array.from(document.querySelectorAll("a, summary, input, select, button, .scroll")).every(function (element) {
+    return element.tabIndex >= 0;
+  });
+  return seen;
+}
+</script>"""
+
 TELL = """<script>
 (function tell(triesLeft) {
   const charts = Array.from(document.querySelectorAll("[data-figure]"));
   const drawn = charts.filter(function (chart) {
     const plot = chart.querySelector(".main-svg");
     return chart.dataset.drawn && plot && plot.getBoundingClientRect().width > 200
-      && chart.querySelectorAll(".trace, .boxes").length > 0;
+      && chart.querySelectorAll(".trace, .boxes, .hm").length > 0;
   });
   if (drawn.length < charts.length && triesLeft) { return setTimeout(tell, 100, triesLeft - 1); }
   parent.postMessage(JSON.stringify({
-    charts: charts.length, drawn: drawn.length, problems: window.problems,
+    used: window.used ? used() : null, charts: charts.length, drawn: drawn.length, problems: window.problems,
     fetched: performance.getEntriesByType("resource").map(function (entry) { return entry.name; }),
     width: document.documentElement.clientWidth, scrollWidth: document.documentElement.scrollWidth,
     wider: Array.from(document.querySelectorAll("body *")).filter(function (element) {
@@ -49,27 +82,66 @@ FRAME = """<!doctype html><iframe src="page.html" style="width:{width}px;height:
 }});</script>"""
 
 
-def seen_by_browser(source, folder, width):
-    """Open a page in a frame of some width and return what a probe in it found."""
-    probed = source.replace("<head>", "<head>" + LISTEN, 1).replace("</body>", TELL + "</body>")
+def seen_by_browser(source, folder, width, *options):
+    """Open a page in a frame of some width and return what a probe in it found; options are the browser's."""
+    probed = source.replace("<head>", "<head>" + LISTEN, 1).replace("</body>", USE + TELL + "</body>")
     (folder / "page.html").write_text(probed, encoding="utf-8")
     (folder / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
     command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1600,1000",
-               f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=30000", "--dump-dom",
+               f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=30000", *options, "--dump-dom",
                (folder / "frame.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     return json.loads(html.unescape(re.search(r"<pre>(.*?)</pre>", done.stdout, re.DOTALL)[1]))
 
 
+def assert_clean(seen, width):
+    assert seen["problems"] == []
+    assert seen["fetched"] == []
+    assert seen["wider"] == []
+    assert seen["scrollWidth"] <= seen["width"] <= width
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
+@IN_BROWSER
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("which", ["parts", "lifelike_parts"])
 def test_page_when_opened_draws_every_chart_and_fetches_nothing(request, tmp_path, which, width):
     parts = request.getfixturevalue(which)
     seen = seen_by_browser(render_html(build_report(parts)), tmp_path, width)
-    assert seen["problems"] == []
-    assert seen["fetched"] == []
-    assert seen["drawn"] == seen["charts"] == 6 * len(parts.targets)
-    assert seen["wider"] == []
-    assert seen["scrollWidth"] <= seen["width"] <= width
+    assert seen["drawn"] == seen["charts"] == 10 * len(parts.targets)
+    assert_clean(seen, width)
+
+
+@pytest.mark.slow
+@IN_BROWSER
+def test_page_when_dark_and_used_filters_trials_and_changes_the_view(parts, tmp_path):
+    seen = seen_by_browser(render_html(build_report(parts)), tmp_path, 1440, "--blink-settings=preferredColorScheme=0")
+    used = seen["used"]
+    # two trials with an accuracy, of which one has 90 %, and one shape that was not trained
+    assert (used["all"], used["filtered"], used["told"]) == (3, 1, "1 of 2 trials shown")
+    assert (set(used["before"]), set(used["after"])) == ({"int8 student"}, {"teacher"})
+    assert used["keys"]
+    assert_clean(seen, 1440)
+
+
+@pytest.mark.slow
+@IN_BROWSER
+@pytest.mark.parametrize("width", [390, 1440])
+def test_comparison_when_opened_draws_every_chart_and_fetches_nothing(parts, lifelike_parts, tmp_path, width):
+    report = build_report(lifelike_parts)
+    reports = {"runs/home-intents": report, "runs/a-run-with-a-long-name-of-its-own/second-try": report, "c": report}
+    seen = seen_by_browser(render_comparison(compare_reports(reports), reports), tmp_path, width)
+    assert seen["drawn"] == seen["charts"] == 6
+    assert_clean(seen, width)
+
+
+@pytest.mark.slow
+@IN_BROWSER
+def test_page_when_printed_makes_a_document(parts, tmp_path):
+    (tmp_path / "page.html").write_text(render_html(build_report(parts)), encoding="utf-8")
+    subprocess.run([CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+                    "--virtual-time-budget=30000", f"--print-to-pdf={tmp_path / 'page.pdf'}", (tmp_path / "page.html").as_uri()],
+                   capture_output=True, timeout=600, check=True)
+    made = (tmp_path / "page.pdf").read_bytes()
+    assert made.startswith(b"%PDF")
+    assert len(made) > 50_000  # a page of text alone is smaller than its charts

@@ -2,46 +2,14 @@
 
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 
-from edgedistill.report import charts
+from edgedistill.report import chart_list, charts, charts_answers, charts_search, figure
 from edgedistill.report.build import build_report
-from edgedistill.report.html import render_html, script_json
-
-FETCHING = {"src", "href", "srcset", "data", "action", "poster"}
-
-
-class Page(HTMLParser):
-    """Reads a page as a browser would: elements, text outside scripts, and the content of scripts."""
-
-    def __init__(self, source):
-        super().__init__(convert_charrefs=True)
-        self.elements, self.text, self.scripts, self._in_script = [], [], [], False
-        self.feed(source)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag in ("script", "style"):
-            self._in_script = True
-            self.scripts.append((dict(attrs), []))
-
-    def handle_endtag(self, tag):
-        if tag in ("script", "style"):
-            self._in_script = False
-
-    def handle_data(self, data):
-        if self._in_script:
-            self.scripts[-1][1].append(data)
-        else:
-            self.text.append(data)
-
-    def count(self, tag):
-        return sum(name == tag for name, _ in self.elements)
-
-    def figures(self):
-        return {a["id"]: json.loads("".join(body)) for a, body in self.scripts if a.get("type") == "application/json"}
+from edgedistill.report.html import render_html
+from edgedistill.report.page import script_json
+from edgedistill.results import TrainingLog, TrainingPoint
 
 
 @pytest.fixture
@@ -50,14 +18,16 @@ def source(parts):
 
 
 @pytest.fixture
-def page(source):
-    return Page(source)
+def page(source, read_page):
+    return read_page(source)
 
 
 def test_frontier_when_drawn_then_every_student_that_was_trained_has_its_mark(page):
     figure = page.figures()["t0-frontier-figure"]
     marks = {trace["name"]: (trace["x"], trace["y"]) for trace in figure["data"]}
-    assert marks == {"misses the goal": ([1.0], [0.84]), "chosen": ([2.0], [0.93])}
+    assert {name: marks[name] for name in ("misses the goal", "chosen")} == {
+        "misses the goal": ([1.0], [0.84]), "chosen": ([2.0], [0.93])}
+    assert marks["not trained"][0] == [6.0]  # 6x384 was considered
     assert any(shape.get("y0") == 0.95 for shape in figure["layout"]["shapes"])
 
 
@@ -67,6 +37,30 @@ def test_frontier_when_shown_then_the_table_has_every_trial_and_its_verdict(page
         assert text in shown
 
 
+def test_frontier_when_drawn_over_latency_then_has_the_predicted_milliseconds(page):
+    marks = {trace["name"]: trace for trace in page.figures()["t0-frontier-latency-figure"]["data"]}
+    assert marks["chosen"]["x"] == [2.0]
+    assert marks["not trained"]["x"] == [20.0]
+    assert "latency p50 on the target, predicted" in page.figures()["t0-frontier-latency-figure"]["layout"]["xaxis"]["title"]["text"]
+
+
+def test_front_when_a_larger_student_is_worse_then_it_is_not_on_the_line(with_target, target_parts):
+    worse = target_parts.frontier[0].model_copy(
+        update={"trial": 4, "int8_bytes": 3 * 2**20, "int8_accuracy": 0.9, "is_chosen": False})
+    target = build_report(with_target(frontier=(*target_parts.frontier, worse))).targets["made-up-board"]
+    data = json.loads(charts_search.frontier_over_size(target).figure_json)["data"]
+    (line,) = [trace for trace in data if trace.get("mode") == "lines"]
+    assert (line["x"], line["y"]) == ([1.0, 2.0], [0.84, 0.93])
+
+
+def test_marks_when_filtered_then_carry_shape_fit_accuracy_and_trial(page):
+    marks = {trace["name"]: trace["customdata"] for trace in page.figures()["t0-frontier-figure"]["data"] if "meta" in trace}
+    assert marks["chosen"] == [["6x192", True, 0.93, 1]]
+    assert marks["not trained"] == [["6x384", False, None]]
+    boxes = [a["value"] for tag, a in page.elements if tag == "input" and a.get("name") == "kind"]
+    assert boxes == ["chosen", "misses the goal", "not trained"]
+
+
 def test_ticks_when_a_shape_was_tried_then_not_called_untrained(parts):
     target = build_report(parts).targets["made-up-board"]
     figure = json.loads(charts.accuracy_over_size(target).figure_json)
@@ -74,14 +68,14 @@ def test_ticks_when_a_shape_was_tried_then_not_called_untrained(parts):
     assert len(ticks["x"]) == 1  # 6x384; 4x128 was tried
 
 
-def test_page_when_there_was_no_search_then_says_so_and_draws_no_frontier(with_target):
-    page = Page(render_html(build_report(with_target(frontier=()))))
+def test_page_when_there_was_no_search_then_says_so_and_draws_no_frontier(with_target, read_page):
+    page = read_page(render_html(build_report(with_target(frontier=()))))
     assert "No search was made." in " ".join(page.text)
     assert "t0-frontier-figure" not in page.figures()
 
 
-def test_page_when_a_goal_is_missed_then_shows_the_advice(with_target):
-    assert "raise <it> & rest" in " ".join(Page(render_html(build_report(with_target(advice="raise <it> & rest")))).text)
+def test_page_when_a_goal_is_missed_then_shows_the_advice(with_target, read_page):
+    assert "raise <it> & rest" in " ".join(read_page(render_html(build_report(with_target(advice="raise <it> & rest")))).text)
 
 
 def test_page_when_texts_hold_markup_shows_them_as_text(page):
@@ -105,19 +99,15 @@ def test_script_json_when_text_ends_a_script_keeps_its_meaning():
     assert json.loads(safe) == json.loads(text)
 
 
-def test_page_when_a_rung_is_named_like_markup_escapes_it_in_the_chart(with_target, target_parts):
+def test_page_when_a_rung_is_named_like_markup_escapes_it_in_the_chart(with_target, target_parts, read_page):
     rows = (target_parts.predictions[0].model_copy(update={"rung": "<b>x</b></script>"}), *target_parts.predictions[1:])
-    figure = Page(render_html(build_report(with_target(predictions=rows)))).figures()["t0-size-figure"]
+    figure = read_page(render_html(build_report(with_target(predictions=rows)))).figures()["t0-size-figure"]
     (ticks,) = [trace for trace in figure["data"] if trace["name"] == "considered, not trained"]
     assert ticks["hovertext"][0].startswith("&lt;b&gt;x&lt;/b&gt;&lt;/script&gt; (not trained)")
 
 
 def test_page_when_opened_refers_to_nothing_outside(page):
-    outside = [
-        value for tag, attributes in page.elements for name, value in attributes.items()
-        if name in FETCHING and not value.startswith(("#", "data:,"))
-    ]
-    assert outside == []
+    assert page.outside() == []
     policy = next(a["content"] for t, a in page.elements if t == "meta" and a.get("http-equiv"))
     assert policy.startswith("default-src 'none'")
 
@@ -135,7 +125,7 @@ def test_page_when_complete_is_under_six_megabytes(source):
 def test_page_when_read_has_verdict_five_numbers_and_every_section(page):
     shown = " ".join("".join(page.text).split())
     assert "Ready for Made-up Board <1>: the int8 student is 40.0x smaller" in shown
-    for heading in ("Size", "Speed", "Accuracy kept", "Memory", "Fits?", "Budgets and goals", "Variants",
+    for heading in ("Students tried", "What is taken for what", "int8 by layer", "Size", "Speed", "Accuracy kept", "Memory", "Fits?", "Budgets and goals", "Variants",
                     "Training, and what the teacher bought", "Latency and memory", "Where teacher and student differ",
                     "int8 and parity", "Student shapes considered", "What was not checked", "Decisions", "Data"):
         assert heading in shown
@@ -146,7 +136,8 @@ def test_page_when_read_has_verdict_five_numbers_and_every_section(page):
 def test_page_when_read_has_a_table_for_every_chart(page):
     charted = [a for tag, a in page.elements if "data-figure" in a]
     assert {a["id"] for a in charted} == {f"t0-{n}" for n in
-                                          ("size", "latency", "accuracy", "loss", "distributions", "reliability", "frontier")}
+                                          ("size", "latency", "accuracy", "terms", "loss", "distributions", "reliability",
+                                           "confusion", "frontier", "frontier-latency")}
     assert all(a["role"] == "img" and a["aria-label"] for a in charted)
     assert page.count("figcaption") >= len(charted)
     assert page.count("summary") >= len(charted)
@@ -157,18 +148,85 @@ def test_chart_of_latency_when_sources_differ_looks_different(page):
     predicted = traces["student_int8, target (predicted)"]
     assert predicted["line"]["dash"] == "dot"
     assert predicted["marker"]["symbol"][1] == "diamond-open"
-    assert not traces["student_int8, host"]["marker"]["symbol"].endswith("-open")
+    assert not traces["student_int8, host (measured)"]["marker"]["symbol"].endswith("-open")
 
 
-def test_page_when_there_are_no_curves_leaves_those_charts_out(with_target):
-    figures = Page(render_html(build_report(with_target(curves={}, measurements={})))).figures()
-    assert "t0-loss-figure" not in figures
-    assert "t0-size-figure" in figures
+def test_page_when_data_are_missing_says_so_in_the_place_of_every_chart(with_target, target_parts, read_page):
+    verdict = target_parts.quantization.model_copy(update={"layers": ()})
+    page = read_page(render_html(build_report(with_target(curves={}, measurements={}, quantization=verdict, frontier=(), goals=()))))
+    shown = " ".join(" ".join(page.text).split())
+    assert "t0-loss-figure" not in page.figures()
+    assert "t0-size-figure" in page.figures()
+    assert shown.count("No training log came with this run.") == 3
+    for sentence in ("Peak memory was not measured.", "The layers were not recorded", "No search was made.",
+                     "The recipe sets no goal."):
+        assert sentence in shown
 
 
-def test_page_when_all_answers_agree_says_so(with_target, target_parts):
+def test_page_when_a_log_is_old_says_that_hard_and_soft_loss_are_not_told_apart(with_target, target_parts, read_page):
+    points = tuple(TrainingPoint(step=p.step, loss=p.loss, validation_loss=p.validation_loss,
+                                 validation_accuracy=p.validation_accuracy) for p in target_parts.curves["student"].points)
+    page = read_page(render_html(build_report(with_target(curves={"student": TrainingLog(points=points)}))))
+    assert "does not tell the hard from the soft loss" in " ".join(" ".join(page.text).split())
+    assert "t0-terms-figure" not in page.figures()
+
+
+def test_losses_when_both_are_known_then_drawn_for_training_and_validation(page):
+    traces = {t["name"]: (t["y"], t["line"].get("dash")) for t in page.figures()["t0-terms-figure"]["data"]}
+    assert traces == {
+        "hard loss, training": ([1.6, 0.7], None), "hard loss, validation": ([1.3, 0.8], "dash"),
+        "soft loss, training": ([1.4, 0.4], None), "soft loss, validation": ([1.1, 0.5], "dash"),
+    }
+
+
+def test_confusion_when_drawn_then_errors_and_diagonal_are_apart(page):
+    cells = {(t["meta"], t["colorscale"][0][1]): t["z"] for t in page.figures()["t0-confusion-figure"]["data"]}
+    # the int8 student answers 0 0 0 1 0 2 where 0 0 1 1 2 2 is true
+    assert cells["int8 student", "#f3c9a5"] == [[None, None, None], [1, None, None], [1, None, None]]
+    assert cells["int8 student", "#aab4bf"] == [[2, None, None], [None, 1, None], [None, None, 1]]
+    # the teacher answers 0 0 1 1 2 0: rows 2, 4 and 5 differ
+    assert cells["teacher against student", "#f3c9a5"] == [[None, None, 1], [1, None, None], [1, None, None]]
+
+
+def test_confusion_when_there_are_many_classes_shows_those_with_errors(lifelike_parts):
+    target = next(iter(build_report(lifelike_parts).targets.values()))
+    wide = target.model_copy(update={
+        "labels": tuple(f"c{i}" for i in range(40)), "answers_apart": (),
+        "confusion": _matrix(40, {(39, 38): 2}), "teacher_confusion": _matrix(40, {(35, 1): 1})})
+    chart = charts_answers.confusion(wide)
+    shown = json.loads(chart.figure_json)["data"][0]["x"]
+    assert len(shown) == 30
+    assert {"c1", "c35", "c38", "c39"} <= set(shown)
+    assert "Shown are the 30 of 40 classes" in chart.description
+
+
+def _matrix(n, errors):
+    return tuple(tuple(errors.get((i, j), 5 if i == j else 0) for j in range(n)) for i in range(n))
+
+
+def test_layers_when_recorded_then_int8_and_float_are_told_apart(page):
+    shown = " ".join(" ".join(page.text).split())
+    assert "encoder.layer.0 5.0 KiB, 80.0 % int8; 3 of 4 nodes" in shown
+    assert [a["style"] for t, a in page.elements if "in-float" in a.get("class", "") and "style" in a] == ["width:0.0%", "width:20.0%"]
+
+
+def test_telling_row_when_shown_then_both_probabilities_of_each_class_stand_side_by_side(page):
+    shown = " ".join("".join(page.text).split())
+    # 4 against 0 and 0: 1 / (1 + 2 exp(-4)) = 0.9647, the others 0.0177
+    assert "lights_off ✓ 96.5 % 1.8 %" in shown
+
+
+def test_chart_list_when_asked_then_has_a_chart_or_a_reason_for_every_name(with_target):
+    bare = build_report(with_target(curves={}, measurements={}, frontier=())).targets["made-up-board"]
+    found = chart_list.of_target(bare)
+    assert {name for name, chart in found.items() if isinstance(chart, figure.NoChart)} == {
+        "frontier", "frontier-latency", "accuracy", "terms", "loss"}
+    assert all(chart.reason for chart in found.values() if isinstance(chart, figure.NoChart))
+
+
+def test_page_when_all_answers_agree_says_so(with_target, target_parts, read_page):
     same = {**target_parts.logits, "student_int8": target_parts.logits["teacher"]}
-    shown = " ".join(Page(render_html(build_report(with_target(logits=same)))).text)
+    shown = " ".join(read_page(render_html(build_report(with_target(logits=same)))).text)
     assert "Teacher and int8 student give the same answer on every test row." in shown
 
 
@@ -196,5 +254,5 @@ def test_colours_when_light_or_dark_have_the_contrast_of_wcag_aa(source):
             assert contrast(theme[ink], theme["surface"]) >= 4.5
         assert contrast(theme["ok"], theme["ok-paper"]) >= 4.5
         assert contrast(theme["bad"], theme["bad-paper"]) >= 4.5
-        for colour in (*charts.COLOURS.values(), charts.NEUTRAL):
+        for colour in (*figure.COLOURS.values(), figure.NEUTRAL):
             assert contrast(colour, theme["paper"]) >= 3

@@ -3,6 +3,10 @@
   const PAPER_WIDTH_PX = 660;
   const NARROW_PX = 700;
   const AXIS_PX = 58;
+  const CONFIG = {
+    responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]]
+  };
   const charts = Array.from(document.querySelectorAll("[data-figure]"));
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
@@ -26,17 +30,17 @@
     place[path[path.length - 1]] = value;
   }
 
+  function figureOf(chart) {
+    return JSON.parse(document.getElementById(chart.dataset.figure).textContent);
+  }
+
   function draw(chart) {
-    const figure = JSON.parse(document.getElementById(chart.dataset.figure).textContent);
+    const figure = figureOf(chart);
     // On a phone a drag must scroll the page; where there is room it zooms.
     figure.layout.dragmode = window.innerWidth < NARROW_PX ? false : "zoom";
     figure.layout.modebar = {bgcolor: "rgba(0,0,0,0)", color: "#7b8794", activecolor: "#2f7fd6"};
-    const config = {
-      responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
-      modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]]
-    };
     Object.entries(look(false)).forEach(function (entry) { assign(figure.layout, entry[0].split("."), entry[1]); });
-    return Plotly.newPlot(chart, figure.data, figure.layout, config)
+    return Plotly.newPlot(chart, figure.data, figure.layout, CONFIG)
       .then(function () { return makeRoom(chart); })
       .then(function () { chart.dataset.drawn = "true"; });
   }
@@ -60,6 +64,58 @@
     if (onPaper) { change.width = PAPER_WIDTH_PX; } else { change.width = null; change.autosize = true; }
     charts.forEach(function (chart) { if (chart.dataset.drawn) { Plotly.relayout(chart, change); } });
   }
+
+  // One of several views: the traces whose meta is the choice are shown.
+  document.querySelectorAll("[data-choices]").forEach(function (group) {
+    group.addEventListener("change", function (event) {
+      const chart = document.getElementById(group.dataset.choices);
+      const shown = figureOf(chart).data.map(function (trace) { return trace.meta === event.target.value; });
+      Plotly.restyle(chart, {visible: shown});
+    });
+  });
+
+  function wanted(form) {
+    const kinds = Array.from(form.querySelectorAll("[name=kind]:checked")).map(function (box) { return box.value; });
+    const least = Number(form.elements.least.value) / 100;
+    return function (kind, mark) {
+      const [rung, fits, accuracy] = mark;
+      return kinds.includes(kind) && (fits || !form.elements.fits.checked)
+        && (!form.elements.rung.value || rung === form.elements.rung.value)
+        && (accuracy === null ? !least : accuracy >= least);
+    };
+  }
+
+  // Marks that the filter of the trials refuses are taken out; zoom and the other traces stay.
+  function filter(form) {
+    const isWanted = wanted(form);
+    const shown = new Set(), all = new Set();
+    document.querySelectorAll("[id^=" + form.dataset.filter + "-frontier][data-figure]").forEach(function (chart) {
+      const data = figureOf(chart).data.map(function (trace) {
+        if (!trace.meta) { return trace; }
+        const kept = trace.customdata.map(function (mark) { return isWanted(trace.meta, mark); });
+        trace.customdata.forEach(function (mark, place) {
+          if (mark.length > 3) { all.add(mark[3]); if (kept[place]) { shown.add(mark[3]); } }
+        });
+        const part = {};
+        ["x", "y", "hovertext", "customdata"].forEach(function (name) {
+          part[name] = trace[name].filter(function (_, place) { return kept[place]; });
+        });
+        return Object.assign({}, trace, part);
+      });
+      if (chart.dataset.drawn) { Plotly.react(chart, data, chart.layout, CONFIG); }
+    });
+    document.querySelectorAll("[data-rows-of=" + form.dataset.filter + "] tbody tr").forEach(function (row) {
+      const trial = Number(row.cells[0].textContent);
+      row.hidden = all.has(trial) && !shown.has(trial);
+    });
+    form.querySelector("output").textContent = shown.size + " of " + all.size + " trials shown";
+  }
+
+  document.querySelectorAll("[data-filter]").forEach(function (form) {
+    form.addEventListener("submit", function (event) { event.preventDefault(); });
+    form.addEventListener("input", function () { filter(form); });
+    form.addEventListener("reset", function () { setTimeout(filter, 0, form); });
+  });
 
   let opened = [];
   window.addEventListener("beforeprint", function () {

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+import org.jetbrains.kotlin.gradle.dsl.JvmTarget
+
 plugins {
-    id("com.android.library") version "8.7.3"
-    id("org.jetbrains.kotlin.android") version "2.0.21"
+    id("com.android.library") version "{{ android_gradle_plugin_version }}"
+    id("org.jetbrains.kotlin.android") version "{{ kotlin_version }}"
 }
 
 // The model's tokenizer is made of nodes of onnxruntime-extensions; raise both versions together.
-val onnxruntimeVersion = "1.22.0"
-val extensionsVersion = "0.13.0"
+val onnxruntimeVersion = "{{ onnxruntime_android_version }}"
+val extensionsVersion = "{{ extensions_android_version }}"
 
 android {
     namespace = "{{ package }}"
-    compileSdk = 35
+    compileSdk = 36
     defaultConfig {
         minSdk = 24
         testInstrumentationRunner = "androidx.test.runner.AndroidJUnitRunner"
@@ -19,12 +21,13 @@ android {
         sourceCompatibility = JavaVersion.VERSION_17
         targetCompatibility = JavaVersion.VERSION_17
     }
-    kotlinOptions { jvmTarget = "17" }
     // Uncompressed, so that the system can map the model out of the app's archive.
     androidResources { noCompress += "onnx" }
     sourceSets["main"].assets.srcDir(layout.buildDirectory.dir("bundle/main").get().asFile)
     sourceSets["androidTest"].assets.srcDir(layout.buildDirectory.dir("bundle/androidTest").get().asFile)
 }
+
+kotlin { compilerOptions { jvmTarget.set(JvmTarget.JVM_17) } }
 
 val copyModel by tasks.registering(Copy::class) {
     from("..") { include("{{ model_file }}") }
@@ -39,6 +42,6 @@ tasks.named("preBuild") { dependsOn(copyModel, copyGoldenVectors) }
 dependencies {
     implementation("com.microsoft.onnxruntime:onnxruntime-android:$onnxruntimeVersion")
     implementation("com.microsoft.onnxruntime:onnxruntime-extensions-android:$extensionsVersion")
-    androidTestImplementation("androidx.test.ext:junit:1.2.1")
-    androidTestImplementation("androidx.test:runner:1.6.2")
+    androidTestImplementation("androidx.test.ext:junit:{{ android_test_junit_version }}")
+    androidTestImplementation("androidx.test:runner:{{ android_test_runner_version }}")
 }

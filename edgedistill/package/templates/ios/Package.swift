@@ -5,10 +5,10 @@ import PackageDescription
 // The whole bundle is the package: add its folder to an app as a local package.
 let package = Package(
     name: "Classifier",
-    platforms: [.iOS(.v15), .macOS(.v12)],
+    platforms: [.iOS(.v15), .macOS(.v14)],
     products: [.library(name: "Classifier", targets: ["Classifier"])],
     dependencies: [
-        .package(url: "https://github.com/microsoft/onnxruntime-swift-package-manager", from: "1.20.0")
+        .package(url: "https://github.com/microsoft/onnxruntime-swift-package-manager", exact: "{{ swift_package_version }}")
     ],
     targets: [
         .target(

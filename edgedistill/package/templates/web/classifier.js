@@ -29,7 +29,8 @@ export class Tokenizer {
   /** Words of a text, normalized. */
   words(text) {
     let line = "";
-    for (const unit of this.units(text)) {
+    // Half a surrogate pair is no character; what stands for such in UTF-8 is dropped by BERT.
+    for (const unit of this.units(text.replace(/\p{Surrogate}/gu, "\ufffd"))) {
       line += this.specials.includes(unit) ? ` ${unit} ` : this.image(unit);
     }
     return line.split(" ").filter((word) => word !== "");

@@ -1,0 +1,92 @@
+"""The tables of what is answered: confused pairs, classes, reliability. Plain text in cells, like those of `tables`."""
+
+from edgedistill.evaluate.intervals import wilson
+from edgedistill.report.model import TargetReport
+from edgedistill.report.tables import UNKNOWN, Table
+from edgedistill.report.wording import range_text, share_text
+from edgedistill.results import ClassFigures, Variant
+
+MOST_CONFUSED = 15
+
+
+def confused(target: TargetReport) -> Table:
+    """Return the pairs that the int8 student confuses most."""
+    rows = tuple(
+        (pair.true_label, pair.answer, str(pair.n), share_text(pair.n / max(pair.support, 1)))
+        for pair in target.confused_pairs[:MOST_CONFUSED]
+    )
+    return Table(("true label", "answered", "rows", "of the class"), rows, words=2)
+
+
+def confusions(target: TargetReport) -> Table:
+    """Return every pair of true label and wrong answer that occurs, of the int8 student and of the teacher."""
+    counts: dict[tuple[int, int], list[int]] = {}
+    for place, matrix in enumerate((target.confusion, target.teacher_confusion)):
+        for truth, row in enumerate(matrix):
+            for answer, n in enumerate(row):
+                if n and answer != truth:
+                    counts.setdefault((truth, answer), [0, 0])[place] = n
+    rows = tuple(
+        (target.labels[truth], target.labels[answer], *map(str, n))
+        for (truth, answer), n in sorted(counts.items(), key=lambda item: (-max(item[1]), item[0]))
+    )
+    return Table(("true label", "answered", "int8 student", "teacher"), rows, words=2)
+
+
+def apart(target: TargetReport) -> Table:
+    """Return the answers by which the teacher and the int8 student differ most often."""
+    rows = tuple(
+        (pair.teacher, pair.student, str(pair.n), str(pair.teacher_right), str(pair.student_right),
+         str(pair.n - pair.teacher_right - pair.student_right))
+        for pair in target.answers_apart[:MOST_CONFUSED]
+    )
+    headers = ("teacher answers", "int8 student answers", "rows", "teacher is right", "student is right", "neither")
+    return Table(headers, rows, words=2)
+
+
+def classes(target: TargetReport) -> Table:
+    """Return the int8 student's figures by class, the worst first, and the teacher's F1 beside."""
+    of_teacher = {c.label: c for c in target.teacher_classes}
+    rows = tuple(
+        (c.label, str(c.support), share_text(c.precision), _recall_text(c), share_text(c.f1),
+         *_teacher_f1(c, of_teacher.get(c.label)))
+        for c in sorted(target.classes, key=lambda c: c.f1)
+    )
+    headers = ("label", "test rows", "precision", "recall (95 % interval)", "F1", "teacher's F1", "difference, points")
+    return Table(headers, rows)
+
+
+def _recall_text(figures: ClassFigures) -> str:
+    if not figures.support:
+        return UNKNOWN
+    around = wilson(round(figures.recall * figures.support), figures.support)
+    return f"{share_text(figures.recall)} ({range_text((around.low, around.high))})"
+
+
+def _teacher_f1(student: ClassFigures, teacher: ClassFigures | None) -> tuple[str, str]:
+    if teacher is None:
+        return UNKNOWN, UNKNOWN
+    return share_text(teacher.f1), f"{(student.f1 - teacher.f1) * 100:+.1f}"
+
+
+def calibration(target: TargetReport) -> Table:
+    """Return how sure the teacher and the int8 student are against how often they are right."""
+    both: tuple[Variant, ...] = ("teacher", "student_int8")
+    rows = []
+    for name in both:
+        bins, error = target.reliability.get(name, ()), target.variants[name].calibration_error
+        whole = sum(b.n for b in bins)
+        sure = sum(b.n * b.confidence for b in bins) / whole if whole else None
+        rows.append((name, f"{share_text(error.value)} ({range_text((error.low, error.high))})",
+                     UNKNOWN if sure is None else share_text(sure), share_text(target.variants[name].accuracy)))
+    return Table(("variant", "calibration error (95 % interval)", "mean top probability", "right"), tuple(rows))
+
+
+def reliabilities(target: TargetReport) -> Table:
+    """Return how often the teacher and the int8 student are right when they are so sure."""
+    rows = tuple(
+        (name, f"{b.low:.2f} to {b.high:.2f}", str(b.n), share_text(b.confidence), share_text(b.accuracy))
+        for name in ("teacher", "student_int8")
+        for b in target.reliability[name]
+    )
+    return Table(("variant", "top probability", "rows", "mean probability", "right"), rows, words=2)

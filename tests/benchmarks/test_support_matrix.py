@@ -1,0 +1,69 @@
+"""The tables of the README come from result files, and nothing is ticked without one."""
+
+from pathlib import Path
+
+import pytest
+from bundle_checks import CHECKS, outcome_of
+from readme_table import BEGIN as TABLE_BEGIN
+from readme_table import table
+from support_matrix import BEGIN, claims, matrix
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = {"report": {"task": "text-classification", "targets": {"raspberry-pi": {
+    "parity": {"arm64": None}, "variants": {"student_int8": {"latency": {"target": {"source": "predicted"}}}},
+}}}}
+
+
+def _ticked(results, targets=("raspberry-pi", "pixel-8")):
+    return {claim.what: claim.files for claim in claims(results, targets) if claim.files}
+
+
+@pytest.mark.parametrize(("begin", "fresh"), [(TABLE_BEGIN, table), (BEGIN, matrix)])
+def test_readme_then_holds_the_tables_that_the_scripts_make(begin, fresh):
+    assert begin in fresh()
+    assert fresh() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_matrix_when_there_is_no_result_ticks_nothing():
+    assert _ticked({}) == {}
+
+
+def test_matrix_when_a_run_is_recorded_ticks_its_task_and_target_and_no_measurement():
+    assert _ticked({"mine.json": RUN}) == {
+        "text-classification: a whole run": ("mine.json",), "raspberry-pi: a whole run, latency predicted": ("mine.json",),
+    }
+    (rest,) = [claim for claim in claims({"mine.json": RUN}, ("raspberry-pi", "pixel-8")) if "other" in claim.what]
+    assert rest.what.startswith("the 1 other")
+
+
+def test_matrix_when_a_text_differs_does_not_tick_the_tokenizer():
+    def rows(differing):
+        return {"tokenizer_fuzz.json": {"rows": [{"onnxruntime_extensions": "0.15.2", "texts": 100_000, "texts_that_differ": differing}]}}
+
+    assert not _ticked(rows(1))
+    assert list(_ticked(rows(0)).values()) == [("tokenizer_fuzz.json",)]
+
+
+@pytest.mark.parametrize(("outcome", "is_ticked"), [("passed", True), ("skipped", False), ("failed", False)])
+def test_matrix_when_a_check_did_not_pass_does_not_tick_it(outcome, is_ticked):
+    found = _ticked({"bundle_checks.json": {"checks": {"web-page": {"outcome": outcome}}}})
+
+    assert (CHECKS["web-page"].what in found) == is_ticked
+
+
+@pytest.mark.parametrize(("cases", "expected"), [
+    ("", ("failed", "pytest found no such test")),
+    ("<testcase/>", ("passed", "")),
+    ("<testcase/><testcase><skipped message='no npm'/></testcase>", ("skipped", "no npm")),
+    ("<testcase><skipped message='no npm'/></testcase><testcase><failure message='1 != 2'/></testcase>", ("failed", "1 != 2")),
+])
+def test_outcome_when_read_from_pytest_is_the_worst_of_its_tests(tmp_path, cases, expected):
+    (tmp_path / "report.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+
+    assert outcome_of(tmp_path / "report.xml") == expected
+
+
+def test_checks_then_name_tests_that_exist():
+    for check in CHECKS.values():
+        file, _, name = check.test.partition("::")
+        assert f"def {name or 'test_'}" in (ROOT / file).read_text(encoding="utf-8")
