@@ -132,7 +132,9 @@ def budgets_table(reports: Mapping[str, RunReport]) -> Table:
 
 def environments_table(reports: Mapping[str, RunReport]) -> Table:
     """Return what the runs ran on and with; a column a run."""
-    found = {run: dict(tables.environment(report).rows) for run, report in reports.items()}
+    found: dict[str, dict[str, str]] = {
+        run: {row[0]: row[1] for row in tables.environment(report).rows} for run, report in reports.items()
+    }
     names = dict.fromkeys(name for rows in found.values() for name in rows)
     rows = tuple((name, *(rows.get(name, UNKNOWN) for rows in found.values())) for name in names)
     return Table(("what", *reports), rows, words=len(reports) + 1)
