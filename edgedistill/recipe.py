@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError
 
-Task = Literal["text-classification"]
+Task = Literal["text-classification", "image-classification"]
 """The ML tasks that can be distilled; the names are the hub's task ids."""
 
 

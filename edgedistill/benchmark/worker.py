@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,8 @@ from edgedistill.benchmark.messages import (
 )
 from edgedistill.errors import EdgedistillError
 
-Row = Mapping[str, NDArray[np.int64]]
-"""The model inputs of one example: name -> shape (1, tokens)."""
+Row = Mapping[str, NDArray[Any]]
+"""The model inputs of one example, by name, each of batch 1."""
 
 
 class Model(Protocol):
@@ -130,7 +130,7 @@ def import_runtime(engine: Engine, *, threads: int) -> Runtime:
 def read_rows(path: Path) -> tuple[Row, ...]:
     """Return the examples of an .npz of model inputs, each of batch 1 and contiguous in memory."""
     with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: np.ascontiguousarray(stored[name], dtype=np.int64) for name in stored.files}
+        arrays = {name: np.ascontiguousarray(stored[name]) for name in stored.files}
     count = min(len(array) for array in arrays.values())
     return tuple({name: array[i : i + 1] for name, array in arrays.items()} for i in range(count))
 

@@ -17,13 +17,13 @@ from edgedistill.quantize.onnx_quantizer import quantize_weights
 from edgedistill.quantize.schemes import SchemeChoice, is_reduced_range
 from edgedistill.results import QuantizationVerdict
 from edgedistill.stage import Outcome, Stage
-from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.tasks.registry import open_encoder, task_of_model
 
 log = logging.getLogger("edgedistill")
 
 ONNX_FILE = "model.onnx"
 VERDICT_FILE = "verdict.json"
-_COMPANIONS = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+CONFIG_FILE = "config.json"
 _JUDGED_ROWS = 1000
 
 
@@ -45,13 +45,13 @@ class Inputs:
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
-    for name in (ONNX_FILE, "tokenizer.json"):
+    for name in (ONNX_FILE, task_of_model(inputs.model).encoder_file):
         if not (inputs.model / name).is_file():
             raise ArtifactError(f"{inputs.model / name}: no such file", hint="edgedistill export MODEL -o DIR")
 
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
-    encoded = TextEncoder.load(inputs.model).encode(read_examples(inputs.validation).texts[:_JUDGED_ROWS])
+    encoded = open_encoder(inputs.model).encode_examples(read_examples(inputs.validation).first(_JUDGED_ROWS))
     reference = predict(open_predictor(inputs.model), encoded, batch_size=32).argmax(1)
     agreements: dict[str, float] = {}
     chosen = settings.schemes[0]
@@ -68,7 +68,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     (out / f"{chosen}.onnx").rename(out / ONNX_FILE)
     for left in out.glob("dynamic_*.onnx"):
         left.unlink()
-    for name in _COMPANIONS:
+    for name in (CONFIG_FILE, *task_of_model(inputs.model).companions):
         if (inputs.model / name).is_file():
             shutil.copyfile(inputs.model / name, out / name)
     verdict = _verdict(settings, chosen, agreements, out)

@@ -12,6 +12,7 @@ from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.intervals import mcnemar, paired_difference
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
+from edgedistill.recipe import Task
 from edgedistill.report import answers, paired, unchecked, wording
 from edgedistill.report.latency import host_latency, peak_rss, speed_ratio_on_host, target_latency
 from edgedistill.report.model import (
@@ -92,7 +93,7 @@ class ReportParts:
     """The results of a run. `created` must have a time zone; `data` is prepare's data report."""
 
     recipe: str
-    task: str
+    task: Task
     created: datetime
     host: Host
     tools: Mapping[str, str]
@@ -114,14 +115,14 @@ def build_report(parts: ReportParts) -> RunReport:
         created=parts.created,
         host=parts.host,
         tools=dict(sorted(parts.tools.items())),
-        targets={name: build_target(target) for name, target in parts.targets.items()},
+        targets={name: build_target(target, task=parts.task) for name, target in parts.targets.items()},
         decisions=parts.decisions,
         steps=parts.steps,
         data=None if parts.data is None else dict(parts.data),
     )
 
 
-def build_target(parts: TargetParts) -> TargetReport:
+def build_target(parts: TargetParts, *, task: Task = "text-classification") -> TargetReport:
     """Build the report of one target.
 
     Raises:
@@ -160,7 +161,7 @@ def build_target(parts: TargetParts) -> TargetReport:
         reliability={
             name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits
         },
-        not_checked=unchecked.sentences(parts.name, variants, parts.parity) + parts.not_checked,
+        not_checked=unchecked.sentences(parts.name, variants, parts.parity, task=task) + parts.not_checked,
     )
 
 

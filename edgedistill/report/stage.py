@@ -14,6 +14,7 @@ from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
+from edgedistill.recipe import Task
 from edgedistill.report.build import ReportParts, TargetParts
 from edgedistill.report.html import render_html
 from edgedistill.report.markdown import render_markdown
@@ -57,7 +58,7 @@ class Settings(Document):
     """What the report of a run needs that is not a file of a step; `targets` by id."""
 
     recipe: str
-    task: str
+    task: Task
     created: AwareDatetime
     host: Host
     tools: dict[str, str]
@@ -143,7 +144,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         name=settings.name,
         evaluations={name: Evaluation.read_json(path) for name, path in inputs.evaluations.items()},
         logits={name: _read_logits(path) for name, path in inputs.logits.items()},
-        texts=tuple(test.texts),
+        texts=tuple(test.shown),
         gold=test.labels,
         labels=Labels.read_json(inputs.labels).labels,
         measurements={measurement.variant: measurement for measurement in measured},

@@ -2,25 +2,30 @@
 
 from collections.abc import Mapping
 
+from edgedistill.recipe import Task
 from edgedistill.report.model import VariantReport
 from edgedistill.results import ParityReport, Variant
+from edgedistill.tasks.registry import task_named
 
 _ALWAYS = (
     "One seed: how much another training of the same recipe would differ is in none of the intervals.",
-    "Intervals come from the test rows alone; they say nothing about texts of another kind than those.",
+    "Intervals come from the test rows alone; they say nothing about examples of another kind than those.",
     "Power draw, heat and clock throttling were not measured.",
 )
 
 
-def sentences(name: str, variants: Mapping[Variant, VariantReport], parity: ParityReport) -> tuple[str, ...]:
+def sentences(
+    name: str, variants: Mapping[Variant, VariantReport], parity: ParityReport, *, task: Task = "text-classification"
+) -> tuple[str, ...]:
     """Return what was not checked for a target.
 
     Args:
         name: the target's name in words.
         variants: as reported.
         parity: the gates that were run.
+        task: says in which units an example is long.
     """
-    return tuple(_of_target(name, variants, parity) + _of_host(variants) + list(_ALWAYS))
+    return tuple(_of_target(name, variants, parity) + _of_host(variants, task) + list(_ALWAYS))
 
 
 def _of_target(name: str, variants: Mapping[Variant, VariantReport], parity: ParityReport) -> list[str]:
@@ -40,7 +45,7 @@ def _of_target(name: str, variants: Mapping[Variant, VariantReport], parity: Par
     return found
 
 
-def _of_host(variants: Mapping[Variant, VariantReport]) -> list[str]:
+def _of_host(variants: Mapping[Variant, VariantReport], task: Task) -> list[str]:
     untimed = [name for name, variant in variants.items() if variant.latency.host is None]
     noisy = [name for name, variant in variants.items() if variant.latency.host and variant.latency.host.noisy]
     found = []
@@ -50,6 +55,6 @@ def _of_host(variants: Mapping[Variant, VariantReport]) -> list[str]:
         found.append(f"The host was too noisy to rely on the latency of: {', '.join(noisy)}.")
     tokens = {v.latency.host.sequence_tokens for v in variants.values() if v.latency.host}
     if tokens:
-        lengths = " and ".join(str(count) for count in sorted(tokens))
-        found.append(f"Latency was measured at {lengths} tokens only; longer texts take longer.")
+        untimed_lengths = task_named(task).lengths_not_timed(sorted(tokens))
+        found += [untimed_lengths] if untimed_lengths else []
     return found
