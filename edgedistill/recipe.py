@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError
@@ -63,6 +63,10 @@ class FineTuning(Document):
     patience: int = Field(2, ge=1, description="evaluations without a better validation accuracy before it stops")
 
 
+Configuration = dict[str, JsonValue]
+"""A configuration of transformers, as its config.json has it."""
+
+
 class Teacher(Document):
     """The model whose answers the student learns."""
 
@@ -72,6 +76,10 @@ class Teacher(Document):
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="what model.safetensors must hash to")
     package: str | None = Field(None, description="an installed Python package that carries a copy of the model")
     allow_hub: bool = Field(False, description="may the hub be reached for it?")
+    configuration: Configuration | None = Field(
+        None, description="image tasks: configuration of transformers, with model_type, of a teacher that is trained in the run "
+        "from random weights; `name` is then only what it is called"
+    )
     max_tokens: int = Field(64, ge=8, le=512, description="texts are cut after so many tokens")
     fine_tuning: FineTuning = FineTuning()
 
@@ -115,6 +123,41 @@ class TransferSet(Document):
         if self.neighbours + self.masking + self.exchanging > 1:
             raise ValueError("neighbours, masking and exchanging are rates of the same words: at most 1 together")
         return self
+
+
+class PictureChanges(Document):
+    """What may become of a picture without its class becoming another one.
+
+    The first five make the pictures that the teacher is trained on as well, each of its own class. Mixed pictures have no
+    class but the teacher's answer: they are in the transfer set alone.
+    """
+
+    flip: bool = Field(False, description="mirror half of them left to right; not for digits and letters")
+    shift: float = Field(0.08, ge=0, le=0.5, description="move by up to this share of the side")
+    rotation_degrees: float = Field(10.0, ge=0, le=180, description="turn by up to so many degrees")
+    zoom: float = Field(0.1, ge=0, lt=0.9, description="larger or smaller by up to this share")
+    contrast: float = Field(0.2, ge=0, lt=1, description="contrast and brightness, more or less by up to this share")
+    mixup: float = Field(0.25, ge=0, le=1, description="share that becomes a mean of two pictures (Zhang et al. 2018)")
+    cutmix: float = Field(0.25, ge=0, le=1, description="share that gets a rectangle of another picture (Yun et al. 2019)")
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        if self.mixup + self.cutmix > 1:
+            raise ValueError("mixup and cutmix are shares of the same pictures: at most 1 together")
+        return self
+
+
+class Pictures(Document):
+    """How pictures are read, stored and changed; image tasks only."""
+
+    column: str = Field("image", description="column of a table, or array of an .npz, that holds the pictures or their paths")
+    side: int | None = Field(
+        None, ge=8, le=512, description="pixels: pictures are stored, and seen by the student, so high and wide; null: 32, 64 or "
+        "96, the smallest that holds the median picture"
+    )
+    channels: Literal[1, 3] | None = Field(None, description="1: grey, 3: red, green, blue; null: by the pictures")
+    teacher_copies: int = Field(10, ge=0, le=1000, description="changed copies of each picture that the teacher is trained on too")
+    changes: PictureChanges = PictureChanges()
 
 
 LossName = Literal["decoupled-kd", "hidden-states", "attentions", "minilm-v1", "minilm-v2"]
@@ -271,6 +314,7 @@ class Recipe(Document):
     task: Task = Field(description="the ML task; the names are the hub's")
     data: Data
     teacher: Teacher
+    pictures: Pictures = Pictures()
     student: Student = Student()
     distillation: Distillation = Distillation()
     search: Search = Search()
