@@ -38,7 +38,7 @@ def build(folder: Path, shape: tuple[int, int, int, int]) -> Path:
     BertForSequenceClassification(config).save_pretrained(folder)
     export_classifier(folder, folder / "raw.onnx")
     fuse(folder / "raw.onnx", folder / "fused.onnx", model_type="bert", heads=heads, hidden=width)
-    quantize_weights(folder / "fused.onnx", folder / "model.onnx", reduced_range=False)
+    quantize_weights(folder / "fused.onnx", folder / "model.onnx", reduced_range=False, per_channel=True)
     return folder / "model.onnx"
 
 

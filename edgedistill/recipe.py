@@ -250,7 +250,10 @@ class Search(Document):
 class Quantization(Document):
     """How weights and activations become int8."""
 
-    scheme: Literal["auto", "dynamic_wi8_afp32", "dynamic_wi8_afp32_reduced_range"] = Field(
+    scheme: Literal[
+        "auto", "dynamic_wi8_afp32", "dynamic_wi8_afp32_per_channel", "dynamic_wi8_afp32_reduced_range",
+        "dynamic_wi8_afp32_per_channel_reduced_range",
+    ] = Field(
         "auto", description="auto: by the target's instruction set, judged on the validation split"
     )
 

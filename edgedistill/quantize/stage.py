@@ -14,7 +14,7 @@ from edgedistill.examples import read_examples
 from edgedistill.manifest import Decision
 from edgedistill.quantize.coverage import measure_coverage
 from edgedistill.quantize.onnx_quantizer import quantize_weights
-from edgedistill.quantize.schemes import SchemeChoice, is_reduced_range
+from edgedistill.quantize.schemes import SchemeChoice, is_per_channel, is_reduced_range
 from edgedistill.results import QuantizationVerdict
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.registry import open_encoder, task_of_model
@@ -57,7 +57,8 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     chosen = settings.schemes[0]
     for scheme in settings.schemes:
         candidate = out / f"{scheme}.onnx"
-        quantize_weights(inputs.model / ONNX_FILE, candidate, reduced_range=is_reduced_range(scheme))
+        quantize_weights(inputs.model / ONNX_FILE, candidate, reduced_range=is_reduced_range(scheme),
+                         per_channel=is_per_channel(scheme))
         answers = predict(open_predictor(candidate), encoded).argmax(1)
         agreements[scheme] = float(np.mean(answers == reference))
         log.info("%s: agrees with the float model on %.2f %% of validation", scheme, 100 * agreements[scheme])
@@ -93,4 +94,4 @@ def settings_for(choice: SchemeChoice, *, min_agreement: float, host_saturates: 
                     host_saturates=host_saturates)
 
 
-STAGE = Stage(name="quantize", version=1, run=_run, requires=_requires, tools=("onnx", "onnxruntime", "numpy"))
+STAGE = Stage(name="quantize", version=2, run=_run, requires=_requires, tools=("onnx", "onnxruntime", "numpy"))

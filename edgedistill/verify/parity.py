@@ -131,7 +131,7 @@ def _advice(result: ParityResult) -> str:
         return _HINT_BROKEN
     if result.candidate == "int8":
         floor = math.floor(result.top1_agreement * 1000) / 1000
-        return ("try the 7-bit weights: --set quantization.scheme=dynamic_wi8_afp32_reduced_range; "
+        return ("try the 7-bit weights: --set quantization.scheme=dynamic_wi8_afp32_per_channel_reduced_range; "
                 f"to accept what it loses: --set parity.int8_min_agreement={floor:g}")
     if result.candidate == "onnx" and result.decisions_flipped == 0 and result.max_abs_error > 0:
         return f"no decision changed; to accept it: --set parity.onnx_max_error={_round_up(result.max_abs_error):g}"

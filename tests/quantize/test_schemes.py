@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from edgedistill.errors import UsageError
-from edgedistill.quantize.schemes import check_scheme, is_reduced_range, schemes_for
+from edgedistill.quantize.schemes import check_scheme, is_per_channel, is_reduced_range, schemes_for
 from edgedistill.target import Target, read_target
 
 FULL, REDUCED = "dynamic_wi8_afp32", "dynamic_wi8_afp32_reduced_range"
+COLUMNS, COLUMNS_REDUCED = "dynamic_wi8_afp32_per_channel", "dynamic_wi8_afp32_per_channel_reduced_range"
 RASPBERRY_PI = Path(__file__).parents[2] / "targets" / "raspberry-pi.yaml"
 
 
@@ -20,12 +21,12 @@ def target_with(architecture: str, *features: str) -> Target:
 @pytest.mark.parametrize(
     ("architecture", "features", "expected"),
     [
-        ("aarch64", ["neon"], (FULL, REDUCED)),
-        ("aarch64", ["neon", "asimddp", "i8mm"], (FULL, REDUCED)),
-        ("x86_64", ["avx2", "fma"], (REDUCED,)),
-        ("x86_64", ["avx2", "fma", "avx512"], (REDUCED,)),
-        ("x86_64", ["avx2", "avx_vnni"], (FULL, REDUCED)),
-        ("x86_64", ["avx2", "avx512", "avx512_vnni"], (FULL, REDUCED)),
+        ("aarch64", ["neon"], (COLUMNS, FULL, REDUCED)),
+        ("aarch64", ["neon", "asimddp", "i8mm"], (COLUMNS, FULL, REDUCED)),
+        ("x86_64", ["avx2", "fma"], (COLUMNS_REDUCED, REDUCED)),
+        ("x86_64", ["avx2", "fma", "avx512"], (COLUMNS_REDUCED, REDUCED)),
+        ("x86_64", ["avx2", "avx_vnni"], (COLUMNS, FULL, REDUCED)),
+        ("x86_64", ["avx2", "avx512", "avx512_vnni"], (COLUMNS, FULL, REDUCED)),
     ],
 )
 def test_schemes_for_a_target_without_vnni_keep_weights_to_seven_bits(
@@ -45,7 +46,12 @@ def test_is_reduced_range_only_of_the_seven_bit_scheme() -> None:
     assert not is_reduced_range(FULL)
 
 
-@pytest.mark.parametrize("name", ["auto", FULL, REDUCED])
+def test_is_per_channel_of_the_schemes_with_a_scale_a_column() -> None:
+    assert [is_per_channel(name) for name in (FULL, COLUMNS, REDUCED, COLUMNS_REDUCED)] == [False, True, False, True]
+    assert is_reduced_range(COLUMNS_REDUCED)
+
+
+@pytest.mark.parametrize("name", ["auto", FULL, COLUMNS, REDUCED, COLUMNS_REDUCED])
 def test_check_scheme_returns_a_known_name(name: str) -> None:
     assert check_scheme(name) == name
 

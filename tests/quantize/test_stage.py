@@ -202,7 +202,7 @@ def test_quantize_weights_leaves_the_root_loggers_level(inputs: Inputs, tmp_path
     import logging
 
     before = logging.getLogger().level
-    quantize_weights(inputs.model / "model.onnx", tmp_path / "q.onnx", reduced_range=False)
+    quantize_weights(inputs.model / "model.onnx", tmp_path / "q.onnx", reduced_range=False, per_channel=False)
     assert logging.getLogger().level == before
 
 
