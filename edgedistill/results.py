@@ -90,6 +90,10 @@ class Coverage(Document):
     nodes_share: float = Field(ge=0, le=1, description="of the MatMul, Gemm, Conv, Gather, Attention nodes on weights")
     float_nodes: tuple[str, ...]
     bytes_by_part: dict[str, int] = Field(description="embedding, encoder, head, other")
+    float_reasons: dict[str, str] = Field({}, description="why, by the name of each node that is not int8")
+    runtime_nodes_share: float | None = Field(
+        None, description="the share of nodes as onnxruntime on this machine fuses the graph; null where it was not asked"
+    )
 
 
 class QuantizationVerdict(Document):

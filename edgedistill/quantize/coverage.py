@@ -1,64 +1,203 @@
 """How much of a graph is int8: by weight bytes, by nodes, and what each part weighs."""
 
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 
 from edgedistill.results import Coverage
 
-_WEIGHTED = {"MatMul", "Gemm", "Conv", "Gather", "Attention", "EmbedLayerNormalization"}
+_WEIGHTED = {"MatMul", "Gemm", "Conv", "ConvTranspose", "FusedMatMul", "FusedGemm", "FusedConv", "NhwcFusedConv", "Gather",
+             "Attention", "EmbedLayerNormalization"}
 _QUANTIZED = {"MatMulInteger", "QLinearMatMul", "QGemm", "QLinearConv", "ConvInteger", "QAttention", "QEmbedLayerNormalization",
               "DynamicQuantizeMatMul", "MatMulIntegerToFloat"}
+_BETWEEN_PAIRS = {"MatMul", "Gemm", "Conv", "ConvTranspose"}
+_NEEDS_ROUNDED_OUTPUT = {"Conv", "ConvTranspose"}
 _INT8 = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
+_GRIDS = ("_scale", "_zero_point")
+
+FLOAT_WEIGHT = "its weight is stored as float"
+RESTORED = "its weight is stored in int8 and restored to float, as its input is not quantized"
+OPEN_OUTPUT = "its output is not quantized, and onnxruntime makes an int8 convolution only between pairs"
+NOT_FUSED = "onnxruntime on this machine does not fuse it with the pairs around it"
 
 
 def measure_coverage(path: Path) -> Coverage:
     """Measure how much of a quantized graph runs in int8.
 
-    Weights are float or 8-bit initialisers with at least two dimensions; nodes counted are those that use one.
-    Computation nodes whose weight is stored in int8 but restored to float before use (a DequantizeLinear on the weight)
-    count as float nodes.
+    Weights are float or 8-bit initialisers with at least two dimensions; nodes counted are those that use one. A node between
+    QDQ pairs (DequantizeLinear before both inputs, of a convolution also QuantizeLinear after it) is int8, since the runtime
+    fuses them; one whose int8 weight is merely restored to float before use is not.
 
     Args:
         path: an ONNX file.
+
+    Source: onnxruntime's QDQ selectors (core/optimizer/qdq_transformer/selectors_actions).
     """
-    graph = onnx.load(path).graph
-    weights = {w.name: w for w in graph.initializer if len(w.dims) >= 2}
-    sizes = {name: _bytes_of(weight) for name, weight in weights.items()}
-    int8_bytes = sum(sizes[name] for name, weight in weights.items() if weight.data_type in _INT8)
-    restored = {
-        node.output[0] for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in weights
-    }
-    quantized, floating = [], []
-    for node in graph.node:
-        used = [name for name in node.input if name in weights or name in restored]
-        if not used:
-            continue
-        in_int8 = all(name not in restored and weights[name].data_type in _INT8 for name in used)
-        if node.op_type in _QUANTIZED or (node.op_type == "Gather" and in_int8):
-            quantized.append(node.name)
-        elif node.op_type in _WEIGHTED:
-            floating.append(node.name or node.output[0])
-    total = len(quantized) + len(floating)
+    graph = _Graph(onnx.load(path).graph)
+    float_nodes, int8_nodes = graph.split_nodes(pairs_count=True)
+    total = len(float_nodes) + len(int8_nodes)
     return Coverage(
-        weight_bytes_share=int8_bytes / max(1, sum(sizes.values())),
-        nodes_share=len(quantized) / total if total else 0.0,
-        float_nodes=tuple(floating),
-        bytes_by_part=_by_part(graph.initializer),
+        weight_bytes_share=graph.int8_bytes / max(1, sum(graph.sizes.values())),
+        nodes_share=len(int8_nodes) / total if total else 0.0,
+        float_nodes=tuple(float_nodes),
+        float_reasons=dict(float_nodes),
+        bytes_by_part=graph.bytes_by_part(),
     )
 
 
-def _by_part(initializers: Iterable[onnx.TensorProto]) -> dict[str, int]:
-    parts = {"embedding": 0, "encoder": 0, "head": 0, "other": 0}
-    for item in initializers:
-        name = item.name.lower()
-        part = ("embedding" if "embedding" in name else "head" if "classifier" in name or "pre_classifier" in name
-                else "encoder" if any(word in name for word in ("encoder", "layer", "attention", "pooler", "matmul", "qkv"))
-                else "other")
-        parts[part] += _bytes_of(item)
-    return parts
+def with_runtime(coverage: Coverage, path: Path) -> Coverage:
+    """Return a coverage with what onnxruntime on this machine makes of the graph when it loads it.
+
+    Which pairs it fuses depends on the instruction set: on x86 an int8 (not uint8) tensor with two readers stays apart.
+
+    Args:
+        coverage: of the file.
+        path: the file.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    with tempfile.TemporaryDirectory() as scratch:
+        options.optimized_model_filepath = str(Path(scratch) / "optimized.onnx")
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        graph = _Graph(onnx.load(options.optimized_model_filepath).graph)
+    float_nodes, int8_nodes = graph.split_nodes(pairs_count=False)
+    total = len(float_nodes) + len(int8_nodes)
+    names = {node.name for node in onnx.load(path, load_external_data=False).graph.node}
+    unfused = {name: NOT_FUSED for name in (_name_in_file(found, names) for found in float_nodes)
+               if name not in coverage.float_reasons}
+    return coverage.model_copy(update={
+        "runtime_nodes_share": len(int8_nodes) / total if total else 0.0,
+        "float_reasons": coverage.float_reasons | unfused,
+    })
+
+
+def _name_in_file(found: str, names: set[str]) -> str:
+    """Return what a node was called before the runtime fused it; fusions append to the name."""
+    return max((name for name in names if name and found.startswith(name)), key=len, default=found)
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A graph with its weights looked up."""
+
+    proto: onnx.GraphProto
+
+    @cached_property
+    def weights(self) -> Mapping[str, onnx.TensorProto]:
+        return {w.name: w for w in self.proto.initializer if len(w.dims) >= 2 and not w.name.endswith(_GRIDS)}
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        return {name: _bytes_of(weight) for name, weight in self.weights.items()}
+
+    @property
+    def int8_bytes(self) -> int:
+        return sum(self.sizes[name] for name, weight in self.weights.items() if weight.data_type in _INT8)
+
+    @cached_property
+    def makers(self) -> Mapping[str, onnx.NodeProto]:
+        return {output: node for node in self.proto.node for output in node.output}
+
+    @cached_property
+    def readers(self) -> Mapping[str, list[onnx.NodeProto]]:
+        found: dict[str, list[onnx.NodeProto]] = {}
+        for node in self.proto.node:
+            for name in node.input:
+                found.setdefault(name, []).append(node)
+        return found
+
+    def split_nodes(self, *, pairs_count: bool) -> tuple[dict[str, str], list[str]]:
+        """Return the nodes on weights that are float, each with the reason, and those that are int8."""
+        floating: dict[str, str] = {}
+        quantized: list[str] = []
+        for node in self.proto.node:
+            used = [name for name in node.input if name in self.weights or self._is_restored(name)]
+            if not used or node.op_type not in _WEIGHTED | _QUANTIZED:
+                continue
+            name = node.name or node.output[0]
+            is_stored = all(name in self.weights and self.weights[name].data_type in _INT8 for name in used)
+            if node.op_type in _QUANTIZED or (node.op_type == "Gather" and is_stored):
+                quantized.append(name)
+                continue
+            reason = self._why_float(node, used, pairs_count=pairs_count)
+            if reason:
+                floating[name] = reason
+            else:
+                quantized.append(name)
+        return floating, quantized
+
+    def _why_float(self, node: onnx.NodeProto, used: list[str], *, pairs_count: bool) -> str:
+        if not all(self._is_restored(name) for name in used):
+            return FLOAT_WEIGHT
+        if not pairs_count:
+            return NOT_FUSED
+        if node.op_type not in _BETWEEN_PAIRS or not self._is_dequantized(node.input[0]):
+            return RESTORED
+        if node.op_type in _NEEDS_ROUNDED_OUTPUT and not self._is_rounded(node.output[0]):
+            return OPEN_OUTPUT
+        return ""
+
+    def _is_restored(self, name: str) -> bool:
+        """Is the value an int8 weight made float?"""
+        maker = self.makers.get(name)
+        return maker is not None and maker.op_type == "DequantizeLinear" and maker.input[0] in self.weights
+
+    def _is_dequantized(self, name: str) -> bool:
+        """Is the value made float from integers that are no constant?"""
+        maker = self.makers.get(name)
+        return maker is not None and maker.op_type == "DequantizeLinear" and maker.input[0] not in self.weights
+
+    def _is_rounded(self, name: str) -> bool:
+        """Do all readers of a value quantize it, if need be after an activation that they swallow?"""
+        readers = self.readers.get(name, [])
+        return bool(readers) and all(
+            reader.op_type == "QuantizeLinear" or (reader.op_type in ("Relu", "Clip") and self._is_rounded(reader.output[0]))
+            for reader in readers
+        )
+
+    def bytes_by_part(self) -> dict[str, int]:
+        """Return the bytes of all initialisers: embedding, encoder, head, other."""
+        tables, head = self._tables(), self._last_weight()
+        parts = {"embedding": 0, "encoder": 0, "head": 0, "other": 0}
+        for item in self.proto.initializer:
+            parts[_part_of(item.name, is_table=item.name in tables, is_last=item.name == head, is_weight=item.name in self.weights)
+                  ] += _bytes_of(item)
+        return parts
+
+    def _tables(self) -> frozenset[str]:
+        """Return what is looked up: tables, and the scales of their rows."""
+        matrices = {item.name for item in self.proto.initializer if len(item.dims) >= 2}
+        return frozenset(node.input[0] for node in self.proto.node if node.op_type == "Gather") & matrices
+
+    def _last_weight(self) -> str:
+        """Return the last weight of the graph; "" where the classifier is known by its name."""
+        if any("classifier" in item.name.lower() for item in self.proto.initializer):
+            return ""
+        stored = [maker.input[0] for maker in map(self.makers.get, self._products()) if maker is not None]
+        named = [name for name in self._products() if name in self.weights]
+        return (named or stored or [""])[-1]
+
+    def _products(self) -> list[str]:
+        return [node.input[1] for node in self.proto.node if node.op_type in _BETWEEN_PAIRS | _QUANTIZED and len(node.input) > 1
+                and (node.input[1] in self.weights or self._is_restored(node.input[1]))]
+
+
+def _part_of(name: str, *, is_table: bool, is_last: bool, is_weight: bool) -> str:
+    lower = name.lower()
+    if "embedding" in lower or is_table:
+        return "embedding"
+    if "classifier" in lower:
+        return "head"
+    if any(word in lower for word in ("encoder", "layer", "attention", "pooler", "matmul", "qkv")):
+        return "encoder"
+    return "head" if is_last else "encoder" if is_weight else "other"
 
 
 def _bytes_of(item: onnx.TensorProto) -> int:

@@ -1,0 +1,56 @@
+"""Which training rows a static scheme is calibrated on: drawn at random, balanced by class, or the most informative."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgedistill.errors import UsageError
+
+Selection = Literal["random", "class-balanced", "informative"]
+
+
+def select_rows(
+    selection: Selection, count: int, *, rows: int, seed: int, labels: ArrayLike | None = None, logits: ArrayLike | None = None
+) -> NDArray[np.int64]:
+    """Return which rows to calibrate on, ascending, without repeats.
+
+    Args:
+        selection: `random`; `class-balanced`: as many of each class as there are, up to equal shares; `informative`: those on
+            which the teacher is least sure.
+        count: how many; all rows when there are fewer.
+        rows: how many there are.
+        seed: decides which are drawn.
+        labels: class of each row, shape (rows,), for `class-balanced`; those of rows without a label are a class too.
+        logits: the teacher's raw logits, shape (rows, classes), for `informative`.
+
+    Raises:
+        UsageError: labels or logits are needed and not given.
+    """
+    shuffled = np.random.default_rng(seed).permutation(rows)
+    if selection == "class-balanced":
+        if labels is None:
+            raise UsageError("a class-balanced calibration set needs labels", hint="choose calibration random")
+        shuffled = shuffled[_turns(np.asarray(labels)[shuffled])]
+    elif selection == "informative":
+        if logits is None:
+            raise UsageError("an informative calibration set needs the teacher's soft labels", hint="choose calibration random")
+        shuffled = shuffled[np.argsort(-entropy(logits)[shuffled], kind="stable")]
+    return np.sort(shuffled[:count]).astype(np.int64)
+
+
+def _turns(labels: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return the order in which the classes take turns: the first row of each, then the second of each."""
+    turn = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        places = np.flatnonzero(labels == label)
+        turn[places] = np.arange(len(places))
+    return np.argsort(turn, kind="stable")
+
+
+def entropy(logits: ArrayLike) -> NDArray[np.float64]:
+    """Return the entropy of each row's softmax at T = 1, in nats, shape (rows,); logits of shape (rows, classes)."""
+    values = np.asarray(logits, dtype=np.float64)
+    shifted = values - values.max(axis=1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.asarray(-(np.exp(logs) * logs).sum(axis=1))

@@ -1,0 +1,77 @@
+"""The name of an int8 scheme and what it says: one function from name to value, and the value knows its name.
+
+kind         dynamic      weights are stored in 8 bits, activations are quantized while the model runs
+             static       activations too have a fixed scale, learned from a calibration set; a QDQ graph
+             weight_only  weights are stored in 8 bits and restored to float before they are used
+weights      wi8, wu8     int8 around zero, or uint8 with a zero point
+activations  afp32        float where they are stored (dynamic, weight_only)
+             ai8, au8     int8 or uint8 (static)
+then         _per_channel       one scale for each output of a matrix or filter, instead of one for the whole
+             _reduced_range     weights in 7 bits, so that sums of two u8 x s8 products fit 16 bits
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgedistill.errors import UsageError
+
+Kind = Literal["dynamic", "static", "weight_only"]
+Weights = Literal["wi8", "wu8"]
+Activations = Literal["afp32", "ai8", "au8"]
+
+FLOAT = "float"
+"""What stands where no int8 scheme was taken: the verdict is to ship the float model."""
+
+_KINDS: tuple[Kind, ...] = ("dynamic", "static", "weight_only")
+_WEIGHTS: tuple[Weights, ...] = ("wi8", "wu8")
+_ACTIVATIONS: dict[Kind, tuple[Activations, ...]] = {"dynamic": ("afp32",), "static": ("ai8", "au8"), "weight_only": ("afp32",)}
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A way to int8; `name` and `parse_scheme` are each other's inverse."""
+
+    kind: Kind
+    weights: Weights
+    activations: Activations
+    is_per_channel: bool = False
+    is_reduced_range: bool = False
+
+    @property
+    def name(self) -> str:
+        """The decodable name, for example `static_wi8_ai8_per_channel`."""
+        ends = ("_per_channel" if self.is_per_channel else "") + ("_reduced_range" if self.is_reduced_range else "")
+        return f"{self.kind}_{self.weights}_{self.activations}{ends}"
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Must the range of the activations be learned from data first?"""
+        return self.kind == "static"
+
+
+def all_schemes() -> tuple[Scheme, ...]:
+    """Return every scheme that can be made.
+
+    7-bit weights are int8 only: a uint8 weight multiplies without saturation in any range.
+    """
+    return tuple(
+        Scheme(kind, weights, activations, is_per_channel, is_reduced)
+        for kind in _KINDS for weights in _WEIGHTS for activations in _ACTIVATIONS[kind]
+        for is_per_channel in (False, True) for is_reduced in (False, True)
+        if not is_reduced or (weights == "wi8" and kind != "weight_only")
+    )
+
+
+_BY_NAME = {scheme.name: scheme for scheme in all_schemes()}
+
+
+def parse_scheme(name: str) -> Scheme:
+    """Return what a scheme's name says.
+
+    Raises:
+        UsageError: there is no such scheme.
+    """
+    found = _BY_NAME.get(name)
+    if found is None:
+        raise UsageError(f"no int8 scheme {name!r}", hint=f"--scheme auto, or one of: {', '.join(_BY_NAME)}")
+    return found

@@ -1,0 +1,199 @@
+"""Adapter to onnxruntime's static quantizer: a float graph and calibration rows in, a QDQ graph out.
+
+What becomes int8:
+    embedding  the tables of Gather and EmbedLayerNormalization are stored and looked up in 8 bits, one scale a table
+    products   MatMul, Gemm and Conv on a constant weight: input and weight are quantized
+    head       its product as every other; the logits stay float, so that no answer hangs on their rounding
+    the rest   in a convolutional net the sums, activations and poolings between convolutions too; in others LayerNorm, GELU
+               and softmax stay float, and so does the output of a product, which they read
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, version_converter
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.calibrate import TensorData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shape_infer
+
+from edgedistill.quantize.activation_values import stream_activations
+from edgedistill.quantize.calibration import CalibrationMethod, Range, Stream, find_ranges
+from edgedistill.quantize.graph_forms import prepare_for_static
+from edgedistill.quantize.scheme_names import Scheme
+from edgedistill.quantize.short_names import shorten_value_names
+from edgedistill.quantize.tables import quantize_gathered_tables
+
+_FUSED_EMBEDDING = "EmbedLayerNormalization"
+_PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
+_BETWEEN_CONVOLUTIONS = ("Add", "Mul", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Reshape", "Flatten",
+                         "Squeeze", "Unsqueeze", "Transpose", "Concat", "Pad", "Resize")
+_FLOAT_OUTPUTS = ("MatMul", "Gemm")
+_WEIGHT_TYPES = {"wi8": QuantType.QInt8, "wu8": QuantType.QUInt8}
+_ACTIVATION_TYPES = {"ai8": QuantType.QInt8, "au8": QuantType.QUInt8}
+_OLDEST_OPSET = 13
+"""QuantizeLinear and DequantizeLinear have an axis since then."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """From what the ranges of the activations are learned.
+
+    Attributes:
+        rows: model inputs, one mapping a row; called again, it gives the same rows again.
+        method: how a range is chosen.
+    """
+
+    rows: Stream
+    method: CalibrationMethod = "min-max"
+
+
+def quantize_statically(
+    source: Path, out: Path, scheme: Scheme, *, calibration: Calibration, excluded: Iterable[str] = ()
+) -> None:
+    """Quantize a graph to QDQ int8 with fixed scales.
+
+    Args:
+        source: a float ONNX file, fused or not.
+        out: the int8 file to make.
+        scheme: a static one.
+        calibration: rows from the training split, and the method.
+        excluded: names of nodes that stay float, as they are called in `source` (nodes without a name: see
+            `graph_forms.name_nodes`).
+    """
+    model = onnx.load(source)
+    left_out = frozenset(excluded)
+    prepare_for_static(model)
+    if next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")) < _OLDEST_OPSET:
+        model = version_converter.convert_version(model, _OLDEST_OPSET)
+    chosen = [node for node in nodes_to_quantize(model.graph) if not _is_left_out(node, left_out)]
+    tensors = _activations_of(model.graph, chosen)
+    ranges = find_ranges(stream_activations(model, tensors, calibration.rows), calibration.method)
+    with quiet_quantizer():
+        quantized = _quantize_products(_with_types(model, tensors), chosen, ranges, scheme)
+        onnx.save(quantized, out)
+        quantize_tables(out, scheme, excluded=left_out)
+    save_clean(onnx.load(out), out, like=source)
+
+
+def nodes_to_quantize(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Return the nodes that a static scheme quantizes: products on constant weights, and what lies between convolutions."""
+    weights = {item.name for item in graph.initializer}
+    products = [node for node in graph.node if node.op_type in _PRODUCTS and len(node.input) > 1 and node.input[1] in weights
+                and node.input[0] not in weights]
+    if not is_convolutional(graph):
+        return products
+    names = {node.name for node in products}
+    return [node for node in graph.node if node.name in names or node.op_type in _BETWEEN_CONVOLUTIONS]
+
+
+def is_convolutional(graph: onnx.GraphProto) -> bool:
+    """Are most products of a graph convolutions? Vision transformers have one and count as transformers."""
+    kinds = [node.op_type for node in graph.node]
+    return kinds.count("Conv") > kinds.count("MatMul") + kinds.count("Attention")
+
+
+def quantize_tables(path: Path, scheme: Scheme, *, excluded: frozenset[str] = frozenset()) -> None:
+    """Store the embedding tables of a graph in 8 bits, in place; rows are restored after they are looked up."""
+    model = onnx.load(path)
+    quantize_gathered_tables(model.graph, weights=scheme.weights, excluded=excluded)
+    onnx.save(model, path)
+    fused = [node.name for node in model.graph.node if node.op_type == _FUSED_EMBEDDING and node.name not in excluded]
+    if fused:
+        quantize_dynamic(
+            model, str(path), op_types_to_quantize=[_FUSED_EMBEDDING], nodes_to_quantize=fused,
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
+        )
+
+
+def save_clean(model: onnx.ModelProto, out: Path, *, like: Path) -> None:
+    """Save a quantized graph without what the tools left in it, and with the IR version of the float file."""
+    del model.graph.value_info[:]
+    del model.metadata_props[:]
+    for node in model.graph.node:
+        node.doc_string = ""
+    shorten_value_names(model)
+    model.ir_version = onnx.load(like, load_external_data=False).ir_version
+    model.producer_name, model.producer_version = "edgedistill", ""
+    onnx.save(model, out)
+
+
+@contextmanager
+def quiet_quantizer() -> Iterator[None]:
+    """Keep the quantizer's advice, which it gives to the root logger, off the terminal."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+
+
+def _is_left_out(node: onnx.NodeProto, excluded: frozenset[str]) -> bool:
+    """Is the node excluded, itself or the fused node that its product was cut out of?"""
+    return node.name in excluded or node.name.removesuffix("/MatMul") in excluded
+
+
+def _activations_of(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> list[str]:
+    constants = {item.name for item in graph.initializer}
+    integers = {item.name for item in graph.input if item.type.tensor_type.elem_type != TensorProto.FLOAT}
+    names = [name for node in nodes for name in (*_float_inputs(node), *node.output)]
+    return [name for name in dict.fromkeys(names) if name and name not in constants | integers]
+
+
+def _float_inputs(node: onnx.NodeProto) -> list[str]:
+    """Return the inputs that hold values; shapes, pads and axes are integers."""
+    return list(node.input) if node.op_type in ("Add", "Mul", "Concat") else list(node.input[:1])
+
+
+def _with_types(model: onnx.ModelProto, tensors: Iterable[str]) -> onnx.ModelProto:
+    """Return the model with the shapes and types that the quantizer looks up; those of fused nodes cannot be inferred."""
+    inferred = save_and_reload_model_with_shape_infer(model)
+    known = {item.name for part in (inferred.graph.value_info, inferred.graph.output, inferred.graph.input) for item in part}
+    inferred.graph.value_info.extend(
+        onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in tensors if name not in known
+    )
+    return inferred
+
+
+def _quantize_products(
+    model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto], ranges: dict[str, Range], scheme: Scheme
+) -> onnx.ModelProto:
+    limits = {name: TensorData(lowest=np.float32(r.low), highest=np.float32(r.high)) for name, r in ranges.items()}
+    chosen = [node.name for node in nodes]
+    if not chosen:
+        return model
+    quantizer = QDQQuantizer(
+        model, scheme.is_per_channel, scheme.is_reduced_range, _WEIGHT_TYPES[scheme.weights],
+        _ACTIVATION_TYPES[scheme.activations], limits, chosen, [], [*_PRODUCTS, *_BETWEEN_CONVOLUTIONS],
+        {"OpTypesToExcludeOutputQuantization": list(_FLOAT_OUTPUTS), "WeightSymmetric": scheme.weights == "wi8"},
+    )
+    quantizer.quantize_model()
+    quantized: onnx.ModelProto = quantizer.model.model
+    if not is_convolutional(model.graph):
+        _read_float_again(quantized.graph, frozenset(chosen))
+    return quantized
+
+
+def _read_float_again(graph: onnx.GraphProto, quantized: frozenset[str]) -> None:
+    """Let nodes that stay float read what was there before it was rounded; the quantizer gives everyone the restored values.
+
+    Between convolutions it is right, as there nothing else than the integers exists. In a transformer it would round the
+    residual, and a rounded tensor with two readers is not fused into an int8 product on x86 when it is int8.
+    """
+    makers = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        if node.name in quantized or node.op_type == "DequantizeLinear":
+            continue
+        for place, name in enumerate(node.input):
+            restore = makers.get(name)
+            if restore is not None and restore.op_type == "DequantizeLinear":
+                rounding = makers.get(restore.input[0])
+                if rounding is not None and rounding.op_type == "QuantizeLinear":
+                    node.input[place] = rounding.input[0]
