@@ -177,13 +177,16 @@ def quantize(
     """
     from edgedistill.host import this_host
     from edgedistill.quantize import stage
+    from edgedistill.quantize.schemes import is_static
 
     settings = stage.settings_for(
         task_of_model(model).schemes(target, wanted=scheme), min_agreement=(gates or Parity()).int8_min_agreement,
         host_saturates=this_host().saturates_u8s8,
     )
     with open_examples(data, "validation", like=model) as examples:
-        done = Workspace(out.parent).perform_in(out, stage.STAGE, settings, stage.Inputs(model, examples))
+        beside = examples.with_name("train.arrow")  # in a prepared folder; of a data file the same rows must do
+        calibration = (beside if beside.is_file() else examples) if any(map(is_static, settings.schemes)) else None
+        done = Workspace(out.parent).perform_in(out, stage.STAGE, settings, stage.Inputs(model, examples, calibration))
     return QuantizationVerdict.read_json(done.folder / stage.VERDICT_FILE)
 
 

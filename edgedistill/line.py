@@ -76,14 +76,17 @@ def export_model(line: Line, plan: Plan, which: str, model: Done) -> Done:
 def quantize_model(line: Line, common: Common, plan: Plan, which: str, model: Done) -> Done:
     """Quantize an ONNX model for the target; candidates are judged on validation."""
     from edgedistill.host import this_host
-    from edgedistill.prepare.stage import VALIDATION_FILE
+    from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
     from edgedistill.quantize import stage
+    from edgedistill.quantize.schemes import is_static
 
     settings = stage.settings_for(
         line.task.schemes(plan.target, wanted=line.recipe.quantization.scheme),
         min_agreement=line.recipe.parity.int8_min_agreement, host_saturates=this_host().saturates_u8s8,
     )
-    inputs = stage.Inputs(model.folder, common.prepared.folder / VALIDATION_FILE)
+    data = common.prepared.folder
+    train = data / TRAIN_FILE if any(map(is_static, settings.schemes)) else None
+    inputs = stage.Inputs(model.folder, data / VALIDATION_FILE, train)
     step = f"quantize-{which}"
     return line.note(step, line.workspace.perform(step, stage.STAGE, settings, inputs))
 

@@ -252,9 +252,10 @@ class Quantization(Document):
 
     scheme: Literal[
         "auto", "dynamic_wi8_afp32", "dynamic_wi8_afp32_per_channel", "dynamic_wi8_afp32_reduced_range",
-        "dynamic_wi8_afp32_per_channel_reduced_range",
+        "dynamic_wi8_afp32_per_channel_reduced_range", "static_wi8_ai8_per_channel",
+        "static_wi8_ai8_per_channel_reduced_range",
     ] = Field(
-        "auto", description="auto: by the target's instruction set, judged on the validation split"
+        "auto", description="auto: by the task and the target's instruction set, judged on the validation split"
     )
 
 

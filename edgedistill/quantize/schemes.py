@@ -15,6 +15,8 @@ FULL_RANGE = "dynamic_wi8_afp32"
 PER_CHANNEL = "dynamic_wi8_afp32_per_channel"
 REDUCED_RANGE = "dynamic_wi8_afp32_reduced_range"
 PER_CHANNEL_REDUCED_RANGE = "dynamic_wi8_afp32_per_channel_reduced_range"
+STATIC = "static_wi8_ai8_per_channel"
+STATIC_REDUCED_RANGE = "static_wi8_ai8_per_channel_reduced_range"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,18 @@ def schemes_for(target: Target, *, wanted: str) -> SchemeChoice:
     return SchemeChoice((PER_CHANNEL, FULL_RANGE, REDUCED_RANGE), why)
 
 
+def static_schemes_for(target: Target, *, wanted: str) -> SchemeChoice:
+    """Return the schemes to try on a convolutional net, whose activations want fixed scales; arguments as `schemes_for`.
+
+    Source: onnxruntime, "Quantize ONNX models": static quantization for CNNs, S8S8 with QDQ first.
+    """
+    if wanted != "auto":
+        return SchemeChoice((wanted,), "the recipe names it")
+    if target.cpu.saturates_u8s8:
+        return SchemeChoice((STATIC_REDUCED_RANGE,), f"convolutions want fixed scales; {target.cpu.microarchitecture} has no VNNI")
+    return SchemeChoice((STATIC, STATIC_REDUCED_RANGE), "convolutions want fixed scales, one a filter")
+
+
 def is_reduced_range(scheme: str) -> bool:
     """Are the weights of this scheme kept to 7 bits?"""
     return scheme.endswith("_reduced_range")
@@ -56,13 +70,18 @@ def is_per_channel(scheme: str) -> bool:
     return "_per_channel" in scheme
 
 
+def is_static(scheme: str) -> bool:
+    """Are the scales of the activations fixed, and so learned from calibration rows?"""
+    return scheme.startswith("static_")
+
+
 def check_scheme(name: str) -> str:
     """Return a scheme's name, or "auto".
 
     Raises:
         UsageError: there is no such scheme.
     """
-    known = ("auto", FULL_RANGE, PER_CHANNEL, REDUCED_RANGE, PER_CHANNEL_REDUCED_RANGE)
+    known = ("auto", FULL_RANGE, PER_CHANNEL, REDUCED_RANGE, PER_CHANNEL_REDUCED_RANGE, STATIC, STATIC_REDUCED_RANGE)
     if name not in known:
         raise UsageError(f"no int8 scheme {name!r}", hint=f"--scheme {' | '.join(known)}")
     return name

@@ -14,7 +14,7 @@ from edgedistill.examples import read_examples
 from edgedistill.manifest import Decision
 from edgedistill.quantize.coverage import measure_coverage
 from edgedistill.quantize.onnx_quantizer import quantize_weights
-from edgedistill.quantize.schemes import SchemeChoice, is_per_channel, is_reduced_range
+from edgedistill.quantize.schemes import SchemeChoice, is_per_channel, is_reduced_range, is_static
 from edgedistill.results import QuantizationVerdict
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.registry import open_encoder, task_of_model
@@ -25,6 +25,8 @@ ONNX_FILE = "model.onnx"
 VERDICT_FILE = "verdict.json"
 CONFIG_FILE = "config.json"
 _JUDGED_ROWS = 1000
+_CALIBRATED_ROWS = 256
+"""Evenly spread over train, whatever its order."""
 
 
 class Settings(Document):
@@ -38,10 +40,17 @@ class Settings(Document):
 
 @dataclass(frozen=True)
 class Inputs:
-    """`model`: a float ONNX model folder; `validation`: examples on which candidates are judged."""
+    """What is quantized.
+
+    Attributes:
+        model: a float ONNX model folder.
+        validation: examples on which candidates are judged.
+        calibration: examples of train, from which static schemes learn their ranges; None where no scheme is static.
+    """
 
     model: Path
     validation: Path
+    calibration: Path | None = None
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
@@ -57,8 +66,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     chosen = settings.schemes[0]
     for scheme in settings.schemes:
         candidate = out / f"{scheme}.onnx"
-        quantize_weights(inputs.model / ONNX_FILE, candidate, reduced_range=is_reduced_range(scheme),
-                         per_channel=is_per_channel(scheme))
+        _quantize(scheme, inputs, candidate)
         answers = predict(open_predictor(candidate), encoded).argmax(1)
         agreements[scheme] = float(np.mean(answers == reference))
         log.info("%s: agrees with the float model on %.2f %% of validation", scheme, 100 * agreements[scheme])
@@ -67,7 +75,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
             chosen = scheme
             break
     (out / f"{chosen}.onnx").rename(out / ONNX_FILE)
-    for left in out.glob("dynamic_*.onnx"):
+    for left in [*out.glob("dynamic_*.onnx"), *out.glob("static_*.onnx")]:
         left.unlink()
     for name in (CONFIG_FILE, *task_of_model(inputs.model).companions):
         if (inputs.model / name).is_file():
@@ -75,6 +83,23 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     verdict = _verdict(settings, chosen, agreements, out)
     (out / VERDICT_FILE).write_text(verdict.to_json(), encoding="utf-8")
     return Outcome(decisions=(Decision(step="quantize", what=verdict.scheme, why=verdict.decision),))
+
+
+def _quantize(scheme: str, inputs: Inputs, candidate: Path) -> None:
+    source = inputs.model / ONNX_FILE
+    if not is_static(scheme):
+        quantize_weights(source, candidate, reduced_range=is_reduced_range(scheme), per_channel=is_per_channel(scheme))
+        return
+    from edgedistill.quantize.scheme_names import parse_scheme
+    from edgedistill.quantize.static_quantizer import Calibration, quantize_statically
+
+    if inputs.calibration is None:
+        raise ArtifactError(f"{source}: {scheme} needs rows to calibrate on", hint="edgedistill quantize MODEL --data DIR")
+    examples = read_examples(inputs.calibration)
+    encoded = open_encoder(inputs.model).encode_examples(examples)
+    places = np.linspace(0, len(examples) - 1, min(_CALIBRATED_ROWS, len(examples))).round().astype(np.int64)
+    quantize_statically(source, candidate, parse_scheme(scheme),
+                        calibration=Calibration(lambda: (encoded.batch([int(row)]) for row in places)))
 
 
 def _verdict(settings: Settings, chosen: str, agreements: dict[str, float], out: Path) -> QuantizationVerdict:

@@ -1,6 +1,6 @@
 """From the results of a run's stages to its report: pure, values in, one document out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -67,6 +67,7 @@ class TargetParts:
             taken when there is nothing better.
         curves: the course of each training, by name.
         not_checked: sentences to add to those that the report finds itself.
+        thumbnail_of: gives the picture of a test row as a data URI; None for texts.
     """
 
     name: str
@@ -86,6 +87,7 @@ class TargetParts:
     target_latencies: Mapping[Variant, TargetLatency] = field(default_factory=dict)
     curves: Mapping[str, TrainingLog] = field(default_factory=dict)
     not_checked: tuple[str, ...] = ()
+    thumbnail_of: Callable[[int], str | None] = lambda row: None
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def build_target(parts: TargetParts, *, task: Task = "text-classification") -> T
         confused_pairs=answers.confused_pairs(student.confusion, parts.labels),
         classes=student.classes,
         telling_rows=answers.telling_rows(
-            parts.texts, parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"]
+            parts.texts, parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"],
+            thumbnail_of=parts.thumbnail_of,
         ),
         reliability={
             name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits

@@ -33,6 +33,7 @@ from edgedistill.results import (
     Variant,
 )
 from edgedistill.stage import storage_errors, write_text_durably
+from edgedistill.tasks.registry import task_of_examples
 
 REPORT_JSON = "report.json"
 REPORT_MARKDOWN = "report.md"
@@ -158,6 +159,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         target_latencies=settings.target_latencies,
         curves={name: TrainingLog.read_json(path) for name, path in inputs.curves.items()},
         not_checked=settings.not_checked,
+        thumbnail_of=lambda row: task_of_examples(test).thumbnail(test, row),
     )
 
 

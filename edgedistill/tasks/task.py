@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgedistill.examples import Examples
 from edgedistill.recipe import Recipe
 from edgedistill.recipe import Task as TaskName
 from edgedistill.stage import Work
@@ -178,6 +179,9 @@ class TaskDoor(Protocol):
 
     def finish_graph(self, exported: Path, out: Path, *, model: Path) -> None:
         """Fuse or fold an exported ONNX file; the answers stay the same."""
+
+    def thumbnail(self, examples: Examples, row: int) -> str | None:
+        """Return the picture of an example as a data URI for a report; None where there is none."""
 
     def package(self, packing: Packing) -> Work:
         """Return the step that makes the bundle."""

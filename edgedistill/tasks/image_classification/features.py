@@ -42,7 +42,8 @@ class FeatureObjective(Objective):
         widths = [_width(model) for model in (student, teacher)]
         generator = torch.Generator().manual_seed(seed)
         start = torch.randn(widths[0], widths[1], generator=generator) / widths[0] ** 0.5
-        self.learned = torch.nn.ParameterDict({"features": torch.nn.Parameter(start)})
+        self._projection = torch.nn.Parameter(start)
+        self.learned = torch.nn.ParameterDict({"features": self._projection})
 
     def __call__(self, model: Any, batch: TrainingBatch) -> Scored:
         """Run the student, and the teacher where it is needed."""
@@ -51,13 +52,12 @@ class FeatureObjective(Objective):
         answer = model(**batch.inputs, output_hidden_states=True)
         loss = self._base.score(answer.logits, batch).loss
         weight = sum(weight_at(term, batch.progress) for term in self._terms)
-        projection = self.learned["features"] if self.learned is not None else None
-        if weight > 0 and projection is not None:
+        if weight > 0:
             ours, theirs = as_grid(answer.hidden_states[-1]), self._ask_teacher(batch)
             with torch.autocast(theirs.device.type, enabled=False):
-                loss = loss + weight * compare_maps(ours.float(), theirs.float(), projection.float())
-        elif projection is not None:
-            loss = loss + 0.0 * projection.sum()  # over many processes every parameter must have a gradient
+                loss = loss + weight * compare_maps(ours.float(), theirs.float(), self._projection)
+        else:
+            loss = loss + 0.0 * self._projection.sum()  # over many processes every parameter must have a gradient
         return Scored(loss, answer.logits)
 
     def _ask_teacher(self, batch: TrainingBatch) -> torch.Tensor:

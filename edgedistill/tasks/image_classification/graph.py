@@ -5,6 +5,8 @@ Names of tensors are a fifth of the bytes of a model of 20,000 weights, and quan
 
 import logging
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -102,3 +104,17 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
             values.extend(renamed)
     for item in graph.initializer:
         item.name = names.get(item.name, item.name)
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What a model file says it is: opset by domain (the default one is called "ai.onnx"), and the format's version."""
+
+    opsets: Mapping[str, int]
+    ir_version: int
+
+
+def versions_of(model: bytes) -> Versions:
+    """Return the versions of a model file."""
+    found = onnx.load_from_string(model)
+    return Versions({item.domain or "ai.onnx": int(item.version) for item in found.opset_import}, int(found.ir_version))

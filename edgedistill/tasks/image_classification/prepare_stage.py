@@ -28,7 +28,7 @@ from edgedistill.tasks.image_classification.data_report import PictureReport
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 from edgedistill.tasks.image_classification.read import Decoded, batches_of, choose_size, decode
 from edgedistill.tasks.image_classification.sources import open_source, split_folder
-from edgedistill.tasks.image_classification.splits import CleanPictures, Shares, Split, split_pictures
+from edgedistill.tasks.image_classification.splits import CleanPictures, Shares, split_pictures
 
 _STEP = "prepare"
 _FILES: dict[SplitName, str] = {"train": TRAIN_FILE, "validation": VALIDATION_FILE, "test": TEST_FILE}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import DataError
+from edgedistill.examples import Examples
 from edgedistill.latency.workload import Workload, workload_of
 from edgedistill.plan import DataFacts
 from edgedistill.recipe import Recipe
@@ -184,6 +185,10 @@ class TextClassification:
             heads=config.get("num_attention_heads") or config.get("n_heads") or 0,
             hidden=config.get("hidden_size") or config.get("dim") or 0,
         )
+
+    def thumbnail(self, examples: Examples, row: int) -> None:
+        """Return None: a text is shown as it is."""
+        return
 
     def package(self, packing: Packing) -> Work:
         """Pack the model with its tokenizer."""
