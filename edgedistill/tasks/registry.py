@@ -3,6 +3,7 @@
 import importlib
 from pathlib import Path
 
+from edgedistill.errors import UsageError
 from edgedistill.examples import Examples
 from edgedistill.recipe import Task
 from edgedistill.tasks.encoding import Encoder
@@ -18,6 +19,18 @@ def task_named(name: Task) -> TaskDoor:
     """Return what differs by task, for the task of a recipe."""
     door: TaskDoor = importlib.import_module(_MODULES[name]).DOOR
     return door
+
+
+def known_task(name: str) -> Task:
+    """Return a task's name.
+
+    Raises:
+        UsageError: there is no such task.
+    """
+    found = next((known for known in _MODULES if known == name), None)
+    if found is None:
+        raise UsageError(f"task {name!r} is not supported", hint=f"--task {' | '.join(_MODULES)}")
+    return found
 
 
 def task_of_model(folder: Path) -> TaskDoor:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgedistill.examples import Examples
-from edgedistill.recipe import Recipe
+from edgedistill.prepare.columns import Columns
+from edgedistill.recipe import Distillation, Pictures, Recipe, Teacher
 from edgedistill.recipe import Task as TaskName
 from edgedistill.stage import Work
 from edgedistill.tasks.encoding import Encoder
@@ -88,6 +89,23 @@ class DataFile:
 
 
 @dataclass(frozen=True)
+class StartingPoint:
+    """What `init` writes where the user says nothing.
+
+    Attributes:
+        teacher: a teacher that is at hand, or can be made.
+        distillation: settings that suit the task.
+        pictures: the section of pictures.
+        text_column: the column of the texts; the default where there are none.
+    """
+
+    teacher: Teacher
+    distillation: Distillation
+    pictures: Pictures
+    text_column: str
+
+
+@dataclass(frozen=True)
 class Packing:
     """What is packed.
 
@@ -111,6 +129,7 @@ class TaskDoor(Protocol):
         encoder_file: the file of a model folder that its encoder is made from.
         companions: the files of a model folder besides its weights, `encoder_file` among them.
         model_class: name of transformers' class that loads a model folder.
+        shown_keys: the keys that `init` writes, by section of the recipe, in their order.
         kind: what the model is called in messages, for example "sequence classifier".
     """
 
@@ -120,9 +139,16 @@ class TaskDoor(Protocol):
     companions: tuple[str, ...]
     model_class: str
     kind: str
+    shown_keys: Mapping[str, tuple[str, ...]]
 
     def encoder(self, folder: Path) -> Encoder:
         """Return the encoder of a model folder; raises ArtifactError where it cannot be read."""
+
+    def starting_point(self, column: str) -> StartingPoint:
+        """Return what `init` begins with; `column` is what the user calls the texts or pictures."""
+
+    def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
+        """Refuse a data file of which the beginning already cannot be used; raises DataError."""
 
     def find_teacher(self, located: "LocatedRecipe", *, check_weights: bool = True) -> Path | None:
         """Return the teacher's folder, checked; None where the run makes one from a configuration."""

