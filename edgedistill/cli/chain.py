@@ -236,7 +236,7 @@ def benchmark(
          mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes), "yes" if m.is_noisy else "no")
         for m, s in ((m, summarize(m.rounds_s)) for m in found.measurements)
     ]))
-    say(f"{found.sequence_tokens} tokens, {threads} thread(s), {found.measurements[0].runtime}")
+    say(f"inputs of length {found.sequence_tokens}, {threads} thread(s), {found.measurements[0].runtime}")
     return 0
 
 
@@ -285,14 +285,15 @@ def report(
 
 def predict(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle folder or its zip.")],
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT", help="Texts to classify.")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT|FILE", help="Texts or picture files to classify.")],
     as_json: JsonOption = False,
 ) -> int:
-    """Classify texts with a bundle.
+    """Classify texts, or picture files, with a bundle.
 
-    It runs with onnxruntime and tokenizers alone, as an app does.
+    It runs with onnxruntime and tokenizers (or Pillow) alone, as an app does.
 
     Example: edgedistill predict runs/home-intents/raspberry-pi/bundle "turn the lights down"
+    Example: edgedistill predict runs/photos/raspberry-pi/bundle a.jpg b.png
     """
     import json
 

@@ -31,7 +31,7 @@ ImagesOption = Annotated[
 TextColumn = Annotated[str, typer.Option("--text-column", metavar="NAME", help="Column with the text.")]
 LabelColumn = Annotated[str, typer.Option("--label-column", metavar="NAME", help="Column with the label.")]
 TeacherOption = Annotated[
-    str | None, typer.Option("--teacher", metavar="DIR|ID", help="Model folder or hub id; default all-MiniLM-L6-v2.")
+    str | None, typer.Option("--teacher", metavar="DIR|ID", help="Model folder or hub id; default: by the task.")
 ]
 TrialsOption = Annotated[
     int | None, typer.Option("--trials", metavar="N", help="Students to train at most; default: the recipe's, else 4.")
