@@ -156,7 +156,7 @@ class Pictures(Document):
         "96, the smallest that holds the median picture"
     )
     channels: Literal[1, 3] | None = Field(None, description="1: grey, 3: red, green, blue; null: by the pictures")
-    teacher_copies: int = Field(10, ge=0, le=1000, description="changed copies of each picture that the teacher is trained on too")
+    teacher_copies: int = Field(10, ge=0, le=1000, description="changed copies of each picture for the teacher's training")
     changes: PictureChanges = PictureChanges()
 
 

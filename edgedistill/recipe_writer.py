@@ -171,7 +171,7 @@ def _render_end(recipe: Recipe) -> Iterator[str]:
 def _key(value: Document, key: str, *, indent: str) -> Iterator[str]:
     """A comment that says what a key does and its default, then the key."""
     field = type(value).model_fields[key]
-    about = field.description or _ABOUT[key]
+    about = field.description or _ABOUT.get(key) or _summary(getattr(value, key))
     default = "" if field.default is PydanticUndefined else f" (default: {_flow(field.default)})"
     yield f"{indent}# {about}{default}"
     yield f"{indent}{key}: {_flow(getattr(value, key))}"

@@ -29,7 +29,7 @@ OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Fol
 DataOption = Annotated[
     Path,
     typer.Option("--data", "-d", metavar="DIR|FILE",
-                 help="Folder that `prepare` wrote; or a data file with columns text (image) and label, or a folder of pictures."),
+                 help="Folder that `prepare` wrote; a data file with columns text (image) and label; a folder of pictures."),
 ]
 PreparedOption = Annotated[Path, typer.Option("--data", "-d", metavar="DIR", help="Folder that `prepare` wrote.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

@@ -56,7 +56,8 @@ def static_schemes_for(target: Target, *, wanted: str) -> SchemeChoice:
     if wanted != "auto":
         return SchemeChoice((wanted,), "the recipe names it")
     if target.cpu.saturates_u8s8:
-        return SchemeChoice((STATIC_REDUCED_RANGE,), f"convolutions want fixed scales; {target.cpu.microarchitecture} has no VNNI")
+        why = f"convolutions want fixed scales; {target.cpu.microarchitecture} has no VNNI"
+        return SchemeChoice((STATIC_REDUCED_RANGE,), why)
     return SchemeChoice((STATIC, STATIC_REDUCED_RANGE), "convolutions want fixed scales, one a filter")
 
 

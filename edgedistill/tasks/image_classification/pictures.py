@@ -108,8 +108,7 @@ def pixels_of(examples: Examples) -> Pixels:
         raise ArtifactError(f"these examples are no pictures: {missing} is missing", hint=_HINT) from None
     if height != width:
         raise ArtifactError(f"pictures of {height} x {width} pixels: squares are expected", hint=_HINT)
-    parts = [
-        chunk.flatten().to_numpy(zero_copy_only=True).reshape(-1, height, width, channels) for chunk in column.chunks if len(chunk)
-    ]
+    shape = (-1, height, width, channels)
+    parts = [chunk.flatten().to_numpy(zero_copy_only=True).reshape(shape) for chunk in column.chunks if len(chunk)]
     empty: NDArray[np.uint8] = np.zeros((0, height, width, channels), np.uint8)
     return Pixels(tuple(parts) or (empty,), PictureSize(height, channels))
