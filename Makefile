@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-slow lint types docs bench bench-students bench-ablation bench-rivals bench-speed wheel clean
+.PHONY: run test test-slow lint types docs bench bench-students bench-ablation bench-rivals bench-vocabulary bench-speed wheel clean
 
 run: $(READY)
 	$(BIN)/edgedistill run --target raspberry-pi
@@ -44,6 +44,9 @@ bench-ablation: $(READY)
 bench-rivals: $(READY)
 	$(BIN)/python benchmarks/rivals.py $(BENCH_OPTIONS)
 	$(BIN)/python benchmarks/students_table.py
+
+bench-vocabulary: $(READY)
+	$(BIN)/python benchmarks/vocabulary_loss.py $(BENCH_OPTIONS)
 
 bench-speed: $(READY)
 	$(BIN)/python benchmarks/training_speed.py $(BENCH_OPTIONS)

@@ -41,6 +41,31 @@ def of_one_setting(rows: Sequence[Row], *, what: str) -> list[Row]:
     return kept
 
 
+def preferred_rung(rows: Sequence[Row]) -> str | None:
+    """Return the rung that a task takes of several with the same size: the best on validation, then the smaller file.
+
+    Only students of the lowest seed are looked at, so that a rung is chosen before the other seeds are trained.
+
+    Args:
+        rows: of one task and one size.
+    """
+    students = [row for row in rows if row["kind"] == "student"]
+    if not students:
+        return None
+    first = min(row["seed"] for row in students)
+    best = max((row for row in students if row["seed"] == first), key=lambda row: (row["int8_validation"], -row["int8_bytes"]))
+    return str(best["rung"])
+
+
+def of_preferred_rungs(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows without those of rungs that were passed over for another of the same task and size."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["task"], row["size"]), []).append(row)
+    return [row for group in groups.values() for chosen in [preferred_rung(group)] for row in group
+            if chosen is None or row["rung"] == chosen]
+
+
 def select(rows: Sequence[Row], **wanted: object) -> dict[int, Row]:
     """Return the rows with these figures by seed, sorted.
 

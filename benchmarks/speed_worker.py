@@ -67,7 +67,8 @@ def ours(job: Job, start: Path, train: Examples) -> tuple[Any, dict[str, float]]
     teacher_encoder, encoder = TextEncoder.load(Path(job["teacher"])), TextEncoder.load(start)
     validation = read_examples(Path(job["validation"]))
     clock = [_now()]
-    soft = [np.concatenate(list(label_texts(teacher, teacher_encoder, table.text_batches()))) for table in (train, validation)]
+    soft = [np.concatenate([answer.logits for answer in label_texts(teacher, teacher_encoder, table.text_batches())])
+            for table in (train, validation)]
     clock.append(_now())
     sets = [TrainingSet(encoder.encode(table.texts), table.labels, answers)
             for table, answers in zip((train, validation), soft, strict=True)]

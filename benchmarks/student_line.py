@@ -165,7 +165,7 @@ class Line:
     def student(self, recipe: Recipe, shape: StudentShape, seed: int) -> Done:
         """Distil the student of a recipe and a shape."""
         from edgedistill.distill import stage
-        from edgedistill.teach.stage import SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
+        from edgedistill.teach.stage import SENTENCE_VECTORS_FILE, SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
 
         teacher_seed = self.teacher_seed(seed)
         train, validation, labels = _split_files(self.prepared(teacher_seed).folder)
@@ -173,7 +173,7 @@ class Line:
         return self.perform_resumable("distill", stage.STUDENT, _student_settings(recipe, shape, seed), stage.StudentInputs(
             teacher=self.teacher(teacher_seed).folder, train=train, transfer=taught / TRANSFER_FILE,
             validation=validation, soft_labels=taught / SOFT_LABELS_FILE, labels=labels,
-            token_vectors=taught / TOKEN_VECTORS_FILE,
+            token_vectors=taught / TOKEN_VECTORS_FILE, sentence_vectors=taught / SENTENCE_VECTORS_FILE,
         ))
 
     def without_teacher(self, recipe: Recipe, shape: StudentShape, seed: int) -> Done:

@@ -9,9 +9,10 @@ transfer set, cut and training only; with --teacher-per-seed the seed goes into 
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from result_rows import preferred_rung
 from resumable_rows import Row, RowFile
 from script_options import ScriptOptions, option_parser, read_options, run_script
 from student_line import KINDS, Kind, Line, wanted_tasks
@@ -31,13 +32,13 @@ class Job:
     @property
     def name(self) -> str:
         """For the reader."""
-        return f"seed {self.seed}, {self.rung.size}, {self.kind}"
+        return f"seed {self.seed}, {self.rung.size}, {self.rung.rung}, {self.kind}"
 
 
 def jobs_of(
     suite: StudentsSuite, task: str, *, seeds: tuple[int, ...] | None, sizes: tuple[str, ...] | None, kinds: tuple[Kind, ...]
 ) -> Iterator[Job]:
-    """Yield the rows of a task, those that are judged first.
+    """Yield the rows of a task, those that are judged first, and of a size all that its rung is chosen by.
 
     Args:
         suite: tasks, sizes, seeds.
@@ -50,11 +51,28 @@ def jobs_of(
         UsageError: a size is not in the suite.
     """
     rungs = suite.rungs if sizes is None else tuple(suite.rung_of(size) for size in sizes)
-    for rung in sorted(rungs, key=lambda r: not r.is_judged):
-        for seed in (seeds or suite.seeds_of(task))[: rung.seeds]:
-            for kind in kinds:
-                if kind == "student" or rung.is_judged or sizes is not None:
-                    yield Job(seed, rung, kind)
+    for size in sorted(rungs, key=lambda r: not r.is_judged):
+        of_size = [
+            Job(seed, rung, kind) for seed in (seeds or suite.seeds_of(task))[: size.seeds] for kind in kinds
+            for rung in size.choices() if kind == "student" or rung.is_judged or sizes is not None
+        ]
+        first = suite.seeds_of(task)[0]
+        yield from sorted(of_size, key=lambda job: (job.seed != first, job.kind != "student"))  # stable
+
+
+def is_passed_over(job: Job, rows: Sequence[Row], *, first_seed: int, base: str) -> bool:
+    """Has another rung of the same size been preferred, on the validation of the task's first seed?
+
+    Args:
+        job: a row to be made.
+        rows: of the task, finished.
+        first_seed: the one whose students choose the rung; they are all made.
+        base: key of the settings that the job shares with the rows to be looked at.
+    """
+    if not job.rung.alternatives or (job.kind == "student" and job.seed == first_seed):
+        return False
+    known = [row for row in rows if (row.get("size"), row.get("base"), row["seed"]) == (job.rung.size, base, first_seed)]
+    return preferred_rung(known) not in (None, job.rung.rung)
 
 
 def job_settings(line: Line, job: Job) -> Row:
@@ -102,8 +120,11 @@ def student_row(line: Line, rows: RowFile, job: Job, command: str) -> Row:
 def measure_task(line: Line, jobs: list[Job], options: ScriptOptions) -> None:
     """Make the rows of a task that are missing."""
     rows = RowFile(options.results / f"{line.task}.json")
+    first_seed, base = line.suite.seeds_of(line.task)[0], line.base_key()
     for job in jobs:
         if rows.find(job_settings(line, job)) is not None:
+            continue
+        if is_passed_over(job, rows.rows(), first_seed=first_seed, base=base):
             continue
         if options.is_dry:
             print(f"{line.task}: {job.name}")

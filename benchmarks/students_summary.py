@@ -6,7 +6,7 @@ from functools import cached_property
 from statistics import mean, median
 
 import numpy as np
-from result_rows import bits_of, markdown_table, mean_of, of_one_setting, points, select, shown, teacher_bits
+from result_rows import bits_of, markdown_table, mean_of, of_one_setting, of_preferred_rungs, points, select, shown, teacher_bits
 from resumable_rows import Row
 from row_statistics import Drawn, gain, gain_interval, mean_over_tasks, retention, significant_seeds
 from suite_files import StudentsSuite, SuiteRung
@@ -24,8 +24,8 @@ class Students:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """The students' rows, one settings' worth a task."""
-        return of_one_setting(self.everything, what="students")
+        """The students' rows, one settings' worth a task, one rung a task and size."""
+        return of_preferred_rungs(of_one_setting(self.everything, what="students"))
 
     @property
     def tasks(self) -> list[str]:

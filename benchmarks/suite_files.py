@@ -45,6 +45,13 @@ class SuiteRung(Document):
     divisor: int | None = Field(None, description="the limit is teacher bytes / divisor; None: a frontier size without one")
     goal: float | None = Field(None, description="retention that is asked for at this size; None: not judged")
     seeds: int | None = Field(None, description="use only so many of the seeds")
+    alternatives: tuple[str, ...] = Field(
+        (), description="other rungs of these bytes; the first seed's validation accuracy says which a task takes"
+    )
+
+    def choices(self) -> "tuple[SuiteRung, ...]":
+        """Return this size with each of its rungs."""
+        return tuple(self.model_copy(update={"rung": rung}) for rung in (self.rung, *self.alternatives))
 
     @property
     def is_judged(self) -> bool:

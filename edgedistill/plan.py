@@ -171,6 +171,7 @@ def predict(shape: Shape, recipe: Recipe, target: Target, facts: DataFacts) -> P
         latency_p50_s=found.p50_s,
         latency_interval_s=found.interval_s,
         sequence_tokens=facts.median_tokens,
+        vocabulary=shape.vocabulary,
         is_chosen=False,
         int8_bytes_by_part=dict(weight.int8_bytes_by_part),
         float_bytes_by_part=dict(weight.float_bytes_by_part),

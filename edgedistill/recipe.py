@@ -104,7 +104,10 @@ class TransferSet(Document):
     The shares and rates say how much of which kind is made; a kind with 0 is switched off.
     """
 
-    rows: int = Field(60_000, ge=0, le=2_000_000, description="rows made at most; 0 switches it off")
+    rows: int = Field(150_000, ge=0, le=2_000_000, description="rows made at most; 0 switches it off")
+    words: int = Field(
+        2_000_000, ge=1, le=100_000_000, description="words made at most: long texts say more each, and cost the teacher more"
+    )
     copies: int = Field(40, ge=1, le=100, description="rows made per text at most")
     mixing: float = Field(0.2, ge=0, le=1, description="share of texts whose second half is that of another")
     ngrams: float = Field(0.2, ge=0, le=1, description="share of texts cut to 2 to 7 words in a row")
@@ -160,7 +163,7 @@ class Pictures(Document):
     changes: PictureChanges = PictureChanges()
 
 
-LossName = Literal["decoupled-kd", "hidden-states", "attentions", "minilm-v1", "minilm-v2"]
+LossName = Literal["decoupled-kd", "sentence-vectors", "hidden-states", "attentions", "minilm-v1", "minilm-v2"]
 """The losses that can be added; docs/distill.md says what each compares."""
 
 
@@ -186,11 +189,17 @@ class LossTerm(Document):
         """Does it need no more of the teacher than its soft labels?"""
         return self.name == "decoupled-kd"
 
+    @property
+    def asks_the_teacher(self) -> bool:
+        """Must the teacher read each batch itself, token by token?"""
+        return self.name not in ("decoupled-kd", "sentence-vectors")
+
     @model_validator(mode="after")
     def _only_what_counts(self) -> Self:
         if self.from_ >= self.until:
             raise ValueError(f"from ({self.from_:g}) must lie before until ({self.until:g})")
-        unused = ("from_", "until", "decay", "layers") if self.is_on_logits else ("beta",)
+        unused = (("from_", "until", "decay", "layers") if self.is_on_logits
+                  else ("beta",) if self.asks_the_teacher else ("beta", "layers"))
         for key in unused:
             if getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key.rstrip('_')} has no meaning for {self.name}")
@@ -204,11 +213,13 @@ class Distillation(Document):
     alpha: float = Field(0.9, ge=0, le=1, description="weight of the soft term")
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="peak of the linear schedule")
     batch_size: int = Field(128, ge=1, le=4096, description="examples a step")
-    rows_seen: int = Field(200_000, ge=1, description="examples the student is trained on in all, repeats counted")
+    rows_seen: int = Field(250_000, ge=1, description="examples the student is trained on in all, repeats counted")
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")
     patience: int = Field(6, ge=1, description="evaluations of 12 without progress on validation before it stops")
-    losses: tuple[LossTerm, ...] = Field((), description="losses beside it, by name and weight")
+    losses: tuple[LossTerm, ...] = Field(
+        (LossTerm(name="sentence-vectors", weight=2.0),), description="losses beside it, by name and weight"
+    )
     transfer_set: TransferSet = TransferSet()
     baseline: bool = Field(True, description="train the same student without the teacher too, to know what it bought")
     baseline_rows_seen: int = Field(

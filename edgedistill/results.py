@@ -135,6 +135,7 @@ class Prediction(Document):
     latency_p50_s: float
     latency_interval_s: tuple[float, float]
     sequence_tokens: int
+    vocabulary: int = Field(0, description="tokens of the shape; 0 in documents older than this figure")
     is_chosen: bool
     rejected_because: str = ""
     int8_bytes_by_part: dict[str, int] = Field({}, description="embedding, encoder, head, vectors, graph")
@@ -212,6 +213,10 @@ class Fit(Document):
 
     train: FitOn = Field(description="on up to 1,000 of the labelled training texts")
     validation: FitOn
+    vocabulary: FitOn | None = Field(
+        None, description="of the teacher itself on validation texts, once tokens that the student has no row for are "
+        "replaced by those that stand for them; null where the student's vocabulary is its own"
+    )
     labelled_rows: int = Field(description="validation rows with a label, to which the counts below belong")
     teacher_right: int
     student_right: int

@@ -91,7 +91,7 @@ class Job:
         """The shapes that may be tried, from the cheapest."""
         named = self.recipe.student.rung
         rows = [row for row in self.plan.ledger if (row.rung == named if named else not row.rejected_because)]
-        return by_cost(tuple(Rung(row.rung, row.int8_bytes, row.latency_p50_s) for row in rows))
+        return by_cost(tuple(Rung(row.rung, row.int8_bytes, row.latency_p50_s, row.vocabulary) for row in rows))
 
     @property
     def base(self) -> TrialSettings:

@@ -48,6 +48,7 @@ class TrainingSet:
         soft_labels: raw teacher logits, shape (n, classes), may be memory-mapped; None without a teacher.
         teacher_encoded: the same texts in the teacher's ids, token by token, for an objective that asks the teacher
             itself; batches then hold `teacher_input_ids`.
+        sentence_vectors: the teacher's reduced vectors, shape (n, views, dimensions), may be memory-mapped.
 
     Raises:
         ValueError: the parts are not of the same n texts, or the teacher's tokens of other lengths.
@@ -57,6 +58,7 @@ class TrainingSet:
     labels: NDArray[np.int32]
     soft_labels: NDArray[np.float32] | None = None
     teacher_encoded: Encoded | None = None
+    sentence_vectors: NDArray[np.float16] | None = None
 
     def __post_init__(self) -> None:
         if self.labels.ndim not in (1, 2) or len(self.labels) != len(self):
@@ -65,6 +67,8 @@ class TrainingSet:
             raise ValueError(f"soft labels of shape {self.soft_labels.shape} for {len(self)} texts")
         if self.teacher_encoded is not None and not np.array_equal(self.teacher_encoded.lengths, self.encoded.lengths):
             raise ValueError("the teacher does not split these texts into the same tokens")
+        if self.sentence_vectors is not None and len(self.sentence_vectors) != len(self):
+            raise ValueError(f"sentence vectors of shape {self.sentence_vectors.shape} for {len(self)} texts")
 
     def __len__(self) -> int:
         return len(self.encoded)
@@ -77,6 +81,8 @@ class TrainingSet:
             batch["soft_labels"] = np.asarray(self.soft_labels[indices], dtype=np.float32)
         if self.teacher_encoded is not None:
             batch |= {f"teacher_{name}": values for name, values in self.teacher_encoded.batch(indices).items()}
+        if self.sentence_vectors is not None:
+            batch["sentence_vectors"] = np.asarray(self.sentence_vectors[indices], dtype=np.float32)
         return batch
 
 

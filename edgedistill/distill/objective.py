@@ -1,6 +1,7 @@
 """What a student is trained to do: the recipe's losses put together, the teacher asked only in steps that need it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,17 @@ from edgedistill.distill.losses import (
     multi_label_distillation_loss,
     relation_loss,
     self_attention_loss,
+    sentence_vector_loss,
 )
 from edgedistill.distill.losses.attention_parts import AttentionParts
 from edgedistill.distill.losses.combined import mix
 from edgedistill.distill.losses.layers import LayerPair, LayerRule, pair_layers
-from edgedistill.distill.projections import EMBEDDING, LAYERS, LeastSquares, make_projections
+from edgedistill.distill.projections import EMBEDDING, LAYERS, SENTENCE, LeastSquares, make_projections, sentence_projection
 from edgedistill.examples import NO_LABEL
 from edgedistill.host import this_host
 from edgedistill.objective import LogitObjective, LossFunction, Objective, Scored, TrainingBatch
 from edgedistill.recipe import Distillation, LossTerm
+from edgedistill.teach.teacher_model import sentence_vectors_of
 from edgedistill.training import TrainingSet
 
 _DEFAULT_BETA = 8.0
@@ -34,6 +37,9 @@ _DEFAULT_BETA = 8.0
 
 _FIT_ROWS, _FIT_BATCH = 512, 32
 """Texts on which the projections are fitted before the training, and how many at a time."""
+
+_FIT_SENTENCES = 4096
+"""A text gives one pair of sentence vectors, where it gives a pair of states a token."""
 
 _PAPERS_LAYERS: Mapping[str, LayerRule] = {
     "hidden-states": "evenly-spaced", "attentions": "evenly-spaced", "minilm-v1": "last", "minilm-v2": "last",
@@ -87,47 +93,75 @@ def weight_at(term: LossTerm, progress: float) -> float:
 
 
 class GuidedObjective(Objective):
-    """A loss on logits, plus losses on what happens inside of student and teacher for the same tokens.
+    """A loss on logits, plus losses on what happens inside of student and teacher.
 
-    Only training steps in which a scheduled weight is above 0 ask the teacher; validation never does, so that its
-    figures stay comparable while weights change.
+    Only training steps in which a scheduled weight is above 0 ask the teacher, and only for losses that pair tokens; what
+    it makes of whole texts comes with the batch. Validation looks at the logits alone, so that its figures stay
+    comparable while weights change.
 
     Args:
         base: the loss on logits.
         terms: the losses beside it; none of them on logits.
         student: the model that will be trained.
-        teacher: reads the same tokens under its own ids; it is frozen and never trained.
+        teacher: reads the same tokens under its own ids; it is frozen and never trained. None: no loss asks it.
         seed: of the projections' first values.
+
+    Raises:
+        ValueError: a loss asks the teacher and there is none.
     """
 
     def __init__(
-        self, base: LossFunction, terms: Sequence[LossTerm], *, student: PreTrainedModel, teacher: PreTrainedModel,
-        seed: int,
+        self, base: LossFunction, terms: Sequence[LossTerm], *, student: PreTrainedModel, seed: int,
+        teacher: PreTrainedModel | None = None,
     ) -> None:
         self._base, self._terms = LogitObjective(base), tuple(terms)
         self._student = student
-        self._teacher = teacher.eval().requires_grad_(False)
-        depths = (student.config.num_hidden_layers, teacher.config.num_hidden_layers)
-        self._pairs: dict[str, tuple[LayerPair, ...]] = {term.name: _layer_pairs(term, *depths) for term in terms}
-        widths = (student.config.hidden_size, teacher.config.hidden_size)
-        is_projecting = any(term.name == "hidden-states" for term in terms)
-        self._projections = make_projections(*widths, seed=seed) if is_projecting else torch.nn.ParameterDict()
-        self.learned = self._projections if is_projecting else None
+        self._teacher = teacher.eval().requires_grad_(False) if teacher is not None else None
+        self._projections = torch.nn.ParameterDict()
+        self._pairs: dict[str, tuple[LayerPair, ...]] = {}
+        asking = [term for term in terms if term.asks_the_teacher]
+        if asking:
+            self._prepare_to_ask(asking, seed)
+        self._is_on_sentences = any(term.name == SENTENCE for term in terms)
+        self.learned = self._projections if len(self._projections) or self._is_on_sentences else None
+
+    def _prepare_to_ask(self, terms: Sequence[LossTerm], seed: int) -> None:
+        if self._teacher is None:
+            raise ValueError(f"{terms[0].name} asks the teacher, and there is none")
+        student, teacher = self._student.config, self._teacher.config
+        self._pairs = {
+            term.name: _layer_pairs(term, student.num_hidden_layers, teacher.num_hidden_layers) for term in terms
+        }
+        if any(term.name == "hidden-states" for term in terms):
+            self._projections = make_projections(student.hidden_size, teacher.hidden_size, seed=seed)
+
+    @property
+    def is_asking(self) -> bool:
+        """Does it ask the teacher, whose ids of the same tokens must come with each batch?"""
+        return bool(self._pairs)
+
+    @property
+    def is_on_sentences(self) -> bool:
+        """Must the teacher's sentence vectors come with each batch?"""
+        return self._is_on_sentences
 
     def __call__(self, model: Any, batch: TrainingBatch) -> Scored:
         """Run the student, and the teacher where it is needed."""
         if not model.training:
             return self._base(model, batch)
-        weights = {term.name: weight for term in self._terms if (weight := weight_at(term, batch.progress)) > 0}
+        weights: dict[str, float] = {term.name: weight for term in self._terms if (weight := weight_at(term, batch.progress)) > 0}
+        on_sentences = weights.pop(SENTENCE, 0.0)
         needs = Needs(hidden_states="hidden-states" in weights, attentions=any(n in _ON_ATTENTION for n in weights))
-        seen = observe(model, self._student, batch.inputs, needs=needs)
+        seen = observe(model, self._student, batch.inputs, needs=replace(needs, last_state=on_sentences > 0))
         loss = self._base.score(seen.logits, batch).loss
-        if weights:
-            taught = self._ask_teacher(batch, needs).internals
-            mask = batch.tensors["attention_mask"]
-            with torch.autocast(mask.device.type, enabled=False):
+        mask = batch.tensors["attention_mask"]
+        with torch.autocast(mask.device.type, enabled=False):
+            if weights:
+                taught = self._ask_teacher(batch, needs).internals
                 for name, weight in weights.items():
                     loss = loss + weight * self._compare(name, seen.internals, taught, mask)
+            if on_sentences:
+                loss = loss + on_sentences * self._compare_sentences(seen.internals, batch)
         for parameter in self._projections.values():  # over many processes every parameter must have a gradient
             loss = loss + 0.0 * parameter.sum()
         return Scored(loss, seen.logits)
@@ -136,25 +170,33 @@ class GuidedObjective(Objective):
         """Start the projections at the least-squares fit of the untrained student's states to the teacher's.
 
         From random ones, the first gradients would pull a student that was cut out of its teacher away from it. Without
-        a loss on hidden states nothing is done. The student is left in training mode.
+        a loss that needs projections nothing is done. The student is left in training mode.
 
         Args:
-            training: with the teacher's tokens; up to 512 of its texts are used, evenly spread.
+            training: with the teacher's tokens or sentence vectors, whichever the losses need; up to 512 of its texts are
+                used, evenly spread, and up to 4,096 for the sentence vectors.
         """
         if self.learned is None:
             return
-        rows = np.arange(0, len(training), max(1, -(-len(training) // _FIT_ROWS)))
-        rows = rows[np.argsort(training.encoded.lengths[rows], kind="stable")]
         sums = LeastSquares()
         self._student.eval()
-        for start in range(0, len(rows), _FIT_BATCH):
-            arrays = training.__getitems__(rows[start : start + _FIT_BATCH].tolist())
-            tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
-            self._add_states(TrainingBatch(tensors, ("input_ids", "attention_mask", "token_type_ids"), 0.0), sums)
+        if "hidden-states" in self._pairs:
+            for batch in _sample_of(training, _FIT_ROWS):
+                self._add_states(batch, sums)
+            with torch.no_grad():
+                for name, matrix in sums.solve().items():
+                    self._projections[name].copy_(matrix)
+        if self._is_on_sentences:
+            parts = [(self._own_vectors(batch), batch.tensors["sentence_vectors"])
+                     for batch in _sample_of(training, _FIT_SENTENCES)]
+            ours, theirs = (torch.cat(side) for side in zip(*parts, strict=True))
+            self._projections[SENTENCE] = torch.nn.Parameter(sentence_projection(ours, theirs))
         self._student.train()
+
+    def _own_vectors(self, batch: TrainingBatch) -> torch.Tensor:
         with torch.no_grad():
-            for name, matrix in sums.solve().items():
-                self._projections[name].copy_(matrix)
+            seen = observe(self._student, self._student, batch.inputs, needs=Needs(last_state=True))
+        return _sentences(seen.internals, batch)
 
     def _add_states(self, batch: TrainingBatch, sums: LeastSquares) -> None:
         needs, is_real = Needs(hidden_states=True), batch.tensors["attention_mask"] == 1
@@ -166,6 +208,8 @@ class GuidedObjective(Objective):
 
     def _ask_teacher(self, batch: TrainingBatch, needs: Needs) -> Observed:
         ids, mask = batch.tensors["teacher_input_ids"], batch.tensors["attention_mask"]
+        if self._teacher is None:
+            raise ValueError("there is no teacher to ask")
         teacher = self._teacher.to(ids.device)
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
         known = {name: value for name, value in inputs.items() if name in teacher.forward.__code__.co_varnames}
@@ -188,6 +232,11 @@ class GuidedObjective(Objective):
             ]
         return torch.stack(found).mean()
 
+    def _compare_sentences(self, student: Internals, batch: TrainingBatch) -> torch.Tensor:
+        return sentence_vector_loss(
+            _sentences(student, batch), batch.tensors["sentence_vectors"], projection=self._projections[SENTENCE]
+        )
+
     def _compare_states(
         self, pair: LayerPair, student: Internals, teacher: Internals, mask: torch.Tensor
     ) -> torch.Tensor:
@@ -195,6 +244,22 @@ class GuidedObjective(Objective):
             student.hidden_states[pair.student], teacher.hidden_states[pair.teacher], mask=mask,
             projection=self._projections[_projection_of(pair)],
         )
+
+
+def _sample_of(training: TrainingSet, size: int) -> Iterator[TrainingBatch]:
+    """Yield batches of evenly spread texts, of like length each."""
+    rows = np.arange(0, len(training), max(1, -(-len(training) // size)))
+    rows = rows[np.argsort(training.encoded.lengths[rows], kind="stable")]
+    for start in range(0, len(rows), _FIT_BATCH):
+        arrays = training.__getitems__(rows[start : start + _FIT_BATCH].tolist())
+        tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+        yield TrainingBatch(tensors, ("input_ids", "attention_mask", "token_type_ids"), 0.0)
+
+
+def _sentences(internals: Internals, batch: TrainingBatch) -> torch.Tensor:
+    if internals.last_state is None:
+        raise ValueError("the last state was not asked for")
+    return sentence_vectors_of(internals.last_state, batch.tensors["attention_mask"])
 
 
 def _projection_of(pair: LayerPair) -> str:

@@ -1,10 +1,10 @@
-"""The learned matrices of the hidden-states loss (TinyBERT's W_e and W_h), and where they start."""
+"""The learned matrices between a student's states and its teacher's (TinyBERT's W_e and W_h), and where they start."""
 
 from collections.abc import Mapping
 
 import torch
 
-EMBEDDING, LAYERS = "embedding", "layers"
+EMBEDDING, LAYERS, SENTENCE = "embedding", "layers", "sentence-vectors"
 _RIDGE = 1e-4
 """Of the mean square of a channel: keeps channels that the sample hardly uses from getting huge weights."""
 
@@ -41,6 +41,26 @@ class LeastSquares:
         """Return, by name, the matrix W of least squared error of `student @ W` against the teacher, float32."""
         found = {}
         for name, gram in self._gram.items():
-            ridge = _RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-            found[name] = torch.linalg.solve(gram + ridge, self._cross[name]).float()
+            found[name] = _solve(gram, self._cross[name])
         return found
+
+
+def sentence_projection(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Return the matrix and offset a view that bring a student's sentence vectors nearest to its teacher's.
+
+    Args:
+        student: shape (n, views, student width).
+        teacher: reduced vectors, shape (n, views, dimensions).
+
+    Returns:
+        shape (views, student width + 1, dimensions), float32; the offset is the last row.
+    """
+    ours = torch.cat([student, torch.ones_like(student[..., :1])], dim=-1).double().transpose(0, 1)
+    theirs = teacher.double().transpose(0, 1)
+    return torch.stack([_solve(view.T @ view, view.T @ target) for view, target in zip(ours, theirs, strict=True)])
+
+
+def _solve(gram: torch.Tensor, cross: torch.Tensor) -> torch.Tensor:
+    ridge = _RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    found: torch.Tensor = torch.linalg.solve(gram + ridge, cross)
+    return found.float()

@@ -29,7 +29,7 @@ def require_fitting_losses(losses: Sequence[LossTerm], teacher: Path) -> None:
         RecipeError: they do not fit; names the losses.
         TeacherError: the folder's JSON cannot be read.
     """
-    names = [term.name for term in losses if not term.is_on_logits]
+    names = [term.name for term in losses if term.asks_the_teacher]
     if not names:
         return
     shown = ", ".join(names)
@@ -38,7 +38,7 @@ def require_fitting_losses(losses: Sequence[LossTerm], teacher: Path) -> None:
         raise RecipeError(
             f"distillation.losses: {shown} cannot be used with this teacher: its tokenizer is no WordPiece, so its student "
             "has tokens of its own, which cannot be paired with the teacher's",
-            hint="take them out of distillation.losses (decoupled-kd needs no tokens), or choose a BERT as teacher",
+            hint="take them out of distillation.losses (decoupled-kd and sentence-vectors pair no tokens), or choose a BERT",
         )
     config = _read_config(teacher)
     family = config.get("model_type")

@@ -32,7 +32,10 @@ class StudentSettings(Document):
 
 @dataclass(frozen=True)
 class StudentInputs:
-    """The teacher's folder, the examples, what the teacher says of train, transfer and validation, and of its tokens."""
+    """The teacher's folder, the examples, what the teacher says of train, transfer and validation, and of its tokens.
+
+    `sentence_vectors` stand in the order of the soft labels; they are read where a loss compares them.
+    """
 
     teacher: Path
     train: Path
@@ -41,6 +44,7 @@ class StudentInputs:
     soft_labels: Path
     labels: Path
     token_vectors: Path
+    sentence_vectors: Path
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def _check_student(out: Path) -> None:
 
 
 STUDENT = Stage(
-    name="distill", version=2, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
+    name="distill", version=4, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )
 

@@ -3,6 +3,7 @@
 
 import logging
 import shutil
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,13 +27,14 @@ from edgedistill.distill.student_model import (
     write_tokenizer,
 )
 from edgedistill.distill.vocabulary import SPECIAL_TOKENS, prove_ids
+from edgedistill.distill.vocabulary_loss import StandInEncoder, measure_vocabulary
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.objective import LossFunction, Objective
 from edgedistill.processes import current_group
 from edgedistill.recipe import Distillation
-from edgedistill.results import Labels
+from edgedistill.results import FitOn, Labels
 from edgedistill.soft_labels import SoftLabels, read_soft_labels
 from edgedistill.stage import Outcome
 from edgedistill.tasks.text_classification.encoding import TextEncoder
@@ -44,6 +46,7 @@ log = logging.getLogger("edgedistill")
 
 _START = "start"
 _EVALUATIONS = 12
+_VOCABULARY_ROWS = 1000
 _BASELINE_DROPOUT = 0.1
 _BASELINE_PASSES = 3
 
@@ -56,17 +59,16 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     soft = read_soft_labels(inputs.soft_labels)
     start = out / _START
     group = current_group()
-    decisions = group.on_main(lambda: _make_start(settings, inputs, labels, start)) or ()
+    begun = group.on_main(lambda: _make_start(settings, inputs, labels, start)) or Start()
     torch.manual_seed(settings.seed)
     model = BertForSequenceClassification.from_pretrained(
         start, use_safetensors=True, attn_implementation=quickest_attention()
     )
     encoder = TextEncoder.load(start)
     objective = _objective(settings, inputs, model, labels)
-    of_teacher = TextEncoder.load(inputs.teacher) if isinstance(objective, GuidedObjective) else None
-    training = _training_set(encoder, tables[:2], soft, teacher=of_teacher)
-    validation = _training_set(encoder, tables[2:], soft)
+    training, validation = _training_set(encoder, tables[:2], soft), _training_set(encoder, tables[2:], soft)
     if isinstance(objective, GuidedObjective):
+        training = _with_guidance(training, tables[:2], objective, inputs)
         objective.fit_projections(training)
     curve = train(
         model,
@@ -80,8 +82,9 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
         _finish(model, start, out)
         (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
         fit = measure_fit(model, training, validation, train_rows=len(tables[0]))
+        fit = fit.model_copy(update={"vocabulary": begun.vocabulary})
         (out / FIT_FILE).write_text(fit.to_json(), encoding="utf-8")
-    return Outcome(decisions=decisions, scratch=(CHECKPOINTS, _START))
+    return Outcome(decisions=begun.decisions, scratch=(CHECKPOINTS, _START))
 
 
 def _objective(
@@ -92,8 +95,32 @@ def _objective(
     terms = [term for term in settings.distillation.losses if not term.is_on_logits]
     if not terms:
         return base
-    teacher = load_classifier(inputs.teacher, labels)
+    is_asking = any(term.asks_the_teacher for term in terms)
+    teacher = load_classifier(inputs.teacher, labels) if is_asking else None
     return GuidedObjective(base, terms, student=student, teacher=teacher, seed=settings.seed)
+
+
+def _with_guidance(
+    training: TrainingSet, tables: list[Examples], objective: GuidedObjective, inputs: StudentInputs
+) -> TrainingSet:
+    """Add what the objective needs of the teacher: its ids of the same tokens, its vectors of the texts."""
+    if objective.is_asking:
+        training = replace(training, teacher_encoded=TextEncoder.load(inputs.teacher).encode(_texts_of(tables)))
+    if objective.is_on_sentences:
+        vectors = np.load(inputs.sentence_vectors, mmap_mode="r", allow_pickle=False)
+        rows = read_soft_labels(inputs.soft_labels).rows_of(_ids_of(tables))
+        # rows in file order stay mapped; a copy is made only where the order differs
+        is_in_order = np.array_equal(rows, np.arange(len(rows)))
+        training = replace(training, sentence_vectors=vectors[: len(rows)] if is_in_order else vectors[rows])
+    return training
+
+
+def _texts_of(tables: list[Examples]) -> list[str]:
+    return [text for table in tables for batch in table.text_batches() for text in batch]
+
+
+def _ids_of(tables: list[Examples]) -> list[str]:
+    return [name for table in tables for name in table.ids]
 
 
 def _teacher_loss(
@@ -104,9 +131,17 @@ def _teacher_loss(
     return logit_loss(settings, logits, hard, soft)
 
 
+@dataclass(frozen=True)
+class Start:
+    """How the untrained student was made, and what its vocabulary loses by itself (None: nothing to compare)."""
+
+    decisions: tuple[Decision, ...] = ()
+    vocabulary: FitOn | None = None
+
+
 def _make_start(
     settings: StudentSettings, inputs: StudentInputs, labels: tuple[str, ...], start: Path
-) -> tuple[Decision, ...]:
+) -> Start:
     """Make the untrained student once; a training that resumes finds it."""
     torch.manual_seed(settings.seed)
     teacher = load_classifier(inputs.teacher, labels).eval()
@@ -123,12 +158,18 @@ def _make_start(
         shutil.rmtree(start)
     start.mkdir(parents=True)
     write_student(model, tokenizer.json, start, max_tokens=settings.max_tokens)
-    if tokenizer.vocabulary is not None:
-        own = TextEncoder.load(start)
-        for table in (train_set, transfer, read_examples(inputs.validation)):
-            for batch in table.text_batches():
-                prove_ids(encoder, own, tokenizer.vocabulary, batch)
-    return (decision, _vocabulary_decision(tokenizer))
+    if tokenizer.vocabulary is None:
+        return Start((decision, _vocabulary_decision(tokenizer, None)))
+    own, validation = TextEncoder.load(start), read_examples(inputs.validation)
+    for table in (train_set, transfer, validation):
+        for batch in table.text_batches():
+            prove_ids(encoder, own, tokenizer.vocabulary, batch)
+    ids, soft = list(validation.ids[:_VOCABULARY_ROWS]), read_soft_labels(inputs.soft_labels)
+    lost = measure_vocabulary(
+        teacher, StandInEncoder(encoder, tokenizer.vocabulary), list(validation.texts[:_VOCABULARY_ROWS]),
+        expected=soft.logits[soft.rows_of(ids)],
+    )
+    return Start((decision, _vocabulary_decision(tokenizer, lost)), lost)
 
 
 def _first_weights(  # noqa: PLR0913 - private, and every argument is a different kind of thing
@@ -153,20 +194,19 @@ def _first_weights(  # noqa: PLR0913 - private, and every argument is a differen
                            "teacher's contextual output")
 
 
-def _vocabulary_decision(tokenizer: StudentTokenizer) -> Decision:
-    return Decision(step="distill", what=tokenizer.note, why="the embedding is the largest part of a small student")
+def _vocabulary_decision(tokenizer: StudentTokenizer, lost: FitOn | None) -> Decision:
+    what = tokenizer.note
+    if lost is not None:
+        what += (f"; the teacher itself, reading these tokens, gives {lost.agreement:.1%} of its answers on validation "
+                 f"(KL {lost.kl_nats:.3f} nats)")
+    return Decision(step="distill", what=what, why="the embedding is the largest part of a small student")
 
 
-def _training_set(
-    encoder: TextEncoder, tables: list[Examples], soft: SoftLabels | None, *, teacher: TextEncoder | None = None
-) -> TrainingSet:
-    texts = [text for table in tables for batch in table.text_batches() for text in batch]
-    ids = [name for table in tables for name in table.ids]
+def _training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLabels | None) -> TrainingSet:
     return TrainingSet(
-        encoder.encode(texts),
+        encoder.encode(_texts_of(tables)),
         np.concatenate([table.labels for table in tables]),
-        soft.logits[soft.rows_of(ids)] if soft is not None else None,
-        teacher.encode(texts) if teacher is not None else None,
+        soft.logits[soft.rows_of(_ids_of(tables))] if soft is not None else None,
     )
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgedistill.artifact import sha256_of_path
 from edgedistill.document import Document
@@ -20,6 +19,7 @@ from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.teach.labels import label_order, token_limit, trained_labels
+from edgedistill.teach.sentence_vectors import TextAnswers, keep_vectors
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, words_of
 
 log = logging.getLogger("edgedistill")
@@ -27,6 +27,7 @@ log = logging.getLogger("edgedistill")
 WEIGHTS_FILE = "model.safetensors"
 TRANSFER_FILE = "transfer.arrow"
 SOFT_LABELS_FILE = "soft_labels.arrow"
+SENTENCE_VECTORS_FILE = "sentence_vectors.npy"
 TOKEN_VECTORS_FILE = "token_vectors.npy"  # noqa: S105 - tokens of a vocabulary, no secret
 CURVE_FILE = "training_log.json"
 
@@ -181,9 +182,10 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     model = load_classifier(inputs.teacher, labels).to(own_device(group.local_rank))
     encoder = TextEncoder.load(inputs.teacher)
     group.on_main(lambda: np.save(out / TOKEN_VECTORS_FILE, token_vectors(model, encoder), allow_pickle=False))
-    logits = label_texts(model, encoder, (texts for table in tables for texts in table.text_batches()))
+    answers = label_texts(model, encoder, (texts for table in tables for texts in table.text_batches()))
     if not group.is_main:
-        return _only_help(logits)
+        return _only_help(answers)
+    logits = keep_vectors(answers, out / SENTENCE_VECTORS_FILE, rows=sum(len(table) for table in tables))
     write_soft_labels(out / SOFT_LABELS_FILE, zip(_id_batches(tables), logits, strict=True), classes=len(labels),
                       origin=origin_of(inputs))
     return Outcome(decisions=(
@@ -193,9 +195,9 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     ))
 
 
-def _only_help(logits: Iterator[NDArray[np.float32]]) -> Outcome:
+def _only_help(answers: Iterator[TextAnswers]) -> Outcome:
     """Compute this process's share; the main process writes it."""
-    for _ in logits:
+    for _ in answers:
         pass
     return Outcome()
 
@@ -232,6 +234,6 @@ def _check_soft_labels(out: Path) -> None:
 
 
 SOFT_LABELS = Stage(
-    name="teach", version=2, run=_make_soft_labels, ensures=_check_soft_labels,
+    name="teach", version=3, run=_make_soft_labels, ensures=_check_soft_labels,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_shared=True,
 )

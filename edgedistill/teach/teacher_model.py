@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from edgedistill.errors import TeacherError
 from edgedistill.host import this_host
 from edgedistill.processes import current_group, share_of
-from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, EncodedTexts, TextEncoder
+from edgedistill.teach.sentence_vectors import VIEWS, TextAnswers
 from edgedistill.torch_setup import quickest_attention, set_up_torch
 
 log = logging.getLogger("edgedistill")
@@ -159,10 +161,28 @@ def _whole_word(token: str, vocabulary: dict[str, int]) -> str | None:
     return word if len(word) > 1 and word.isalpha() else None
 
 
+def sentence_vectors_of(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the first token's state and the mean over the real tokens, shape (batch, 2, width).
+
+    Args:
+        states: the last layer's output, shape (batch, tokens, width).
+        mask: 1 for real tokens, shape (batch, tokens).
+    """
+    real = mask.to(states.dtype).unsqueeze(-1)
+    return torch.stack([states[:, 0], (states * real).sum(1) / real.sum(1).clamp(min=1)], dim=1)
+
+
+class Encodes(Protocol):
+    """Turns texts into a teacher's ids."""
+
+    def encode(self, texts: Sequence[str], /) -> EncodedTexts:
+        """Return the ids of texts."""
+
+
 def label_texts(
-    model: PreTrainedModel, encoder: TextEncoder, batches: Iterator[list[str]], *, tokens_per_batch: int = 2048
-) -> Iterator[NDArray[np.float32]]:
-    """Yield raw logits for each list of texts, in its order, shape (len, classes).
+    model: PreTrainedModel, encoder: Encodes, batches: Iterator[list[str]], *, tokens_per_batch: int = 2048
+) -> Iterator[TextAnswers]:
+    """Yield raw logits and vectors for each list of texts, in its order.
 
     Batches hold texts of like length, about `tokens_per_batch` tokens each. In a stage that several processes share, the
     batches are the same and are dealt out in turn; what the main process yields is whole.
@@ -175,7 +195,8 @@ def label_texts(
     for texts in batches:
         encoded = encoder.encode(texts)
         order = np.argsort(encoded.lengths, kind="stable")
-        result = np.zeros((len(texts), model.config.num_labels), np.float32)
+        logits = np.zeros((len(texts), model.config.num_labels), np.float32)
+        vectors = np.zeros((len(texts), VIEWS, model.config.hidden_size), np.float32)
         start = 0
         while start < len(order):
             longest = max(1, int(encoded.lengths[order[min(start + 256, len(order)) - 1]]))
@@ -183,9 +204,11 @@ def label_texts(
             start, turn = start + len(rows), turn + 1
             if not share_of(turn - 1, group):
                 continue
-            inputs = {k: v for k, v in encoded.batch(rows).items() if k in names}
+            batch = {k: torch.from_numpy(v).to(device) for k, v in encoded.batch(rows).items()}
             with torch.inference_mode(), autocast:
-                logits = model(**{k: torch.from_numpy(v).to(device) for k, v in inputs.items()}).logits
-            result[rows] = logits.float().cpu().numpy()
+                answer = model(**{k: v for k, v in batch.items() if k in names}, output_hidden_states=True)
+            logits[rows] = answer.logits.float().cpu().numpy()
+            states = answer.hidden_states[-1].float()
+            vectors[rows] = sentence_vectors_of(states, batch["attention_mask"]).cpu().numpy()
         if len(texts):
-            yield group.merge(result)
+            yield TextAnswers(group.merge(logits), group.merge(vectors))

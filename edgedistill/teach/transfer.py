@@ -108,15 +108,18 @@ def make_transfer_texts(
     source = Source(words, tuple(word for row in words for word in row), neighbours, mask_token)
     seen = set(texts) | {" ".join(row) for row in words}
     made: list[str] = []
+    words_made = 0
     for copy in range(kinds.copies):
         rng = np.random.default_rng([seed, copy])
         for index in rng.permutation(len(words)):
-            if len(made) >= kinds.rows:
+            if len(made) >= kinds.rows or words_made >= kinds.words:
                 return made
-            candidate = " ".join(_vary(words[index], source, kinds, rng))
+            varied = _vary(words[index], source, kinds, rng)
+            candidate = " ".join(varied)
             if candidate and candidate not in seen:
                 seen.add(candidate)
                 made.append(candidate)
+                words_made += len(varied)
     return made
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import students as script
+from result_rows import of_preferred_rungs, preferred_rung
 from resumable_rows import RowFile, key_of
 from script_options import ScriptOptions, option_parser, read_options
 from student_line import KINDS, Line, wanted_tasks
@@ -30,13 +31,15 @@ def test_jobs_then_judged_sizes_come_first_with_all_seeds_and_comparisons(suite:
     jobs = list(script.jobs_of(suite, "trec6", seeds=None, sizes=None, kinds=KINDS))
     judged = [job for job in jobs if job.rung.is_judged]
     assert jobs[: len(judged)] == judged
-    assert len(judged) == 2 * 3 * 3  # sizes, seeds, kinds
+    assert len(judged) == 2 * 2 * 3 * 3  # sizes, rungs of each, seeds, kinds
+    assert {job.seed for job in judged[:2]} == {13}  # what the rung is chosen by comes before what depends on it
+    assert [(job.rung.rung, job.kind) for job in judged[:2]] == [("bert-6x160", "student"), ("bert-6x192s", "student")]
     assert {job.kind for job in jobs if not job.rung.is_judged} == {"student"}
 
 
 def test_jobs_when_sizes_seeds_and_kinds_are_given_then_only_these(suite: StudentsSuite) -> None:
-    jobs = list(script.jobs_of(suite, "sst2_glue", seeds=(5,), sizes=("1.8 MB",), kinds=("no_kd",)))
-    assert [(job.seed, job.rung.size, job.kind) for job in jobs] == [(5, "1.8 MB", "no_kd")]
+    jobs = list(script.jobs_of(suite, "sst2_glue", seeds=(5,), sizes=("1.9 MB",), kinds=("no_kd",)))
+    assert [(job.seed, job.rung.size, job.kind) for job in jobs] == [(5, "1.9 MB", "no_kd")]
 
 
 def test_settings_when_nothing_changes_then_key_is_the_same_whatever_the_folders(suite: StudentsSuite, tmp_path: Path) -> None:
@@ -64,7 +67,36 @@ def test_teacher_settings_when_the_distillation_changes_then_key_stays(suite: St
 
 def test_seeds_when_teacher_is_shared_then_only_the_student_has_them(line: Line, suite: StudentsSuite) -> None:
     assert {line.teacher_seed(seed) for seed in (13, 14)} == {suite.teacher_seed}
-    assert [line.transfer_seed(seed) for seed in (13, 14)] == [13, 14]
+    assert [line.transfer_seed(seed) for seed in (13, 14)] == [13, 13]  # so the suite says
+    own = Line(suite.model_copy(update={"is_transfer_set_shared": False}), "trec6", line.data, line.work)
+    assert [own.transfer_seed(seed) for seed in (13, 14)] == [13, 14]
+
+
+def test_is_passed_over_when_the_other_rung_is_better_on_validation_then_only_what_depends_on_it(suite: StudentsSuite) -> None:
+    first, second = suite.rung_of("1/80").choices()
+    row = {"kind": "student", "seed": 13, "size": "1/80", "base": "b", "int8_bytes": 9}
+    rows = [{**row, "rung": first.rung, "int8_validation": 0.9}, {**row, "rung": second.rung, "int8_validation": 0.8},
+            {**row, "rung": second.rung, "int8_validation": 0.99, "base": "other settings"}]
+    jobs = [script.Job(seed, rung, kind) for rung in (first, second) for seed, kind in ((13, "student"), (14, "student"), (13, "no_kd"))]
+    passed = [script.is_passed_over(job, rows, first_seed=13, base="b") for job in jobs]
+    assert passed == [False, False, False, False, True, True]
+    assert not any(script.is_passed_over(job, [], first_seed=13, base="b") for job in jobs)
+
+
+def test_of_preferred_rungs_when_two_share_a_size_then_the_better_of_the_first_seed_stays() -> None:
+    row = {"task": "t", "size": "1/80", "kind": "student", "int8_bytes": 9}
+    rows = [
+        {**row, "rung": "a", "seed": 13, "int8_validation": 0.8}, {**row, "rung": "b", "seed": 13, "int8_validation": 0.9},
+        {**row, "rung": "a", "seed": 14, "int8_validation": 1.0}, {**row, "rung": "b", "seed": 13, "kind": "no_kd"},
+        {**row, "rung": "c", "seed": 13, "size": "1/30", "int8_validation": 0.1},
+    ]
+    assert [(kept["rung"], kept["kind"]) for kept in of_preferred_rungs(rows)] == [
+        ("b", "student"), ("b", "no_kd"), ("c", "student")]
+
+
+def test_preferred_rung_when_equally_good_then_the_smaller_file() -> None:
+    rows = [{"kind": "student", "seed": 1, "int8_validation": 0.5, "int8_bytes": size, "rung": str(size)} for size in (7, 5, 6)]
+    assert preferred_rung(rows) == "5"
 
 
 def test_measure_task_when_row_exists_then_makes_nothing(suite: StudentsSuite, line: Line, tmp_path: Path) -> None:
@@ -82,7 +114,7 @@ def test_measure_task_when_dry_then_names_what_is_missing(
 ) -> None:
     options = ScriptOptions(line.data, line.work, tmp_path / "results", None, None, (), True, "c")
     script.measure_task(line, [_job(suite)], options)
-    assert capsys.readouterr().out == "trec6: seed 13, 1/80, student\n"
+    assert capsys.readouterr().out == "trec6: seed 13, 1/80, bert-6x96, student\n"
     assert not (tmp_path / "results").exists()
 
 

@@ -27,7 +27,7 @@ def test_plan_text_when_read_then_holds_what_the_ledger_promises() -> None:
     assert all(rung.id in text for rung in ladder())
     for words in ("embedding", "encoder", "head", "vectors", "graph", "smallest", "median", "largest", "binding: model_bytes binds",
                   "texts of 5 to 30 tokens, 9 in the median", "fitted on published latencies", "second opinion",
-                  "would make room", "nine texts in ten within"):
+                  "would allow", "nine texts in ten within"):
         assert words in text, words
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +24,7 @@ from edgedistill.distill.losses import (
     multi_label_distillation_loss,
     relation_loss,
     self_attention_loss,
+    sentence_vector_loss,
 )
 from edgedistill.distill.objective import GuidedObjective, logit_loss, weight_at
 from edgedistill.distill.stage import StudentInputs, StudentSettings
@@ -31,9 +33,10 @@ from edgedistill.objective import TrainingBatch
 from edgedistill.recipe import Distillation, LossName, LossTerm
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.teach.teacher_model import sentence_vectors_of
 from edgedistill.training import TrainingSet
 
-INNER = [name for name in get_args(LossName) if name != "decoupled-kd"]
+INNER = [name for name in get_args(LossName) if name not in ("decoupled-kd", "sentence-vectors")]
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -266,10 +269,57 @@ def test_a_recipe_that_looks_at_logits_alone_loads_no_teacher_for_its_training(
         shape=StudentShape(id="t", layers=1, hidden=16, heads=2, intermediate=32, vocabulary=100), initialisation="cut",
         distillation=Distillation(losses=losses), max_tokens=16, seed=1,
     )
-    nowhere = StudentInputs(*[Path("nowhere")] * 7)
+    nowhere = StudentInputs(*[Path("nowhere")] * 8)
     objective = work._objective(settings, nowhere, student, labels)
     assert not isinstance(objective, GuidedObjective)
     assert float(objective(LOGITS, HARD, SOFT)) == float(logit_loss(settings.distillation, LOGITS, HARD, SOFT))
+
+
+def with_vectors(small_set: TrainingSet) -> TrainingSet:
+    vectors = np.random.default_rng(3).normal(size=(len(small_set), 2, 5)).astype(np.float16)
+    return replace(small_set, teacher_encoded=None, sentence_vectors=vectors)
+
+
+def batch_of(data: TrainingSet, size: int = 8) -> TrainingBatch:
+    tensors = {name: torch.from_numpy(values) for name, values in data.__getitems__(range(size)).items()}
+    return TrainingBatch(tensors, NAMES, 0.0)
+
+
+def test_objective_on_sentence_vectors_needs_no_teacher_and_adds_its_weighted_error(
+    student: Any, small_set: TrainingSet
+) -> None:
+    data = with_vectors(small_set)
+    objective = GuidedObjective(on_logits, [term("sentence-vectors", weight=3.0)], student=student, seed=1)
+    objective.fit_projections(data)
+    assert (objective.is_asking, objective.is_on_sentences) == (False, True)
+    batch = batch_of(data)
+    with torch.no_grad():
+        output = student(**batch.inputs, output_hidden_states=True)
+        ours = sentence_vectors_of(output.hidden_states[-1], batch.tensors["attention_mask"])
+        projection = objective.learned["sentence-vectors"]
+        expected = cross_entropy(output.logits, batch.tensors["labels"]) + 3 * sentence_vector_loss(
+            ours, batch.tensors["sentence_vectors"], projection=projection)
+        assert float(objective(student, batch).loss) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_objective_on_sentence_vectors_starts_at_the_least_squares_fit(student: Any, small_set: TrainingSet) -> None:
+    data = with_vectors(small_set)
+    objective = GuidedObjective(on_logits, [term("sentence-vectors")], student=student, seed=1)
+    objective.fit_projections(data)
+    batch = batch_of(data, len(data))
+    with torch.no_grad():
+        states = student.eval()(**batch.inputs, output_hidden_states=True).hidden_states[-1]
+        ours = sentence_vectors_of(states, batch.tensors["attention_mask"]).numpy().astype(np.float64)
+    for view in (0, 1):
+        design, wanted = np.hstack([ours[:, view], np.ones((len(data), 1))]), data.sentence_vectors[:, view].astype(np.float64)
+        least = np.square(design @ np.linalg.lstsq(design, wanted, rcond=None)[0] - wanted).sum()
+        reached = np.square(design @ objective.learned["sentence-vectors"][view].detach().numpy() - wanted).sum()
+        assert least <= reached < 1.1 * least  # the ridge keeps it from the very bottom
+
+
+def test_objective_that_asks_the_teacher_without_one_is_refused(student: Any) -> None:
+    with pytest.raises(ValueError, match="minilm-v2 asks the teacher"):
+        GuidedObjective(on_logits, [term("sentence-vectors"), term("minilm-v2")], student=student, seed=1)
 
 
 @pytest.mark.slow

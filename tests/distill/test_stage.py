@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,14 @@ class Data:
 
     folder: Path
     logits: dict[str, list[float]]
+    vectors: dict[str, list[list[float]]]
 
     def inputs(self, teacher: Path) -> StudentInputs:
         path = self.folder
         return StudentInputs(
             teacher, path / "train.arrow", path / "transfer.arrow", path / "validation.arrow", path / "soft_labels.arrow",
             path / "labels.json", path / "token_vectors.npy",
+            path / "sentence_vectors.npy",
         )
 
 
@@ -68,7 +71,9 @@ def data(rows: Callable[..., Any], labels: tuple[str, ...], tmp_path_factory: py
     write_soft_labels(folder / "soft_labels.arrow", [(shuffled, logits)], classes=3, origin=Origin("t", "k", "d"))
     (folder / "labels.json").write_text(Labels(labels=labels).to_json())
     np.save(folder / "token_vectors.npy", random.normal(size=(VOCABULARY, 8)).astype(np.float16))
-    return Data(folder, dict(zip(shuffled, logits.tolist(), strict=True)))
+    vectors = random.normal(size=(len(ids), 2, 5)).astype(np.float16)
+    np.save(folder / "sentence_vectors.npy", vectors)
+    return Data(folder, dict(zip(shuffled, logits.tolist(), strict=True)), dict(zip(shuffled, vectors.tolist(), strict=True)))
 
 
 def distil(root: Path, teacher: Path, data: Data, **changes: Any) -> Done:
@@ -226,12 +231,14 @@ def test_distill_of_a_byte_pair_teacher_with_decoupled_kd_trains(bpe_teacher: Pa
     assert TrainingLog.read_json(done.folder / "training_log.json").points
 
 
-def test_training_set_pairs_the_students_tokens_with_the_teachers_in_any_batch(
+def test_training_set_pairs_the_students_tokens_with_the_teachers_and_its_vectors_in_any_batch(
     model_folder: Callable[[str], Path], distilled: Done, data: Data
 ) -> None:
     student, teacher = TextEncoder.load(distilled.folder), TextEncoder.load(model_folder("bert"))
     tables = [read_examples(data.folder / f"{name}.arrow") for name in ("train", "transfer")]
-    made = work._training_set(student, tables, None, teacher=teacher)
+    needs: Any = SimpleNamespace(is_asking=True, is_on_sentences=True)
+    made = work._with_guidance(work._training_set(student, tables, None), tables, needs, data.inputs(model_folder("bert")))
+    ids = [name for table in tables for name in table.ids]
     texts = [text for table in tables for text in table.texts]
     for batch in plan_batches(made.encoded.lengths, batch_size=7, steps=15, seed=1):
         got = made.__getitems__(batch)
@@ -239,6 +246,7 @@ def test_training_set_pairs_the_students_tokens_with_the_teachers_in_any_batch(
             mask = got["attention_mask"][row].astype(bool)
             assert got["input_ids"][row][mask].tolist() == student.tokenizer.encode(texts[index]).ids
             assert got["teacher_input_ids"][row][mask].tolist() == teacher.tokenizer.encode(texts[index]).ids
+            assert got["sentence_vectors"][row].tolist() == data.vectors[ids[index]]
 
 
 def test_distill_of_a_byte_pair_teacher_starts_anew_with_a_vocabulary_of_its_own(
@@ -258,7 +266,7 @@ def test_distill_of_a_byte_pair_teacher_starts_anew_with_a_vocabulary_of_its_own
 def test_distill_learns_what_the_teacher_says_and_not_the_hard_labels(
     model_folder: Callable[[str], Path], data: Data, tmp_path: Path
 ) -> None:
-    alpha_1 = SETTINGS.distillation.model_copy(update={"alpha": 1.0, "rows_seen": 100 * 16})
+    alpha_1 = SETTINGS.distillation.model_copy(update={"alpha": 1.0, "rows_seen": 100 * 16, "losses": ()})
     wide = SHAPE.model_copy(update={"hidden": 32, "heads": 4})
     folder = distil(tmp_path, model_folder("bert"), data, distillation=alpha_1, shape=wide).folder
     model, encoder = TorchModel(folder), TextEncoder.load(folder)

@@ -21,6 +21,7 @@ from edgedistill.teach.teacher_model import (
     label_texts,
     load_classifier,
     save_tokenizer,
+    sentence_vectors_of,
     token_vectors,
     word_vectors,
 )
@@ -167,11 +168,25 @@ def test_label_texts_gives_each_text_its_own_logits_in_the_order_of_the_texts(
     folder, texts = model_folder("bert"), rows(70, seed=6)[0]
     model, encoder = load_classifier(folder, ("x", "y", "z")), TextEncoder.load(folder)
     found = list(label_texts(model, encoder, iter([texts[:50], texts[50:69], texts[69:]]), tokens_per_batch=40))
-    assert [part.shape for part in found] == [(50, 3), (19, 3), (1, 3)]
+    assert [part.logits.shape for part in found] == [(50, 3), (19, 3), (1, 3)]
+    width = model.config.hidden_size
+    assert [part.vectors.shape for part in found] == [(50, 2, width), (19, 2, width), (1, 2, width)]
     tokenizer = AutoTokenizer.from_pretrained(folder)
     with torch.inference_mode():
-        expected = [model.eval()(**tokenizer(text, return_tensors="pt", truncation=True)).logits.numpy() for text in texts]
-    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=1e-4)
+        alone = [model.eval()(**tokenizer(text, return_tensors="pt", truncation=True), output_hidden_states=True)
+                 for text in texts]
+    expected = np.concatenate([answer.logits.numpy() for answer in alone])
+    np.testing.assert_allclose(np.concatenate([part.logits for part in found]), expected, atol=1e-4)
+    states = [answer.hidden_states[-1][0].numpy() for answer in alone]  # one text, no padding
+    expected = np.stack([np.stack([state[0], state.mean(axis=0)]) for state in states])
+    np.testing.assert_allclose(np.concatenate([part.vectors for part in found]), expected, atol=1e-4)
+
+
+def test_sentence_vectors_when_padded_then_first_token_and_mean_of_the_real_ones() -> None:
+    states = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [99.0, 99.0]], [[4.0, 0.0], [0.0, 2.0], [2.0, 4.0]]])
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    expected = torch.tensor([[[1.0, 2.0], [2.0, 4.0]], [[4.0, 0.0], [2.0, 2.0]]])
+    torch.testing.assert_close(sentence_vectors_of(states, mask), expected)
 
 
 def test_label_texts_in_bfloat16_stays_near_float32(
@@ -182,7 +197,7 @@ def test_label_texts_in_bfloat16_stays_near_float32(
     answers = []
     for has_bf16 in (True, False):
         monkeypatch.setattr(teacher_model, "this_host", lambda has=has_bf16: SimpleNamespace(has_bf16=has))
-        answers.append(next(label_texts(model, encoder, iter([texts]))))
+        answers.append(next(label_texts(model, encoder, iter([texts]))).logits)
     assert answers[0].dtype == np.float32
     assert np.abs(answers[0] - answers[1]).mean() < 0.1 * np.abs(answers[1]).mean()
 

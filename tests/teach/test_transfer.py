@@ -98,6 +98,14 @@ def test_make_transfer_texts_stops_at_the_rows(texts: list[str], neighbours: Nei
     assert make(texts, neighbours, rows=limit) == make(texts, neighbours)[:limit]
 
 
+def test_make_transfer_texts_stops_once_so_many_words_are_made(texts: list[str], neighbours: Neighbours) -> None:
+    free = make_transfer_texts(texts, neighbours, TransferSet(rows=500), mask_token="[MASK]", seed=1)
+    bound = make_transfer_texts(texts, neighbours, TransferSet(rows=500, words=40), mask_token="[MASK]", seed=1)
+    assert bound == free[: len(bound)]
+    words = [len(text.split()) for text in bound]
+    assert sum(words[:-1]) < 40 <= sum(words)
+
+
 @pytest.mark.parametrize("copies", [1, 3])
 def test_make_transfer_texts_makes_at_most_so_many_copies_a_text(
     texts: list[str], neighbours: Neighbours, copies: int

@@ -9,6 +9,7 @@ from edgedistill.results import GoalCheck, Prediction
 
 _FINDING_ADVICE: dict[Finding, str] = {
     "does-not-fit": "train longer (--set distillation.rows_seen=N)",
+    "vocabulary-binds": "room for more tokens (a larger budgets.model_bytes)",
     "does-not-generalise": "give more labelled data, or a teacher that knows the field",
     "copies-the-teacher": "give a better teacher or more labelled data: a student does not outgrow soft labels that are "
                           "wrong",

@@ -8,6 +8,9 @@ from edgedistill.results import Fit
 _SAME_ON_TRAIN = 0.5
 """From this share of validation's divergence on, training texts are followed no better than others: it is no overfit."""
 
+_LOST_WITH_TOKENS = 0.5
+"""From this share of validation's divergence on, what is missing is missing with the tokens."""
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -39,6 +42,8 @@ def diagnose(figures: Figures) -> Diagnosis:
       teacher is right. Soft labels cannot mend that.
     - `does-not-fit`: KL to the teacher on texts of the training is at least half of that on validation: what is missing
       on new texts is mostly missing on known ones too.
+    - `vocabulary-binds`: the teacher itself, once it reads the student's tokens, is off by at least half of the student's KL
+      on validation: too many tokens are left out.
     - `does-not-generalise`: the rest: known texts are followed, new ones are not.
     """
     fit = figures.fit
@@ -61,4 +66,10 @@ def diagnose(figures: Figures) -> Diagnosis:
                 f"answer on {known.agreement:.1%} and {new.agreement:.1%}")
     if known.kl_nats >= _SAME_ON_TRAIN * new.kl_nats:
         return Diagnosis(finding="does-not-fit", text=f"does not fit the soft labels: {compared}")
+    without = fit.vocabulary
+    if without is not None and without.kl_nats >= _LOST_WITH_TOKENS * new.kl_nats:
+        return Diagnosis(finding="vocabulary-binds", text=(
+            f"lacks tokens: the teacher itself, reading the tokens that stand for missing ones, is off by {without.kl_nats:.3f} "
+            f"nats on validation, the student by {new.kl_nats:.3f}"
+        ))
     return Diagnosis(finding="does-not-generalise", text=f"fits training texts but not new ones: {compared}")

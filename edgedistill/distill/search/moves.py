@@ -140,7 +140,8 @@ def _is_worth_another_setting(trial: Trial, now: Situation) -> bool:
     if finding == "diverged":
         return True  # the next rung would diverge as well
     is_first = sum(t.settings.rung == trial.settings.rung for t in now.trials) == 1
-    return is_first and finding in ("does-not-generalise", "copies-the-teacher") and trial.outcome.shortfall <= NEAR
+    may_mend = finding in ("does-not-generalise", "vocabulary-binds", "copies-the-teacher")
+    return is_first and may_mend and trial.outcome.shortfall <= NEAR
 
 
 def adjustments(trial: Trial, now: Situation) -> Iterator[Move]:
@@ -162,6 +163,8 @@ def adjustments(trial: Trial, now: Situation) -> Iterator[Move]:
         options = [_alpha(was)]
     elif diagnosis.finding == "diverged":
         options = [_learning_rate(was, base, up=False)]
+    elif diagnosis.finding == "vocabulary-binds":
+        options = [*_more_tokens(was, now), _transfer(was, now.train_rows)]
     for change, what in options:
         settings = was.model_copy(update=change)
         if settings != was:
@@ -174,6 +177,13 @@ def _learning_rate(was: TrialSettings, base: TrialSettings, *, up: bool) -> tupl
     value = float(f"{min(limited, 0.9):.3g}")
     text = "validation still improved when the training ended" if up else "a calmer training"
     return {"learning_rate": value}, f"learning rate {was.learning_rate:g} -> {value:g} ({text})"
+
+
+def _more_tokens(was: TrialSettings, now: Situation) -> list[tuple[dict[str, object], str]]:
+    """The cheapest rung with more tokens that was not tried; none where there is no such rung."""
+    known, taken = {rung.id: rung.vocabulary for rung in now.rungs}, {t.settings.rung for t in now.trials}
+    rungs = [rung for rung in now.rungs if rung.vocabulary > known[was.rung] and rung.id not in taken]
+    return [({"rung": rung.id}, f"{rung.id}, which has {rung.vocabulary} tokens") for rung in rungs[:1]]
 
 
 def _transfer(was: TrialSettings, train_rows: int) -> tuple[dict[str, object], str]:

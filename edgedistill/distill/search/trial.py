@@ -11,7 +11,8 @@ from edgedistill.results import Milestone
 LookFor = Literal["smallest-that-meets-the-goal", "best-that-fits"]
 
 Finding = Literal[
-    "none", "does-not-fit", "does-not-generalise", "copies-the-teacher", "lost-in-int8", "given-up", "diverged"
+    "none", "does-not-fit", "vocabulary-binds", "does-not-generalise", "copies-the-teacher", "lost-in-int8", "given-up",
+    "diverged",
 ]
 """What a diagnosis may say; `none`: nothing is missing."""
 
@@ -100,6 +101,7 @@ class Rung:
     id: str
     int8_bytes: int
     latency_p50_s: float
+    vocabulary: int
 
 
 def by_cost(rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:

@@ -40,6 +40,8 @@ _OWN_TEACHER = Teacher(
 )
 _DISTILLATION = Distillation(temperature=4.0, learning_rate=0.005)
 
+_LOSSES = ("decoupled-kd", "hidden-states")
+
 _THUMBNAIL = 96
 """Side of a picture in a report, pixels."""
 
@@ -90,9 +92,10 @@ class ImageClassification:
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
         """Refuse settings of texts, and losses that pictures do not have."""
-        names = [term.name for term in recipe.distillation.losses if term.name not in ("decoupled-kd", "hidden-states")]
-        if names:
-            raise RecipeError(f"distillation.losses: {', '.join(names)} compares the attention of texts",
+        losses = recipe.distillation.losses
+        names = [term.name for term in losses if term.name not in _LOSSES]
+        if names and losses != Distillation().losses:  # the default is for texts, and gives way
+            raise RecipeError(f"distillation.losses: {', '.join(names)} is for texts",
                               hint="pictures have decoupled-kd and hidden-states (features with a projection)")
         if recipe.student != Student(rung=recipe.student.rung):
             raise RecipeError("student: initialisation and aliases are for texts; a picture student starts from random weights",
@@ -209,7 +212,7 @@ class ImageClassification:
         from edgedistill.tasks.image_classification.teach_stage import SOFT_LABELS_FILE, TRANSFER_FILE
 
         settings = stage.StudentSettings(
-            shape=_own(shape), distillation=recipe.distillation, seed=recipe.seed, milestones=milestones
+            shape=_own(shape), distillation=_of_pictures(recipe.distillation), seed=recipe.seed, milestones=milestones
         )
         return Work(stage.STUDENT, settings, stage.StudentInputs(
             teacher=folders.teacher, train=folders.data / "train.arrow", transfer=folders.taught / TRANSFER_FILE,
@@ -222,7 +225,7 @@ class ImageClassification:
         from edgedistill.tasks.image_classification import distill_stage as stage
 
         settings = stage.BaselineSettings(
-            shape=_own(shape), distillation=recipe.distillation, changes=recipe.pictures.changes,
+            shape=_own(shape), distillation=_of_pictures(recipe.distillation), changes=recipe.pictures.changes,
             copies=recipe.pictures.teacher_copies, seed=recipe.seed,
         )
         return Work(stage.BASELINE, settings, stage.BaselineInputs(
@@ -259,6 +262,12 @@ class ImageClassification:
 
 
 DOOR: TaskDoor = ImageClassification()
+
+
+def _of_pictures(distillation: Distillation) -> Distillation:
+    """Return the settings without losses that are for texts; `check` lets only the default ones be there."""
+    kept = tuple(term for term in distillation.losses if term.name in _LOSSES)
+    return distillation.model_copy(update={"losses": kept})
 
 
 def _own(shape: Shape) -> _AnyShape:

@@ -173,7 +173,7 @@ class TextClassification:
         """Cut a BERT student out of the teacher and train it."""
         from edgedistill.distill import stage
         from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
-        from edgedistill.teach.stage import SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
+        from edgedistill.teach.stage import SENTENCE_VECTORS_FILE, SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
 
         data, taught = folders.data, folders.taught
         settings = stage.StudentSettings(
@@ -183,7 +183,7 @@ class TextClassification:
         return Work(stage.STUDENT, settings, stage.StudentInputs(
             teacher=folders.teacher, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,
             validation=data / VALIDATION_FILE, soft_labels=taught / SOFT_LABELS_FILE, labels=data / LABELS_FILE,
-            token_vectors=taught / TOKEN_VECTORS_FILE,
+            token_vectors=taught / TOKEN_VECTORS_FILE, sentence_vectors=taught / SENTENCE_VECTORS_FILE,
         ))
 
     def train_baseline(self, recipe: Recipe, shape: Shape, *, student: Path, data: Path) -> Work:

@@ -8,7 +8,7 @@ from edgedistill.results import Fit, FitOn
 
 def figures_of(
     *, train_kl: float = 0.01, new_kl: float = 0.10, teacher_right: int = 95, both_right: int = 85, same_mistake: int = 2,
-    float_shortfall: float = 0.05, int8_shortfall: float = 0.05,
+    float_shortfall: float = 0.05, int8_shortfall: float = 0.05, vocabulary_kl: float | None = None,
 ) -> Figures:
     """100 labelled rows; without changes the student follows known texts and loses 10 rows that the teacher has right."""
     fit = Fit(
@@ -16,6 +16,7 @@ def figures_of(
         validation=FitOn(rows=100, kl_nats=new_kl, constant_kl_nats=1.0, agreement=0.88),
         labelled_rows=100, teacher_right=teacher_right, student_right=both_right + 1, both_right=both_right,
         same_mistake=same_mistake,
+        vocabulary=None if vocabulary_kl is None else FitOn(rows=100, kl_nats=vocabulary_kl, constant_kl_nats=1.0, agreement=0.9),
     )
     return Figures(fit, float_shortfall, int8_shortfall, float_accuracy=0.86, int8_accuracy=0.85)
 
@@ -39,6 +40,17 @@ def test_diagnose_when_new_texts_diverge_far_more_than_known_ones_then_does_not_
 @pytest.mark.parametrize(("train_kl", "finding"), [(0.049, "does-not-generalise"), (0.05, "does-not-fit"), (0.2, "does-not-fit")])
 def test_diagnose_when_known_texts_diverge_half_as_much_then_does_not_fit(train_kl: float, finding: str) -> None:
     assert diagnose(figures_of(train_kl=train_kl, new_kl=0.10)).finding == finding
+
+
+@pytest.mark.parametrize(("vocabulary_kl", "finding"), [(0.049, "does-not-generalise"), (0.05, "vocabulary-binds"), (None, "does-not-generalise")])
+def test_diagnose_when_the_teacher_itself_loses_half_as_much_by_the_tokens_then_the_vocabulary_binds(
+    vocabulary_kl: float | None, finding: str
+) -> None:
+    assert diagnose(figures_of(train_kl=0.01, new_kl=0.10, vocabulary_kl=vocabulary_kl)).finding == finding
+
+
+def test_diagnose_when_known_texts_are_not_followed_either_then_it_is_not_the_vocabulary() -> None:
+    assert diagnose(figures_of(train_kl=0.06, new_kl=0.10, vocabulary_kl=0.09)).finding == "does-not-fit"
 
 
 def test_diagnose_when_more_rows_are_lost_by_the_teachers_mistakes_then_copies_the_teacher() -> None:

@@ -36,6 +36,21 @@ def test_first_move_when_several_trials_are_allowed_then_the_middle_of_the_ladde
     assert first(START).rung == "r3"
 
 
+def test_next_move_when_the_vocabulary_binds_then_the_cheapest_untried_rung_with_more_tokens() -> None:
+    rungs = tuple(dataclasses.replace(rung, vocabulary=tokens) for rung, tokens in zip(
+        RUNGS, (1000, 9000, 2000, 3000, 3000, 7000, 8000), strict=True))
+    short = outcome(shortfall=0.01, finding="vocabulary-binds")
+    assert first(after(trial(0, "r3", short), rungs=rungs)) == on("r1")
+    tried = (trial(0, "r3", short), trial(1, "r1", outcome(shortfall=0.1)))
+    best = after(*tried, rungs=rungs, look_for="best-that-fits")
+    assert [move.settings.rung for move in guided_moves(best) if move.settings.rung != "r3"][:2] == ["r5", "r5"]
+
+
+def test_next_move_when_the_vocabulary_binds_and_no_rung_has_more_then_a_larger_transfer_set() -> None:
+    now = after(trial(0, "r6", outcome(shortfall=0.01, finding="vocabulary-binds")), rungs=RUNGS[6:])
+    assert first(now) == on("r6", transfer_rows=48_000, transfer_copies=24)
+
+
 def test_next_move_when_the_middle_keeps_the_goal_then_the_middle_of_what_is_cheaper() -> None:
     assert first(after(trial(0, "r3", outcome(shortfall=-0.01)))).rung == "r1"
 

@@ -1,0 +1,89 @@
+"""The teacher's vectors of whole texts, reduced: what a student can learn from where the logits say too little.
+
+Two or six logits hardly tell apart the texts of a class. The vectors that they are computed from do, and a student that
+must reproduce them too makes of unseen texts what the teacher makes of them (Sun et al. 2019, "Patient Knowledge
+Distillation for BERT Model Compression", section 3.2; Chen et al. 2022, "Knowledge Distillation with the Reused Teacher
+Classifier").
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+VIEWS = 2
+"""The last layer's output at the first token, and its mean over the tokens."""
+
+MOST_DIMENSIONS = 128
+_FIT_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class TextAnswers:
+    """What a teacher says of some texts.
+
+    Attributes:
+        logits: shape (n, classes), float32, raw.
+        vectors: shape (n, VIEWS, width), float32.
+    """
+
+    logits: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class VectorBasis:
+    """The principal components of each view, scaled so that a view's variance is 1 in all.
+
+    Attributes:
+        mean: shape (VIEWS, width).
+        components: shape (VIEWS, width, dimensions).
+    """
+
+    mean: NDArray[np.float32]
+    components: NDArray[np.float32]
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers that are kept of each view."""
+        return int(self.components.shape[2])
+
+    def reduce(self, vectors: NDArray[np.float32]) -> NDArray[np.float16]:
+        """Return vectors (n, VIEWS, width) in this basis, shape (n, VIEWS, dimensions)."""
+        centred = (vectors - self.mean).transpose(1, 0, 2)
+        return np.asarray((centred @ self.components).transpose(1, 0, 2).astype(np.float16))
+
+
+def fit_basis(vectors: NDArray[np.float32]) -> VectorBasis:
+    """Find the basis of some texts' vectors, shape (n, VIEWS, width), n >= 1; at most 10,000 of them are used."""
+    sample = vectors[:_FIT_ROWS].astype(np.float64).transpose(1, 0, 2)
+    mean = sample.mean(axis=1, keepdims=True)
+    centred = sample - mean
+    variances, directions = np.linalg.eigh(centred.transpose(0, 2, 1) @ centred / centred.shape[1])  # rising
+    scale = np.sqrt(np.maximum(variances.sum(axis=1), np.finfo(np.float32).tiny))
+    kept = directions[:, :, ::-1][:, :, :MOST_DIMENSIONS] / scale[:, None, None]
+    return VectorBasis(mean[:, 0].astype(np.float32), kept.astype(np.float32))
+
+
+def keep_vectors(answers: Iterable[TextAnswers], path: Path, *, rows: int) -> Iterator[NDArray[np.float32]]:
+    """Pass logits on, and write the reduced vectors beside: the basis is that of the first texts.
+
+    Args:
+        answers: of `rows` texts in all, batch by batch; only one is in memory.
+        path: the .npy file to make, float16, shape (rows, VIEWS, dimensions).
+        rows: texts.
+    """
+    file: np.memmap | None = None
+    start = 0
+    for answer in answers:
+        if file is None:
+            basis = fit_basis(answer.vectors)
+            shape = (rows, VIEWS, basis.dimensions)
+            file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+        file[start : start + len(answer.logits)] = basis.reduce(answer.vectors)
+        start += len(answer.logits)
+        yield answer.logits
+    if file is not None:
+        file.flush()

@@ -1,0 +1,48 @@
+"""The teacher's vectors, reduced: principal components by scikit-learn, and every row in its place."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from edgedistill.teach.sentence_vectors import MOST_DIMENSIONS, TextAnswers, fit_basis, keep_vectors
+
+
+def vectors(n: int, width: int, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    mixed = random.normal(size=(n, 2, width)) * np.linspace(0.1, 3, width) + random.normal(size=(2, width))
+    return (mixed @ random.normal(size=(width, width))).astype(np.float32)
+
+
+def test_fit_basis_when_compared_with_scikit_learn_then_the_same_components_and_variances() -> None:
+    given = vectors(400, 160)
+    reduced = fit_basis(given).reduce(given).astype(np.float64)
+    assert reduced.shape == (400, 2, MOST_DIMENSIONS)
+    for view in (0, 1):
+        expected = PCA(MOST_DIMENSIONS).fit_transform(given[:, view].astype(np.float64))
+        expected /= np.sqrt(given[:, view].astype(np.float64).var(axis=0).sum())
+        signs = np.sign((expected * reduced[:, view]).sum(axis=0))
+        np.testing.assert_allclose(reduced[:, view] * signs, expected, atol=2e-3)
+
+
+def test_fit_basis_when_the_width_is_small_then_a_view_has_variance_one_in_all() -> None:
+    given = vectors(300, 24)
+    basis = fit_basis(given)
+    assert basis.dimensions == 24
+    assert basis.reduce(given).astype(np.float64).var(axis=0).sum(axis=1) == pytest.approx([1, 1], abs=2e-3)
+
+
+def test_fit_basis_when_all_texts_are_alike_then_nothing_is_infinite() -> None:
+    given = np.ones((5, 2, 8), np.float32)
+    assert not fit_basis(given).reduce(given).any()
+
+
+def test_keep_vectors_when_in_batches_then_each_row_in_its_place_by_the_first_batchs_basis(tmp_path: Path) -> None:
+    given = vectors(70, 12)
+    logits = np.arange(140, dtype=np.float32).reshape(70, 2)
+    parts = [slice(0, 30), slice(30, 31), slice(31, 70)]
+    answers = (TextAnswers(logits[part], given[part]) for part in parts)
+    passed = list(keep_vectors(answers, tmp_path / "v.npy", rows=70))
+    np.testing.assert_array_equal(np.concatenate(passed), logits)
+    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), fit_basis(given[:30]).reduce(given))
