@@ -204,15 +204,16 @@ class Line:
 
     def quantized(self, recipe: Recipe, exported: Done, teacher_seed: int) -> Done:
         """Quantize an ONNX model for the suite's target."""
-        from edgedistill.prepare.stage import VALIDATION_FILE
+        from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
         from edgedistill.quantize import stage
         from edgedistill.quantize.schemes import schemes_for
 
+        target, data = load_target(self.suite.target), self.prepared(teacher_seed).folder
         settings = stage.settings_for(
-            schemes_for(load_target(self.suite.target), wanted=recipe.quantization.scheme),
-            min_agreement=recipe.parity.int8_min_agreement, host_saturates=this_host().saturates_u8s8,
+            schemes_for(target, wanted=recipe.quantization.scheme), min_agreement=recipe.parity.int8_min_agreement,
+            host_saturates=this_host().saturates_u8s8, wanted=recipe.quantization, target=target, seed=recipe.seed,
         )
-        inputs = stage.Inputs(exported.folder, self.prepared(teacher_seed).folder / VALIDATION_FILE)
+        inputs = stage.Inputs(exported.folder, data / VALIDATION_FILE, data / TRAIN_FILE)
         return self.workspace.perform("quantize", stage.STAGE, settings, inputs)
 
     def answers(self, model: Done, variant: Variant, split: Literal["test", "validation"], teacher_seed: int) -> "Answers":

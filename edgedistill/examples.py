@@ -76,7 +76,12 @@ def write_examples(path: Path, ids: Sequence[str], texts: Sequence[str], labels:
     table = pa.table(
         [pa.array(ids, pa.string()), pa.array(texts, pa.string()), pa.array(labels, pa.int32())], schema=SCHEMA
     )
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+    write_table(path, table)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table of examples as a sealed Arrow file."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=10_000)
     seal(path)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
 from edgedistill.errors import UsageError
 from edgedistill.plan import Plan, make_plan
-from edgedistill.recipe import BenchmarkProtocol, Parity
+from edgedistill.recipe import BenchmarkProtocol, Parity, Quantization
 from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
 from edgedistill.stage import Done, Workspace
 from edgedistill.target import Target
@@ -163,30 +163,32 @@ def export(model: Path, out: Path, *, target: Target) -> Done:
 
 
 def quantize(
-    model: Path, data: Path, out: Path, *, target: Target, scheme: str = "auto", gates: Parity | None = None
+    model: Path, data: Path, out: Path, *, target: Target, wanted: Quantization | None = None, gates: Parity | None = None
 ) -> QuantizationVerdict:
-    """Quantize an ONNX model folder to int8 into `out`; candidates are judged on labelled or unlabelled texts.
+    """Quantize an ONNX model to int8 into `out`: candidates are judged on rows of the data, and may come to "ship float".
 
     Args:
-        model: a folder with model.onnx and tokenizer.json.
-        data: the folder that `prepare` wrote (its validation split is used), or a file of texts.
+        model: a folder with model.onnx, or an .onnx file, also one that edgedistill did not make; texts need its tokenizer.json
+            beside it.
+        data: the folder that `prepare` wrote (its validation split judges, its training split calibrates); or a file, of which
+            every second row calibrates: texts with columns `text` and `label`, or an .npz with an array for each input of the
+            model and, if there are classes, `labels`.
         out: the folder to make.
-        target: whose instruction set decides the scheme.
-        scheme: a scheme's name, or "auto".
+        target: whose instruction set decides the candidates, and whose budget counts.
+        wanted: scheme, calibration and what must be kept; default: those of a recipe without any.
         gates: how far the answers may change; default: those of a recipe without any.
     """
     from edgedistill.host import this_host
     from edgedistill.quantize import stage
-    from edgedistill.quantize.schemes import is_static
+    from edgedistill.quantize.schemes import schemes_for
+    from edgedistill.user_paths import model_folder, open_calibration
 
-    settings = stage.settings_for(
-        task_of_model(model).schemes(target, wanted=scheme), min_agreement=(gates or Parity()).int8_min_agreement,
-        host_saturates=this_host().saturates_u8s8,
-    )
-    with open_examples(data, "validation", like=model) as examples:
-        beside = examples.with_name("train.arrow")  # in a prepared folder; of a data file the same rows must do
-        calibration = (beside if beside.is_file() else examples) if any(map(is_static, settings.schemes)) else None
-        done = Workspace(out.parent).perform_in(out, stage.STAGE, settings, stage.Inputs(model, examples, calibration))
+    settings = wanted or Quantization()
+    with model_folder(model) as folder, open_calibration(data, folder) as (judged, train):
+        done = Workspace(out.parent).perform_in(out, stage.STAGE, stage.settings_for(
+            schemes_for(target, wanted=settings.scheme), min_agreement=(gates or Parity()).int8_min_agreement,
+            host_saturates=this_host().saturates_u8s8, wanted=settings, target=target,
+        ), stage.Inputs(folder, judged, train))
     return QuantizationVerdict.read_json(done.folder / stage.VERDICT_FILE)
 
 

@@ -78,15 +78,17 @@ def quantize_model(line: Line, common: Common, plan: Plan, which: str, model: Do
     from edgedistill.host import this_host
     from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
     from edgedistill.quantize import stage
-    from edgedistill.quantize.schemes import is_static
+    from edgedistill.quantize.schemes import schemes_for
+    from edgedistill.teach.stage import SOFT_LABELS_FILE
 
+    recipe, data = line.recipe, common.prepared.folder
     settings = stage.settings_for(
-        line.task.schemes(plan.target, wanted=line.recipe.quantization.scheme),
-        min_agreement=line.recipe.parity.int8_min_agreement, host_saturates=this_host().saturates_u8s8,
+        schemes_for(plan.target, wanted=recipe.quantization.scheme), min_agreement=recipe.parity.int8_min_agreement,
+        host_saturates=this_host().saturates_u8s8, wanted=recipe.quantization, target=plan.target, seed=recipe.seed,
     )
-    data = common.prepared.folder
-    train = data / TRAIN_FILE if any(map(is_static, settings.schemes)) else None
-    inputs = stage.Inputs(model.folder, data / VALIDATION_FILE, train)
+    is_informed = recipe.quantization.calibration.selection == "informative"
+    soft_labels = common.soft_labels.folder / SOFT_LABELS_FILE if is_informed else None
+    inputs = stage.Inputs(model.folder, data / VALIDATION_FILE, data / TRAIN_FILE, soft_labels)
     step = f"quantize-{which}"
     return line.note(step, line.workspace.perform(step, stage.STAGE, settings, inputs))
 

@@ -204,8 +204,11 @@ def _publish_target(result: "TargetResults", folder: Path) -> None:
         shutil.copyfile(result.student_onnx.folder / "model.onnx", student / "onnx" / "model.onnx")
         shutil.copyfile(result.student_int8.folder / "model.onnx", student / "onnx" / "model_quantized.onnx")
         from edgedistill.export.ort_config import ort_config_json
+        from edgedistill.quantize.stage import VERDICT_FILE
+        from edgedistill.results import QuantizationVerdict
 
-        (student / "ort_config.json").write_text(ort_config_json(), encoding="utf-8")
+        verdict = QuantizationVerdict.read_json(result.student_int8.folder / VERDICT_FILE)
+        (student / "ort_config.json").write_text(ort_config_json(verdict.scheme), encoding="utf-8")
     if result.package is None:  # a bundle of an earlier run must not be taken for this one's
         shutil.rmtree(folder / "bundle", ignore_errors=True)
         (folder / "bundle.zip").unlink(missing_ok=True)

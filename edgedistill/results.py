@@ -96,13 +96,40 @@ class Coverage(Document):
     )
 
 
+class Int8Candidate(Document):
+    """A candidate before the court, what was seen of it on the validation split, and what became of it."""
+
+    title: str = Field(description="scheme, calibration, and what was treated otherwise")
+    scheme: str
+    calibration: str | None = Field(None, description="how the ranges of a static scheme were chosen")
+    float_nodes: tuple[str, ...] = Field((), description="nodes that were put back to float")
+    agreement: float | None = Field(None, description="top-1 agreement with the float model; null: it was not tried")
+    kl_nats: float | None = Field(None, ge=0, description="mean KL(float || int8); null: not tried, or not finite")
+    accuracy: float | None = Field(None, description="null without labels")
+    accuracy_loss: float | None = Field(None, description="the float model's accuracy minus this one's")
+    size_bytes: int | None = None
+    weight_bytes_share: float | None = None
+    nodes_share: float | None = None
+    p50_s: Interval | None = Field(None, description="measured side by side on a machine with the target's int8 instructions")
+    speed_ratio: Interval | None = Field(None, description="the float model's p50 / this one's, paired by round")
+    outcome: Literal["chosen", "kept", "refused", "not tried"]
+    reason: str
+
+
 class QuantizationVerdict(Document):
     """Which scheme was chosen, out of what, and why; a sentence in `decision`."""
 
-    scheme: str
+    scheme: str = Field(description="'float' where the verdict is to ship the float model")
     candidates: dict[str, float] = Field(description="top-1 agreement with the float model on validation, by scheme")
     coverage: Coverage
     decision: str
+    table: tuple[Int8Candidate, ...] = Field((), description="every candidate with its reason")
+    judged_rows: int = Field(0, description="validation rows on which they were judged")
+    float_accuracy: float | None = Field(None, description="of the float model on those rows; null without labels")
+    float_size_bytes: int | None = None
+    noisiest_nodes: dict[str, float] = Field(
+        {}, description="signal-to-quantization-noise ratio in decibels, of the nodes that suffer most; only where it was needed"
+    )
 
 
 class Measurement(Document):

@@ -43,7 +43,7 @@ def search_line(line: Line, common: Common, plan: Plan, teacher_onnx: Done) -> F
     training = line.task.distil(line.recipe, plan.shape, folders).stage
     job = Job(
         recipe=line.recipe, plan=plan, teacher=Evaluation.read_json(teacher.folder / EVALUATION_FILE),
-        schemes=line.task.schemes(plan.target, wanted="auto").schemes, owner=owner, study=line.study,
+        schemes=line.task.schemes(plan.target), owner=owner, study=line.study,
         origin=(common.prepared.manifest.key, common.teacher.manifest.key, teacher_onnx.manifest.key,
                 f"{training.name} {training.version}"),
     )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -115,6 +116,87 @@ def write_text_examples(source: DataFile, path: Path) -> None:
     rows = read_labelled_texts(data, Columns("text", "label"), split=split)
     labels = [NO_LABEL] * len(rows) if source.names is None else _encoded(rows, source.names)
     write_examples(path, [f"row-{i:06d}" for i in range(len(labels))], rows.texts.to_pylist(), labels)
+
+
+@contextmanager
+def model_folder(model: Path) -> Iterator[Path]:
+    """Yield a folder that holds model.onnx and what belongs to it; an .onnx file and what lies beside it are copied into one.
+
+    Raises:
+        ArtifactError: there is no such file.
+    """
+    if model.is_dir() or model.suffix != ".onnx":
+        yield model
+        return
+    if not model.is_file():
+        raise ArtifactError(f"{model}: no such file", hint="name an .onnx file or a model folder")
+    with tempfile.TemporaryDirectory() as scratch:
+        shutil.copyfile(model, Path(scratch) / "model.onnx")
+        for beside in sorted(model.parent.iterdir()):
+            if beside.name in _BESIDE or beside.name.startswith((f"{model.name}.data", f"{model.name}_data")):
+                shutil.copyfile(beside, Path(scratch) / beside.name)
+        yield Path(scratch)
+
+
+_BESIDE = (CONFIG_FILE, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+           "preprocessor_config.json")
+
+
+@contextmanager
+def open_calibration(data: Path, model: Path) -> Iterator[tuple[Path, Path | None]]:
+    """Yield the rows on which int8 is judged and those on which it is calibrated, never the same.
+
+    Args:
+        data: a prepared folder; or a file, whose rows judge and calibrate in turn (one row alone only judges).
+        model: the model folder, whose classes the labels of a data file stand for.
+
+    Raises:
+        UsageError: the prepared folder has no validation split.
+        DataError: the data file cannot be used, or the model does not know one of its labels.
+    """
+    if (data / LABELS_FILE).is_file():
+        with open_examples(data, "validation") as judged:
+            yield judged, data / "train.arrow" if (data / "train.arrow").is_file() else None
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        if data.suffix == ".npz":
+            yield _turns_of_arrays(data, Path(scratch))
+            return
+        names = model_classes(model) if (model / CONFIG_FILE).is_file() else None
+        with open_examples(data, "validation", names, like=model) as examples:
+            yield _turns_of_examples(examples, Path(scratch))
+
+
+def _turns_of_examples(examples: Path, scratch: Path) -> tuple[Path, Path | None]:
+    from edgedistill.examples import read_examples, write_table
+
+    found = read_examples(examples)
+    if len(found) < 2:
+        return examples, None
+    files = scratch / "judged.arrow", scratch / "calibration.arrow"
+    for turn, file in enumerate(files):
+        write_table(file, found.table.take(list(range(turn, len(found), 2))))
+    return files
+
+
+def _turns_of_arrays(data: Path, scratch: Path) -> tuple[Path, Path | None]:
+    import numpy as np
+
+    if not data.is_file():
+        raise DataError(f"{data}: no such file", hint="check the path")
+    try:
+        with np.load(data, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError) as bad:
+        raise DataError(f"{data}: is not an .npz of arrays ({bad})",
+                        hint="np.savez('rows.npz', input_ids=..., labels=...)") from None
+    if any(array.ndim == 0 or len(array) < 2 for array in arrays.values()):
+        return data, None
+    files = scratch / "judged" / data.name, scratch / "calibration" / data.name  # messages name the file
+    for turn, file in enumerate(files):
+        file.parent.mkdir()
+        np.savez(file, allow_pickle=False, **{name: array[turn::2] for name, array in arrays.items()})
+    return files
 
 
 def _encoded(rows: "LabelledTexts", names: Sequence[str]) -> list[int]:

@@ -30,6 +30,11 @@ ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Model fold
 KeepOption = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="Keep the raw results here; else nothing is kept.")
 ]
+RowsOption = Annotated[
+    Path,
+    typer.Option("--data", "-d", metavar="DIR|FILE",
+                 help="Folder that `prepare` wrote; a file with columns text and label; or an .npz, an array an input."),
+]
 Scheme = Annotated[
     str, typer.Option("--scheme", metavar="NAME", help="int8 scheme; auto: by the target's instruction set.")
 ]
@@ -115,28 +120,36 @@ def export(
 
 
 def quantize(
-    model: ModelArgument, data: DataOption, out: OutOption, target: TargetOption = DEFAULT_TARGET,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder, or any .onnx file.")],
+    data: RowsOption, out: OutOption, target: TargetOption = DEFAULT_TARGET,
     scheme: Scheme = "auto",
     as_json: JsonOption = False,
 ) -> int:
-    """Quantize an ONNX model folder to int8.
+    """Quantize an ONNX model to int8.
 
-    Candidates are judged on validation rows: the first that keeps the answers is taken.
+    Candidates are judged on validation rows; the best that keeps the goal is taken, or the float model is kept.
 
     Example: edgedistill quantize work/onnx --data work/data --target raspberry-pi -o work/int8
+    Example: edgedistill quantize mine.onnx --data rows.npz --target laptop-avx2 -o mine-int8
     """
     import edgedistill
     from edgedistill.quantize.schemes import check_scheme
+    from edgedistill.recipe import Quantization
 
     verdict = edgedistill.quantize(
-        model, data, out, target=edgedistill.load_target(target), scheme=check_scheme(scheme)
+        model, data, out, target=edgedistill.load_target(target),
+        wanted=Quantization.model_validate({"scheme": check_scheme(scheme)}),
     )
     if as_json:
         say_json(verdict.to_json())
-    else:
-        share = verdict.coverage.weight_bytes_share
-        say(f"{verdict.scheme}: {verdict.decision}; {share:.1%} of the weight bytes are int8")
-        say(str(out))
+        return 0
+    say(table(("candidate", "outcome", "agreement", "size", "why"), [
+        (row.title, row.outcome, "" if row.agreement is None else f"{row.agreement:.2%}",
+         "" if row.size_bytes is None else mebibytes(row.size_bytes), row.reason) for row in verdict.table
+    ]))
+    share = verdict.coverage.weight_bytes_share
+    say(f"{verdict.scheme}: {verdict.decision}; {share:.1%} of the weight bytes are int8")
+    say(str(out))
     return 0
 
 

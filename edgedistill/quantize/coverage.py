@@ -167,8 +167,9 @@ class _Graph:
         tables, head = self._tables(), self._last_weight()
         parts = {"embedding": 0, "encoder": 0, "head": 0, "other": 0}
         for item in self.proto.initializer:
-            parts[_part_of(item.name, is_table=item.name in tables, is_last=item.name == head, is_weight=item.name in self.weights)
-                  ] += _bytes_of(item)
+            name = item.name
+            part = _part_of(name, is_table=name in tables, is_last=name == head, is_weight=name in self.weights)
+            parts[part] += _bytes_of(item)
         return parts
 
     def _tables(self) -> frozenset[str]:

@@ -66,6 +66,53 @@ def _split_nodes(
     ]
 
 
+def split_embeddings(model: onnx.ModelProto, names: frozenset[str]) -> None:
+    """Replace fused EmbedLayerNormalizations by look-ups, sums and a SkipLayerNormalization, in place: the same answers.
+
+    A fused one quantizes with one scale a table; of a look-up each row can have its own.
+
+    Args:
+        model: a float graph.
+        names: of the nodes to take apart; look-ups that come out of a node are called as it, with /word, /position, /segment.
+    """
+    graph = model.graph
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        is_whole = node.op_type == "EmbedLayerNormalization" and node.name in names
+        nodes += _embedding_nodes(node, graph) if is_whole and len(node.output) <= 2 else [node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _embedding_nodes(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    ids, segments, words, positions, kinds, gain, beta = node.input[:7]
+    name = node.name
+    for constant, value in (("zero", 0), ("one", 1)):
+        graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.int64), f"{name}_{constant}"))
+    graph.initializer.append(numpy_helper.from_array(np.asarray([1], np.int64), f"{name}_axis"))
+    make = helper.make_node
+    made = [
+        make("Shape", [ids], [f"{name}_shape"], f"{name}/Shape"),
+        make("Gather", [f"{name}_shape", f"{name}_one"], [f"{name}_length"], f"{name}/length"),
+        make("Range", [f"{name}_zero", f"{name}_length", f"{name}_one"], [f"{name}_places"], f"{name}/Range"),
+        make("Gather", [words, ids], [f"{name}_word"], f"{name}/word"),
+        make("Gather", [positions, f"{name}_places"], [f"{name}_position"], f"{name}/position"),
+        make("Add", [f"{name}_word", f"{name}_position"], [f"{name}_sum"], f"{name}/Add"),
+    ]
+    total = f"{name}_sum"
+    if kinds and segments:
+        made += [make("Gather", [kinds, segments], [f"{name}_segment"], f"{name}/segment"),
+                 make("Add", [total, f"{name}_segment"], [f"{name}_total"], f"{name}/Add_1")]
+        total = f"{name}_total"
+    epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-12)
+    made.append(make("LayerNormalization", [total, gain, beta], [node.output[0]], f"{name}/LayerNormalization", axis=-1,
+                     epsilon=epsilon))
+    mask = node.input[7] if len(node.input) > 7 else ""
+    if len(node.output) > 1 and node.output[1] and mask:
+        made.append(make("ReduceSum", [mask, f"{name}_axis"], [node.output[1]], f"{name}/ReduceSum", keepdims=0))
+    return made
+
+
 def fold_batch_norms(graph: onnx.GraphProto) -> None:
     """Fold every BatchNormalization into the Conv before it, in place: W' = W g / s, b' = (b - m) g / s + beta, s^2 = v + e.
 

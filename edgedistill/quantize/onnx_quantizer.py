@@ -1,37 +1,55 @@
-"""Adapter to onnxruntime's quantizer: dynamic int8 of matrices and embeddings."""
+"""Adapter to onnxruntime's dynamic quantizer: int8 matrices and embeddings, activations quantized while the model runs."""
 
-import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from edgedistill.quantize.graph_forms import name_nodes, split_embeddings
+from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.short_names import shorten_value_names
+from edgedistill.quantize.static_quantizer import quiet_quantizer
+from edgedistill.quantize.tables import quantize_gathered_tables
 
 _OPERATORS = ("MatMul", "Gemm", "Attention", "Gather", "EmbedLayerNormalization")
+_WEIGHT_TYPES = {"wi8": QuantType.QInt8, "wu8": QuantType.QUInt8}
 
 
 def quantize_weights(source: Path, out: Path, *, reduced_range: bool, per_channel: bool) -> None:
+    """Quantize the constant matrices of a graph to int8, embeddings too; see `quantize_dynamically`."""
+    quantize_dynamically(source, out, Scheme("dynamic", "wi8", "afp32", per_channel, reduced_range))
+
+
+def quantize_dynamically(
+    source: Path, out: Path, scheme: Scheme, *, excluded: Iterable[str] = (), by_row: Iterable[str] = ()
+) -> None:
     """Quantize the constant matrices of a graph to int8, embeddings too.
 
     Args:
         source: a float ONNX file, fused or not.
         out: the int8 file to make.
-        reduced_range: keep weights to 7 bits.
-        per_channel: a scale for each column of a matrix; embedding tables keep one for all.
+        scheme: a dynamic one. Per channel: a scale for each column of a matrix; embedding tables keep one for all.
+        excluded: names of nodes that stay float.
+        by_row: names of nodes whose embedding tables get a scale a row; a fused embedding is taken apart for it.
     """
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # the quantizer logs its advice to the root logger
-    try:
+    model = onnx.load(source)
+    left_out, rowwise = list(excluded), frozenset(by_row)
+    operators = list(_OPERATORS)
+    if left_out or rowwise:
+        operators.remove("Gather")  # done here; the quantizer would round the scales of the rows too
+        name_nodes(model.graph)
+        split_embeddings(model, rowwise)
+        quantize_gathered_tables(model.graph, weights=scheme.weights, excluded=frozenset(left_out), by_row=rowwise)
+    with quiet_quantizer():
         quantize_dynamic(
-            str(source), str(out), weight_type=QuantType.QInt8, per_channel=per_channel, reduce_range=reduced_range,
-            op_types_to_quantize=list(_OPERATORS),
-            extra_options={"MatMulConstBOnly": True, "WeightSymmetric": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+            model, str(out), weight_type=_WEIGHT_TYPES[scheme.weights], per_channel=scheme.is_per_channel,
+            reduce_range=scheme.is_reduced_range, op_types_to_quantize=operators,
+            nodes_to_exclude=[*left_out, *(f"{name}_MatMul" for name in left_out)],  # what a Gemm is called when it is split
+            extra_options={"MatMulConstBOnly": True, "WeightSymmetric": scheme.weights == "wi8",
+                           "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
-    finally:
-        root.setLevel(level)
-    model = onnx.load(out)
-    shorten_value_names(model)
-    model.producer_name, model.producer_version = "edgedistill", ""
-    onnx.save(model, out)
+    made = onnx.load(out)
+    shorten_value_names(made)
+    made.producer_name, made.producer_version = "edgedistill", ""
+    onnx.save(made, out)

@@ -52,13 +52,15 @@ class Scheme:
 def all_schemes() -> tuple[Scheme, ...]:
     """Return every scheme that can be made.
 
-    7-bit weights are int8 only: a uint8 weight multiplies without saturation in any range.
+    uint8 weights go with uint8 activations alone (no processor has s8 x u8), and need no 7-bit range: they multiply without
+    saturation. Weights that are restored to float need neither.
     """
     return tuple(
         Scheme(kind, weights, activations, is_per_channel, is_reduced)
         for kind in _KINDS for weights in _WEIGHTS for activations in _ACTIVATIONS[kind]
         for is_per_channel in (False, True) for is_reduced in (False, True)
-        if not is_reduced or (weights == "wi8" and kind != "weight_only")
+        if weights == "wi8" or not (is_reduced or kind == "weight_only" or activations == "ai8")
+        if not (is_reduced and kind == "weight_only")
     )
 
 

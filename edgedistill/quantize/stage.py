@@ -1,122 +1,234 @@
-"""The door of `quantize`: candidates are made and judged on validation; the first that keeps the answers is chosen."""
+"""The door of `quantize`: candidates are made, judged on validation, and the best that keeps the goal is chosen, or float."""
 
 import logging
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError
-from edgedistill.evaluate.predictor import open_predictor, predict
+from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples
+from edgedistill.host import Host, this_host
 from edgedistill.manifest import Decision
-from edgedistill.quantize.coverage import measure_coverage
-from edgedistill.quantize.onnx_quantizer import quantize_weights
-from edgedistill.quantize.schemes import SchemeChoice, is_per_channel, is_reduced_range, is_static
-from edgedistill.results import QuantizationVerdict
+from edgedistill.quantize.calibration import Stream
+from edgedistill.quantize.calibration_sample import select_rows
+from edgedistill.quantize.candidates import Candidate
+from edgedistill.quantize.court import Court, Judged, best_by_chance, least_divergent
+from edgedistill.quantize.instruction_rules import shares_path
+from edgedistill.quantize.judgement import Goal
+from edgedistill.quantize.rescue import rescue
+from edgedistill.quantize.rows import Rows, SomeRows, each, read_rows, require_inputs
+from edgedistill.quantize.scheme_names import parse_scheme
+from edgedistill.quantize.schemes import SchemeChoice
+from edgedistill.quantize.sensitivity import Noise
+from edgedistill.quantize.static_quantizer import is_convolutional
+from edgedistill.quantize.timing import Speed, fast_enough, time_candidates
+from edgedistill.quantize.verdict import Finding, write_verdict
+from edgedistill.recipe import BenchmarkProtocol, Quantization
+from edgedistill.soft_labels import read_soft_labels
 from edgedistill.stage import Outcome, Stage
-from edgedistill.tasks.registry import open_encoder, task_of_model
+from edgedistill.target import Target
+from edgedistill.tasks.registry import task_of_model
 
 log = logging.getLogger("edgedistill")
 
 ONNX_FILE = "model.onnx"
 VERDICT_FILE = "verdict.json"
-CONFIG_FILE = "config.json"
+_CONFIG_FILE = "config.json"
+_SCRATCH = "candidates"
 _JUDGED_ROWS = 1000
-_CALIBRATED_ROWS = 256
-"""Evenly spread over train, whatever its order."""
 
 
 class Settings(Document):
-    """Which schemes are tried, in which order, why, and what a scheme must keep."""
+    """Which schemes are tried, in which order, why, and what int8 must keep."""
 
     schemes: tuple[str, ...]
+    static: tuple[str, ...] = ()
     order_because: str
     min_agreement: float
     host_saturates: bool
+    wanted: Quantization = Quantization()
+    target_saturates: bool = False
+    model_bytes_limit: float | None = None
+    timed_on: Host | None = None
+    seed: int = 13
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is quantized.
+    """What is quantized, on what it is judged, and on what static schemes are calibrated.
 
     Attributes:
         model: a float ONNX model folder.
-        validation: examples on which candidates are judged.
-        calibration: examples of train, from which static schemes learn their ranges; None where no scheme is static.
+        validation: examples, or an .npz of arrays, on which candidates are judged.
+        train: the same of the training split; None: static schemes cannot be tried.
+        soft_labels: the teacher's answers to the training examples; None: calibration by them cannot be chosen.
     """
 
     model: Path
     validation: Path
-    calibration: Path | None = None
+    train: Path | None = None
+    soft_labels: Path | None = None
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
-    for name in (ONNX_FILE, task_of_model(inputs.model).encoder_file):
+    names = (ONNX_FILE,) if inputs.validation.suffix == ".npz" else (ONNX_FILE, task_of_model(inputs.model).encoder_file)
+    for name in names:
         if not (inputs.model / name).is_file():
             raise ArtifactError(f"{inputs.model / name}: no such file", hint="edgedistill export MODEL -o DIR")
+    named = [name for name in settings.schemes if parse_scheme(name).needs_calibration]
+    if named and inputs.train is None:
+        raise UsageError(f"{named[0]} needs training rows to calibrate on", hint="--data PREPARED_FOLDER, or a file with "
+                         "more than one row")
 
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
-    encoded = open_encoder(inputs.model).encode_examples(read_examples(inputs.validation).first(_JUDGED_ROWS))
-    reference = predict(open_predictor(inputs.model), encoded, batch_size=32).argmax(1)
-    agreements: dict[str, float] = {}
-    chosen = settings.schemes[0]
-    for scheme in settings.schemes:
-        candidate = out / f"{scheme}.onnx"
-        _quantize(scheme, inputs, candidate)
-        answers = predict(open_predictor(candidate), encoded).argmax(1)
-        agreements[scheme] = float(np.mean(answers == reference))
-        log.info("%s: agrees with the float model on %.2f %% of validation", scheme, 100 * agreements[scheme])
-        chosen = max(agreements, key=lambda name: agreements[name])
-        if agreements[scheme] >= settings.min_agreement:
-            chosen = scheme
-            break
-    (out / f"{chosen}.onnx").rename(out / ONNX_FILE)
-    for left in [*out.glob("dynamic_*.onnx"), *out.glob("static_*.onnx")]:
-        left.unlink()
-    for name in (CONFIG_FILE, *task_of_model(inputs.model).companions):
+    scratch = out / _SCRATCH
+    scratch.mkdir()
+    court = _open_court(settings, inputs, scratch)
+    noise = _judge_all(settings, court)
+    kept = [item for item in court.judged if item.keeps_the_goal]
+    speeds = _time(settings, court, kept)
+    chosen = _choose(settings, court, kept, speeds)
+    shutil.copyfile(chosen.file if chosen else court.source, out / ONNX_FILE)
+    for name in (_CONFIG_FILE, *task_of_model(inputs.model).companions):
         if (inputs.model / name).is_file():
             shutil.copyfile(inputs.model / name, out / name)
-    verdict = _verdict(settings, chosen, agreements, out)
+    finding = Finding(chosen, court.judged, speeds, noise, _untried(settings, court, inputs))
+    verdict = write_verdict(finding, court, because=settings.order_because, limit=settings.model_bytes_limit,
+                            host_saturates=settings.host_saturates)
     (out / VERDICT_FILE).write_text(verdict.to_json(), encoding="utf-8")
-    return Outcome(decisions=(Decision(step="quantize", what=verdict.scheme, why=verdict.decision),))
+    return Outcome(decisions=(Decision(step="quantize", what=verdict.scheme, why=verdict.decision),), scratch=(_SCRATCH,))
 
 
-def _quantize(scheme: str, inputs: Inputs, candidate: Path) -> None:
+def _read_graph(path: Path) -> onnx.GraphProto:
+    """Read a graph without its external data.
+
+    Raises:
+        ArtifactError: the file is no ONNX model.
+    """
+    try:
+        graph: onnx.GraphProto = onnx.load(path, load_external_data=False).graph
+    except Exception as bad:  # protobuf's DecodeError has no public home that all its versions share
+        raise ArtifactError(f"{path}: is not an ONNX model ({bad})", hint="edgedistill export MODEL -o DIR") from bad
+    return graph
+
+
+def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
     source = inputs.model / ONNX_FILE
-    if not is_static(scheme):
-        quantize_weights(source, candidate, reduced_range=is_reduced_range(scheme), per_channel=is_per_channel(scheme))
-        return
-    from edgedistill.quantize.scheme_names import parse_scheme
-    from edgedistill.quantize.static_quantizer import Calibration, quantize_statically
-
-    if inputs.calibration is None:
-        raise ArtifactError(f"{source}: {scheme} needs rows to calibrate on", hint="edgedistill quantize MODEL --data DIR")
-    examples = read_examples(inputs.calibration)
-    encoded = open_encoder(inputs.model).encode_examples(examples)
-    places = np.linspace(0, len(examples) - 1, min(_CALIBRATED_ROWS, len(examples))).round().astype(np.int64)
-    quantize_statically(source, candidate, parse_scheme(scheme),
-                        calibration=Calibration(lambda: (encoded.batch([int(row)]) for row in places)))
+    graph = _read_graph(source)
+    rows = read_rows(inputs.validation, inputs.model, limit=_JUDGED_ROWS)
+    constants = {item.name for item in graph.initializer}
+    require_inputs(rows, [item.name for item in graph.input if item.name not in constants], inputs.validation)
+    wanted = settings.wanted
+    goal = Goal(settings.min_agreement, wanted.max_accuracy_loss, wanted.min_coverage)
+    return Court(source, scratch, rows, _calibration(settings, inputs), goal, settings.target_saturates)
 
 
-def _verdict(settings: Settings, chosen: str, agreements: dict[str, float], out: Path) -> QuantizationVerdict:
-    decision = f"{settings.order_because}; it agrees with the float model on {agreements[chosen]:.2%} of validation"
-    if agreements[chosen] < settings.min_agreement:
-        decision += f", less than the {settings.min_agreement:.2%} asked for: no scheme reached it"
-    if settings.host_saturates and not is_reduced_range(chosen):
-        decision += "; this host saturates u8 x s8 (no VNNI), so the device can only be closer to the float model"
-    return QuantizationVerdict(
-        scheme=chosen, candidates=agreements, coverage=measure_coverage(out / ONNX_FILE), decision=decision
+def _calibration(settings: Settings, inputs: Inputs) -> Stream | None:
+    """Return the rows that static schemes are calibrated on, drawn from the training split."""
+    if inputs.train is None:
+        return None
+    rows = read_rows(inputs.train, inputs.model)
+    wanted = settings.wanted.calibration
+    logits = None
+    if inputs.soft_labels is not None and wanted.selection == "informative":
+        soft = read_soft_labels(inputs.soft_labels)
+        logits = soft.logits[soft.rows_of(read_examples(inputs.train).ids)]
+    chosen: Rows = SomeRows(rows, select_rows(wanted.selection, wanted.rows, rows=len(rows), seed=settings.seed,
+                                              labels=rows.labels, logits=logits))
+    return lambda: each(chosen)
+
+
+def _judge_all(settings: Settings, court: Court) -> tuple[Noise, ...]:
+    """Judge the schemes of the kind that suits the graph, then the other kind, then what may rescue int8."""
+    for group in _groups(settings, court):
+        for name in group:
+            court.judge(Candidate(parse_scheme(name), settings.wanted.calibration.method))
+        if any(item.keeps_the_goal for item in court.judged):
+            return ()
+    return rescue(court, trials=settings.wanted.trials, time_limit_s=settings.wanted.time_limit_s)
+
+
+def _groups(settings: Settings, court: Court) -> tuple[tuple[str, ...], ...]:
+    """Return the schemes in groups: a later one is tried where none of an earlier one keeps the goal, or where time decides."""
+    static = settings.static if court.calibration is not None else ()
+    is_conv = is_convolutional(_read_graph(court.source))
+    if is_conv and static:
+        return (static,)
+    return ((*settings.schemes, *static),) if settings.timed_on is not None else (settings.schemes, static)
+
+
+def _time(settings: Settings, court: Court, kept: Sequence[Judged]) -> dict[str, Speed]:
+    """Time what keeps the goal, where this machine makes the target's int8 products."""
+    if settings.timed_on is None or not kept:
+        return {}
+    files = {item.candidate.title: item.file for item in kept}
+    return time_candidates(court.source, files, court.rows, protocol=BenchmarkProtocol(), seed=settings.seed)
+
+
+def _choose(
+    settings: Settings, court: Court, kept: Sequence[Judged], speeds: Mapping[str, Speed]
+) -> Judged | None:
+    """Return what is shipped; None: the float model.
+
+    Of those that keep the goal, those within the size budget go before others, those that are fast before others, and of
+    these the first that diverges about least.
+    """
+    if not kept:
+        return best_by_chance(court.judged, court.goal)
+    if speeds:
+        fast = fast_enough(speeds)
+        kept = [item for item in kept if item.candidate.title in fast]
+    limit = settings.model_bytes_limit
+    fitting = [item for item in kept if limit is None or item.evidence.size_bytes <= limit]
+    return least_divergent(fitting or kept) if kept else None
+
+
+def _untried(settings: Settings, court: Court, inputs: Inputs) -> dict[str, str]:
+    """Return why a scheme of the list was not tried."""
+    tried = {item.candidate.scheme.name for item in court.judged}
+    is_conv = is_convolutional(_read_graph(court.source))
+    static_why = ("there are no training rows to calibrate on" if inputs.train is None
+                  else "schemes without calibration keep the goal")
+    dynamic = dict.fromkeys(settings.schemes, "it makes no convolution int8" if is_conv else "not reached")
+    return {name: why for name, why in (dynamic | dict.fromkeys(settings.static, static_why)).items() if name not in tried}
+
+
+def settings_for(
+    choice: SchemeChoice, *, min_agreement: float, host_saturates: bool, wanted: Quantization | None = None,
+    target: Target | None = None, seed: int = 13,
+) -> Settings:
+    """Return the stage's settings for a choice of schemes.
+
+    Args:
+        choice: the schemes, in order.
+        min_agreement: share of rows that must be decided as the float model decides them.
+        host_saturates: does this machine saturate u8 x s8?
+        wanted: the recipe's `quantization`; None: its defaults.
+        target: for its size budget, and for whether candidates can be timed here; None: neither counts.
+        seed: draws the calibration rows.
+    """
+    recipe, host = wanted or Quantization(), this_host()
+    is_timed = target is not None and recipe.timing and len(choice.schemes) + len(choice.static) > 1 and shares_path(
+        target.cpu, architecture=host.architecture, features=host.features
+    )
+    return Settings(
+        schemes=choice.schemes, static=choice.static, order_because=choice.why, min_agreement=min_agreement,
+        host_saturates=host_saturates, wanted=recipe, seed=seed, timed_on=host if is_timed else None,
+        model_bytes_limit=target.budgets.model_bytes.limit if target else None,
+        target_saturates=target is not None and target.cpu.saturates_u8s8,
     )
 
 
-def settings_for(choice: SchemeChoice, *, min_agreement: float, host_saturates: bool) -> Settings:
-    """Return the stage's settings for a choice of schemes."""
-    return Settings(schemes=choice.schemes, order_because=choice.why, min_agreement=min_agreement,
-                    host_saturates=host_saturates)
+def _ensures(out: Path) -> None:
+    if not np.all([(out / name).is_file() for name in (ONNX_FILE, VERDICT_FILE)]):
+        raise ArtifactError(f"{out}: holds no model and verdict", hint="run the same command again")
 
 
-STAGE = Stage(name="quantize", version=2, run=_run, requires=_requires, tools=("onnx", "onnxruntime", "numpy"))
+STAGE = Stage(name="quantize", version=3, run=_run, requires=_requires, ensures=_ensures,
+              tools=("onnx", "onnxruntime", "numpy", "neural-compressor"))

@@ -25,7 +25,7 @@ from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shap
 
 from edgedistill.quantize.activation_values import stream_activations
 from edgedistill.quantize.calibration import CalibrationMethod, Range, Stream, find_ranges
-from edgedistill.quantize.graph_forms import prepare_for_static
+from edgedistill.quantize.graph_forms import prepare_for_static, split_embeddings
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.short_names import shorten_value_names
 from edgedistill.quantize.tables import quantize_gathered_tables
@@ -55,7 +55,8 @@ class Calibration:
 
 
 def quantize_statically(
-    source: Path, out: Path, scheme: Scheme, *, calibration: Calibration, excluded: Iterable[str] = ()
+    source: Path, out: Path, scheme: Scheme, *, calibration: Calibration, excluded: Iterable[str] = (),
+    by_row: Iterable[str] = (),
 ) -> None:
     """Quantize a graph to QDQ int8 with fixed scales.
 
@@ -66,19 +67,20 @@ def quantize_statically(
         calibration: rows from the training split, and the method.
         excluded: names of nodes that stay float, as they are called in `source` (nodes without a name: see
             `graph_forms.name_nodes`).
+        by_row: names of nodes whose embedding tables get a scale a row.
     """
-    model = onnx.load(source)
-    left_out = frozenset(excluded)
+    model, left_out, rowwise = onnx.load(source), frozenset(excluded), frozenset(by_row)
     prepare_for_static(model)
+    split_embeddings(model, rowwise)
     if next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")) < _OLDEST_OPSET:
         model = version_converter.convert_version(model, _OLDEST_OPSET)
     chosen = [node for node in nodes_to_quantize(model.graph) if not _is_left_out(node, left_out)]
     tensors = _activations_of(model.graph, chosen)
-    ranges = find_ranges(stream_activations(model, tensors, calibration.rows), calibration.method)
+    ranges = find_ranges(stream_activations(model, tensors, calibration.rows), calibration.method) if tensors else {}
     with quiet_quantizer():
         quantized = _quantize_products(_with_types(model, tensors), chosen, ranges, scheme)
         onnx.save(quantized, out)
-        quantize_tables(out, scheme, excluded=left_out)
+        quantize_tables(out, scheme, excluded=left_out, by_row=rowwise)
     save_clean(onnx.load(out), out, like=source)
 
 
@@ -99,10 +101,12 @@ def is_convolutional(graph: onnx.GraphProto) -> bool:
     return kinds.count("Conv") > kinds.count("MatMul") + kinds.count("Attention")
 
 
-def quantize_tables(path: Path, scheme: Scheme, *, excluded: frozenset[str] = frozenset()) -> None:
+def quantize_tables(
+    path: Path, scheme: Scheme, *, excluded: frozenset[str] = frozenset(), by_row: frozenset[str] = frozenset()
+) -> None:
     """Store the embedding tables of a graph in 8 bits, in place; rows are restored after they are looked up."""
     model = onnx.load(path)
-    quantize_gathered_tables(model.graph, weights=scheme.weights, excluded=excluded)
+    quantize_gathered_tables(model.graph, weights=scheme.weights, excluded=excluded, by_row=by_row)
     onnx.save(model, path)
     fused = [node.name for node in model.graph.node if node.op_type == _FUSED_EMBEDDING and node.name not in excluded]
     if fused:

@@ -21,7 +21,7 @@ def quantize_gathered_tables(
         graph: its Gather nodes on axis 0 over a constant matrix are changed; the table must have no other reader.
         weights: int8 around zero, or uint8 with a zero point.
         excluded: names of nodes that are left alone.
-        by_row: names of nodes whose table gets a scale a row.
+        by_row: names of nodes, or of fused ones that they were cut out of, whose table gets a scale a row.
     """
     tables = {item.name: item for item in graph.initializer if len(item.dims) == 2 and item.data_type == TensorProto.FLOAT}
     readers: dict[str, list[onnx.NodeProto]] = {}
@@ -32,7 +32,7 @@ def quantize_gathered_tables(
     added: dict[int, list[onnx.NodeProto]] = {}
     for name, nodes in readers.items():
         if all(is_look_up(node) and node.name not in excluded for node in nodes):
-            is_by_row = any(node.name in by_row for node in nodes)
+            is_by_row = any(node.name in by_row or node.name.rpartition("/")[0] in by_row for node in nodes)
             _store(graph, tables[name], weights=weights, is_by_row=is_by_row)
             for node in nodes:
                 added[id(node)] = _restore(node, name, is_by_row=is_by_row)

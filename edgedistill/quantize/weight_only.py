@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 from onnx import helper, numpy_helper
 
-from edgedistill.quantize.graph_forms import fold_batch_norms, name_nodes
+from edgedistill.quantize.graph_forms import fold_batch_norms, name_nodes, split_embeddings
 from edgedistill.quantize.rounding import round_weights
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.static_quantizer import quantize_tables, quiet_quantizer, save_clean
@@ -15,7 +15,9 @@ _OUTPUT_AXIS = {"MatMul": 1, "Attention": 1, "Conv": 0, "ConvTranspose": 1}
 """Axis of the weight that numbers the outputs; of Gemm it depends on transB."""
 
 
-def quantize_weights_only(source: Path, out: Path, scheme: Scheme, *, excluded: Iterable[str] = ()) -> None:
+def quantize_weights_only(
+    source: Path, out: Path, scheme: Scheme, *, excluded: Iterable[str] = (), by_row: Iterable[str] = ()
+) -> None:
     """Store the weights of products in 8 bits, each restored by a DequantizeLinear before its use, and the tables likewise.
 
     Args:
@@ -23,11 +25,12 @@ def quantize_weights_only(source: Path, out: Path, scheme: Scheme, *, excluded: 
         out: the file to make; opset 13 or newer, as the source has it.
         scheme: a weight-only one.
         excluded: names of nodes that stay float.
+        by_row: names of nodes whose embedding tables get a scale a row.
     """
-    model = onnx.load(source)
-    left_out = frozenset(excluded)
+    model, left_out, rowwise = onnx.load(source), frozenset(excluded), frozenset(by_row)
     fold_batch_norms(model.graph)
     name_nodes(model.graph)
+    split_embeddings(model, rowwise)
     weights = {item.name: item for item in model.graph.initializer}
     restored: dict[str, list[onnx.NodeProto]] = {}
     nodes: list[onnx.NodeProto] = []
@@ -44,7 +47,7 @@ def quantize_weights_only(source: Path, out: Path, scheme: Scheme, *, excluded: 
     model.graph.node.extend(nodes)
     onnx.save(model, out)
     with quiet_quantizer():
-        quantize_tables(out, scheme, excluded=left_out)
+        quantize_tables(out, scheme, excluded=left_out, by_row=rowwise)
     save_clean(onnx.load(out), out, like=source)
 
 

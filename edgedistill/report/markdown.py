@@ -43,6 +43,7 @@ def _target(target: TargetReport) -> list[str]:
         *_frontier(target),
         "### int8 and parity",
         plain(target.quantization.decision),
+        folded("Candidates for int8", tables.schemes(target)),
         table(tables.parity(target)),
         *_differences(target),
         folded("Student shapes considered", tables.ledger(target)),

@@ -170,13 +170,20 @@ def coverage(target: TargetReport) -> Table:
 
 
 def schemes(target: TargetReport) -> Table:
-    """Return the int8 schemes that were tried."""
-    chosen = target.quantization.scheme
+    """Return the candidates for int8 that were before the court, each with its reason; figures are those on validation."""
     rows = tuple(
-        (name, "chosen" if name == chosen else "", share_text(agreement))
-        for name, agreement in target.quantization.candidates.items()
+        (item.title, item.outcome, item.reason, _share_if_known(item.agreement), _share_if_known(item.accuracy),
+         UNKNOWN if item.kl_nats is None else f"{item.kl_nats:.2g}",
+         UNKNOWN if item.size_bytes is None else size_text(item.size_bytes), _share_if_known(item.weight_bytes_share),
+         UNKNOWN if item.p50_s is None else time_text(item.p50_s.value))
+        for item in target.quantization.table
     )
-    return Table(("scheme", "", "same answer as float, validation"), rows, words=2)
+    return Table(("candidate", "outcome", "why", "same answer as float", "accuracy", "KL to float, nats", "size",
+                  "weight bytes int8", "p50 on the host"), rows, words=3)
+
+
+def _share_if_known(share: float | None) -> str:
+    return UNKNOWN if share is None else share_text(share)
 
 
 def confused(target: TargetReport) -> Table:

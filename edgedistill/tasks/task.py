@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from edgedistill.latency.workload import Workload
     from edgedistill.package.predict import Answer
     from edgedistill.plan import DataFacts
-    from edgedistill.quantize.schemes import SchemeChoice
     from edgedistill.results import Milestone
     from edgedistill.soft_labels import Origin
     from edgedistill.target import Target
@@ -177,8 +176,8 @@ class TaskDoor(Protocol):
     def workload(self, shape: Shape, facts: "DataFacts", *, length: int) -> "Workload":
         """Return what one example of a length costs."""
 
-    def schemes(self, target: "Target", *, wanted: str) -> "SchemeChoice":
-        """Return the int8 schemes to try on a target, best first."""
+    def schemes(self, target: "Target") -> tuple[str, ...]:
+        """Return the int8 schemes that the search may name for a target; what `auto` takes follows from the graph."""
 
     def prepare(self, located: "LocatedRecipe", teacher: Path | None) -> Work:
         """Return the step that reads, checks and splits the data."""

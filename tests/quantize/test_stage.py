@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from edgedistill.errors import ArtifactError
+from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.evaluate.predictor import open_predictor, predict
 from edgedistill.examples import write_examples
 from edgedistill.export import stage as export
@@ -121,11 +121,13 @@ def test_quantize_in_reduced_range_keeps_matrices_to_seven_bits(
     assert max(int(np.abs(numpy_helper.to_array(item).astype(int)).max()) for item in multiplied) == largest
 
 
-def test_quantize_stops_at_the_first_scheme_that_is_good_enough(quantized: Path) -> None:
+def test_quantize_judges_every_scheme_and_says_why_one_was_chosen(quantized: Path) -> None:
     verdict = verdict_of(quantized)
-    assert verdict.scheme == FULL
-    assert list(verdict.candidates) == [FULL]
+    assert list(verdict.candidates) == [FULL, REDUCED]
     assert verdict.decision.startswith("because the test says so; it agrees")
+    assert sorted(row.outcome for row in verdict.table) == ["chosen", "kept"]
+    assert all(row.reason and row.kl_nats is not None and row.size_bytes for row in verdict.table)
+    assert verdict.judged_rows == 60
 
 
 @pytest.fixture(scope="module")
@@ -170,12 +172,31 @@ def test_quantize_of_a_model_whose_answers_flip_takes_the_next_scheme(brittle: I
     assert verdict.scheme == REDUCED
 
 
-def test_quantize_when_no_scheme_is_good_enough_takes_the_best_and_says_so(brittle: Inputs, tmp_path: Path) -> None:
+def test_quantize_when_no_candidate_is_good_enough_ships_float_and_says_so(brittle: Inputs, tmp_path: Path) -> None:
     folder = perform(tmp_path, brittle, settings(FULL))
     verdict = verdict_of(folder)
-    assert verdict.scheme == FULL
-    assert "no scheme reached it" in verdict.decision
-    assert (folder / "model.onnx").is_file()
+    assert verdict.scheme == "float"
+    assert "ship float" in verdict.decision
+    assert (folder / "model.onnx").read_bytes() == (brittle.model / "model.onnx").read_bytes()
+    assert {row.outcome for row in verdict.table} == {"refused"}
+
+
+def test_quantize_by_a_static_scheme_without_training_rows_is_refused(inputs: Inputs, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs training rows") as failure:
+        perform(tmp_path, inputs, settings("static_wi8_ai8"))
+    assert "--data" in failure.value.hint
+
+
+def test_quantize_by_a_static_scheme_calibrates_on_the_training_rows(
+    inputs: Inputs, rows: Callable[..., Any], tmp_path: Path
+) -> None:
+    texts, classes = rows(40, seed=3)
+    write_examples(tmp_path / "train.arrow", [f"t{i}" for i in range(40)], texts, classes)
+    with_train = Inputs(inputs.model, inputs.validation, tmp_path / "train.arrow")
+    verdict = verdict_of(perform(tmp_path / "stages", with_train, settings("static_wi8_au8_per_channel", min_agreement=0.9)))
+    assert verdict.scheme == "static_wi8_au8_per_channel"
+    assert (verdict.coverage.weight_bytes_share, verdict.coverage.nodes_share) == (1.0, 1.0)
+    assert verdict.table[0].calibration == "min-max"
 
 
 def test_quantize_on_a_host_that_saturates_says_so_of_the_full_range_only(inputs: Inputs, tmp_path: Path) -> None:

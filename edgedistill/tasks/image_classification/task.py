@@ -30,7 +30,6 @@ from edgedistill.tasks.task import DataFile, Packing, Shape, StartingPoint, Task
 
 if TYPE_CHECKING:
     from edgedistill.package.predict import Answer
-    from edgedistill.quantize.schemes import SchemeChoice
 
 _OWN_TEACHER = Teacher(
     name="resnet-64-128-256", licence="Apache-2.0",
@@ -145,11 +144,11 @@ class ImageClassification:
         """Count the work of one picture."""
         return image_workload(_own(shape), _size(facts), classes=facts.classes)
 
-    def schemes(self, target: Target, *, wanted: str) -> "SchemeChoice":
-        """Return static schemes, as convolutions want them."""
-        from edgedistill.quantize.schemes import static_schemes_for
+    def schemes(self, target: Target) -> tuple[str, ...]:
+        """Return what suits convolutions: fixed scales for the activations."""
+        from edgedistill.quantize.schemes import schemes_for
 
-        return static_schemes_for(target, wanted=wanted)
+        return schemes_for(target, wanted="auto").static
 
     def prepare(self, located: LocatedRecipe, teacher: Path | None) -> Work:
         """Read, decode, check and split pictures; the order of the teacher's classes is kept."""

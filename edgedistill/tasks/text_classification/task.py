@@ -23,7 +23,6 @@ from edgedistill.tasks.text_classification.ladder import ladder
 
 if TYPE_CHECKING:
     from edgedistill.package.predict import Answer
-    from edgedistill.quantize.schemes import SchemeChoice
 
 DEFAULT_TEACHER = Teacher(
     name="sentence-transformers/all-MiniLM-L6-v2",
@@ -115,11 +114,11 @@ class TextClassification:
         """Count the work of a text of so many tokens."""
         return workload_of(_bert(shape), tokens=length, classes=facts.classes)
 
-    def schemes(self, target: Target, *, wanted: str) -> "SchemeChoice":
+    def schemes(self, target: Target) -> tuple[str, ...]:
         """Return what suits a transformer."""
         from edgedistill.quantize.schemes import schemes_for
 
-        return schemes_for(target, wanted=wanted)
+        return schemes_for(target, wanted="auto").schemes
 
     def prepare(self, located: LocatedRecipe, teacher: Path | None) -> Work:
         """Read, check and split texts; the order of the teacher's classes is kept."""

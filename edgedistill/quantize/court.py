@@ -1,0 +1,131 @@
+"""The court: candidates are made, answer the judged rows, and are weighed against the float model."""
+
+import hashlib
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.evaluate.onnx_model import OnnxModel
+from edgedistill.quantize.calibration import Stream
+from edgedistill.quantize.candidates import Candidate, make_candidate
+from edgedistill.quantize.coverage import measure_coverage
+from edgedistill.quantize.judgement import NEAR, Evidence, Goal, judge_answers, may_be_chance, misses
+from edgedistill.quantize.rows import Rows, each
+from edgedistill.quantize.saturation import saturating_nodes
+
+log = logging.getLogger("edgedistill")
+
+_NAMED_NODES = 3
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate with its file and what was seen of it.
+
+    Attributes:
+        candidate: how the file was made.
+        file: the int8 file.
+        evidence: what was seen on the judged rows.
+        missed: a clause for all that it does not keep.
+    """
+
+    candidate: Candidate
+    file: Path
+    evidence: Evidence
+    missed: tuple[str, ...]
+
+    @property
+    def keeps_the_goal(self) -> bool:
+        """Does it keep everything?"""
+        return not self.missed
+
+
+@dataclass(frozen=True)
+class Court:
+    """The judge of one float model.
+
+    Attributes:
+        source: the float ONNX file.
+        scratch: where the candidates' files lie.
+        rows: the judged rows, of the validation split.
+        calibration: rows of the training split; None where there are none.
+        goal: what a candidate must keep.
+        saturates: does the target add u8 x s8 pairs in 16 bits? Then a product that can overflow there is refused, whatever this
+            machine answers.
+    """
+
+    source: Path
+    scratch: Path
+    rows: Rows
+    calibration: Stream | None
+    goal: Goal
+    saturates: bool = False
+    _made: dict[Candidate, Judged] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def reference(self) -> NDArray[np.float32]:
+        """The float model's answers."""
+        return answers_of(self.source, self.rows)
+
+    @property
+    def judged(self) -> tuple[Judged, ...]:
+        """All that was judged, in order."""
+        return tuple(self._made.values())
+
+    def judge(self, candidate: Candidate) -> Judged:
+        """Make a candidate, let it answer, and weigh it; one that was judged already is not made again."""
+        if candidate not in self._made:
+            number = hashlib.sha256(candidate.title.encode()).hexdigest()[:8]
+            file = self.scratch / f"{candidate.scheme.name}-{number}.onnx"
+            make_candidate(self.source, file, candidate, calibration=self.calibration)
+            evidence = judge_answers(self.reference, answers_of(file, self.rows), self.rows.labels,
+                                     size_bytes=file.stat().st_size, coverage=measure_coverage(file),
+                                     needs_int8_nodes=candidate.scheme.kind != "weight_only")
+            log.info("%s: agrees with the float model on %.2f %% of validation", candidate.title, 100 * evidence.agreement)
+            missed = misses(evidence, self.goal) + (_saturated(saturating_nodes(file)) if self.saturates else ())
+            self._made[candidate] = Judged(candidate, file, evidence, missed)
+        return self._made[candidate]
+
+
+def _saturated(nodes: Mapping[str, float]) -> tuple[str, ...]:
+    """Return a clause where products can saturate on the target."""
+    if not nodes:
+        return ()
+    worst = sorted(nodes, key=lambda name: -nodes[name])[:_NAMED_NODES]
+    named = ", ".join(f"{name} ({nodes[name]:.2%} of its weight pairs)" for name in worst)
+    return (f"u8 x s8 can saturate on the target in {named}" + (" and others" if len(nodes) > len(worst) else ""),)
+
+
+def answers_of(model: Path, rows: Rows) -> NDArray[np.float32]:
+    """Return a model's answers, one row a call, as a dynamic scheme computes its scale per call.
+
+    Returns:
+        shape (rows, classes); of a model that answers for each token or place, (all places of all rows, classes).
+
+    Raises:
+        ArtifactError: onnxruntime does not load the file.
+    """
+    opened = OnnxModel(model)
+    found = [opened.logits(row) for row in each(rows)]
+    return np.concatenate([answer.reshape(-1, answer.shape[-1]) for answer in found])
+
+
+def least_divergent(judged: Sequence[Judged]) -> Judged:
+    """Return the first, in the order given, whose divergence is about the least."""
+    least = min(item.evidence.kl_nats for item in judged)
+    if not math.isfinite(least):
+        return judged[0]
+    return next(item for item in judged if item.evidence.kl_nats <= NEAR * least)
+
+
+def best_by_chance(judged: Sequence[Judged], goal: Goal) -> Judged | None:
+    """Return the one that loses least of those whose loss two standard errors explain; None when there is none."""
+    possible = [item for item in judged if may_be_chance(item.evidence, goal) and item.missed == misses(item.evidence, goal)]
+    least = min((item.evidence.accuracy_loss or 0.0 for item in possible), default=0.0)
+    return least_divergent([i for i in possible if (i.evidence.accuracy_loss or 0.0) == least]) if possible else None

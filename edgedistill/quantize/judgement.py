@@ -1,0 +1,135 @@
+"""What a candidate is judged by: accuracy, divergence from the float model, agreement, bytes, coverage, and time."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.examples import NO_LABEL
+from edgedistill.results import Coverage
+
+_Logits = NDArray[np.float32]
+
+NEAR = 1.1
+"""Candidates whose divergence is within a tenth of the least are alike; the order in which they are tried decides."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What an int8 model must keep.
+
+    Attributes:
+        min_agreement: share of rows decided as the float model decides them.
+        max_accuracy_loss: accuracy that may be lost against the float model, as a share of the labelled rows.
+        min_coverage: share of the weight bytes, and of the nodes on weights, that must be int8.
+    """
+
+    min_agreement: float
+    max_accuracy_loss: float
+    min_coverage: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was seen of a candidate on the judged rows.
+
+    Attributes:
+        agreement: share of rows decided as the float model decides them.
+        kl_nats: mean KL(float || candidate) of the answers at T = 1.
+        accuracy: on the labelled rows; None where there are none.
+        accuracy_loss: float model's accuracy minus this one's; None where there are no labels.
+        loss_error: one standard error of the loss, from the rows that only one of the two has right.
+        size_bytes: of the file.
+        coverage: of the graph.
+        int8_share: what the floor is for: the least of the shares of weight bytes and of nodes; of a weight-only scheme, which
+            promises bytes alone, that of the bytes.
+    """
+
+    agreement: float
+    kl_nats: float
+    accuracy: float | None
+    accuracy_loss: float | None
+    loss_error: float
+    size_bytes: int
+    coverage: Coverage
+    int8_share: float
+
+
+def judge_answers(
+    reference: _Logits, answers: _Logits, labels: NDArray[np.int64] | None, *, size_bytes: int, coverage: Coverage,
+    needs_int8_nodes: bool = True,
+) -> Evidence:
+    """Compare a candidate's answers with the float model's.
+
+    Args:
+        reference: the float model's logits, shape (n, classes).
+        answers: the candidate's.
+        labels: the classes, shape (n,), `NO_LABEL` for none; None without labels, or when the rows of the logits are not
+            those of the labels (a model that answers for each token).
+        size_bytes: of the candidate's file.
+        coverage: of its graph.
+        needs_int8_nodes: must its nodes run in int8, too?
+    """
+    share = min(coverage.weight_bytes_share, coverage.nodes_share) if needs_int8_nodes else coverage.weight_bytes_share
+    before, after = reference.argmax(1), answers.argmax(1)
+    accuracy = loss = None
+    error = 0.0
+    if labels is not None and len(labels) == len(before):
+        is_labelled = labels != NO_LABEL
+        was_right, is_right = ((answer == labels)[is_labelled] for answer in (before, after))
+        accuracy, loss = float(is_right.mean()), float(was_right.mean() - is_right.mean())
+        error = _paired_error(was_right, is_right)
+    agreement = float(np.mean(before == after))
+    return Evidence(agreement, divergence(reference, answers), accuracy, loss, error, size_bytes, coverage, share)
+
+
+def divergence(reference: _Logits, answers: _Logits) -> float:
+    """Return the mean KL(reference || answers) in nats of the softmax at T = 1; infinite where an answer is no number."""
+    p, q = _log_softmax(reference), _log_softmax(answers)
+    found = float(np.mean(np.sum(np.exp(p) * (p - q), axis=1)))
+    return max(0.0, found) if math.isfinite(found) else math.inf
+
+
+def _log_softmax(logits: _Logits) -> NDArray[np.float64]:
+    values = np.asarray(logits, np.float64)
+    shifted = values - values.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def _paired_error(was_right: NDArray[np.bool_], is_right: NDArray[np.bool_]) -> float:
+    """Return sqrt(b + c - (b - c)^2 / n) / n, b and c the rows that only one of two models has right.
+
+    Source: Agresti 2013, "Categorical data analysis", section 11.1: the variance of a difference of paired proportions.
+    """
+    n = len(was_right)
+    lost, won = int(np.sum(was_right & ~is_right)), int(np.sum(~was_right & is_right))
+    return math.sqrt(max(0.0, lost + won - (lost - won) ** 2 / n)) / n
+
+
+def misses(evidence: Evidence, goal: Goal) -> tuple[str, ...]:
+    """Return a clause for all that a candidate does not keep; none when it keeps the goal."""
+    found = []
+    if not math.isfinite(evidence.kl_nats):
+        found.append("answers that are no numbers")
+    if evidence.agreement < goal.min_agreement:
+        found.append(f"agrees with the float model on {evidence.agreement:.2%}, less than {goal.min_agreement:.2%}")
+    if evidence.accuracy_loss is not None and evidence.accuracy_loss > goal.max_accuracy_loss:
+        found.append(f"loses {100 * evidence.accuracy_loss:.2f} points of accuracy, more than {100 * goal.max_accuracy_loss:.2f}")
+    return tuple(found) + uncovered(evidence, goal)
+
+
+def uncovered(evidence: Evidence, goal: Goal) -> tuple[str, ...]:
+    """Return a clause where less than the floor is int8."""
+    coverage = evidence.coverage
+    if evidence.int8_share >= goal.min_coverage:
+        return ()
+    return (f"only {coverage.weight_bytes_share:.1%} of the weight bytes and {coverage.nodes_share:.1%} of the nodes on weights "
+            f"are int8, the floor is {goal.min_coverage:.0%}",)
+
+
+def may_be_chance(evidence: Evidence, goal: Goal) -> bool:
+    """Is all that a candidate misses some accuracy, and no more of it than two standard errors explain?"""
+    if evidence.agreement < goal.min_agreement or uncovered(evidence, goal) or not math.isfinite(evidence.kl_nats):
+        return False
+    return evidence.accuracy_loss is not None and evidence.accuracy_loss - 2 * evidence.loss_error <= goal.max_accuracy_loss

@@ -1,0 +1,147 @@
+"""The verdict of the court in words: a sentence, and a table of all candidates with the reason for each."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgedistill.examples import NO_LABEL
+from edgedistill.quantize.court import Court, Judged, least_divergent
+from edgedistill.quantize.coverage import measure_coverage, with_runtime
+from edgedistill.quantize.scheme_names import FLOAT
+from edgedistill.quantize.sensitivity import Noise
+from edgedistill.quantize.timing import FASTEST_WITHIN, Speed
+from edgedistill.results import Coverage, Int8Candidate, QuantizationVerdict
+
+_NAMED_NODES = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the court came to.
+
+    Attributes:
+        chosen: what is shipped; None: the float model.
+        judged: all that was tried, in order.
+        speeds: by the candidate's title; empty where nothing was timed.
+        noise: the nodes that suffer most, where that was looked into.
+        untried: reasons by scheme.
+    """
+
+    chosen: Judged | None
+    judged: Sequence[Judged]
+    speeds: Mapping[str, Speed]
+    noise: Sequence[Noise]
+    untried: Mapping[str, str]
+
+
+def write_verdict(
+    finding: Finding, court: Court, *, because: str, limit: float | None, host_saturates: bool
+) -> QuantizationVerdict:
+    """Return the verdict.
+
+    Args:
+        finding: what the court came to.
+        court: the goal, the judged rows and the float model.
+        because: a clause about the target, why the schemes stood in that order.
+        limit: bytes that the target's model budget allows; None: it does not count.
+        host_saturates: does this machine saturate u8 x s8?
+    """
+    chosen = finding.chosen
+    agreements: dict[str, float] = {}
+    for item in finding.judged:
+        name = item.candidate.scheme.name
+        agreements[name] = max(agreements.get(name, 0.0), item.evidence.agreement)
+    return QuantizationVerdict(
+        scheme=chosen.candidate.scheme.name if chosen else FLOAT,
+        candidates=agreements, coverage=_coverage(chosen, court),
+        decision=_sentence(finding, court, because=because, limit=limit, host_saturates=host_saturates),
+        table=tuple(_row(item, finding, limit=limit) for item in finding.judged) + tuple(
+            Int8Candidate(title=name, scheme=name, outcome="not tried", reason=why) for name, why in finding.untried.items()
+        ),
+        judged_rows=len(court.rows), float_accuracy=_float_accuracy(court),
+        float_size_bytes=court.source.stat().st_size,
+        noisiest_nodes={item.node: round(item.worst_db, 1) for item in finding.noise[:_NAMED_NODES]},
+    )
+
+
+def _coverage(chosen: Judged | None, court: Court) -> Coverage:
+    file = chosen.file if chosen else court.source
+    return with_runtime(measure_coverage(file), file)
+
+
+def _float_accuracy(court: Court) -> float | None:
+    labels = court.rows.labels
+    if labels is None or len(labels) != len(court.reference):
+        return None
+    is_labelled = labels != NO_LABEL
+    return float(np.mean(court.reference.argmax(1)[is_labelled] == labels[is_labelled]))
+
+
+def _sentence(finding: Finding, court: Court, *, because: str, limit: float | None, host_saturates: bool) -> str:
+    chosen = finding.chosen
+    if chosen is None:
+        return f"{because}; ship float: {_why_float(finding)}{_named_nodes(finding)}"
+    found = chosen.evidence
+    parts = [because, f"it agrees with the float model on {found.agreement:.2%} of validation"]
+    if found.accuracy_loss is not None:
+        parts.append(f"its accuracy there differs by {100 * (0.0 - found.accuracy_loss):+.2f} points")
+    if chosen.missed:
+        parts.append(f"it {' and '.join(chosen.missed)}, which chance explains on {len(court.rows)} rows; no candidate kept more")
+    if chosen.candidate.by_row:
+        parts.append(f"a scale for each row of {', '.join(chosen.candidate.by_row)}")
+    if chosen.candidate.excluded:
+        parts.append(f"{', '.join(chosen.candidate.excluded)} stay float, without which the goal was missed")
+    speed = finding.speeds.get(chosen.candidate.title)
+    if speed is not None:
+        parts.append(f"{speed.ratio.value:.2f} times as fast as float here, where the target's int8 instructions are")
+    if limit is not None and found.size_bytes > limit:
+        parts.append(f"its {found.size_bytes} bytes are over the target's {limit:.0f}")
+    if host_saturates and not chosen.candidate.scheme.is_reduced_range and chosen.candidate.scheme.weights == "wi8":
+        parts.append("this host saturates u8 x s8 (no VNNI), so the device can only be closer to the float model")
+    return "; ".join(parts)
+
+
+def _why_float(finding: Finding) -> str:
+    """Say why no candidate can be shipped."""
+    if any(item.keeps_the_goal for item in finding.judged):
+        return "what keeps the goal is slower than the float model here, where the target's int8 instructions are"
+    nearest = least_divergent(finding.judged)
+    return f"the nearest of {len(finding.judged)} candidates ({nearest.candidate.title}): {' and '.join(nearest.missed)}"
+
+
+def _named_nodes(finding: Finding) -> str:
+    worst = [f"{item.node} ({item.worst_db:.0f} dB)" for item in finding.noise[:_NAMED_NODES] if math.isfinite(item.worst_db)]
+    return f"; int8 leaves least of {', '.join(worst)}" if worst else ""
+
+
+def _row(item: Judged, finding: Finding, *, limit: float | None) -> Int8Candidate:
+    found, candidate = item.evidence, item.candidate
+    speed = finding.speeds.get(candidate.title)
+    return Int8Candidate(
+        title=candidate.title, scheme=candidate.scheme.name,
+        calibration=candidate.method if candidate.scheme.needs_calibration else None, float_nodes=candidate.excluded,
+        agreement=found.agreement, kl_nats=found.kl_nats if math.isfinite(found.kl_nats) else None, accuracy=found.accuracy,
+        accuracy_loss=found.accuracy_loss, size_bytes=found.size_bytes, weight_bytes_share=found.coverage.weight_bytes_share,
+        nodes_share=found.coverage.nodes_share, p50_s=speed.p50_s if speed else None,
+        speed_ratio=speed.ratio if speed else None,
+        outcome="chosen" if item is finding.chosen else "kept" if item.keeps_the_goal else "refused",
+        reason=_reason(item, finding, limit=limit),
+    )
+
+
+def _reason(item: Judged, finding: Finding, *, limit: float | None) -> str:
+    if item is finding.chosen:
+        return "; ".join(item.missed) or "keeps the goal"
+    if item.missed:
+        return "; ".join(item.missed)
+    speed = finding.speeds.get(item.candidate.title)
+    if speed is not None and speed.is_slower:
+        return f"slower than float here: {speed.ratio.value:.2f} times as fast"
+    if limit is not None and item.evidence.size_bytes > limit:
+        return f"keeps the goal, but its {item.evidence.size_bytes} bytes are over the target's {limit:.0f}"
+    chosen = finding.speeds.get(finding.chosen.candidate.title) if finding.chosen else None
+    if speed is not None and chosen is not None and speed.p50_s.value > FASTEST_WITHIN * chosen.p50_s.value:
+        return f"keeps the goal, but is {speed.p50_s.value / chosen.p50_s.value:.2f} times as slow as the one chosen"
+    return "keeps the goal, but diverges more from the float model than the one chosen, or comes after it"

@@ -1,0 +1,71 @@
+"""What a candidate is judged by, against hand counts and scipy."""
+
+import numpy as np
+import pytest
+from scipy.stats import entropy
+
+from edgedistill.quantize.judgement import Goal, divergence, judge_answers, may_be_chance, misses
+from edgedistill.results import Coverage
+
+GOAL = Goal(min_agreement=0.9, max_accuracy_loss=0.01, min_coverage=0.7)
+FULL = Coverage(weight_bytes_share=1.0, nodes_share=1.0, float_nodes=(), bytes_by_part={})
+
+
+def answers(*classes: int) -> np.ndarray:
+    return np.eye(3, dtype=np.float32)[list(classes)] * 5
+
+
+def test_judge_answers_by_hand() -> None:
+    found = judge_answers(answers(0, 1, 2, 0), answers(0, 1, 1, 1), np.array([0, 1, 2, 1]), size_bytes=7, coverage=FULL)
+    assert (found.agreement, found.accuracy, found.accuracy_loss, found.size_bytes) == (0.5, 0.75, 0.0, 7)
+    assert found.loss_error == pytest.approx(np.sqrt(2) / 4)  # one lost, one won: sqrt(1 + 1 - 0) / n
+
+
+def test_judge_answers_leaves_rows_without_a_label_out_of_the_accuracy() -> None:
+    found = judge_answers(answers(0, 1, 2), answers(0, 1, 1), np.array([0, -1, 2]), size_bytes=1, coverage=FULL)
+    assert (found.accuracy, found.accuracy_loss) == (0.5, 0.5)
+
+
+def test_judge_answers_without_labels_knows_no_accuracy() -> None:
+    found = judge_answers(answers(0), answers(0), None, size_bytes=1, coverage=FULL)
+    assert (found.accuracy, found.accuracy_loss, found.agreement) == (None, None, 1.0)
+
+
+def test_divergence_is_scipys() -> None:
+    random = np.random.default_rng(0)
+    first, second = random.normal(size=(20, 4)).astype(np.float32), random.normal(size=(20, 4)).astype(np.float32)
+    p, q = (np.exp(x) / np.exp(x).sum(1, keepdims=True) for x in (first.astype(float), second.astype(float)))
+    assert divergence(first, second) == pytest.approx(entropy(p, q, axis=1).mean())
+    assert divergence(first, first) == 0.0
+
+
+def test_divergence_of_answers_that_are_no_numbers_is_infinite_and_missed() -> None:
+    broken = answers(0, 1)
+    broken[1] = np.nan
+    found = judge_answers(answers(0, 1), broken, None, size_bytes=1, coverage=FULL)
+    assert found.kl_nats == np.inf
+    assert "answers that are no numbers" in misses(found, GOAL)
+
+
+def test_misses_names_each_figure() -> None:
+    half = FULL.model_copy(update={"nodes_share": 0.5})
+    found = judge_answers(answers(0, 1, 2, 0), answers(1, 1, 2, 0), np.array([0, 1, 2, 0]), size_bytes=1, coverage=half)
+    missed = " | ".join(misses(found, GOAL))
+    for figure in ("75.00%", "25.00 points", "50.0% of the nodes"):
+        assert figure in missed
+
+
+def test_a_weight_only_scheme_is_held_to_its_bytes_alone() -> None:
+    none = FULL.model_copy(update={"nodes_share": 0.1})
+    found = judge_answers(answers(0), answers(0), None, size_bytes=1, coverage=none, needs_int8_nodes=False)
+    assert misses(found, GOAL) == ()
+
+
+@pytest.mark.parametrize(("wrong", "expected"), [(1, True), (9, False)])
+def test_a_loss_may_be_chance_only_within_two_standard_errors(wrong: int, expected: bool) -> None:
+    truth = np.zeros(100, np.int64)
+    given = answers(*([1] * wrong + [0] * (100 - wrong)))
+    goal = Goal(0.9, 0.008, 0.7)
+    found = judge_answers(answers(*truth), given, truth, size_bytes=1, coverage=FULL)
+    assert misses(found, goal)
+    assert may_be_chance(found, goal) is expected
