@@ -1,5 +1,6 @@
 """Examples as model inputs: what the stages may ask of any task's encoder. Imports numpy only."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -14,7 +15,8 @@ MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "pixel_values")
 
 def inputs_of(forward: Any) -> list[str]:
     """Return the model inputs that a `forward` takes, in the order of `MODEL_INPUTS`."""
-    return [name for name in MODEL_INPUTS if name in forward.__code__.co_varnames]
+    known = inspect.signature(forward).parameters  # follows decorators, which some families have around `forward`
+    return [name for name in MODEL_INPUTS if name in known]
 
 
 class Encoded(Protocol):

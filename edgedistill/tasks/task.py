@@ -29,6 +29,10 @@ class Shape(Protocol):
     def id(self) -> str:
         """The rung's name."""
 
+    @property
+    def vocabulary(self) -> int:
+        """Tokens that the student knows; 0 where it reads none."""
+
     def shallower(self) -> "Shape | None":
         """Return the shape with a layer less, None where there is one only."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ class ResNetShape(Document):
 
     id: str
     family: Literal["resnet"]
+    vocabulary: ClassVar[int] = 0
     stem: int = Field(ge=4, le=512, description="channels of the first, 7x7 convolution")
     widths: tuple[int, ...] = Field(min_length=1, max_length=5, description="channels of each stage")
     depths: tuple[int, ...] = Field(min_length=1, max_length=5, description="layers of each stage")
@@ -39,6 +40,7 @@ class MobileNetShape(Document):
 
     id: str
     family: Literal["mobilenet_v2"]
+    vocabulary: ClassVar[int] = 0
     multiplier: float = Field(ge=0.1, le=2, description="of all channels")
 
     def shallower(self) -> None:
@@ -51,6 +53,7 @@ class ViTShape(Document):
 
     id: str
     family: Literal["vit"]
+    vocabulary: ClassVar[int] = 0
     hidden: int = Field(ge=16, le=1024)
     layers: int = Field(ge=1, le=24)
     heads: int = Field(ge=1, le=16)
