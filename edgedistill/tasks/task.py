@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgedistill.examples import Examples
+from edgedistill.picture_settings import Pictures
 from edgedistill.prepare.columns import Columns
-from edgedistill.recipe import Distillation, Pictures, Recipe, Teacher
+from edgedistill.recipe import Distillation, Recipe, Teacher
 from edgedistill.recipe import Task as TaskName
 from edgedistill.stage import Work
 from edgedistill.tasks.encoding import Encoder

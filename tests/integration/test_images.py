@@ -21,9 +21,10 @@ RECIPE = {
     "pictures": {"side": 32, "teacher_copies": 2},
     "student": {"rung": "resnet-8-16"},
     "distillation": {
-        "rows_seen": 2400, "batch_size": 32, "learning_rate": 0.01, "transfer_set": {"rows": 200, "copies": 3},
+        "rows_seen": 1600, "batch_size": 32, "baseline": False, "learning_rate": 0.01, "transfer_set": {"rows": 200, "copies": 3},
         "losses": [{"name": "hidden-states", "weight": 0.1}],
     },
+    "quantization": {"timing": False},
     "goals": [{"metric": "accuracy", "type": "min-value", "value": 0.5}],
     "seed": 3,
 }

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgedistill.recipe import PictureChanges
+from edgedistill.picture_settings import PictureChanges
 from edgedistill.tasks.image_classification.encoding import Preprocessing, as_inputs
 from edgedistill.tasks.image_classification.pictures import Pixels
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from edgedistill.distill.stage import CONFIG_FILE, CURVE_FILE, FIT_FILE, WEIGHTS_FILE
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
-from edgedistill.recipe import Distillation, PictureChanges
+from edgedistill.picture_settings import PictureChanges
+from edgedistill.recipe import Distillation
 from edgedistill.results import Milestone
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.image_classification.encoding import PREPROCESSOR_FILE

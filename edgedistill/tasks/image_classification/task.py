@@ -9,9 +9,10 @@ from edgedistill.catalog import LocatedRecipe, data_folder
 from edgedistill.errors import RecipeError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.latency.workload import Workload
+from edgedistill.picture_settings import Pictures
 from edgedistill.plan import DataFacts, PictureSize
 from edgedistill.prepare.columns import Columns
-from edgedistill.recipe import Data, Distillation, FineTuning, Pictures, Recipe, Student, Teacher
+from edgedistill.recipe import Data, Distillation, FineTuning, Recipe, Student, Teacher
 from edgedistill.recipe import Task as TaskName
 from edgedistill.results import Labels, Milestone
 from edgedistill.soft_labels import Origin

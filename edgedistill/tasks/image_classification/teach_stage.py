@@ -12,8 +12,9 @@ from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, TeacherError
 from edgedistill.examples import NO_LABEL, read_examples
 from edgedistill.manifest import Decision
+from edgedistill.picture_settings import PictureChanges
 from edgedistill.processes import current_group
-from edgedistill.recipe import Configuration, FineTuning, PictureChanges
+from edgedistill.recipe import Configuration, FineTuning
 from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
 from edgedistill.stage import Outcome, Stage

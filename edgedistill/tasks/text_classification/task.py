@@ -8,9 +8,10 @@ from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import DataError
 from edgedistill.examples import Examples
 from edgedistill.latency.workload import Workload, workload_of
+from edgedistill.picture_settings import Pictures
 from edgedistill.plan import DataFacts
 from edgedistill.prepare.columns import Columns
-from edgedistill.recipe import Distillation, Pictures, Recipe, Teacher
+from edgedistill.recipe import Distillation, Recipe, Teacher
 from edgedistill.recipe import Task as TaskName
 from edgedistill.results import Milestone
 from edgedistill.shape import StudentShape, Weight, weigh

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from edgedistill.picture_settings import PictureChanges
 from edgedistill.plan import PictureSize
-from edgedistill.recipe import PictureChanges
 from edgedistill.tasks.image_classification.changes import ChangedPictures, Changer, mixed
 from edgedistill.tasks.image_classification.encoding import Preprocessing
 from edgedistill.tasks.image_classification.pictures import Pixels
