@@ -15,7 +15,7 @@ def make_folder(tmp_path: Path) -> MakeFolder:
     """Make a folder with a folder of `rows` pictures for each class, every picture another one."""
 
     def make(name: str = "photos", rows: int = 12, classes: tuple[str, ...] = ("dark", "light"), side: int = 20) -> Path:
-        rng = np.random.default_rng(len(name))
+        rng = np.random.default_rng(list(name.encode()))
         for number, label in enumerate(classes):
             (tmp_path / name / label).mkdir(parents=True)
             for row in range(rows):
