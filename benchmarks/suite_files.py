@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 from edgedistill.artifact import sha256_of_file
 from edgedistill.document import Document, DocumentT, parse, read_text
 from edgedistill.errors import DataError, UsageError
-from edgedistill.line import ladder
 from edgedistill.recipe import Teacher
 from edgedistill.shape import StudentShape
+from edgedistill.tasks.text_classification.ladder import ladder
 
 SUITES = Path(__file__).resolve().parent / "suites"
 

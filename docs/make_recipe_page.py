@@ -89,6 +89,8 @@ def kind_of(field: dict[str, Any]) -> str:
         return "list of sections" if _section_of(field) else f"list of {kind_of(field['items'])}"
     if _section_of(field):
         return "section"
+    if field.get("type") == "object" and "propertyNames" not in field:
+        return "mapping of names to values"
     if field.get("type") == "object":
         return f"{kind_of(field['additionalProperties'])} for each of {kind_of(field['propertyNames'])}"
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}[field["type"]]

@@ -1,4 +1,4 @@
-"""Examples: rows of id, text and label in an Arrow file, memory-mapped, so that memory does not grow with the data."""
+"""Examples: rows of id, text (or picture) and label in an Arrow file, mapped, so that memory does not grow with the data."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,10 @@ NO_LABEL = -1
 """Label of an example that nobody labelled: it contributes only the soft term."""
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("label", pa.int32())])
+PICTURE_COLUMNS = ("id", "name", "image", "label")
+"""Of examples that are pictures: `name` is what the reader knows it by, `image` a fixed-size list of uint8, row by row of
+pixels, channels last. The schema's metadata says height, width and channels."""
+
 _HINT = "edgedistill prepare --recipe RECIPE -o DIR"
 
 
@@ -23,7 +27,8 @@ class Examples:
     """A memory-mapped table of examples, in the order of the file.
 
     Attributes:
-        table: columns id (string, unique in a run), text (string), label (int32; `NO_LABEL` for none).
+        table: columns id (string, unique in a run), text (string), label (int32; `NO_LABEL` for none); of pictures those
+            of `PICTURE_COLUMNS`.
     """
 
     table: pa.Table
@@ -42,9 +47,27 @@ class Examples:
         return list(self.table.column("text").to_pylist())
 
     @property
+    def shown(self) -> list[str]:
+        """What the reader knows the examples by: the texts, or the names of the pictures."""
+        return list(self.table.column("text" if "text" in self.table.column_names else "name").to_pylist())
+
+    def first(self, rows: int) -> "Examples":
+        """Return the first rows, all of them where there are no more."""
+        return Examples(self.table.slice(0, rows))
+
+    def take(self, indices: NDArray[np.int64]) -> "Examples":
+        """Return the examples at these places, in this order."""
+        return Examples(self.table.take(indices))
+
+    @property
     def labels(self) -> NDArray[np.int32]:
         """The labels, shape (n,), values `NO_LABEL` or 0 .. classes - 1."""
         return np.asarray(self.table.column("label").to_numpy(), dtype=np.int32)
+
+    def parts(self, rows: int = 10_000) -> Iterator["Examples"]:
+        """Yield the examples in tables of at most `rows`; at least one, which may be empty."""
+        for start in range(0, max(1, len(self)), rows):
+            yield Examples(self.table.slice(start, rows))
 
     def text_batches(self, rows: int = 10_000) -> Iterator[list[str]]:
         """Yield the texts in lists of at most `rows`."""
@@ -57,7 +80,12 @@ def write_examples(path: Path, ids: Sequence[str], texts: Sequence[str], labels:
     table = pa.table(
         [pa.array(ids, pa.string()), pa.array(texts, pa.string()), pa.array(labels, pa.int32())], schema=SCHEMA
     )
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+    write_table(path, table)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table of examples as a sealed Arrow file."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=10_000)
     seal(path)
 
@@ -69,7 +97,7 @@ def read_examples(path: Path) -> Examples:
         ArtifactError: the file is missing, damaged, or is not an Arrow file of examples.
     """
     table = open_sealed(path, hint=_HINT, is_seal_required=False)
-    if not table.schema.equals(SCHEMA):
+    if not table.schema.equals(SCHEMA) and tuple(table.column_names) != PICTURE_COLUMNS:
         found = ", ".join(f"{field.name} ({field.type})" for field in table.schema)
         raise ArtifactError(f"{path}: columns {found}; expected id (string), text (string), label (int32)", hint=_HINT)
     return Examples(table)

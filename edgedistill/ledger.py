@@ -117,18 +117,19 @@ def _byte_words(plan: Plan) -> str:
     words = f"the {part} is {parts[part] / plan.chosen.int8_bytes:.0%} of the bytes"
     if part != "embedding":
         return f"{words}: fewer layers or a smaller width would make room"
-    larger = _deeper(plan)
-    if larger is None:
+    shape = plan.shape
+    larger = _deeper(plan, shape) if isinstance(shape, StudentShape) else None
+    if larger is None or not isinstance(shape, StudentShape):  # no other kind of shape has an embedding
         return f"{words}: a smaller vocabulary would make room"
-    more = larger.layers - plan.shape.layers
+    more = larger.layers - shape.layers
     return f"{words}: a vocabulary of {larger.vocabulary:,} would allow {_count(more)} more {'layer' if more == 1 else 'layers'}"
 
 
-def _deeper(plan: Plan) -> StudentShape | None:
+def _deeper(plan: Plan, chosen: StudentShape) -> StudentShape | None:
     """Return the chosen shape with more layers and as much less vocabulary as they need, None when none fits."""
     for more in range(_MOST_MORE_LAYERS, 0, -1):
-        for vocabulary in range(plan.shape.vocabulary, max(_LEAST_VOCABULARY, plan.shape.vocabulary // 2) - 1, -_VOCABULARY_STEP):
-            shape = plan.shape.model_copy(update={"layers": plan.shape.layers + more, "vocabulary": vocabulary})
+        for vocabulary in range(chosen.vocabulary, max(_LEAST_VOCABULARY, chosen.vocabulary // 2) - 1, -_VOCABULARY_STEP):
+            shape = chosen.model_copy(update={"layers": chosen.layers + more, "vocabulary": vocabulary})
             row = predict(shape, plan.recipe, plan.target, plan.facts)
             if all(value <= plan.budgets[name].limit for name, value in values_of(row).items()):
                 return shape
@@ -139,8 +140,8 @@ def _time_words(plan: Plan) -> str:
     row = plan.chosen
     part = max(row.latency_by_part_s, key=lambda name: row.latency_by_part_s[name])
     words = f"{_PART_NAMES[part]}: {row.latency_by_part_s[part] / row.latency_p50_s:.0%} of the predicted time"
-    if plan.shape.layers > 1:
-        shape = plan.shape.model_copy(update={"layers": plan.shape.layers - 1})
+    shape = plan.shape.shallower()
+    if shape is not None:
         saved = row.latency_p50_s - predict(shape, plan.recipe, plan.target, plan.facts).latency_p50_s
         words += f"; a layer costs {saved * 1e3:.2f} ms"
     return words

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
-from edgedistill.errors import DataError, UsageError
+from edgedistill.errors import UsageError
 from edgedistill.measuring import calibrate, measure, measure_detail, measure_on
 from edgedistill.plan import Plan, make_plan
 from edgedistill.recipe import Parity, Quantization
 from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
 from edgedistill.stage import Done, Workspace
 from edgedistill.target import Target
+from edgedistill.tasks.registry import open_encoder, task_named, task_of_model
+from edgedistill.tasks.task import Packing, TrainingFolders
 from edgedistill.user_paths import model_classes, open_examples, require_files, variant_of
 
 if TYPE_CHECKING:
@@ -66,32 +68,10 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
     Raises:
         EdgedistillError: the data or the recipe is wrong, or nothing fits the target.
     """
-    from edgedistill.distill.requirements import require_fitting_losses
-    from edgedistill.facts import facts_of_texts
-    from edgedistill.line import ladder
-    from edgedistill.teach.resolve import resolve_teacher
-
-    texts, classes = _train_texts(recipe)
-    teacher = resolve_teacher(recipe.recipe.teacher, recipe_folder=recipe.folder, check_weights=False)
-    require_fitting_losses(recipe.recipe.distillation.losses, teacher)
-    facts = facts_of_texts(texts, classes, len(texts), teacher=teacher, max_tokens=recipe.recipe.teacher.max_tokens)
-    return make_plan(recipe.recipe, target, facts, ladder())
-
-
-def _train_texts(recipe: LocatedRecipe) -> tuple[list[str], int]:
-    from edgedistill.prepare.check import class_names
-    from edgedistill.prepare.columns import Columns
-    from edgedistill.prepare.read import detect_format, read_labelled_texts
-
-    data = recipe.recipe.data
-    if data.train is None:
-        raise DataError("a data set of the hub is read only by `prepare` and `run`",
-                        hint=_PREPARE)
-    for path in (data.train, data.validation, data.test):
-        if path is not None:
-            detect_format(recipe.path(path))
-    rows = read_labelled_texts(recipe.path(data.train), Columns(data.text_column, data.label_column))
-    return rows.texts.to_pylist(), len(class_names(rows))
+    task = task_named(recipe.recipe.task)
+    facts = task.facts_before(recipe)
+    task.check(recipe.recipe, task.find_teacher(recipe, check_weights=False))
+    return make_plan(recipe.recipe, target, facts, task.ladder())
 
 
 def prepare(recipe: LocatedRecipe, out: Path) -> Done:
@@ -101,19 +81,9 @@ def prepare(recipe: LocatedRecipe, out: Path) -> Done:
         recipe: names the data, and the teacher, whose order of classes is kept.
         out: the folder to make: train.arrow, validation.arrow, test.arrow, labels.json and data_report.json.
     """
-    from edgedistill.prepare import stage
-    from edgedistill.teach.labels import label_order
-    from edgedistill.teach.resolve import resolve_teacher
-
-    data = recipe.recipe.data
-    teacher = resolve_teacher(recipe.recipe.teacher, recipe_folder=recipe.folder, check_weights=False)
-    settings = stage.Settings(
-        text_column=data.text_column, label_column=data.label_column, validation_share=data.validation_share,
-        test_share=data.test_share, hub=data.hub, seed=recipe.recipe.seed, label_order=label_order(teacher),
-    )
-    paths = (data.train, data.validation, data.test, data.unlabelled)
-    inputs = stage.Inputs(*(recipe.path(p) if p else None for p in paths))
-    return Workspace(out.parent).perform_in(out, stage.STAGE, settings, inputs)
+    task = task_named(recipe.recipe.task)
+    work = task.prepare(recipe, task.find_teacher(recipe, check_weights=False))
+    return Workspace(out.parent).do_in(out, work)
 
 
 def teach(recipe: LocatedRecipe, data: Path, out: Path) -> tuple[Done, Done]:
@@ -127,27 +97,12 @@ def teach(recipe: LocatedRecipe, data: Path, out: Path) -> tuple[Done, Done]:
     Returns:
         the steps of the teacher and of its soft labels.
     """
-    from edgedistill.teach import stage
-    from edgedistill.teach.resolve import resolve_teacher
-
-    wanted = recipe.recipe
-    files = (data / "train.arrow", data / "validation.arrow", data / "labels.json")
-    require_files(*files, data / "unlabelled.arrow", hint=_PREPARE)
-    folder = resolve_teacher(wanted.teacher, recipe_folder=recipe.folder)
+    wanted, task = recipe.recipe, task_named(recipe.recipe.task)
+    require_files(*(data / name for name in ("train.arrow", "validation.arrow", "labels.json", "unlabelled.arrow")),
+                  hint=_PREPARE)
     workspace = Workspace(out)
-    teacher = workspace.perform_in(
-        out / "teacher", stage.TEACHER,
-        stage.TeacherSettings(
-            fine_tuning=wanted.teacher.fine_tuning, max_tokens=wanted.teacher.max_tokens, seed=wanted.seed
-        ),
-        stage.TeacherInputs(folder, *files),
-    )
-    soft_labels = workspace.perform_in(
-        out / "soft_labels", stage.SOFT_LABELS,
-        stage.SoftLabelSettings(transfer_set=wanted.distillation.transfer_set, seed=wanted.seed),
-        stage.SoftLabelInputs(teacher.folder, *files, data / "unlabelled.arrow"),
-    )
-    return teacher, soft_labels
+    teacher = workspace.do_in(out / "teacher", task.teach(wanted, data, task.find_teacher(recipe)))
+    return teacher, workspace.do_in(out / "soft_labels", task.label(wanted, data, teacher.folder))
 
 
 def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out: Path) -> Done:
@@ -160,32 +115,19 @@ def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out
         taught: the folder that `teach` wrote.
         out: the model folder to make.
     """
-    from edgedistill.distill import stage
-    from edgedistill.facts import facts_of_examples
-    from edgedistill.line import ladder
     from edgedistill.soft_labels import read_soft_labels
-    from edgedistill.teach.stage import SoftLabelInputs, origin_of
 
-    wanted, teacher, soft = recipe.recipe, taught / "teacher", taught / "soft_labels"
-    inputs = stage.StudentInputs(
-        teacher, data / "train.arrow", soft / "transfer.arrow", data / "validation.arrow", soft / "soft_labels.arrow",
-        data / "labels.json", soft / "token_vectors.npy",
-        soft / "sentence_vectors.npy",
-    )
-    require_files(inputs.train, inputs.validation, inputs.labels, hint=_PREPARE)
-    require_files(teacher / "model.safetensors", teacher / "tokenizer.json", inputs.soft_labels, inputs.transfer,
-                  inputs.token_vectors, inputs.sentence_vectors,
+    wanted, task = recipe.recipe, task_named(recipe.recipe.task)
+    folders = TrainingFolders(data, taught / "teacher", taught / "soft_labels")
+    require_files(*(data / name for name in ("train.arrow", "validation.arrow", "labels.json")), hint=_PREPARE)
+    require_files(folders.teacher / "model.safetensors", folders.teacher / task.encoder_file,
+                  folders.taught / "soft_labels.arrow", folders.taught / "transfer.arrow",
                   hint="edgedistill teach --recipe RECIPE --data DATA -o DIR")
-    sources = SoftLabelInputs(teacher, inputs.train, inputs.validation, inputs.labels, data / "unlabelled.arrow")
-    expected = origin_of(sources)
-    read_soft_labels(inputs.soft_labels, expected=expected)
-    facts = facts_of_examples(data, teacher, max_tokens=wanted.teacher.max_tokens)
-    settings = stage.StudentSettings(
-        shape=make_plan(wanted, target, facts, ladder()).shape, initialisation=wanted.student.initialisation,
-        aliases=wanted.student.aliases,
-        distillation=wanted.distillation, max_tokens=wanted.teacher.max_tokens, seed=wanted.seed,
-    )
-    return Workspace(out.parent).perform_in(out, stage.STUDENT, settings, inputs)
+    expected = task.origin(wanted, data, folders.teacher)
+    read_soft_labels(folders.taught / "soft_labels.arrow", expected=expected)
+    facts = task.facts(wanted, data, folders.teacher)
+    shape = make_plan(wanted, target, facts, task.ladder()).shape
+    return Workspace(out.parent).do_in(out, task.distil(wanted, shape, folders))
 
 
 def export(model: Path, out: Path, *, target: Target) -> Done:
@@ -241,10 +183,10 @@ def evaluate(
     from edgedistill.evaluate import stage
 
     found = variant or variant_of(model)
-    settings = stage.Settings(variant=found, split=split, task="text-classification", seed=13,
+    settings = stage.Settings(variant=found, split=split, task=task_of_model(model).name, seed=13,
                               batch_size=1 if found.endswith("_int8") else 32)
     names = model_classes(model)
-    with open_examples(data, split, names) as examples, tempfile.TemporaryDirectory() as scratch:
+    with open_examples(data, split, names, like=model) as examples, tempfile.TemporaryDirectory() as scratch:
         labels = Path(scratch) / "labels.json"
         labels.write_text(Labels(labels=names).to_json(), encoding="utf-8")
         folder = out or Path(scratch) / "evaluation"
@@ -271,13 +213,12 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
     """
     from edgedistill.evaluate.predictor import open_predictor, predict
     from edgedistill.examples import read_examples
-    from edgedistill.tasks.text_classification.encoding import TextEncoder
     from edgedistill.verify.parity import compare_logits, int8_gate
 
-    with open_examples(data, split) as path:
-        texts = read_examples(path).texts
+    with open_examples(data, split, like=reference) as path:
+        examples = read_examples(path)
         answers = [
-            predict(open_predictor(m), TextEncoder.load(m if m.is_dir() else m.parent).encode(texts))
+            predict(open_predictor(m), open_encoder(m if m.is_dir() else m.parent).encode_examples(examples))
             for m in (reference, candidate)
         ]
     return compare_logits(answers[0], answers[1], gate=int8_gate(Parity()))
@@ -311,10 +252,8 @@ def package(
         deny_licences=tuple(dict.fromkeys((*wanted.package.deny_licences, *deny_licences))),
         model_bytes_limit=wanted.budgets.model_bytes or target.budgets.model_bytes.limit,
     )
-    splits = {name: data / f"{name}.arrow" for name in ("train", "validation") if (data / f"{name}.arrow").is_file()}
-    inputs = stage.Inputs(model, data / "test.arrow", data / "labels.json", splits)
-    require_files(inputs.data, inputs.labels, hint=_PREPARE)
-    return Workspace(out.parent).perform_in(out, stage.STAGE, settings, inputs)
+    require_files(data / "test.arrow", data / "labels.json", hint=_PREPARE)
+    return Workspace(out.parent).do_in(out, task_named(wanted.task).package(Packing(settings, model, data)))
 
 
 def report(run_folder: Path) -> "RunReport":
@@ -327,7 +266,10 @@ def report(run_folder: Path) -> "RunReport":
 
 
 def predict(bundle: Path, texts: Sequence[str]) -> "tuple[Answer, ...]":
-    """Classify texts with a bundle, by onnxruntime and tokenizers alone."""
-    from edgedistill.package.predict import predict_text
+    """Classify texts, or picture files, with a bundle: by onnxruntime and what its encoder needs alone."""
+    from edgedistill.package.archive import opened_bundle
+    from edgedistill.package.contents import read_manifest
 
-    return predict_text(bundle, texts)
+    with opened_bundle(bundle) as folder:
+        task = read_manifest(folder).task
+    return task_named(task).predict(bundle, texts)

@@ -1,16 +1,16 @@
 """What the steps of a run share, and those steps that the search for a student needs as well as the run itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from edgedistill.catalog import data_folder
 from edgedistill.plan import Plan
 from edgedistill.recipe import Recipe
 from edgedistill.results import Variant
-from edgedistill.shape import StudentShape, read_ladder
 from edgedistill.stage import Done, Workspace
+from edgedistill.tasks.registry import task_named
+from edgedistill.tasks.task import Shape, TaskDoor
 
 _FLOAT_BATCH = 32
 
@@ -22,7 +22,7 @@ class Line:
     Attributes:
         recipe: what the user wants; of one trial, with that trial's settings.
         workspace: where the steps keep their results.
-        teacher_folder: the teacher as it was given.
+        teacher_folder: the teacher as it was given; None where the run makes one from a configuration.
         study: the file of the search's study.
         rungs: the ladder of student shapes.
         steps: the finished steps by name, for the report.
@@ -30,10 +30,15 @@ class Line:
 
     recipe: Recipe
     workspace: Workspace
-    teacher_folder: Path
+    teacher_folder: Path | None
     study: Path
-    rungs: tuple[StudentShape, ...]
+    rungs: Sequence[Shape]
     steps: dict[str, Done] = field(default_factory=dict)
+
+    @property
+    def task(self) -> TaskDoor:
+        """What differs by task."""
+        return task_named(self.recipe.task)
 
     def note(self, step: str, done: Done) -> Done:
         """Keep a finished step for the report; two targets may have a step of one name with different results."""
@@ -52,23 +57,10 @@ class Common:
     soft_labels: Done
 
 
-def ladder() -> tuple[StudentShape, ...]:
-    """Return the shipped student shapes."""
-    return read_ladder(data_folder("models") / "students.yaml").rungs
-
-
 def label_softly(line: Line, prepared: Done, teacher: Done) -> Done:
     """Make the transfer set and let the teacher label it; the recipe of the line says how much."""
-    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, UNLABELLED_FILE, VALIDATION_FILE
-    from edgedistill.teach import stage
-
-    recipe, data = line.recipe, prepared.folder
-    return line.note("soft-labels", line.workspace.perform(
-        "soft-labels", stage.SOFT_LABELS,
-        stage.SoftLabelSettings(transfer_set=recipe.distillation.transfer_set, seed=recipe.seed),
-        stage.SoftLabelInputs(teacher.folder, data / TRAIN_FILE, data / VALIDATION_FILE, data / LABELS_FILE,
-                              data / UNLABELLED_FILE),
-    ))
+    work = line.task.label(line.recipe, prepared.folder, teacher.folder)
+    return line.note("soft-labels", line.workspace.do("soft-labels", work))
 
 
 def export_model(line: Line, plan: Plan, which: str, model: Done) -> Done:

@@ -34,7 +34,7 @@ def measure(
     settings = stage.Settings(
         protocol=protocol or BenchmarkProtocol(), host=this_host(), variants=tuple(models), seed=13
     )
-    with open_examples(data, "test") as examples, tempfile.TemporaryDirectory() as scratch:
+    with open_examples(data, "test", like=next(iter(models.values()))) as examples, tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch) / "benchmark"
         inputs = stage.Inputs(dict(models.items()), examples)
         done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, inputs)

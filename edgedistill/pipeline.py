@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import UsageError
-from edgedistill.facts import facts_of_examples
-from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, ladder, quantize_model
+from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
 from edgedistill.plan import Plan, make_plan
 from edgedistill.results import Evaluation, Variant
 from edgedistill.run_folder import LOCKED_RECIPE_FILE, STAGES_FOLDER, STUDY_FILE, locked, locked_recipe
 from edgedistill.stage import Done, Workspace, storage_errors, write_text_durably
 from edgedistill.target import Target
+from edgedistill.tasks.registry import task_named
+from edgedistill.tasks.task import Packing
 
 if TYPE_CHECKING:
     from edgedistill.device.session import Device
@@ -69,21 +70,22 @@ def run(
         EdgedistillError: bad input, a device that cannot be reached or used (said before any work), a target that no
             student fits, a folder that cannot be written or is in use.
     """
-    from edgedistill.distill.requirements import require_fitting_losses
     from edgedistill.package.licences import require_recipe_allowed
-    from edgedistill.teach.resolve import resolve_teacher
 
     require_recipe_allowed(located.recipe)
+    task = task_named(located.recipe.task)
+    if on is not None and not task.is_measured_on_devices:
+        raise UsageError(f"{task.name} cannot be measured on a device yet", hint="run it without --on: latency is predicted then")
     device = None if on is None else _reach(on, targets)
     with locked(out):
-        teacher_folder = resolve_teacher(located.recipe.teacher, recipe_folder=located.folder)
-        require_fitting_losses(located.recipe.distillation.losses, teacher_folder)
+        teacher_folder = task.find_teacher(located)
+        task.check(located.recipe, teacher_folder)
         workspace = Workspace(out / STAGES_FOLDER, on_step or (lambda step, state, seconds: None))
         wanted = located.recipe.search.study
         study = located.path(wanted) if wanted else out.resolve() / STAGES_FOLDER / STUDY_FILE
-        line = Line(located.recipe, workspace, teacher_folder, study, ladder())
+        line = Line(located.recipe, workspace, teacher_folder, study, task.ladder())
         prepared = _prepare(line, located)
-        facts = facts_of_examples(prepared.folder, teacher_folder, max_tokens=located.recipe.teacher.max_tokens)
+        facts = task.facts(located.recipe, prepared.folder, teacher_folder)
         plans = [make_plan(located.recipe, target, facts, line.rungs) for target in targets]
         write_text_durably(out / LOCKED_RECIPE_FILE, locked_recipe(located, out).to_yaml())
         common = _teach(line, prepared)
@@ -103,34 +105,12 @@ def _reach(on: str, targets: Sequence[Target]) -> "Device":
 
 
 def _prepare(line: Line, located: LocatedRecipe) -> Done:
-    from edgedistill.prepare import stage
-    from edgedistill.teach.labels import label_order
-
-    data = located.recipe.data
-    settings = stage.Settings(
-        text_column=data.text_column, label_column=data.label_column, validation_share=data.validation_share,
-        test_share=data.test_share, hub=data.hub, seed=located.recipe.seed,
-        label_order=label_order(line.teacher_folder),
-    )
-    paths = (data.train, data.validation, data.test, data.unlabelled)
-    inputs = stage.Inputs(*(located.path(p) if p else None for p in paths))
-    return line.note("prepare", line.workspace.perform("prepare", stage.STAGE, settings, inputs))
+    return line.note("prepare", line.workspace.do("prepare", line.task.prepare(located, line.teacher_folder)))
 
 
 def _teach(line: Line, prepared: Done) -> Common:
-    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
-    from edgedistill.teach import stage
-
-    recipe, data = line.recipe, prepared.folder
-    files = (data / TRAIN_FILE, data / VALIDATION_FILE, data / LABELS_FILE)
-    teacher = line.workspace.perform(
-        "teach", stage.TEACHER,
-        stage.TeacherSettings(
-            fine_tuning=recipe.teacher.fine_tuning, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed
-        ),
-        stage.TeacherInputs(line.teacher_folder, *files),
-    )
-    teacher = line.note("teach", teacher)
+    work = line.task.teach(line.recipe, prepared.folder, line.teacher_folder)
+    teacher = line.note("teach", line.workspace.do("teach", work))
     return Common(prepared, teacher, label_softly(line, prepared, teacher))
 
 
@@ -223,7 +203,6 @@ def _package(
     from edgedistill.evaluate.stage import EVALUATION_FILE
     from edgedistill.package import stage
     from edgedistill.package.card import CardFigures
-    from edgedistill.prepare.stage import LABELS_FILE, TEST_FILE, TRAIN_FILE, VALIDATION_FILE
 
     recipe, data = line.recipe, common.prepared.folder
     teacher, student = (
@@ -241,11 +220,8 @@ def _package(
         tolerance=recipe.parity.bundle_tolerance, tolerances=recipe.parity.bundle_tolerances, seed=recipe.seed,
         deny_licences=recipe.package.deny_licences, model_bytes_limit=plan.budgets["model_bytes"].limit,
     )
-    inputs = stage.Inputs(
-        model=model.folder, data=data / TEST_FILE, labels=data / LABELS_FILE,
-        splits={"train": data / TRAIN_FILE, "validation": data / VALIDATION_FILE},
-    )
-    return line.note("package", line.workspace.perform("package", stage.STAGE, settings, inputs))
+    work = line.task.package(Packing(settings, model.folder, data))
+    return line.note("package", line.workspace.do("package", work))
 
 
 def _publish(line: Line, common: Common, results: Mapping[str, "TargetResults"], out: Path) -> RunResult:

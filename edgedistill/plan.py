@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgedistill.errors import GoalMissedError, RecipeError
-from edgedistill.latency.estimate import MOST_THREADS, estimate, over_lengths, static_p50, weighted_quantile
+from edgedistill.latency.estimate import MOST_THREADS, estimate, parts_of, static_p50, weighted_quantile
 from edgedistill.latency.rates import rates_of
-from edgedistill.latency.workload import workload_of
 from edgedistill.manifest import Decision
 from edgedistill.recipe import Budgets, Recipe
 from edgedistill.results import Prediction
-from edgedistill.shape import StudentShape, weigh
 from edgedistill.target import Budget, Target
+from edgedistill.tasks.registry import task_named
+from edgedistill.tasks.task import Shape
 
 STEPS = (
     "prepare", "teach", "soft-labels", "distill", "baseline", "export", "quantize", "evaluate", "verify", "benchmark",
@@ -27,13 +27,22 @@ ARENA_BYTES = 6 * 2**20
 
 
 @dataclass(frozen=True)
+class PictureSize:
+    """Pictures of one size: `side` pixels high and wide, `channels` 1 (grey) or 3 (RGB)."""
+
+    side: int
+    channels: int
+
+
+@dataclass(frozen=True)
 class DataFacts:
     """What the plan needs to know of the data.
 
     Attributes:
         classes: number of labels.
         train_rows: labelled training examples.
-        median_tokens: tokens of the median text, special tokens counted.
+        median_tokens: tokens of the median text, special tokens counted; of pictures, which are all alike, the pixels.
+        picture: side and channels of the pictures; None for texts.
         length_counts: (tokens, texts of that many) for the texts that were looked at; empty when only the median is known.
     """
 
@@ -41,6 +50,7 @@ class DataFacts:
     train_rows: int
     median_tokens: int
     length_counts: tuple[tuple[int, int], ...] = ()
+    picture: PictureSize | None = None
 
     @property
     def lengths(self) -> dict[int, int]:
@@ -67,7 +77,7 @@ class Plan:
     budgets: dict[str, Budget]
     facts: DataFacts
     ledger: tuple[Prediction, ...]
-    shape: StudentShape
+    shape: Shape
     steps: tuple[str, ...] = STEPS
 
     @property
@@ -88,7 +98,7 @@ class Plan:
         return Decision(step="plan", what=f"student {self.shape.id}", why=why)
 
 
-def make_plan(recipe: Recipe, target: Target, facts: DataFacts, rungs: Sequence[StudentShape]) -> Plan:
+def make_plan(recipe: Recipe, target: Target, facts: DataFacts, rungs: Sequence[Shape]) -> Plan:
     """Choose the student for a target.
 
     Args:
@@ -143,18 +153,19 @@ def effective_budgets(wanted: Budgets, target: Target) -> dict[str, Budget]:
     return {name: budget for name, budget in found.items() if budget is not None}
 
 
-def predict(shape: StudentShape, recipe: Recipe, target: Target, facts: DataFacts) -> Prediction:
+def predict(shape: Shape, recipe: Recipe, target: Target, facts: DataFacts) -> Prediction:
     """Predict what a student costs on a target; bytes are exact, memory and time are estimates.
 
     The p50 is that of the median text on one thread, by `edgedistill.latency`; as a longer text is never faster, it is
     also the median over the texts. Its interval covers 80 % of published latencies of devices that the fit had not seen.
     """
-    weight = weigh(shape, classes=facts.classes, positions=recipe.teacher.max_tokens)
-    work = workload_of(shape, tokens=facts.median_tokens, classes=facts.classes)
+    task = task_named(recipe.task)
+    weight = task.weigh(shape, recipe, facts)
+    work = task.workload(shape, facts, length=facts.median_tokens)
     rates = rates_of(target)
     found = estimate(work, rates)
     threads = min(target.cpu.cores, MOST_THREADS)
-    times = over_lengths(shape, rates, facts.lengths, classes=facts.classes)
+    times = {n: parts_of(task.workload(shape, facts, length=n), rates).total for n in facts.lengths}
     return Prediction(
         rung=shape.id,
         parameters=weight.parameters,
@@ -166,8 +177,8 @@ def predict(shape: StudentShape, recipe: Recipe, target: Target, facts: DataFact
         sequence_tokens=facts.median_tokens,
         vocabulary=shape.vocabulary,
         is_chosen=False,
-        int8_bytes_by_part=weight.int8_bytes_by_part,
-        float_bytes_by_part=weight.float_bytes_by_part,
+        int8_bytes_by_part=dict(weight.int8_bytes_by_part),
+        float_bytes_by_part=dict(weight.float_bytes_by_part),
         latency_source=found.origin,
         threads=threads,
         latency_p50_threads_s=estimate(work, rates, threads=threads).p50_s if threads > 1 else None,

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError
+from edgedistill.picture_settings import Pictures
 
-Task = Literal["text-classification"]
+Task = Literal["text-classification", "image-classification"]
 """The ML tasks that can be distilled; the names are the hub's task ids."""
 
 
@@ -63,6 +64,10 @@ class FineTuning(Document):
     patience: int = Field(2, ge=1, description="evaluations without a better validation accuracy before it stops")
 
 
+Configuration = dict[str, JsonValue]
+"""A configuration of transformers, as its config.json has it."""
+
+
 class Teacher(Document):
     """The model whose answers the student learns."""
 
@@ -72,6 +77,10 @@ class Teacher(Document):
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="what model.safetensors must hash to")
     package: str | None = Field(None, description="an installed Python package that carries a copy of the model")
     allow_hub: bool = Field(False, description="may the hub be reached for it?")
+    configuration: Configuration | None = Field(
+        None, description="image tasks: configuration of transformers, with model_type, of a teacher that is trained in the run "
+        "from random weights; `name` is then only what it is called"
+    )
     max_tokens: int = Field(64, ge=8, le=512, description="texts are cut after so many tokens")
     fine_tuning: FineTuning = FineTuning()
 
@@ -331,6 +340,7 @@ class Recipe(Document):
     task: Task = Field(description="the ML task; the names are the hub's")
     data: Data
     teacher: Teacher
+    pictures: Pictures = Pictures()
     student: Student = Student()
     distillation: Distillation = Distillation()
     search: Search = Search()

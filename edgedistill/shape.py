@@ -26,6 +26,10 @@ class StudentShape(Document):
             raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
         return self
 
+    def shallower(self) -> "StudentShape | None":
+        """Return the shape with a layer less, None where there is one only."""
+        return self.model_copy(update={"layers": self.layers - 1}) if self.layers > 1 else None
+
 
 class Ladder(Document):
     """The student shapes of one architecture family, in any order."""

@@ -72,6 +72,15 @@ class Stage(Generic[SettingsT, InputsT]):
 
 
 @dataclass(frozen=True)
+class Work:
+    """A stage with what it is to be done on."""
+
+    stage: Stage[Any, Any]
+    settings: Document
+    inputs: Any
+
+
+@dataclass(frozen=True)
 class Done:
     """A finished step: its folder, its manifest, and whether it was found finished."""
 
@@ -122,6 +131,14 @@ class Workspace:
         """
         job = self._job(step, stage, settings, inputs)
         return self._do(job, self.root / step / job.key)
+
+    def do(self, step: str, work: Work) -> Done:
+        """Do a step as `perform` does."""
+        return self.perform(step, work.stage, work.settings, work.inputs)
+
+    def do_in(self, folder: Path, work: Work) -> Done:
+        """Do a stage alone as `perform_in` does."""
+        return self.perform_in(folder, work.stage, work.settings, work.inputs)
 
     def key_of(self, stage: Stage[SettingsT, InputsT], settings: SettingsT, inputs: InputsT) -> str:
         """Return the key under which a step's result would lie, without doing anything."""

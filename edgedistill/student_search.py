@@ -24,7 +24,7 @@ from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.recipe import Recipe
 from edgedistill.results import Evaluation, Fit, FrontierRow, Prediction, TrainingLog
-from edgedistill.shape import StudentShape
+from edgedistill.tasks.task import Shape
 
 log = logging.getLogger("edgedistill")
 
@@ -371,7 +371,7 @@ def recipe_of(recipe: Recipe, settings: TrialSettings) -> Recipe:
     })
 
 
-def plan_of(plan: Plan, shape: StudentShape) -> Plan:
+def plan_of(plan: Plan, shape: Shape) -> Plan:
     """Return a plan with another shape as the chosen one."""
     ledger = tuple(row.model_copy(update={"is_chosen": row.rung == shape.id}) for row in plan.ledger)
     return dataclasses.replace(plan, shape=shape, ledger=ledger)

@@ -27,7 +27,7 @@ from edgedistill.processes import Group
 from edgedistill.progress import Progress
 from edgedistill.results import Milestone, TrainingLog, TrainingPoint
 from edgedistill.shared_training import WEIGHT, Batches, SharedTrainer, agreed_path, group_of_training, in_parts
-from edgedistill.tasks.text_classification.encoding import EncodedTexts
+from edgedistill.tasks.encoding import Encoded, inputs_of
 from edgedistill.torch_setup import set_up_torch
 
 log = logging.getLogger("edgedistill")
@@ -54,10 +54,10 @@ class TrainingSet:
         ValueError: the parts are not of the same n texts, or the teacher's tokens of other lengths.
     """
 
-    encoded: EncodedTexts
+    encoded: Encoded
     labels: NDArray[np.int32]
     soft_labels: NDArray[np.float32] | None = None
-    teacher_encoded: EncodedTexts | None = None
+    teacher_encoded: Encoded | None = None
     sentence_vectors: NDArray[np.float16] | None = None
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class TrainingSet:
             raise ValueError(f"labels of shape {self.labels.shape} for {len(self)} texts")
         if self.soft_labels is not None and len(self.soft_labels) != len(self):
             raise ValueError(f"soft labels of shape {self.soft_labels.shape} for {len(self)} texts")
-        if self.teacher_encoded is not None and not np.array_equal(self.teacher_encoded.offsets, self.encoded.offsets):
+        if self.teacher_encoded is not None and not np.array_equal(self.teacher_encoded.lengths, self.encoded.lengths):
             raise ValueError("the teacher does not split these texts into the same tokens")
         if self.sentence_vectors is not None and len(self.sentence_vectors) != len(self):
             raise ValueError(f"sentence vectors of shape {self.sentence_vectors.shape} for {len(self)} texts")
@@ -80,7 +80,7 @@ class TrainingSet:
         if self.soft_labels is not None:
             batch["soft_labels"] = np.asarray(self.soft_labels[indices], dtype=np.float32)
         if self.teacher_encoded is not None:
-            batch["teacher_input_ids"] = self.teacher_encoded.batch(indices)["input_ids"]
+            batch |= {f"teacher_{name}": values for name, values in self.teacher_encoded.batch(indices).items()}
         if self.sentence_vectors is not None:
             batch["sentence_vectors"] = np.asarray(self.sentence_vectors[indices], dtype=np.float32)
         return batch
@@ -216,8 +216,7 @@ class _BatchTrainer(SharedTrainer):
         self._loss, self._schedule = loss, schedule
         self._terms = {"loss": TermMeans(), "eval_loss": TermMeans()}
         self.model_accepts_loss_kwargs = False
-        names = self.model.forward.__code__.co_varnames
-        self._inputs = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in names]
+        self._inputs = inputs_of(self.model.forward)
 
     def get_train_dataloader(self) -> Any:
         schedule = self._schedule

@@ -9,13 +9,14 @@ from pathlib import Path
 from edgedistill.adoption import take_over
 from edgedistill.distill.search.study import Owner
 from edgedistill.distill.search.trial import Trial
-from edgedistill.distill.stage import CURVE_FILE, FIT_FILE, STUDENT, StudentInputs, StudentSettings
+from edgedistill.distill.stage import CURVE_FILE, FIT_FILE
 from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
 from edgedistill.plan import Plan
 from edgedistill.results import Evaluation, Fit, QuantizationVerdict, TrainingLog, Variant
 from edgedistill.run_folder import STUDY_FILE, run_id
-from edgedistill.stage import Done, storage_errors
+from edgedistill.stage import Done, Work, storage_errors
 from edgedistill.student_search import Attempt, Found, Job, plan_of, recipe_of, search_students
+from edgedistill.tasks.task import TrainingFolders
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ class _Bench:
 def search_line(line: Line, common: Common, plan: Plan, teacher_onnx: Done) -> Found:
     """Look for the student, on the validation split alone."""
     from edgedistill.evaluate.stage import EVALUATION_FILE
-    from edgedistill.quantize.schemes import schemes_for
 
     with storage_errors(line.study):
         line.study.parent.mkdir(parents=True, exist_ok=True)
@@ -39,11 +39,13 @@ def search_line(line: Line, common: Common, plan: Plan, teacher_onnx: Done) -> F
     stages = line.workspace.root.resolve()
     is_shared = line.study != stages / STUDY_FILE
     owner = Owner(run_id(stages) if is_shared else "", f"{platform.node()}:{stages.parent}", str(stages))
+    folders = TrainingFolders(common.prepared.folder, common.teacher.folder, common.soft_labels.folder)
+    training = line.task.distil(line.recipe, plan.shape, folders).stage
     job = Job(
         recipe=line.recipe, plan=plan, teacher=Evaluation.read_json(teacher.folder / EVALUATION_FILE),
-        schemes=schemes_for(plan.target, wanted="auto").schemes, owner=owner, study=line.study,
+        schemes=line.task.schemes(plan.target), owner=owner, study=line.study,
         origin=(common.prepared.manifest.key, common.teacher.manifest.key, teacher_onnx.manifest.key,
-                f"{STUDENT.name} {STUDENT.version}"),
+                f"{training.name} {training.version}"),
     )
     return search_students(job, partial(_attempt, _Bench(line, common, plan, teacher_onnx)))
 
@@ -59,27 +61,16 @@ def varied(line: Line, common: Common, plan: Plan, trial: Trial) -> tuple[Line, 
 
 def distil_trial(line: Line, common: Common, plan: Plan, trial: Trial) -> Done:
     """Train the student of a trial, whose line, soft labels and plan `varied` has given."""
-    student = line.workspace.perform("distill", STUDENT, *_student_work(line, common, plan, trial))
+    student = line.workspace.do("distill", _student_work(line, common, plan, trial))
     return line.note(f"distill {plan.shape.id}", student)
 
 
 def train_baseline(line: Line, common: Common, plan: Plan, student: Done) -> Done | None:
     """Train the chosen shape once more without the teacher; None where the recipe does not want that."""
-    from edgedistill.distill import stage
-    from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
-
-    recipe, data = line.recipe, common.prepared.folder
-    if not recipe.distillation.baseline:
+    if not line.recipe.distillation.baseline:
         return None
-    settings = stage.StudentSettings(
-        shape=plan.shape, initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
-        distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
-    )
-    baseline = line.workspace.perform("baseline", stage.BASELINE, settings, stage.BaselineInputs(
-        config=student.folder / stage.CONFIG_FILE, tokenizer=student.folder / "tokenizer.json",
-        train=data / TRAIN_FILE, validation=data / VALIDATION_FILE,
-    ))
-    return line.note(f"baseline {plan.shape.id}", baseline)
+    work = line.task.train_baseline(line.recipe, plan.shape, student=student.folder, data=common.prepared.folder)
+    return line.note(f"baseline {plan.shape.id}", line.workspace.do("baseline", work))
 
 
 def _attempt(bench: _Bench, trial: Trial, source: Path | None) -> Attempt | None:
@@ -124,25 +115,12 @@ def _judged(made: Attempt, common: Common, int8: Done, judged: Mapping[Variant, 
     )
 
 
-def _student_work(
-    line: Line, common: Common, plan: Plan, trial: Trial
-) -> tuple[StudentSettings, StudentInputs]:
-    from edgedistill.distill import stage
-    from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
-    from edgedistill.teach.stage import SENTENCE_VECTORS_FILE, SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
-
-    recipe, data, taught = line.recipe, common.prepared.folder, common.soft_labels.folder
-    settings = stage.StudentSettings(
-        shape=plan.shape, initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
-        distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed, milestones=trial.milestones,
-    )
-    return settings, stage.StudentInputs(
-        teacher=common.teacher.folder, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,
-        validation=data / VALIDATION_FILE, soft_labels=taught / SOFT_LABELS_FILE, labels=data / LABELS_FILE,
-        token_vectors=taught / TOKEN_VECTORS_FILE, sentence_vectors=taught / SENTENCE_VECTORS_FILE,
-    )
+def _student_work(line: Line, common: Common, plan: Plan, trial: Trial) -> Work:
+    folders = TrainingFolders(common.prepared.folder, common.teacher.folder, common.soft_labels.folder)
+    return line.task.distil(line.recipe, plan.shape, folders, milestones=trial.milestones)
 
 
 def _take_student_over(line: Line, common: Common, plan: Plan, trial: Trial, source: Path) -> bool:
-    key = line.workspace.key_of(STUDENT, *_student_work(line, common, plan, trial))
+    work = _student_work(line, common, plan, trial)
+    key = line.workspace.key_of(work.stage, work.settings, work.inputs)
     return take_over(source / "distill" / key, line.workspace.root / "distill" / key, key=key)

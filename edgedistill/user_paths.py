@@ -1,6 +1,7 @@
 """What a user names on plain paths: the classes of a model folder, and examples in a folder or a data file."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,12 +13,15 @@ from edgedistill.artifact import sha256_of_path
 from edgedistill.document import read_text
 from edgedistill.errors import ArtifactError, DataError, UsageError
 from edgedistill.results import Variant
+from edgedistill.tasks.registry import task_named, task_of_model
+from edgedistill.tasks.task import DataFile
 
 if TYPE_CHECKING:
     from edgedistill.prepare.rows import LabelledTexts
 
 CONFIG_FILE = "config.json"
 LABELS_FILE = "labels.json"
+_CLASSIFIER = re.compile("For(Sequence|Image)Classification")
 _DEFAULT_NAMES = {"0": "LABEL_0", "1": "LABEL_1"}
 """What transformers means when id2label is missing: save_pretrained leaves out values that are its defaults."""
 
@@ -33,14 +37,14 @@ def model_classes(model: Path) -> tuple[str, ...]:
         raise ArtifactError(f"{path}: no such file", hint="name a model folder: config.json, tokenizer.json, weights")
     try:
         config = json.loads(read_text(path, error=ArtifactError))
-        is_classifier = any("ForSequenceClassification" in name for name in config.get("architectures") or ())
+        is_classifier = any(_CLASSIFIER.search(name) for name in config.get("architectures") or ())
         names = config.get("id2label") or (_DEFAULT_NAMES if is_classifier else {})
         found = tuple(str(names[key]) for key in sorted(names, key=int))
     except (ValueError, AttributeError, TypeError) as bad:
         raise ArtifactError(f"{path}: is not a model's configuration ({bad})",
                             hint="make the model folder again") from None
     if len(found) < 2:
-        raise ArtifactError(f"{path}: names no classes (id2label)", hint="name the folder of a sequence classifier")
+        raise ArtifactError(f"{path}: names no classes (id2label)", hint="name the folder of a classifier")
     return found
 
 
@@ -63,13 +67,16 @@ def variant_of(model: Path) -> Variant:
 
 
 @contextmanager
-def open_examples(data: Path, split: str, names: Sequence[str] | None = None) -> Iterator[Path]:
+def open_examples(
+    data: Path, split: str, names: Sequence[str] | None = None, *, like: Path | None = None
+) -> Iterator[Path]:
     """Yield a file of examples: a split of a prepared folder, an .arrow file, or a data file.
 
     Args:
         data: where they are; a data file has the columns text and label.
         split: which split of a prepared folder.
         names: the classes that the labels of a data file stand for; None: the labels are not needed.
+        like: a model that will answer them, a folder or a file in one: says what a data file is read as; None: texts.
 
     Raises:
         UsageError: the prepared folder has no such split.
@@ -84,19 +91,31 @@ def open_examples(data: Path, split: str, names: Sequence[str] | None = None) ->
     if data.suffix == ".arrow":
         yield data
         return
+    model = like if like is None or like.is_dir() else like.parent
+    task = task_named("text-classification") if model is None else task_of_model(model)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / f"{sha256_of_path(data)[:16]}.arrow"
+        task.write_examples(DataFile(data, split, names), path, model=model)
+        yield path
+
+
+def write_text_examples(source: DataFile, path: Path) -> None:
+    """Write the texts of a data file as examples.
+
+    Raises:
+        DataError: it cannot be used, or the model does not know one of its labels.
+    """
     from edgedistill.examples import NO_LABEL, write_examples
     from edgedistill.prepare.columns import Columns
     from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
 
+    data, split = source.path, source.split
     if detect_format(data) and not {"text", "label"} <= set(read_column_names(data, split=split)):
         raise DataError(f"{data}: has no columns called text and label", hint="rename them, or prepare the data first: "
                         "edgedistill prepare --recipe RECIPE -o DIR")
     rows = read_labelled_texts(data, Columns("text", "label"), split=split)
-    labels = [NO_LABEL] * len(rows) if names is None else _encoded(rows, names)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / f"{sha256_of_path(data)[:16]}.arrow"
-        write_examples(path, [f"row-{i:06d}" for i in range(len(labels))], rows.texts.to_pylist(), labels)
-        yield path
+    labels = [NO_LABEL] * len(rows) if source.names is None else _encoded(rows, source.names)
+    write_examples(path, [f"row-{i:06d}" for i in range(len(labels))], rows.texts.to_pylist(), labels)
 
 
 @contextmanager
@@ -119,7 +138,8 @@ def model_folder(model: Path) -> Iterator[Path]:
         yield Path(scratch)
 
 
-_BESIDE = (CONFIG_FILE, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_BESIDE = (CONFIG_FILE, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+           "preprocessor_config.json")
 
 
 @contextmanager
@@ -143,20 +163,19 @@ def open_calibration(data: Path, model: Path) -> Iterator[tuple[Path, Path | Non
             yield _turns_of_arrays(data, Path(scratch))
             return
         names = model_classes(model) if (model / CONFIG_FILE).is_file() else None
-        with open_examples(data, "validation", names) as examples:
+        with open_examples(data, "validation", names, like=model) as examples:
             yield _turns_of_examples(examples, Path(scratch))
 
 
 def _turns_of_examples(examples: Path, scratch: Path) -> tuple[Path, Path | None]:
-    from edgedistill.examples import read_examples, write_examples
+    from edgedistill.examples import read_examples, write_table
 
     found = read_examples(examples)
-    ids, texts, labels = found.ids, found.texts, found.labels.tolist()
-    if len(ids) < 2:
+    if len(found) < 2:
         return examples, None
     files = scratch / "judged.arrow", scratch / "calibration.arrow"
     for turn, file in enumerate(files):
-        write_examples(file, ids[turn::2], texts[turn::2], labels[turn::2])
+        write_table(file, found.table.take(list(range(turn, len(found), 2))))
     return files
 
 

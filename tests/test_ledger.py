@@ -6,10 +6,10 @@ import pytest
 
 from edgedistill.catalog import load_recipe, load_target
 from edgedistill.ledger import binding_of, calibration_words, may_miss, spans_of
-from edgedistill.line import ladder
 from edgedistill.plan import DataFacts, Plan, make_plan, predict
 from edgedistill.recipe import Budgets
 from edgedistill.shape import StudentShape
+from edgedistill.tasks.text_classification.ladder import ladder
 
 FACTS = DataFacts(29, 2000, 9)
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.examples import Examples
-from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.tasks.encoding import Encoder
 
 MAX_ROWS = 32
 """Rows that are cycled through; more would not change a latency that depends on the length alone."""
@@ -18,25 +19,25 @@ class TimedInputs:
     """Model inputs of some examples of one length.
 
     Attributes:
-        arrays: input_ids, attention_mask, token_type_ids; each shape (rows, sequence_tokens), int64, no padding.
-        sequence_tokens: their length, special tokens counted.
+        arrays: model inputs by name, the rows first; of texts each shape (rows, sequence_tokens), int64, no padding.
+        sequence_tokens: their length, special tokens counted; of pictures the pixels.
     """
 
-    arrays: Mapping[str, NDArray[np.int64]]
+    arrays: Mapping[str, NDArray[Any]]
     sequence_tokens: int
 
 
-def choose_inputs(examples: Examples, encoder: TextEncoder, *, max_rows: int = MAX_ROWS) -> TimedInputs:
+def choose_inputs(examples: Examples, encoder: Encoder, *, max_rows: int = MAX_ROWS) -> TimedInputs:
     """Return the inputs of rows whose length is the data's median length.
 
     Args:
-        examples: at least one row; texts are encoded in batches, so memory does not grow with their number.
-        encoder: the variant's own tokenizer.
+        examples: at least one row; they are encoded in parts, so memory does not grow with their number.
+        encoder: the variant's own.
         max_rows: how many rows at most.
     """
-    lengths = np.concatenate([encoder.encode(texts).lengths for texts in examples.text_batches()])
+    lengths = np.concatenate([encoder.encode_examples(part).lengths for part in examples.parts()])
     rows = rows_of_median_length(lengths, max_rows=max_rows)
-    encoded = encoder.encode(examples.table.column("text").take(rows).to_pylist())
+    encoded = encoder.encode_examples(Examples(examples.table.take(rows)))
     return TimedInputs(encoded.batch(range(len(encoded))), int(lengths[rows[0]]))
 
 

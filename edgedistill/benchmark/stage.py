@@ -23,7 +23,7 @@ from edgedistill.manifest import Decision
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Measurement, Variant
 from edgedistill.stage import Outcome, Stage
-from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.tasks.registry import open_encoder, task_of_model
 
 log = logging.getLogger("edgedistill")
 
@@ -58,7 +58,7 @@ class Inputs:
     tokenizers: Mapping[str, Path] = field(init=False)
 
     def __post_init__(self) -> None:
-        found = {name: _model_folder(model) / TOKENIZER_FILE for name, model in self.models.items()}
+        found = {name: encoder_file_of(model) for name, model in self.models.items()}
         object.__setattr__(self, "tokenizers", found)  # the way to fill a field of a frozen dataclass
 
 
@@ -67,6 +67,12 @@ class Measurements(Document):
 
     sequence_tokens: int = Field(ge=1, description="length of the timed inputs by the first variant's tokenizer")
     measurements: tuple[Measurement, ...]
+
+
+def encoder_file_of(model: Path) -> Path:
+    """Return the file that a model's encoder is made from; it may be missing."""
+    folder = _model_folder(model)
+    return folder / task_of_model(folder).encoder_file
 
 
 def _model_folder(model: Path) -> Path:
@@ -117,7 +123,7 @@ def _make_candidates(settings: Settings, inputs: Inputs, folder: Path) -> list[C
     candidates = []
     for name in settings.variants:
         model = inputs.models[name]
-        chosen = choose_inputs(examples, TextEncoder.load(_model_folder(model)))
+        chosen = choose_inputs(examples, open_encoder(_model_folder(model)))
         arrays = folder / f"{name}.npz"
         np.savez(arrays, **chosen.arrays)  # type: ignore[arg-type]  # numpy types the keywords by allow_pickle
         engine: Engine = "torch" if model.is_dir() else "onnx"

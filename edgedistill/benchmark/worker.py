@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,8 @@ from edgedistill.benchmark.messages import (
 )
 from edgedistill.errors import EdgedistillError
 
-Arrays = Mapping[str, NDArray[np.int64]]
-"""The model inputs of one call: name -> shape (batch, tokens)."""
+Arrays = Mapping[str, NDArray[Any]]
+"""The model inputs of one call by name: of texts, shape (batch, tokens)."""
 
 Row = Arrays | tuple[str, ...]
 """What one call gets: model inputs, or texts that are tokenized inside of it."""

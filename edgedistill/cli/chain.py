@@ -275,14 +275,15 @@ def report(
 
 def predict(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle folder or its zip.")],
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT", help="Texts to classify.")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT|FILE", help="Texts or picture files to classify.")],
     as_json: JsonOption = False,
 ) -> int:
-    """Classify texts with a bundle.
+    """Classify texts, or picture files, with a bundle.
 
-    It runs with onnxruntime and tokenizers alone, as an app does.
+    It runs with onnxruntime and tokenizers (or Pillow) alone, as an app does.
 
     Example: edgedistill predict runs/home-intents/raspberry-pi/bundle "turn the lights down"
+    Example: edgedistill predict runs/photos/raspberry-pi/bundle a.jpg b.png
     """
     import json
 

@@ -46,7 +46,7 @@ OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Fol
 DataOption = Annotated[
     Path,
     typer.Option("--data", "-d", metavar="DIR|FILE",
-                 help="Folder that `prepare` wrote; or a CSV, TSV, JSONL or Parquet file with columns text and label."),
+                 help="Folder that `prepare` wrote; a data file with columns text (image) and label; a folder of pictures."),
 ]
 PreparedOption = Annotated[Path, typer.Option("--data", "-d", metavar="DIR", help="Folder that `prepare` wrote.")]
 OnOption = Annotated[

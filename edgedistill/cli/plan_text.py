@@ -7,6 +7,7 @@ from edgedistill.ledger import Span, binding_of, may_miss, spans_of
 from edgedistill.plan import Plan
 from edgedistill.results import Prediction
 from edgedistill.target import Target
+from edgedistill.tasks.registry import task_named
 
 _WIDTH = 100
 _SHORT = {"model_bytes": "model", "peak_memory_bytes": "memory", "latency_p50_s": "p50", "float_bytes": "float file"}
@@ -20,12 +21,10 @@ _SOURCES = {
 def plan_text(plan: Plan) -> str:
     """Return the plan of one target, at most 100 columns wide where the names allow it."""
     facts = plan.facts
-    lengths = facts.lengths
     lines = [
         f"{plan.recipe.id} on {plan.target.name}",
         *_wrapped("budgets", ", ".join(f"{n} {_amount(n, b.limit)}" for n, b in plan.budgets.items())),
-        *_wrapped("data", f"{facts.train_rows} rows, {facts.classes} classes, texts of {min(lengths)} to {max(lengths)} tokens, "
-                          f"{facts.median_tokens} in the median"),
+        *_wrapped("data", task_named(plan.recipe.task).facts_in_words(facts)),
         *_wrapped("runtime", runtime_words(plan.target)),
         "",
         _ledger(plan),

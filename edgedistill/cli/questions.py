@@ -5,7 +5,8 @@ from pathlib import Path
 import typer
 
 from edgedistill.errors import UsageError
-from edgedistill.recipe_writer import DEFAULT_TEACHER, RecipeAnswers, suggest_recipe_id
+from edgedistill.recipe_writer import RecipeAnswers, suggest_recipe_id
+from edgedistill.tasks.registry import known_task, task_named
 
 
 def ask_missing(  # noqa: PLR0913 - the answers of one form
@@ -17,8 +18,7 @@ def ask_missing(  # noqa: PLR0913 - the answers of one form
     Raises:
         UsageError: something needed is missing and nobody can be asked, or the task is unknown.
     """
-    if task != "text-classification":
-        raise UsageError(f"task {task!r} is not supported", hint="--task text-classification")
+    known = known_task(task)
     text_column, label_column = columns
     if train is None:
         if not may_ask:
@@ -26,8 +26,10 @@ def ask_missing(  # noqa: PLR0913 - the answers of one form
         train = Path(typer.prompt("Training data (CSV, TSV, JSONL or Parquet)", err=True))
         text_column = typer.prompt("Column with the text", default=text_column, err=True)
         label_column = typer.prompt("Column with the label", default=label_column, err=True)
-        teacher = typer.prompt("Teacher (model folder or hub id)", default=teacher or DEFAULT_TEACHER.name, err=True)
+        default = teacher or task_named(known).starting_point(text_column).teacher.name
+        answer = typer.prompt("Teacher (model folder or hub id)", default=default, err=True)
+        teacher = answer if answer != default else teacher
     return RecipeAnswers(
-        recipe_id=suggest_recipe_id(train), task="text-classification", train=train, validation=validation, test=test,
-        text_column=text_column, label_column=label_column, teacher=teacher or DEFAULT_TEACHER.name,
+        recipe_id=suggest_recipe_id(train), task=known, train=train, validation=validation, test=test,
+        text_column=text_column, label_column=label_column, teacher=teacher,
     )

@@ -8,7 +8,7 @@ import typer
 
 from edgedistill.cli.options import DEFAULT_RECIPE, JsonOption, OnOption, RecipeOption, SetOption, TargetsOption, add_command
 from edgedistill.cli.terminal import boxed, mebibytes, milliseconds, say, say_json, step_teller, table, tell
-from edgedistill.errors import GoalMissedError, ParityError
+from edgedistill.errors import GoalMissedError, ParityError, UsageError
 
 if TYPE_CHECKING:
     from edgedistill.pipeline import RunResult
@@ -25,10 +25,13 @@ ValidationOption = Annotated[
 TestOption = Annotated[
     Path | None, typer.Option("--test", metavar="FILE", help="Test data; without it, split off train.")
 ]
+ImagesOption = Annotated[
+    Path | None, typer.Option("--images", metavar="DIR", help="Pictures: a folder with a folder of pictures for each class.")
+]
 TextColumn = Annotated[str, typer.Option("--text-column", metavar="NAME", help="Column with the text.")]
 LabelColumn = Annotated[str, typer.Option("--label-column", metavar="NAME", help="Column with the label.")]
 TeacherOption = Annotated[
-    str | None, typer.Option("--teacher", metavar="DIR|ID", help="Model folder or hub id; default all-MiniLM-L6-v2.")
+    str | None, typer.Option("--teacher", metavar="DIR|ID", help="Model folder or hub id; default: by the task.")
 ]
 TrialsOption = Annotated[
     int | None, typer.Option("--trials", metavar="N", help="Students to train at most; default: the recipe's, else 4.")
@@ -162,8 +165,9 @@ def init(  # noqa: PLR0917 - a command's options
     test: TestOption = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
+    images: ImagesOption = None,
     teacher: TeacherOption = None,
-    task: Annotated[str, typer.Option("--task", metavar="TASK", help="The ML task.")] = "text-classification",
+    task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="The ML task; with --images it is known.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Recipe to write.")] = Path("recipe.yaml"),
 ) -> int:
     """Write a commented recipe for your own data.
@@ -171,11 +175,17 @@ def init(  # noqa: PLR0917 - a command's options
     On a terminal it asks for what is not given.
 
     Example: edgedistill init --train reviews.tsv --label-column stars -o recipe.yaml
+    Example: edgedistill init --task image-classification --images photos -o recipe.yaml
     """
     from edgedistill.cli.questions import ask_missing
     from edgedistill.recipe_writer import write_recipe
+    from edgedistill.tasks.registry import known_task, task_named
 
-    answers = ask_missing(task=task, train=train, validation=validation, test=test, columns=(text_column, label_column),
+    if images is not None and train is not None:
+        raise UsageError("--images and --train both name the training data", hint="give one of them")
+    found = task or ("text-classification" if images is None else "image-classification")
+    column = task_named(known_task(found)).content_column if text_column == "text" else text_column
+    answers = ask_missing(task=found, train=images or train, validation=validation, test=test, columns=(column, label_column),
                           teacher=teacher, may_ask=sys.stdin.isatty() and sys.stderr.isatty())
     write_recipe(answers, out)
     say(f"wrote {out}")
@@ -218,7 +228,6 @@ def compare(
 
     Example: edgedistill compare runs/home-intents runs/other -o runs/comparison
     """
-    from edgedistill.errors import UsageError
     from edgedistill.report.compare import compare_reports
     from edgedistill.report.compare_text import comparison_markdown
     from edgedistill.report.stage import read_report, write_comparison

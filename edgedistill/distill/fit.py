@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import NO_LABEL
 from edgedistill.results import Fit, FitOn
+from edgedistill.tasks.encoding import inputs_of
 from edgedistill.training import TrainingSet
 
 _SAMPLE_ROWS = 1000
@@ -78,8 +79,7 @@ def _soft(data: TrainingSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
 def _logits(model: PreTrainedModel, data: TrainingSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return a model's raw logits on some rows, in their order; batches hold texts of like length."""
     model.eval()
-    known = type(model).forward.__code__.co_varnames  # the model's own may be wrapped by the training
-    names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in known]
+    names = inputs_of(type(model).forward)  # the model's own may be wrapped by the training
     order = np.argsort(data.encoded.lengths[rows], kind="stable")
     found: NDArray[np.float32] | None = None
     for start in range(0, len(order), _BATCH_ROWS):

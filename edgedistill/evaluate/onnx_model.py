@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -37,7 +38,7 @@ class OnnxModel:
                                 hint="edgedistill doctor") from bad
         self._inputs = [node.name for node in self._session.get_inputs()]
 
-    def logits(self, batch: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    def logits(self, batch: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Return raw logits, shape (batch, classes); inputs that the graph does not have are left out."""
         (answer, *_) = self._session.run(None, {name: batch[name] for name in self._inputs})
         return np.asarray(answer, dtype=np.float32)

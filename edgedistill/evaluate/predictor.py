@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.evaluate.onnx_model import OnnxModel
 from edgedistill.progress import counted
-from edgedistill.tasks.text_classification.encoding import EncodedTexts
+from edgedistill.tasks.encoding import Encoded
 
 ONNX_FILE = "model.onnx"
 TORCH_FILE = "model.safetensors"
@@ -18,8 +18,8 @@ TORCH_FILE = "model.safetensors"
 class Predictor(Protocol):
     """Something that answers."""
 
-    def logits(self, batch: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        """Return raw logits, shape (batch, classes), for inputs of shape (batch, length)."""
+    def logits(self, batch: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Return raw logits, shape (batch, classes), for the inputs of a batch."""
 
 
 def open_predictor(model: Path, *, threads: int = 1) -> Predictor:
@@ -33,13 +33,13 @@ def open_predictor(model: Path, *, threads: int = 1) -> Predictor:
     return TorchModel(model)
 
 
-def predict(predictor: Predictor, encoded: EncodedTexts, *, batch_size: int = 1) -> NDArray[np.float32]:
-    """Return the logits of every text, in order, shape (n, classes).
+def predict(predictor: Predictor, encoded: Encoded, *, batch_size: int = 1) -> NDArray[np.float32]:
+    """Return the logits of every example, in order, shape (n, classes).
 
     Args:
         predictor: the model.
-        encoded: n texts.
-        batch_size: texts a call; batches are made of texts of like length. Keep 1 for dynamic int8: its activation
+        encoded: n examples.
+        batch_size: examples a call; batches are made of those of like length. Keep 1 for dynamic int8: its activation
             scale is computed per tensor, so the neighbours in a batch would change the answer.
     """
     order = np.argsort(encoded.lengths, kind="stable") if batch_size > 1 else np.arange(len(encoded))

@@ -20,7 +20,7 @@ from edgedistill.host import available_cores
 from edgedistill.recipe import Task
 from edgedistill.results import Evaluation, Labels, Variant
 from edgedistill.stage import Outcome, Stage
-from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.tasks.registry import open_encoder, task_of_model
 
 LOGITS_FILE = "logits.npy"
 EVALUATION_FILE = "evaluation.json"
@@ -39,7 +39,7 @@ class Settings(Document):
     variant: Variant
     split: str = Field(description="name of the split, for the reader")
     task: Task
-    batch_size: int = Field(ge=1, description="texts a call; 1 for dynamic int8")
+    batch_size: int = Field(ge=1, description="examples a call; 1 for dynamic int8")
     seed: int = Field(ge=0, description="of the bootstrap")
 
 
@@ -48,7 +48,7 @@ class Inputs:
     """What is read.
 
     Attributes:
-        model: a folder with tokenizer.json, config.json and model.onnx (taken first) or model.safetensors.
+        model: a folder with config.json, the file of its encoder, and model.onnx (taken first) or model.safetensors.
         data: examples, every one with a label.
         labels: the class names in the order of the logits (`results.Labels`).
         teacher_logits: what the teacher answered on the same rows; None when the model is the teacher.
@@ -97,8 +97,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
 
 def _answer(settings: Settings, model: Path, examples: Examples, *, classes: int) -> NDArray[np.float32]:
     """Return the logits of every example, shape (n, classes), finite."""
-    texts = (text for batch in examples.text_batches() for text in batch)
-    encoded = TextEncoder.load(model).encode(texts)
+    encoded = open_encoder(model).encode_examples(examples)
     predictor = open_predictor(model, threads=available_cores() if settings.batch_size > 1 else 1)
     width = predictor.logits(encoded.batch([0])).shape[1]  # one row first: a wrong model is refused before the work
     if width != classes:
@@ -151,7 +150,7 @@ def _require_model(model: Path) -> None:
     if not _weights_file(model).is_file():
         raise ArtifactError(f"{model}: holds neither {ONNX_FILE} nor {TORCH_FILE} (pickled weights are never loaded)",
                             hint="name a model folder; transformers writes one with save_pretrained(DIR)")
-    for name in (TOKENIZER_FILE, CONFIG_FILE):
+    for name in (task_of_model(model).encoder_file, CONFIG_FILE):
         if not (model / name).is_file():
             raise ArtifactError(f"{model / name}: no such file",
                                 hint="copy it from the model that this one was made from")

@@ -29,6 +29,10 @@ _BIASES = {"DequantizeLinear": (0,), "QLinearConv": (8,)}
 """Inputs, by operator, that hold a trained number even as int32; other int32 and int64 tensors are shapes and ids."""
 
 
+_STATISTICS = (".running_mean", ".running_var")
+"""What a BatchNorm counts while it trains: float buffers, not trained numbers."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """What a weights file holds.
@@ -54,10 +58,11 @@ def read_weights(path: Path) -> Weights:
 
 
 def _read_safetensors(path: Path) -> Weights:
-    """Count the floating-point tensors; integer ones are buffers (`position_ids` of older checkpoints)."""
+    """Count the floating-point tensors but BatchNorm's statistics; integer ones are buffers (older `position_ids`)."""
     try:
         with safe_open(str(path), framework="numpy") as file:
-            slices = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118 - it is no mapping
+            names = [name for name in file.keys() if not name.endswith(_STATISTICS)]  # noqa: SIM118 - it is no mapping
+            slices = [file.get_slice(name) for name in names]
             parameters = sum(math.prod(s.get_shape()) for s in slices if s.get_dtype().startswith(("F", "BF")))
     except (SafetensorError, OSError) as bad:
         raise ArtifactError(f"{path}: is not a safetensors file ({bad})", hint=_HINT) from None

@@ -1,4 +1,4 @@
-"""Adapter to optimum's ONNX exporter: a sequence classifier in, a float ONNX file with dynamic batch and length out."""
+"""Adapter to optimum's ONNX exporter: a classifier in, a float ONNX file with dynamic batch and length out."""
 
 import logging
 import warnings
@@ -6,12 +6,13 @@ from pathlib import Path
 
 import onnx
 import torch
+import transformers
 from optimum.exporters.onnx import export
 from optimum.exporters.tasks import TasksManager
 from safetensors import SafetensorError
-from transformers import AutoModelForSequenceClassification
 
 from edgedistill.errors import ArtifactError
+from edgedistill.tasks.registry import task_of_model
 from edgedistill.torch_setup import set_up_torch
 
 log = logging.getLogger("edgedistill")
@@ -25,23 +26,24 @@ def export_classifier(folder: Path, out: Path) -> None:
 
     Args:
         folder: config.json and model.safetensors.
-        out: the .onnx file to make; inputs are (batch, length), both dynamic, int64.
+        out: the .onnx file to make; every dimension of the inputs is dynamic.
 
     Raises:
         ArtifactError: the folder holds no whole classifier, or optimum knows no export for this architecture.
     """
     set_up_torch()
+    task = task_of_model(folder)
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(
+        model = getattr(transformers, task.model_class).from_pretrained(
             folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, attn_implementation="eager",
             dtype=torch.float32,
         ).eval()
     except (OSError, ValueError, KeyError, SafetensorError) as bad:
-        raise ArtifactError(f"{folder}: transformers makes no sequence classifier of it ({bad})",
+        raise ArtifactError(f"{folder}: transformers makes no {task.kind} of it ({bad})",
                             hint="name a model folder that distill or teach made") from bad
     try:
         make_config = TasksManager.get_exporter_config_constructor(
-            "onnx", model, task="text-classification", library_name="transformers"
+            "onnx", model, task=task.name, library_name="transformers"
         )
     except (KeyError, ValueError) as bad:
         raise ArtifactError(f"{folder}: optimum exports no {model.config.model_type} classifier ({bad})",

@@ -1,6 +1,5 @@
 """The door of `export`: a torch model folder becomes an ONNX model folder, fused, within the target runtime's versions."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +8,11 @@ from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
 from edgedistill.manifest import Decision
 from edgedistill.stage import Outcome, Stage
+from edgedistill.tasks.registry import task_of_model
 
 ONNX_FILE = "model.onnx"
 _RAW_FILE = "exported.onnx"
-_COMPANIONS = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_CONFIG_FILE = "config.json"
 
 
 class Settings(Document):
@@ -24,13 +24,13 @@ class Settings(Document):
 
 @dataclass(frozen=True)
 class Inputs:
-    """`model`: a folder with config.json, model.safetensors and tokenizer.json."""
+    """`model`: a folder with config.json, model.safetensors and the file its encoder is made from."""
 
     model: Path
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+    for name in (_CONFIG_FILE, task_of_model(inputs.model).encoder_file, "model.safetensors"):
         if not (inputs.model / name).is_file():
             raise ArtifactError(f"{inputs.model / name}: no such file", hint="name a model folder that distill or teach made")
 
@@ -39,15 +39,8 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     import onnx
 
     from edgedistill.export.exporter import export_classifier, limit_versions
-    from edgedistill.export.graph import fuse
-
     export_classifier(inputs.model, out / _RAW_FILE)
-    config = json.loads((inputs.model / "config.json").read_text(encoding="utf-8"))
-    fuse(
-        out / _RAW_FILE, out / ONNX_FILE, model_type=config["model_type"],
-        heads=config.get("num_attention_heads") or config.get("n_heads") or 0,
-        hidden=config.get("hidden_size") or config.get("dim") or 0,
-    )
+    task_of_model(inputs.model).finish_graph(out / _RAW_FILE, out / ONNX_FILE, model=inputs.model)
     limit_versions(out / ONNX_FILE, max_ir_version=settings.max_ir_version, max_opset=settings.max_opset)
     copy_companions(inputs.model, out)
     nodes = len(onnx.load(out / ONNX_FILE, load_external_data=False).graph.node)
@@ -63,7 +56,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
 
 def copy_companions(source: Path, out: Path) -> None:
     """Copy what makes a model folder usable besides its weights, byte for byte."""
-    for name in _COMPANIONS:
+    for name in (_CONFIG_FILE, *task_of_model(source).companions):
         if (source / name).is_file():
             shutil.copyfile(source / name, out / name)
 

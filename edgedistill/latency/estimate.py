@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgedistill.latency.rates import Origin, Rates
-from edgedistill.latency.workload import Workload, workload_of
-from edgedistill.shape import StudentShape
+from edgedistill.latency.workload import Workload
 from edgedistill.target import Target
 
 MOST_THREADS = 8
@@ -74,24 +73,6 @@ def estimate(work: Workload, rates: Rates, *, threads: int = 1) -> LatencyEstima
     parts = parts_of(work, rates, threads=threads)
     seconds = parts.total
     return LatencyEstimate(seconds, (seconds * rates.low, seconds * rates.high), parts, rates.origin)
-
-
-def over_lengths(
-    shape: StudentShape, rates: Rates, lengths: Mapping[int, int], *, classes: int, threads: int = 1
-) -> dict[int, float]:
-    """Return the predicted p50 at every length of the data.
-
-    Args:
-        shape: the student.
-        rates: of the target.
-        lengths: how many texts have each length in tokens.
-        classes: outputs of the classifier.
-        threads: of the runtime.
-    """
-    return {
-        tokens: parts_of(workload_of(shape, tokens=tokens, classes=classes), rates, threads=threads).total
-        for tokens in lengths
-    }
 
 
 def weighted_quantile(values: Mapping[int, float], counts: Mapping[int, int], share: float) -> float:

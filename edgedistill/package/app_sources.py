@@ -97,7 +97,7 @@ def app_sources(
     }
     if high is not None:
         values |= {name: getattr(high, name) for name in ("vanishing", "standing", "images", "alone", "unknown")}
-    environment, folder = _environment(), files("edgedistill.package").joinpath("templates")
+    environment, folder = source_environment(), files("edgedistill.package").joinpath("templates")
     rendered = {
         place: environment.from_string(folder.joinpath(name).read_text(encoding="utf-8")).render(values)
         for name, place in _PLACES.items()
@@ -126,7 +126,8 @@ _NOT_SWIFT = tuple(json.dumps(name) for name in (
 ))
 
 
-def _environment() -> jinja2.Environment:
+def source_environment() -> jinja2.Environment:
+    """Return the environment of the templates, with filters for literals of Kotlin and Swift."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - programs in three languages; the page alone is HTML, and escapes by filter

@@ -13,6 +13,7 @@ from edgedistill.package.contents import (
     GoldenVector,
     GoldenVectors,
     ModelInput,
+    PictureVectors,
     Preprocessing,
     RuntimeBuild,
 )
@@ -68,8 +69,8 @@ def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts)
         figures: accuracy and licences.
         parts: what the files say.
     """
-    front = yaml.safe_dump(_front_matter(identity, figures), sort_keys=False, allow_unicode=True)
-    table, golden = _facts_table(identity, figures, parts), parts.golden
+    front = yaml.safe_dump(front_matter(identity, figures), sort_keys=False, allow_unicode=True)
+    table, golden = facts_table(identity, figures, classes=parts.classes, model_bytes=parts.model_bytes), parts.golden
     return f"""---
 {front}---
 # {identity.recipe_id} for {identity.target_id}
@@ -100,12 +101,12 @@ Give one text a call: the int8 scale of the activations is computed per call, an
 
 ## Runtime
 
-{_runtime(parts.build)}
+{runtime_words(parts.build)}
 
 ## Check
 
 `python verify.py` compares every file with its sha256 in `bundle.json` and replays {len(golden.vectors)} golden
-vectors. A logit may differ by {golden.tolerance:g} between instruction sets{_own_tolerances(golden)}; the decision may not.
+vectors. A logit may differ by {golden.tolerance:g} between instruction sets{own_tolerances(golden)}; the decision may not.
 
 Licences: see [LICENSES.md](LICENSES.md).
 """
@@ -165,7 +166,8 @@ at hand and on {preprocessing.texts_fuzzed:,} fuzzed ones. It is {preprocessing.
   `model.onnx`, `tokenizer.json`, `labels.json` and `web/`."""
 
 
-def _own_tolerances(golden: GoldenVectors) -> str:
+def own_tolerances(golden: GoldenVectors | PictureVectors) -> str:
+    """Return the tolerances of instruction sets that have their own, in words."""
     own = ", ".join(f"{value:g} on {name}" for name, value in sorted(golden.tolerances.items()))
     return f" ({own})" if own else ""
 
@@ -174,7 +176,8 @@ def _over_budget(preprocessing: Preprocessing) -> str:
     return " and over the target's budget for model files" if preprocessing.fits_budget is False else ""
 
 
-def _runtime(build: RuntimeBuild) -> str:
+def runtime_words(build: RuntimeBuild) -> str:
+    """Return how the runtime is made smaller, and what to run the model on."""
     rows = "\n".join(f"| {a.name} | {'try it' if a.use else 'no'} | {a.why} |" for a in build.accelerators)
     return f"""A build of onnxruntime with nothing but what `model.ort` needs, made in a checkout of onnxruntime (BUNDLE is this
 folder):
@@ -188,13 +191,14 @@ folder):
 {rows}"""
 
 
-def _facts_table(identity: BundleIdentity, figures: CardFigures, parts: CardParts) -> str:
+def facts_table(identity: BundleIdentity, figures: CardFigures, *, classes: int, model_bytes: int) -> str:
+    """Return the rows of the table at the top of a card."""
     rows = [
         ("made by recipe", f"`{identity.recipe_id}`"),
         ("distilled from", f"`{identity.base_model}`"),
         ("for", f"`{identity.target_id}`, onnxruntime {identity.runtime_oldest} or newer"),
-        ("classes", str(parts.classes)),
-        ("model.onnx (int8)", f"{parts.model_bytes:,} bytes"),
+        ("classes", str(classes)),
+        ("model.onnx (int8)", f"{model_bytes:,} bytes"),
         *_figure_rows(figures),
     ]
     return "\n".join(f"| {name} | {value} |" for name, value in rows)
@@ -216,7 +220,8 @@ def licence_notes(identity: BundleIdentity, figures: CardFigures) -> str:
 """
 
 
-def _front_matter(identity: BundleIdentity, figures: CardFigures) -> dict[str, Any]:
+def front_matter(identity: BundleIdentity, figures: CardFigures) -> dict[str, Any]:
+    """Return what hubs read at the top of a card."""
     front: dict[str, Any] = {
         "pipeline_tag": identity.task,
         "library_name": "onnx",

@@ -86,7 +86,7 @@ class ModelInput(Document):
     """An input of the graph. Its shape is (batch, length)."""
 
     name: str
-    dtype: str = Field(description="a numpy name: int64 or int32")
+    dtype: str = Field(description="a numpy name: int64 or int32; of pictures float32")
 
 
 class Preprocessing(Document):
@@ -100,6 +100,44 @@ class Preprocessing(Document):
     pieces: int = Field(ge=0, description="pieces in the graph; pieces that no text can reach are left out")
     piece_table_bytes: int = Field(ge=0, description="of the added bytes: pieces, their ids and lengths")
     fits_budget: bool | None = Field(description="is the file within the target's budget for model files? null: no budget")
+
+
+class PictureInput(Document):
+    """What a bundle of pictures does before the model, and how far its graph is from transformers' ViTImageProcessor."""
+
+    side: int = Field(ge=1, description="pixels; a picture of any size is resized to a square of this side")
+    channels: Literal[1, 3]
+    mean: tuple[float, ...] = Field(description="of each channel, after the division by 255")
+    std: tuple[float, ...]
+    resample: int = Field(description="Pillow's number of the filter that resizes")
+    compared: int = Field(ge=0, description="pictures of the test split that were compared as they are stored")
+    compared_resized: int = Field(ge=0, description="pictures that were compared at other sizes, and so resized")
+    largest_difference: float = Field(ge=0, description="of a model input, pictures as they are stored")
+    largest_difference_resized: float = Field(ge=0, description="of a model input, resized pictures; one level is 1 / (255 std)")
+    added_bytes: int = Field(ge=0, description="of model_with_preprocessing.onnx over model.onnx")
+
+
+class PictureVector(Document):
+    """One picture and the answer that the app must give to it too."""
+
+    text: str = Field(description="name of the picture")
+    pixels: str = Field(description="base64 of uint8, shape (side, side, channels), row by row")
+    logits: tuple[float, ...] = Field(description="raw logits of model.onnx, one picture a call")
+    label: str = Field(description="the class with the largest logit")
+
+
+class PictureVectors(Document):
+    """Golden vectors of pictures; see `GoldenVectors`."""
+
+    tolerance: float = Field(gt=0)
+    tolerances: dict[InstructionSet, float] = {}
+    runtime: str
+    architecture: str
+    side: int
+    channels: Literal[1, 3]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    vectors: tuple[PictureVector, ...] = Field(min_length=1)
 
 
 class Sizes(Document):
@@ -140,9 +178,10 @@ class BundleManifest(Document):
     inputs: tuple[ModelInput, ...]
     opsets: dict[str, int] = Field(description="opset by domain of model.onnx")
     ir_version: int
-    max_tokens: int = Field(ge=1, description="texts are cut after so many tokens, special tokens counted")
+    max_tokens: int | None = Field(None, ge=1, description="texts are cut after so many tokens, special tokens counted")
     golden_tolerance: float = Field(gt=0)
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None = Field(None, description="of texts")
+    pictures: PictureInput | None = Field(None, description="of pictures")
     runtime_build: RuntimeBuild
     sizes: Sizes
     files: tuple[Artifact, ...]

@@ -7,6 +7,7 @@ golden.json. With onnxruntime-extensions it also replays the texts on model_with
 Exit code 0: all is as it was packed. 1: something is not, and the lines say what.
 """
 
+import base64
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -67,12 +68,12 @@ def check_bundle(folder: Path) -> Check:
     if not golden["vectors"]:
         problems.append("golden.json: nothing could be replayed")
     ids_checked = False
-    if importlib.util.find_spec("tokenizers") and "tokenizer.json" not in altered:
+    if manifest.get("pictures") is None and importlib.util.find_spec("tokenizers") and "tokenizer.json" not in altered:
         ids_checked = True
         problems += check_ids(folder, golden["vectors"])
     wanted = [*MODELS, TEXT_MODEL] if takes_text(manifest) else list(MODELS)
     models = [name for name in wanted if name not in altered and golden["vectors"]]
-    replays = [replay(folder / name, golden["vectors"]) for name in models]
+    replays = [replay(folder / name, golden) for name in models]
     for name, result in zip(models, replays, strict=True):
         problems += replay_problems(name, result, tolerance_here(golden))
     return Check(
@@ -100,8 +101,9 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def takes_text(manifest: dict[str, Any]) -> bool:
-    """Is there a model that takes raw text, and can it run here?"""
-    return any(file["path"] == TEXT_MODEL for file in manifest["files"]) and extensions_library() is not None
+    """Is there a model that takes raw text, or a decoded picture, and can it run here?"""
+    can_run = manifest.get("pictures") is not None or extensions_library() is not None
+    return any(file["path"] == TEXT_MODEL for file in manifest["files"]) and can_run
 
 
 def extensions_library() -> str | None:
@@ -121,7 +123,8 @@ def read_golden(folder: Path) -> dict[str, Any]:
         golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
         float(golden["tolerance"])
         for vector in golden["vectors"]:
-            _ = vector["text"], [int(i) for i in vector["ids"]], [float(x) for x in vector["logits"]]
+            _ = vector["text"], [float(x) for x in vector["logits"]]
+            _ = base64.b64decode(vector["pixels"]) if "pixels" in vector else [int(i) for i in vector["ids"]]
     except (OSError, ValueError, KeyError, TypeError):
         return {"vectors": []}
     return dict(golden)
@@ -196,37 +199,51 @@ def check_ids(folder: Path, vectors: list[dict[str, Any]]) -> list[str]:
     return [f"tokenizer.json: other ids than golden.json for {text!r}" for text in wrong]
 
 
-def replay(model: Path, vectors: list[dict[str, Any]]) -> Replay:
+def replay(model: Path, golden: dict[str, Any]) -> Replay:
     """Answer every golden vector, one a call, and compare the raw logits."""
     try:
-        return compare(model, vectors)
+        return compare(model, golden)
     except Exception as bad:  # noqa: BLE001 - onnxruntime's errors share no base; the check fails with its words
         return Replay(0, float("inf"), f"does not run here ({bad})")
 
 
-def compare(model: Path, vectors: list[dict[str, Any]]) -> Replay:
+def compare(model: Path, golden: dict[str, Any]) -> Replay:
     """Do the work of `replay`; raises whatever onnxruntime raises."""
     import numpy as np
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
-    if model.name == TEXT_MODEL:
+    if model.name == TEXT_MODEL and "side" not in golden:
         options.register_custom_ops_library(extensions_library())
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     flipped, error = 0, 0.0
-    for vector in vectors:
-        if model.name == TEXT_MODEL:
+    for vector in golden["vectors"]:
+        if "pixels" in vector:
+            wanted = picture_inputs(vector, golden, is_raw=model.name == TEXT_MODEL)
+        elif model.name == TEXT_MODEL:
             wanted = {"text": np.array([vector["text"]], dtype=object)}
         else:
             ids = np.asarray([vector["ids"]])
             feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
             wanted = {node.name: feeds[node.name].astype(node.type[7:-1]) for node in session.get_inputs()}
-        logits, golden = session.run(None, wanted)[0][0], np.asarray(vector["logits"])
-        flipped += int(logits.argmax() != golden.argmax())
-        difference = float(np.abs(logits - golden).max())
+        logits, expected = session.run(None, wanted)[0][0], np.asarray(vector["logits"])
+        flipped += int(logits.argmax() != expected.argmax())
+        difference = float(np.abs(logits - expected).max())
         error = max(error, difference if np.isfinite(difference) else float("inf"))
     return Replay(flipped, error)
+
+
+def picture_inputs(vector: dict[str, Any], golden: dict[str, Any], *, is_raw: bool) -> dict[str, Any]:
+    """Return what a model is fed for a golden picture: its pixels, or what the pre-processing makes of them."""
+    import numpy as np
+
+    side, channels = golden["side"], golden["channels"]
+    pixels = np.frombuffer(base64.b64decode(vector["pixels"]), np.uint8).reshape(side, side, channels)
+    if is_raw:
+        return {"image": np.ascontiguousarray(np.repeat(pixels, 3, axis=2) if channels == 1 else pixels)}
+    values = (pixels.astype(np.float32) / 255 - np.array(golden["mean"], np.float32)) / np.array(golden["std"], np.float32)
+    return {"pixel_values": np.ascontiguousarray(values.transpose(2, 0, 1)[None], np.float32)}
 
 
 def replay_problems(name: str, result: Replay, tolerance: float) -> list[str]:

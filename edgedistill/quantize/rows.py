@@ -1,4 +1,4 @@
-"""The rows on which a model is judged and calibrated: texts by the model's own tokenizer, or numpy arrays by input name."""
+"""The rows on which a model is judged and calibrated: examples by the model's own encoder, or numpy arrays by input name."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from edgedistill.errors import DataError
 from edgedistill.examples import NO_LABEL, read_examples
 from edgedistill.quantize.calibration import Arrays
-from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
+from edgedistill.tasks.encoding import Encoded
+from edgedistill.tasks.registry import open_encoder
 
 LABELS = "labels"
 """Name of the array in an .npz that holds the classes; every other array is an input of the model."""
@@ -32,17 +33,17 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
-class TextRows:
-    """Texts as token ids; nothing is padded, as a row is a batch of its own."""
+class EncodedRows:
+    """Examples as their encoder gives them; no text is padded, as a row is a batch of its own."""
 
-    encoded: EncodedTexts
+    encoded: Encoded
     labels: NDArray[np.int64] | None
 
     def __len__(self) -> int:
         return len(self.encoded)
 
     def row(self, index: int) -> Arrays:
-        """Return input_ids, attention_mask and token_type_ids of a text, each shape (1, tokens)."""
+        """Return the model inputs of an example, each of batch 1."""
         return self.encoded.batch([index])
 
 
@@ -93,7 +94,7 @@ def read_rows(file: Path, model: Path, *, limit: int | None = None) -> Rows:
 
     Args:
         file: an .npz of arrays, or an Arrow file of examples.
-        model: the folder whose tokenizer.json makes token ids of texts.
+        model: the folder whose encoder makes model inputs of examples.
         limit: how many at most, from the start.
 
     Raises:
@@ -103,17 +104,17 @@ def read_rows(file: Path, model: Path, *, limit: int | None = None) -> Rows:
         return _read_arrays(file, limit)
     examples = read_examples(file)
     count = len(examples) if limit is None else min(limit, len(examples))
-    encoded = TextEncoder.load(model).encode(examples.table.column("text").slice(0, count).to_pylist())
+    encoded = open_encoder(model).encode_examples(examples.first(count))
     labels = np.asarray(examples.labels[:count], np.int64)
-    return TextRows(encoded, labels if bool((labels != NO_LABEL).any()) else None)
+    return EncodedRows(encoded, labels if bool((labels != NO_LABEL).any()) else None)
 
 
 def sample_rows(file: Path, model: Path, choose: Callable[[int, NDArray[np.int64] | None], NDArray[np.int64]]) -> Rows:
-    """Read some rows of a file; of texts only these are encoded.
+    """Read some rows of a file; of examples only these are encoded.
 
     Args:
         file: an .npz of arrays, or an Arrow file of examples.
-        model: the folder whose tokenizer.json makes token ids of texts.
+        model: the folder whose encoder makes model inputs of examples.
         choose: gets the number of rows and their classes, and returns indices.
 
     Raises:
@@ -125,8 +126,7 @@ def sample_rows(file: Path, model: Path, choose: Callable[[int, NDArray[np.int64
     examples = read_examples(file)
     labels = np.asarray(examples.labels, np.int64)
     indices = choose(len(examples), labels)
-    encoded = TextEncoder.load(model).encode(examples.table.column("text").take(indices).to_pylist())
-    return TextRows(encoded, labels[indices])
+    return EncodedRows(open_encoder(model).encode_examples(examples.take(indices)), labels[indices])
 
 
 def _read_arrays(file: Path, limit: int | None) -> ArrayRows:

@@ -33,12 +33,13 @@ from edgedistill.recipe import BenchmarkProtocol, Quantization
 from edgedistill.soft_labels import read_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.target import Target
+from edgedistill.tasks.registry import task_of_model
 
 log = logging.getLogger("edgedistill")
 
 ONNX_FILE = "model.onnx"
 VERDICT_FILE = "verdict.json"
-_COMPANIONS = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_CONFIG_FILE = "config.json"
 _SCRATCH = "candidates"
 _JUDGED_ROWS = 1000
 
@@ -76,7 +77,7 @@ class Inputs:
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
-    names = (ONNX_FILE,) if inputs.validation.suffix == ".npz" else (ONNX_FILE, "tokenizer.json")
+    names = (ONNX_FILE,) if inputs.validation.suffix == ".npz" else (ONNX_FILE, task_of_model(inputs.model).encoder_file)
     for name in names:
         if not (inputs.model / name).is_file():
             raise ArtifactError(f"{inputs.model / name}: no such file", hint="edgedistill export MODEL -o DIR")
@@ -95,7 +96,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     speeds = _time(settings, court, kept)
     chosen = _choose(settings, court, kept, speeds)
     shutil.copyfile(chosen.file if chosen else court.source, out / ONNX_FILE)
-    for name in _COMPANIONS:
+    for name in (_CONFIG_FILE, *task_of_model(inputs.model).companions):
         if (inputs.model / name).is_file():
             shutil.copyfile(inputs.model / name, out / name)
     finding = Finding(chosen, court.judged, speeds, noise, _untried(settings, court, inputs))

@@ -19,6 +19,7 @@ import onnx
 from onnx import TensorProto, version_converter
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.calibrate import TensorData
+from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shape_infer
 
@@ -121,6 +122,7 @@ def save_clean(model: onnx.ModelProto, out: Path, *, like: Path) -> None:
     del model.metadata_props[:]
     for node in model.graph.node:
         node.doc_string = ""
+    ONNXModel(model).topological_sort()  # the quantizer appends; tools that read a graph in order refuse that
     shorten_value_names(model)
     model.ir_version = onnx.load(like, load_external_data=False).ir_version
     model.producer_name, model.producer_version = "edgedistill", ""

@@ -1,6 +1,6 @@
 """What the logits of the test rows show: where two models differ, how sure a model may be, what it confuses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def _relative_entropy(a: Floats, b: Floats) -> Floats:
 
 def telling_rows(
     texts: Sequence[str], labels: NDArray[np.int32], names: Sequence[str], *, teacher: NDArray[np.floating],
-    student: NDArray[np.floating],
+    student: NDArray[np.floating], thumbnail_of: Callable[[int], str | None] = lambda row: None,
 ) -> tuple[TellingRow, ...]:
     """Return the rows whose decisions differ, by falling divergence, at most `TELLING_ROWS`.
 
@@ -49,6 +49,7 @@ def telling_rows(
         names: the class names.
         teacher: raw logits, shape (n, classes).
         student: raw logits, shape (n, classes).
+        thumbnail_of: gives the picture of a row as a data URI; None for texts.
     """
     theirs, ours = softmax(teacher), softmax(student)
     apart = divergence(theirs, ours)
@@ -57,6 +58,7 @@ def telling_rows(
     return tuple(
         TellingRow(
             text=texts[row],
+            thumbnail=thumbnail_of(int(row)),
             true_label=NO_LABEL_TEXT if labels[row] == NO_LABEL else names[labels[row]],
             teacher=_top(theirs[row], names),
             student=_top(ours[row], names),

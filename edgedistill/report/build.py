@@ -1,6 +1,6 @@
 """From the results of a run's stages to its report: pure, values in, one document out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.intervals import mcnemar, paired_difference
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
+from edgedistill.recipe import Task
 from edgedistill.report import answers, paired, right_rows, unchecked, wording
 from edgedistill.report.latency import (
     device_latency,
@@ -78,6 +79,7 @@ class TargetParts:
         not_checked: sentences to add to those that the report finds itself.
         device: what was measured on a device of the target's class; its figures take the place of predicted ones.
         emulated: the int8 student on the target's core under emulation.
+        thumbnail_of: gives the picture of a test row as a data URI; None for texts.
     """
 
     name: str
@@ -99,6 +101,7 @@ class TargetParts:
     not_checked: tuple[str, ...] = ()
     device: DeviceMeasurement | None = None
     emulated: EmulatedCheck | None = None
+    thumbnail_of: Callable[[int], str | None] = lambda row: None
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class ReportParts:
     """The results of a run. `created` must have a time zone; `data` is prepare's data report."""
 
     recipe: str
-    task: str
+    task: Task
     created: datetime
     host: Host
     tools: Mapping[str, str]
@@ -128,14 +131,14 @@ def build_report(parts: ReportParts) -> RunReport:
         created=parts.created,
         host=parts.host,
         tools=dict(sorted(parts.tools.items())),
-        targets={name: build_target(target) for name, target in parts.targets.items()},
+        targets={name: build_target(target, task=parts.task) for name, target in parts.targets.items()},
         decisions=parts.decisions,
         steps=parts.steps,
         data=None if parts.data is None else dict(parts.data),
     )
 
 
-def build_target(parts: TargetParts) -> TargetReport:
+def build_target(parts: TargetParts, *, task: Task = "text-classification") -> TargetReport:
     """Build the report of one target.
 
     Raises:
@@ -169,12 +172,13 @@ def build_target(parts: TargetParts) -> TargetReport:
         confused_pairs=answers.confused_pairs(student.confusion, parts.labels),
         classes=student.classes,
         telling_rows=answers.telling_rows(
-            parts.texts, parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"]
+            parts.texts, parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"],
+            thumbnail_of=parts.thumbnail_of,
         ),
         reliability={
             name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits
         },
-        not_checked=unchecked.sentences(parts.name, variants, parts.device) + parts.not_checked,
+        not_checked=unchecked.sentences(parts.name, variants, parts.device, task=task) + parts.not_checked,
         device=None if parts.device is None else device_report(parts.device),
         emulated=parts.emulated,
         test_sha256=right_rows.fingerprint(parts.texts, parts.gold),

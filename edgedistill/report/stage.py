@@ -16,6 +16,7 @@ from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
+from edgedistill.recipe import Task
 from edgedistill.report.build import ReportParts, TargetParts
 from edgedistill.report.compare import Comparison
 from edgedistill.report.compare_page import render_comparison
@@ -37,6 +38,7 @@ from edgedistill.results import (
     Variant,
 )
 from edgedistill.stage import storage_errors, write_text_durably
+from edgedistill.tasks.registry import task_of_examples
 
 REPORT_JSON = "report.json"
 REPORT_MARKDOWN = "report.md"
@@ -66,7 +68,7 @@ class Settings(Document):
     """What the report of a run needs that is not a file of a step; `targets` by id."""
 
     recipe: str
-    task: str
+    task: Task
     created: AwareDatetime
     host: Host
     tools: dict[str, str]
@@ -154,7 +156,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         name=settings.name,
         evaluations={name: Evaluation.read_json(path) for name, path in inputs.evaluations.items()},
         logits={name: _read_logits(path) for name, path in inputs.logits.items()},
-        texts=tuple(test.texts),
+        texts=tuple(test.shown),
         gold=test.labels,
         labels=Labels.read_json(inputs.labels).labels,
         measurements={measurement.variant: measurement for measurement in measured},
@@ -170,6 +172,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         not_checked=settings.not_checked,
         device=settings.device,
         emulated=None if inputs.emulated is None else EmulatedCheck.read_json(inputs.emulated),
+        thumbnail_of=lambda row: task_of_examples(test).thumbnail(test, row),
     )
 
 

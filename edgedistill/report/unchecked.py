@@ -3,18 +3,21 @@
 from collections.abc import Mapping
 
 from edgedistill.device.results import DeviceMeasurement
+from edgedistill.recipe import Task
 from edgedistill.report.model import VariantReport
 from edgedistill.results import Variant
+from edgedistill.tasks.registry import task_named
 
 _ALWAYS = (
     "One seed: how much another training of the same recipe would differ is in none of the intervals.",
-    "Intervals come from the test rows alone; they say nothing about texts of another kind than those.",
+    "Intervals come from the test rows alone; they say nothing about examples of another kind than those.",
     "Power draw, heat and clock throttling were not measured.",
 )
 
 
 def sentences(
-    name: str, variants: Mapping[Variant, VariantReport], device: DeviceMeasurement | None = None
+    name: str, variants: Mapping[Variant, VariantReport], device: DeviceMeasurement | None = None, *,
+    task: Task = "text-classification",
 ) -> tuple[str, ...]:
     """Return what was not checked for a target.
 
@@ -22,8 +25,9 @@ def sentences(
         name: the target's name in words.
         variants: as reported.
         device: what was measured on a device.
+        task: says in which units an example is long.
     """
-    return tuple(_of_target(name, variants, device) + _of_host(variants) + list(_ALWAYS))
+    return tuple(_of_target(name, variants, device) + _of_host(variants, task) + list(_ALWAYS))
 
 
 def _of_target(name: str, variants: Mapping[Variant, VariantReport], device: DeviceMeasurement | None) -> list[str]:
@@ -43,7 +47,7 @@ def _of_target(name: str, variants: Mapping[Variant, VariantReport], device: Dev
     return found
 
 
-def _of_host(variants: Mapping[Variant, VariantReport]) -> list[str]:
+def _of_host(variants: Mapping[Variant, VariantReport], task: Task) -> list[str]:
     untimed = [name for name, variant in variants.items() if variant.latency.host is None]
     noisy = [name for name, variant in variants.items() if variant.latency.host and variant.latency.host.noisy]
     found = []
@@ -53,6 +57,6 @@ def _of_host(variants: Mapping[Variant, VariantReport]) -> list[str]:
         found.append(f"The host was too noisy to rely on the latency of: {', '.join(noisy)}.")
     tokens = {v.latency.host.sequence_tokens for v in variants.values() if v.latency.host}
     if tokens:
-        lengths = " and ".join(str(count) for count in sorted(tokens))
-        found.append(f"Latency was measured at {lengths} tokens only; longer texts take longer.")
+        untimed_lengths = task_named(task).lengths_not_timed(sorted(tokens))
+        found += [untimed_lengths] if untimed_lengths else []
     return found

@@ -10,6 +10,7 @@ from edgedistill.errors import TeacherError
 
 _CONFIG_FILE = "config.json"
 _SAVE_AGAIN = "save the model again with save_pretrained()"
+_CLASSIFIER = re.compile("For(Sequence|Image)Classification")
 _PLACEHOLDER = re.compile(r"^LABEL_\d+$")
 _DEFAULT_NAMES = {"0": "LABEL_0", "1": "LABEL_1"}
 """What transformers means when id2label is missing: save_pretrained leaves out values that are its defaults."""
@@ -25,7 +26,7 @@ def trained_labels(folder: Path) -> tuple[str, ...] | None:
         TeacherError: config.json is not JSON, or holds no mapping.
     """
     config = _read_config(folder)
-    if not any("ForSequenceClassification" in name for name in config.get("architectures") or ()):
+    if not any(_CLASSIFIER.search(name) for name in config.get("architectures") or ()):
         return None
     names = config.get("id2label") or _DEFAULT_NAMES
     try:

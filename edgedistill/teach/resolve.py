@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgedistill.artifact import sha256_of_file
@@ -17,13 +18,16 @@ _TOKENIZERS = ("tokenizer.json", "vocab.*", "*.model")
 _HUB_FILES = ["*.json", "*.txt", "*.model", WEIGHTS_FILE, "model-*.safetensors"]
 
 
-def resolve_teacher(teacher: Teacher, *, recipe_folder: Path, check_weights: bool = True) -> Path:
+def resolve_teacher(
+    teacher: Teacher, *, recipe_folder: Path, check_weights: bool = True, encoder_files: Sequence[str] = _TOKENIZERS
+) -> Path:
     """Return the folder that holds the teacher, checked.
 
     Args:
         teacher: the recipe's teacher.
         recipe_folder: where a relative path starts from.
         check_weights: hash the weights too, where the recipe gives their sha256.
+        encoder_files: one of these must be there; patterns.
 
     Raises:
         TeacherError: it is nowhere, holds pickled weights only, or its weights have another sha256.
@@ -39,7 +43,7 @@ def resolve_teacher(teacher: Teacher, *, recipe_folder: Path, check_weights: boo
                            f"{', nor on the hub' if teacher.allow_hub else ''}"
                            f"{f', nor in the package {teacher.package}' if teacher.package else ''}",
                            hint=_where_to_get(teacher))
-    _check_folder(folder, teacher, check_weights=check_weights)
+    _check_folder(folder, teacher, check_weights=check_weights, encoder_files=encoder_files)
     return folder
 
 
@@ -95,11 +99,14 @@ def _package_folder(teacher: Teacher) -> Path | None:
     return None
 
 
-def _check_folder(folder: Path, teacher: Teacher, *, check_weights: bool) -> None:
+def _check_folder(folder: Path, teacher: Teacher, *, check_weights: bool, encoder_files: Sequence[str]) -> None:
     if not (folder / CONFIG_FILE).is_file():
         raise TeacherError(f"{folder}: no {CONFIG_FILE}: this is not a transformers model",
                            hint="name a folder written by save_pretrained()")
-    if not any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS):
+    if not any(next(folder.glob(pattern), None) for pattern in encoder_files):
+        if encoder_files is not _TOKENIZERS:
+            raise TeacherError(f"{folder}: no {encoder_files[0]}",
+                               hint="copy it into the folder: processor.save_pretrained(DIR)")
         raise TeacherError(f"{folder}: no tokenizer.json or vocabulary",
                            hint="copy the tokenizer's files into it: tokenizer.save_pretrained(DIR)")
     weights = folder / WEIGHTS_FILE

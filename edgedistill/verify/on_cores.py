@@ -12,7 +12,7 @@ from edgedistill.examples import read_examples
 from edgedistill.package.archive import opened_bundle
 from edgedistill.package.contents import MANIFEST_FILE, ONNX_FILE
 from edgedistill.recipe import Parity
-from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.tasks.registry import open_encoder
 from edgedistill.user_paths import open_examples
 from edgedistill.verify.bundle import require_sound_bundle
 from edgedistill.verify.emulated import BundleEmulations, check_on_core, golden_feeds, read_golden
@@ -58,5 +58,5 @@ def verify_on_cores(
 
 def _feeds(model: Path, data: Path, split: str) -> list[Feeds]:
     with open_examples(data, split) as path:
-        encoded = TextEncoder.load(model if model.is_dir() else model.parent).encode(read_examples(path).texts)
+        encoded = open_encoder(model if model.is_dir() else model.parent).encode_examples(read_examples(path))
     return [encoded.batch([index]) for index in range(len(encoded))]

@@ -24,7 +24,7 @@ from edgedistill.manifest import Decision
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport
 from edgedistill.stage import Outcome, Stage
-from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.tasks.registry import open_encoder
 from edgedistill.verify.emulated import judge, spread_rows
 from edgedistill.verify.parity import compare_logits, emulated_gate, int8_gate, onnx_gate
 
@@ -120,9 +120,9 @@ def _environment(settings: EmulatedSettings) -> Environment:
 
 def _run_emulated(settings: EmulatedSettings, inputs: EmulatedInputs, out: Path) -> Outcome:
     core, environment = core_named(settings.core), _environment(settings)
-    texts, reference = read_examples(inputs.data).texts, read_logits(inputs.host_logits)
-    chosen = spread_rows(len(texts), settings.rows_limit)
-    encoded = TextEncoder.load(inputs.model).encode([texts[index] for index in chosen])
+    examples, reference = read_examples(inputs.data), read_logits(inputs.host_logits)
+    chosen = spread_rows(len(examples), settings.rows_limit)
+    encoded = open_encoder(inputs.model).encode_examples(examples.take(chosen))
     rows = [encoded.batch([index]) for index in range(len(encoded))]
     found = replay(inputs.model / "model.onnx", rows, core=core, environment=environment)
     check = judge(found, reference[chosen], core=core, emulator=f"qemu {settings.emulator}",
@@ -130,7 +130,7 @@ def _run_emulated(settings: EmulatedSettings, inputs: EmulatedInputs, out: Path)
     (out / EMULATED_FILE).write_text(check.to_json(), encoding="utf-8")
     what = (f"int8 answers on {core.name}: {check.parity.n - check.parity.decisions_flipped} of {check.parity.n} decisions as "
             f"on the host, largest difference of a logit {check.parity.max_abs_error:.3g}")
-    why = f"{check.runtime} under {check.emulator}, {check.parity.n} of {len(texts)} test rows"
+    why = f"{check.runtime} under {check.emulator}, {check.parity.n} of {len(examples)} test rows"
     return Outcome(decisions=(Decision(step="verify-emulated", what=what, why=why),))
 
 

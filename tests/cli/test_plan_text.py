@@ -7,8 +7,8 @@ import pytest
 from edgedistill.catalog import load_recipe, load_target, target_ids
 from edgedistill.cli.app import run_command_line
 from edgedistill.cli.plan_text import plan_text, runtime_words
-from edgedistill.line import ladder
 from edgedistill.plan import DataFacts, make_plan
+from edgedistill.tasks.text_classification.ladder import ladder
 
 FACTS = DataFacts(29, 2000, 9, ((5, 10), (9, 20), (30, 5)))
 

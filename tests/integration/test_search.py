@@ -49,7 +49,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def line(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
-    monkeypatch.setattr(pipeline, "ladder", lambda: LADDER)
+    monkeypatch.setattr("edgedistill.tasks.text_classification.task.ladder", lambda: LADDER)
     monkeypatch.setattr(pipeline, "_benchmark", lambda *arguments: None)
     return Line(recipe)
 

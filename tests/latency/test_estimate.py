@@ -3,7 +3,7 @@
 import pytest
 
 from edgedistill.catalog import load_target
-from edgedistill.latency.estimate import estimate, over_lengths, parts_of, static_p50, weighted_quantile
+from edgedistill.latency.estimate import estimate, parts_of, static_p50, weighted_quantile
 from edgedistill.latency.rates import Rates
 from edgedistill.latency.workload import Workload, glue_per_layer, workload_of
 from edgedistill.shape import StudentShape
@@ -46,9 +46,10 @@ def test_glue_per_layer_when_texts_are_twice_as_long_then_softmax_is_four_times_
     assert glue_per_layer(8, 16, 2, 10) - 10 * linear == 4 * (glue_per_layer(8, 16, 2, 5) - 5 * linear)
 
 
-def test_over_lengths_when_texts_are_longer_then_never_faster() -> None:
-    times = over_lengths(SHAPE, RATES, {3: 1, 9: 1, 30: 1}, classes=3)
-    assert times[3] < times[9] < times[30]
+def test_parts_of_when_texts_are_longer_then_never_faster() -> None:
+    times = [parts_of(workload_of(SHAPE, tokens=n, classes=3), RATES).total for n in (3, 9, 30)]
+    assert times == sorted(times)
+    assert times[0] < times[-1]
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 10.0), (0.8, 10.0), (0.9, 20.0), (1.0, 30.0)])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edgedistill.errors import ArtifactError
+from edgedistill.examples import Examples
 
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -87,6 +88,10 @@ class TextEncoder:
         if max_tokens is not None:
             tokenizer.enable_truncation(max_tokens)
         return cls(tokenizer, pad_id)
+
+    def encode_examples(self, examples: Examples) -> EncodedTexts:
+        """Encode the texts of examples; special tokens are added."""
+        return self.encode(text for batch in examples.text_batches() for text in batch)
 
     def encode(self, texts: Iterable[str]) -> EncodedTexts:
         """Encode texts; special tokens are added."""

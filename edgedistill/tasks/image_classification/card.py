@@ -1,0 +1,70 @@
+"""The model card (README.md) of a bundle of pictures."""
+
+import yaml
+
+from edgedistill.package.card import CardFigures, facts_table, front_matter, own_tolerances, runtime_words
+from edgedistill.package.contents import TEXT_MODEL_FILE, BundleIdentity, PictureInput, PictureVectors, RuntimeBuild
+
+
+def picture_card(  # noqa: PLR0913 - a card tells a little of everything
+    identity: BundleIdentity, figures: CardFigures, *, told: PictureInput, build: RuntimeBuild, golden: PictureVectors,
+    model_bytes: int,
+) -> str:
+    """Return the text of `README.md`, with the front matter that hubs read.
+
+    Args:
+        identity: whose bundle it is.
+        figures: accuracy and licences.
+        told: the pre-processing, and how far its graph is from transformers'.
+        build: how the runtime is made smaller, and what it should run on.
+        golden: the golden pictures.
+        model_bytes: size of model.onnx.
+    """
+    front = yaml.safe_dump(front_matter(identity, figures), sort_keys=False, allow_unicode=True)
+    table = facts_table(identity, figures, classes=len(golden.vectors[0].logits), model_bytes=model_bytes)
+    kind = "grey" if told.channels == 1 else "red, green and blue"
+    return f"""---
+{front}---
+# {identity.recipe_id} for {identity.target_id}
+
+{figures.description or "A distilled int8 image classifier."}
+
+| | |
+|---|---|
+{table}
+
+## Use
+
+```python
+import numpy as np, onnxruntime
+from PIL import Image
+model = onnxruntime.InferenceSession("{TEXT_MODEL_FILE}")
+picture = np.asarray(Image.open("picture.png").convert("RGB"))  # any size, upright
+logits, probabilities, label = model.run(None, {{"image": picture}})
+print(label[0], probabilities.max())
+```
+
+`{TEXT_MODEL_FILE}` takes uint8 of shape (height, width, 3); resizing to {told.side} x {told.side} ({kind}) and normalising are
+in the graph, with operators of ONNX alone. Compared with transformers' ViTImageProcessor on {told.compared:,} test pictures the
+model's inputs differ by {told.largest_difference:.1e} at most, and on {told.compared_resized:,} pictures that had to be resized
+by {told.largest_difference_resized:.1e} (one level of 255 is {1 / (255 * min(told.std)):.1e}).
+
+`model.onnx` and `model.ort` take `pixel_values`, float32, shape (1, {told.channels}, {told.side}, {told.side}), as
+`preprocessor_config.json` says.
+
+## Apps
+
+- Android: `android/PictureClassifier.kt`; `PictureClassifier.fromAssets(context).classify(bitmap)` gives a `List<Prediction>`.
+- iOS: `ios/PictureClassifier.swift`; `try PictureClassifier(model: url).classify(image)` gives `[Prediction]`.
+
+## Runtime
+
+{runtime_words(build)}
+
+## Check
+
+`python verify.py` compares every file with its sha256 in `bundle.json` and replays {len(golden.vectors)} golden pictures. A logit
+may differ by {golden.tolerance:g} between instruction sets{own_tolerances(golden)}; the decision may not.
+
+Licences: see [LICENSES.md](LICENSES.md).
+"""

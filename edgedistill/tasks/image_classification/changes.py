@@ -1,0 +1,155 @@
+"""Changed pictures: moved, turned, zoomed, mirrored, and two mixed into one. Every picture follows from the seed and its number.
+
+The transfer set is made once and stored, and the teacher labels what is stored: teacher and student see the same pixels
+(consistent teaching, Beyer et al. 2022, section 2). Mixed pictures (mixup, Zhang et al. 2018; cutmix, Yun et al. 2019) get the
+teacher's answer in place of a mixed label.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgedistill.picture_settings import PictureChanges
+from edgedistill.tasks.image_classification.encoding import Preprocessing, as_inputs
+from edgedistill.tasks.image_classification.pictures import Pixels
+
+_BATCH = 512
+_DRAWS = 12
+"""Random numbers a picture: flip, two shifts, angle, zoom, contrast, brightness, kind of mix, partner, share, two places."""
+
+_BETA_SHARE = (0.2, 0.8)
+"""A mixed picture has between a fifth and four fifths of its first part, evenly drawn: a share near 0 or 1 mixes nothing."""
+
+
+@dataclass(frozen=True)
+class Changer:
+    """Makes changed copies of pictures. Copy `c` of picture `i` is number `c * n + i`.
+
+    Attributes:
+        pixels: n pictures.
+        kinds: what may become of them.
+        seed: of all draws.
+        is_mixing: are two pictures mixed into one, as `kinds` has it?
+    """
+
+    pixels: Pixels
+    kinds: PictureChanges
+    seed: int
+    is_mixing: bool
+    _draws: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False, compare=False)
+
+    def make(self, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the copies of these numbers, shape (len(numbers), side, side, channels)."""
+        wanted = np.asarray(numbers, np.int64)
+        copies, rows = np.divmod(wanted, len(self.pixels))
+        draws = np.stack([self._draws_of(int(copy))[row] for copy, row in zip(copies, rows, strict=True)])
+        made = self._moved(self.pixels.take(rows), draws)
+        if self.is_mixing and self.kinds.mixup + self.kinds.cutmix > 0:
+            partners = np.minimum((draws[:, 8] * len(self.pixels)).astype(np.int64), len(self.pixels) - 1)
+            other = self._moved(self.pixels.take(partners), 1 - draws)
+            made = mixed(made, other, draws, self.kinds)
+        return made
+
+    def batches(self, rows: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield the first `rows` copies in order, a few hundred at a time."""
+        for start in range(0, rows, _BATCH):
+            yield self.make(np.arange(start, min(start + _BATCH, rows)))
+
+    def _draws_of(self, copy: int) -> NDArray[np.float32]:
+        """Return the random numbers of one copy of every picture, shape (n, draws), 0 to 1; the last few copies are kept."""
+        if copy not in self._draws:
+            if len(self._draws) >= 64:
+                self._draws.clear()
+            rng = np.random.default_rng([self.seed, copy])
+            self._draws[copy] = rng.random((len(self.pixels), _DRAWS), dtype=np.float32)
+        return self._draws[copy]
+
+    def _moved(self, pixels: NDArray[np.uint8], draws: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Shift, turn, zoom and mirror by one bilinear sampling; what comes in from outside repeats the edge."""
+        kinds = self.kinds
+        signed = torch.from_numpy(2 * draws - 1)
+        angle = signed[:, 3] * math.radians(kinds.rotation_degrees)
+        zoom = 1 + signed[:, 4] * kinds.zoom
+        mirror = torch.where(torch.from_numpy(draws[:, 0] < 0.5), -1.0, 1.0) if kinds.flip else torch.ones(len(draws))
+        cosine, sine = torch.cos(angle) / zoom, torch.sin(angle) / zoom
+        # in affine_grid's coordinates the side is 2 long
+        across, down = 2 * kinds.shift * signed[:, 1], 2 * kinds.shift * signed[:, 2]
+        rows = (torch.stack([mirror * cosine, -sine, across], 1), torch.stack([mirror * sine, cosine, down], 1))
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        grid = torch.nn.functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+        moved = torch.nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        if kinds.contrast:
+            gain = (1 + signed[:, 5] * kinds.contrast)[:, None, None, None]
+            mean = moved.mean(dim=(1, 2, 3), keepdim=True)
+            moved = (moved - mean) * gain + mean * (1 + signed[:, 6] * kinds.contrast)[:, None, None, None]
+        return np.asarray(moved.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy())
+
+
+def mixed(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], draws: NDArray[np.float32], kinds: PictureChanges
+) -> NDArray[np.uint8]:
+    """Return pictures of which a share is mixed with another.
+
+    Args:
+        first: shape (n, side, side, channels).
+        second: the other pictures, the same shape.
+        draws: shape (n, 12), 0 to 1; columns 7 and 9 to 11 count.
+        kinds: the shares of mixup and cutmix.
+    """
+    low, high = _BETA_SHARE
+    share = low + (high - low) * draws[:, 9]
+    is_mixup = draws[:, 7] < kinds.mixup
+    is_cutmix = ~is_mixup & (draws[:, 7] < kinds.mixup + kinds.cutmix)
+    weight = share[:, None, None, None]
+    blended = np.rint(weight * first + (1 - weight) * second).astype(np.uint8)
+    made = np.where(is_mixup[:, None, None, None], blended, first)
+    is_inside = _rectangles(first.shape[1], share, draws) & is_cutmix[:, None, None]
+    return np.asarray(np.where(is_inside[..., None], second, made))
+
+
+def _rectangles(side: int, share: NDArray[np.float32], draws: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mark squares of the area that is not the first picture's, anywhere in the picture, shape (n, side, side)."""
+    length = np.maximum(1, np.rint(side * np.sqrt(1 - share))).astype(np.int64)
+    top, left = ((draws[:, column] * (side - length + 1)).astype(np.int64) for column in (10, 11))
+    places = np.arange(side)
+    in_rows = (places >= top[:, None]) & (places < (top + length)[:, None])
+    in_columns = (places >= left[:, None]) & (places < (left + length)[:, None])
+    return np.asarray(in_rows[:, :, None] & in_columns[:, None, :])
+
+
+@dataclass(frozen=True)
+class ChangedPictures:
+    """Pictures and changed copies of them as model inputs; a copy is made when a batch asks for it, and is not stored.
+
+    Attributes:
+        changer: makes the copies; numbers below n are the pictures as they are.
+        how: what the model takes.
+        copies: of each picture.
+    """
+
+    changer: Changer
+    how: Preprocessing
+    copies: int
+
+    def __len__(self) -> int:
+        return len(self.changer.pixels) * (1 + self.copies)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Pixels of each picture as stored: all alike."""
+        return np.full(len(self), self.changer.pixels.size.side**2, np.int64)
+
+    def batch(self, indices: Sequence[int] | NDArray[np.int64]) -> Mapping[str, NDArray[np.float32]]:
+        """Return `pixel_values`, shape (batch, channels, side, side), float32."""
+        chosen = np.asarray(indices, np.int64)
+        plain = len(self.changer.pixels)
+        found = self.changer.pixels.take(np.where(chosen < plain, chosen, 0))
+        is_copy = chosen >= plain
+        if is_copy.any():
+            found = found.copy()
+            found[is_copy] = self.changer.make(chosen[is_copy] - plain)
+        return {"pixel_values": as_inputs(found, self.how)}

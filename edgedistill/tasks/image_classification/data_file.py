@@ -1,0 +1,40 @@
+"""Pictures that a user names on the command line, as examples for one model."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgedistill.errors import DataError
+from edgedistill.examples import NO_LABEL
+from edgedistill.plan import PictureSize
+from edgedistill.prepare.columns import Columns
+from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
+from edgedistill.tasks.image_classification.read import Decoded, batches_of, decode
+from edgedistill.tasks.image_classification.sources import open_source
+from edgedistill.tasks.task import DataFile
+
+
+def write_data_file(source: DataFile, path: Path, *, size: PictureSize) -> None:
+    """Write the pictures of a folder or a file with columns image and label, at a model's size.
+
+    Raises:
+        DataError: it cannot be used, or the model does not know one of its labels.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        opened = open_source(source.path, Columns("image", "label"), split=source.split)
+        found = decode(opened, size, Path(scratch) / "raw", is_labelled=source.names is not None)
+        labels = [NO_LABEL] * len(found) if source.names is None else _numbers(found, source.names)
+        rows = Rows([f"row-{i:06d}" for i in range(len(found))], found.names, labels)
+        write_pictures(path, rows, batches_of(found.pixels, np.arange(len(found))), size=size)
+
+
+def _numbers(found: Decoded, names: Sequence[str]) -> list[int]:
+    number = {name: i for i, name in enumerate(names)}
+    for name, label in zip(found.names, found.labels, strict=True):
+        if label not in number:
+            raise DataError(f"{found.place}: {name}: the model does not know the class {label!r}; it knows "
+                            f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}",
+                            hint="correct the label, or evaluate the model that was trained on this data")
+    return [number[label] for label in found.labels]

@@ -1,0 +1,34 @@
+"""What was found in the pictures, as a document: rows, sizes, what is broken, what was done to which."""
+
+from pydantic import Field
+
+from edgedistill.document import Document
+
+
+class PictureSplit(Document):
+    """One split, as it was written, and what was dropped before."""
+
+    source: str = Field(description="the file or folder its pictures came from")
+    is_made_here: bool = Field(description="was it split off train, stratified and seeded?")
+    rows: int
+    rows_by_class: dict[str, int]
+    dropped_duplicates: int = Field(description="pictures left out because an earlier one of train has the same pixels and class")
+    dropped_in_other_splits: int = Field(description="pictures left out because the same pixels stand in validation or test")
+
+
+class PictureReport(Document):
+    """What was read, checked, decoded, dropped and split."""
+
+    classes: tuple[str, ...]
+    side: int = Field(description="pixels, at which the pictures are stored and the student sees them")
+    channels: int = Field(description="1: grey, 3: red, green, blue")
+    train: PictureSplit
+    validation: PictureSplit
+    test: PictureSplit
+    treated: dict[str, int] = Field(
+        description="pictures that were animated (first frame taken), rotated (by EXIF), of 16 bits, with a palette, transparent"
+    )
+    broken: tuple[str, ...] = Field(description="pictures that could not be decoded and were left out, and why")
+    ignored: tuple[str, ...] = Field(description="files in class folders that are no pictures")
+    single: tuple[str, ...] = Field(description="classes with one picture: it is in train, so they are judged nowhere")
+    conflicting: int = Field(description="different pictures that stand under two or more labels")

@@ -1,0 +1,112 @@
+"""Adapter to Pillow: a picture file, whatever its mode, size and rotation, to uint8 pixels of a square."""
+
+import struct
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from edgedistill.plan import PictureSize
+
+MOST_PIXELS = 100_000_000
+"""A picture with more is not decoded: it would take hundreds of MB, and a small file can claim any size."""
+
+_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
+_DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises for files that are no pictures, cut off or damaged."""
+
+
+class BrokenPictureError(Exception):
+    """A picture that cannot be decoded; the message says why."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A decoded picture, upright, and what was remarkable about it.
+
+    Attributes:
+        image: mode L or RGB.
+        notes: kinds of what was done to it: "animated", "rotated", "16 bits", "transparent", "palette".
+    """
+
+    image: Image.Image
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_grey(self) -> bool:
+        """Has it no colours?"""
+        return self.image.mode == "L"
+
+
+def open_picture(source: Path | bytes | NDArray[np.uint8]) -> Opened:
+    """Decode a picture: the first frame, turned as its EXIF says, 16 bits scaled to 8, transparency dropped.
+
+    Args:
+        source: a file, its bytes, or pixels of shape (height, width) or (height, width, 1 or 3).
+
+    Raises:
+        BrokenPictureError: it is no picture, cut off, damaged or has more than 100 million pixels.
+    """
+    if isinstance(source, np.ndarray):
+        return Opened(Image.fromarray(source[..., 0] if source.ndim == 3 and source.shape[2] == 1 else source))
+    try:
+        with Image.open(source if isinstance(source, Path) else BytesIO(source)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise BrokenPictureError(f"has {image.width} x {image.height} pixels, more than {MOST_PIXELS // 10**6} million")
+            notes = ["animated"] if getattr(image, "n_frames", 1) > 1 else []
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            notes += ["rotated"] if image.getexif().get(_ORIENTATION, 1) != 1 else []
+            return Opened(_plain(upright, notes), tuple(notes))
+    except _BROKEN as bad:
+        raise BrokenPictureError(_first_line(bad)) from None
+
+
+_ORIENTATION = 0x0112
+
+
+def _plain(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Return a picture of mode L or RGB; adds to the notes what was given up for it."""
+    if image.mode in _DEEP_MODES:
+        notes.append("16 bits")
+        return Image.fromarray(_to_eight_bits(np.asarray(image)))
+    if image.mode == "P":
+        notes.append("palette")
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        notes.append("transparent")
+    return image.convert("L" if image.mode in _GREY_MODES else "RGB")
+
+
+def _to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Scale 0..65535 to 0..255; 0..1 of float pictures likewise, and values that fit in 8 bits stay."""
+    numbers = np.asarray(values, np.float64)
+    most = float(numbers.max(initial=0.0))
+    factor = 255.0 if most <= 1.0 and np.asarray(values).dtype.kind == "f" else 1.0 if most <= 255.0 else 1 / 257.0
+    return np.clip(np.rint(numbers * factor), 0, 255).astype(np.uint8)
+
+
+def to_square(opened: Opened, size: PictureSize) -> NDArray[np.uint8]:
+    """Return pixels of shape (side, side, channels), resized as transformers' ViTImageProcessor does: bilinear, to both sides."""
+    mode = "L" if size.channels == 1 else "RGB"
+    image = opened.image if opened.image.mode == mode else opened.image.convert(mode)
+    if image.size != (size.side, size.side):
+        image = image.resize((size.side, size.side), resample=Image.Resampling.BILINEAR)
+    return np.asarray(image, np.uint8).reshape(size.side, size.side, size.channels)
+
+
+def to_png(pixels: NDArray[np.uint8], *, scale: int = 1) -> bytes:
+    """Return a PNG file of pixels of shape (height, width, 1 or 3), each enlarged to `scale` x `scale`."""
+    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    large = np.repeat(np.repeat(flat, scale, axis=0), scale, axis=1)
+    stream = BytesIO()
+    Image.fromarray(large).save(stream, format="PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _first_line(bad: BaseException) -> str:
+    return (str(bad).splitlines() or [type(bad).__name__])[0].split(" <_io")[0]

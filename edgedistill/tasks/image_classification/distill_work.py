@@ -1,0 +1,154 @@
+"""The trainings of picture students: with the teacher, and the baseline without."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from edgedistill.distill.fit import measure_fit
+from edgedistill.distill.losses import hard_label_loss
+from edgedistill.distill.objective import logit_loss
+from edgedistill.errors import ArtifactError
+from edgedistill.examples import Examples, read_examples
+from edgedistill.manifest import Decision
+from edgedistill.objective import LossFunction, Objective
+from edgedistill.processes import current_group
+from edgedistill.recipe import Distillation
+from edgedistill.results import Labels, Milestone, TrainingLog
+from edgedistill.soft_labels import SoftLabels, read_soft_labels
+from edgedistill.stage import Outcome
+from edgedistill.tasks.image_classification.changes import ChangedPictures, Changer
+from edgedistill.tasks.image_classification.distill_stage import (
+    CURVE_FILE,
+    FIT_FILE,
+    BaselineInputs,
+    BaselineSettings,
+    StudentInputs,
+    StudentSettings,
+)
+from edgedistill.tasks.image_classification.encoding import (
+    PREPROCESSOR_FILE,
+    EncodedPictures,
+    PictureEncoder,
+    Preprocessing,
+)
+from edgedistill.tasks.image_classification.features import FeatureObjective
+from edgedistill.tasks.image_classification.pictures import Pixels, pixels_of
+from edgedistill.tasks.image_classification.student_model import build_student
+from edgedistill.tasks.image_classification.teach_stage import preprocessing_for
+from edgedistill.tasks.image_classification.teacher_model import load_image_classifier
+from edgedistill.torch_setup import set_up_torch
+from edgedistill.training import CHECKPOINTS, Schedule, TrainingSet, train
+
+_EVALUATIONS = 12
+_BASELINE_PASSES = 3
+
+
+def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path) -> Outcome:
+    """Train a student from random weights with the teacher's soft labels; continues from a checkpoint in `out`."""
+    set_up_torch()
+    labels = Labels.read_json(inputs.labels).labels
+    tables = [read_examples(path) for path in (inputs.train, inputs.transfer, inputs.validation)]
+    soft = read_soft_labels(inputs.soft_labels)
+    how = preprocessing_for(pixels_of(tables[0]))
+    torch.manual_seed(settings.seed)
+    model = build_student(settings.shape, how.size, labels)
+    objective = _objective(settings, inputs, model, labels)
+    of_teacher = PictureEncoder.load(inputs.teacher) if isinstance(objective, FeatureObjective) else None
+    training = _training_set(how, tables[:2], soft, teacher=of_teacher)
+    validation = _training_set(how, tables[2:], soft)
+    curve = train(
+        model, training, validation, loss=objective,
+        schedule=_schedule(settings.distillation, seed=settings.seed, rows_seen=settings.distillation.rows_seen,
+                           best_by="loss", milestones=settings.milestones),
+        out=out,
+    )
+    if current_group().is_main:
+        _write(model, how, curve, out)
+        fit = measure_fit(model, training, validation, train_rows=len(tables[0]))
+        (out / FIT_FILE).write_text(fit.to_json(), encoding="utf-8")
+    return Outcome(
+        decisions=(Decision(step="distill", what=f"started {settings.shape.id} from random weights",
+                            why="no picture student is cut out of its teacher"),),
+        scratch=(CHECKPOINTS,),
+    )
+
+
+def _objective(
+    settings: StudentSettings, inputs: StudentInputs, student: PreTrainedModel, labels: tuple[str, ...]
+) -> LossFunction | Objective:
+    """Return the loss on logits; with the loss on features, where the recipe has it."""
+    base = partial(_teacher_loss, settings.distillation)
+    terms = [term for term in settings.distillation.losses if not term.is_on_logits]
+    if not terms:
+        return base
+    teacher = load_image_classifier(inputs.teacher, labels)
+    return FeatureObjective(base, terms, student=student, teacher=teacher, seed=settings.seed)
+
+
+def _teacher_loss(
+    settings: Distillation, logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor | None
+) -> torch.Tensor:
+    if soft is None:
+        raise ArtifactError("a batch without soft labels", hint="run the same command again")
+    return logit_loss(settings, logits, hard, soft)
+
+
+def _training_set(
+    how: Preprocessing, tables: list[Examples], soft: SoftLabels, *, teacher: PictureEncoder | None = None
+) -> TrainingSet:
+    parts = [pixels_of(table) for table in tables]
+    every = Pixels(tuple(part for pixels in parts for part in pixels.parts if len(part)), parts[0].size)
+    ids = [name for table in tables for name in table.ids]
+    return TrainingSet(
+        EncodedPictures(every, how),
+        np.concatenate([table.labels for table in tables]),
+        soft.logits[soft.rows_of(ids)],
+        EncodedPictures(every, teacher.how) if teacher is not None else None,
+    )
+
+
+def _schedule(
+    distillation: Distillation, *, seed: int, rows_seen: int, best_by: str, milestones: tuple[Milestone, ...] = ()
+) -> Schedule:
+    return Schedule(
+        steps=max(_EVALUATIONS, -(-rows_seen // distillation.batch_size)), batch_size=distillation.batch_size,
+        learning_rate=distillation.learning_rate, warmup_share=distillation.warmup_share,
+        weight_decay=distillation.weight_decay, evaluations=_EVALUATIONS, patience=distillation.patience, best_by=best_by,
+        seed=seed, milestones=milestones,
+    )
+
+
+def _write(model: PreTrainedModel, how: Preprocessing, curve: TrainingLog, out: Path) -> None:
+    model.save_pretrained(out, safe_serialization=True)
+    (out / PREPROCESSOR_FILE).write_text(how.to_json(), encoding="utf-8")
+    (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
+
+
+def train_baseline(settings: BaselineSettings, inputs: BaselineInputs, out: Path) -> Outcome:
+    """Train the same shape on hard labels alone: on train and on changed copies of it, as the teacher was."""
+    set_up_torch()
+    torch.manual_seed(settings.seed)
+    labelled, validation = read_examples(inputs.train), read_examples(inputs.validation)
+    how = preprocessing_for(pixels_of(labelled))
+    model = build_student(settings.shape, how.size, Labels.read_json(inputs.labels).labels)
+    changer = Changer(pixels_of(labelled), settings.changes, settings.seed, is_mixing=False)
+    wanted = max(settings.distillation.baseline_rows_seen, _BASELINE_PASSES * len(labelled))
+    curve = train(
+        model,
+        TrainingSet(ChangedPictures(changer, how, settings.copies), np.tile(labelled.labels, 1 + settings.copies)),
+        TrainingSet(EncodedPictures(pixels_of(validation), how), validation.labels),
+        loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
+        schedule=_schedule(settings.distillation, seed=settings.seed, best_by="accuracy",
+                           rows_seen=min(settings.distillation.rows_seen, wanted)),
+        out=out,
+    )
+    if current_group().is_main:
+        _write(model, how, curve, out)
+    return Outcome(
+        decisions=(Decision(step="baseline", what="trained the same student without the teacher, on changed pictures too",
+                            why="only against it can be said what distillation bought"),),
+        scratch=(CHECKPOINTS,),
+    )

@@ -1,0 +1,103 @@
+"""Features with a projection: the student's last feature map, linearly mapped, is to be the teacher's (Romero et al. 2015).
+
+Maps of other sizes are brought to the smaller one by average pooling. A ViT's map is its patches, the class token left out.
+The comparison is the one of hidden states, place by place.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from edgedistill.distill.losses import hidden_state_loss
+from edgedistill.distill.objective import weight_at
+from edgedistill.host import this_host
+from edgedistill.objective import LogitObjective, LossFunction, Objective, Scored, TrainingBatch
+from edgedistill.recipe import LossTerm
+
+FEATURES = "hidden-states"
+"""The recipe's name of this loss: what is compared is the same kind of thing as with texts."""
+
+
+class FeatureObjective(Objective):
+    """A loss on logits, plus one on the last feature maps of student and teacher for the same picture.
+
+    Only training steps with a weight above 0 ask the teacher; validation never does.
+
+    Args:
+        base: the loss on logits.
+        terms: the losses beside it; all of them `hidden-states`.
+        student: the model that will be trained.
+        teacher: frozen; sees the same pictures under its own pre-processing.
+        seed: of the projection's first values.
+    """
+
+    def __init__(
+        self, base: LossFunction, terms: Sequence[LossTerm], *, student: PreTrainedModel, teacher: PreTrainedModel,
+        seed: int,
+    ) -> None:
+        self._base, self._terms = LogitObjective(base), tuple(terms)
+        self._student, self._teacher = student, teacher.eval().requires_grad_(False)
+        widths = [_width(model) for model in (student, teacher)]
+        generator = torch.Generator().manual_seed(seed)
+        start = torch.randn(widths[0], widths[1], generator=generator) / widths[0] ** 0.5
+        self._projection = torch.nn.Parameter(start)
+        self.learned = torch.nn.ParameterDict({"features": self._projection})
+
+    def __call__(self, model: Any, batch: TrainingBatch) -> Scored:
+        """Run the student, and the teacher where it is needed."""
+        if not model.training:
+            return self._base(model, batch)
+        answer = model(**batch.inputs, output_hidden_states=True)
+        loss = self._base.score(answer.logits, batch).loss
+        weight = sum(weight_at(term, batch.progress) for term in self._terms)
+        if weight > 0:
+            ours, theirs = as_grid(answer.hidden_states[-1]), self._ask_teacher(batch)
+            with torch.autocast(theirs.device.type, enabled=False):
+                loss = loss + weight * compare_maps(ours.float(), theirs.float(), self._projection)
+        else:
+            loss = loss + 0.0 * self._projection.sum()  # over many processes every parameter must have a gradient
+        return Scored(loss, answer.logits)
+
+    def _ask_teacher(self, batch: TrainingBatch) -> torch.Tensor:
+        pixels = batch.tensors["teacher_pixel_values"]
+        teacher = self._teacher.to(pixels.device)
+        is_half = pixels.device.type == "cuda" or this_host().has_bf16
+        with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16, enabled=is_half):
+            return as_grid(teacher(pixel_values=pixels, output_hidden_states=True).hidden_states[-1])
+
+
+def as_grid(states: torch.Tensor) -> torch.Tensor:
+    """Return a feature map, shape (batch, channels, height, width), of a convolution's or a ViT's hidden states."""
+    if states.ndim == 4:
+        return states
+    side = int((states.shape[1] - 1) ** 0.5)
+    patches = states[:, states.shape[1] - side * side :]
+    return patches.transpose(1, 2).reshape(states.shape[0], states.shape[2], side, side)
+
+
+def compare_maps(student: torch.Tensor, teacher: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared difference of two feature maps.
+
+    Args:
+        student: shape (batch, a, height, width).
+        teacher: shape (batch, b, height, width), another height and width or the same.
+        projection: shape (a, b).
+    """
+    side = min(student.shape[-1], teacher.shape[-1])
+    ours, theirs = (torch.nn.functional.adaptive_avg_pool2d(item, side).flatten(2).transpose(1, 2)
+                    for item in (student, teacher))
+    mask = torch.ones(ours.shape[:2], dtype=torch.int64, device=ours.device)
+    return hidden_state_loss(ours, theirs, mask=mask, projection=projection)
+
+
+def _width(model: PreTrainedModel) -> int:
+    """Return the channels of a model's last feature map; asks the model, since every family names it otherwise."""
+    config = model.config
+    side = int(getattr(config, "image_size", 32) or 32)
+    was_training = model.training
+    with torch.no_grad():
+        states = model.eval()(pixel_values=torch.zeros(1, config.num_channels, side, side), output_hidden_states=True)
+    model.train(was_training)
+    return int(as_grid(states.hidden_states[-1]).shape[1])

@@ -1,0 +1,83 @@
+"""Golden pictures: a few of the test split with the answers that every runtime must give, a like number of each class."""
+
+import base64
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from edgedistill.errors import ArtifactError
+from edgedistill.evaluate.predictor import Predictor
+from edgedistill.examples import Examples
+from edgedistill.package.contents import InstructionSet, PictureVector, PictureVectors
+from edgedistill.tasks.image_classification.encoding import EncodedPictures, Preprocessing, fit_channels, fit_size
+from edgedistill.tasks.image_classification.pictures import pixels_of
+
+GOLDEN_COUNT = 32
+_TRIES = 8
+"""Rows looked at for one place before a near tie is accepted."""
+
+
+@dataclass(frozen=True)
+class GoldenRule:
+    """How golden pictures are chosen: tolerances of a logit, and the seed that decides between rows."""
+
+    tolerance: float
+    tolerances: dict[InstructionSet, float]
+    seed: int
+
+
+def make_golden_pictures(
+    examples: Examples, how: Preprocessing, *, model: Predictor, labels: Sequence[str], rule: GoldenRule
+) -> PictureVectors:
+    """Choose pictures, class by class in turn, and record what the model answers.
+
+    Near ties are passed over where another picture can serve: a tie tells nothing about an app that answers differently.
+
+    Raises:
+        ArtifactError: the model answers with other classes, or with infinite or undefined logits.
+    """
+    pixels = pixels_of(examples)
+    encoded = EncodedPictures(pixels, how)
+    vectors = []
+    for row in _choose(encoded, examples.labels, model, rule):
+        logits = model.logits(encoded.batch([row]))[0]
+        if len(logits) != len(labels):
+            raise ArtifactError(f"{len(labels)} class names, the model answers with {len(logits)} classes",
+                                hint="pack a model with the labels.json that it was trained with")
+        if not np.isfinite(logits).all():
+            raise ArtifactError(f"the model answers row {row} with logits that are no numbers", hint="edgedistill quantize")
+        seen = fit_size(fit_channels(pixels.take([row]), how.size.channels), how)[0]
+        vectors.append(PictureVector(
+            text=str(examples.table.column("name")[row].as_py()), pixels=base64.b64encode(seen.tobytes()).decode(),
+            logits=tuple(float(str(value)) for value in logits),  # the shortest text that reads back as the same float32
+            label=labels[int(logits.argmax())],
+        ))
+    return PictureVectors(
+        tolerance=rule.tolerance, tolerances=rule.tolerances, runtime=f"onnxruntime {onnxruntime.__version__}",
+        architecture=platform.machine(), side=how.size.side, channels=1 if how.size.channels == 1 else 3, mean=how.mean,
+        std=how.std, vectors=tuple(vectors),
+    )
+
+
+def _choose(encoded: EncodedPictures, classes: NDArray[np.int32], model: Predictor, rule: GoldenRule) -> list[int]:
+    order = np.random.default_rng(rule.seed).permutation(len(encoded))
+    by_class = [order[classes[order] == c] for c in np.unique(classes)]
+    chosen: dict[int, None] = {}  # a set that keeps its order
+    for turn in range(max((len(members) for members in by_class), default=0)):
+        for members in by_class:
+            if len(chosen) >= min(GOLDEN_COUNT, len(encoded)):
+                return sorted(chosen)
+            free = [int(row) for row in members[turn:] if int(row) not in chosen][:_TRIES]
+            if free:
+                chosen[next((row for row in free if _is_clear(encoded, row, model, rule)), free[0])] = None
+    return sorted(chosen)
+
+
+def _is_clear(encoded: EncodedPictures, row: int, model: Predictor, rule: GoldenRule) -> bool:
+    """Can no difference within the tolerance change the decision?"""
+    low, high = np.sort(model.logits(encoded.batch([row]))[0])[-2:]
+    return bool(high - low > 2 * rule.tolerance)

@@ -1,0 +1,137 @@
+"""Decode all pictures of a source once, to a file of raw pixels; of the memory only names, labels and hashes grow."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.errors import DataError
+from edgedistill.plan import PictureSize
+from edgedistill.tasks.image_classification.decode import BrokenPictureError, Opened, open_picture, to_square
+from edgedistill.tasks.image_classification.sources import Picture, Source
+
+SIDES = (32, 64, 96)
+"""What a side is where the recipe does not say: the smallest that holds the median picture, the last at most."""
+
+_SAMPLE = 200
+_MOST_BROKEN = 0.2
+_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A source's pictures, decoded.
+
+    Attributes:
+        place: the source, for messages.
+        pixels: shape (n, side, side, channels), uint8, a mapped file.
+        names: what the reader knows them by, n of them.
+        labels: names of their classes.
+        hashes: of the pixels, shape (n,), int64: equal pictures have equal ones.
+        numbers: their places in the source, shape (n,): broken ones count, so that ids do not depend on them.
+        treated: how many were animated, rotated and so on.
+        broken: those that could not be decoded, and why.
+        ignored: files that are no pictures.
+    """
+
+    place: str
+    pixels: NDArray[np.uint8]
+    names: list[str]
+    labels: list[str]
+    hashes: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    treated: Counter[str] = field(default_factory=Counter)
+    broken: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def choose_size(source: Source, *, side: int | None, channels: int | None) -> PictureSize:
+    """Return the size at which pictures are stored: as asked, else by the first 200.
+
+    Grey where all of them are; as large as holds the median of their shorter sides, of 32, 64 and 96.
+
+    Raises:
+        DataError: none of them can be decoded.
+    """
+    if side is not None and channels is not None:
+        return PictureSize(side, channels)
+    seen = [opened for picture in islice(source.read(), _SAMPLE) if (opened := _try(picture)) is not None]
+    if not seen:
+        raise DataError(f"{source.place}: none of the first {_SAMPLE} pictures can be decoded", hint="check the files")
+    median = float(np.median([min(opened.image.size) for opened in seen]))
+    fitting = next((s for s in SIDES if s >= median), SIDES[-1])
+    return PictureSize(side or fitting, channels or (1 if all(opened.is_grey for opened in seen) else 3))
+
+
+def _try(picture: Picture) -> Opened | None:
+    try:
+        return open_picture(picture.source)
+    except BrokenPictureError:
+        return None
+
+
+def decode(source: Source, size: PictureSize, raw: Path, *, is_labelled: bool = True) -> Decoded:
+    """Decode a source into a file of raw pixels.
+
+    Args:
+        source: the pictures.
+        size: at which they are stored.
+        raw: the file to make.
+        is_labelled: must every picture have a label?
+
+    Raises:
+        DataError: more than a fifth cannot be decoded, none can, or one has no label.
+    """
+    names: list[str] = []
+    labels: list[str] = []
+    hashes: list[int] = []
+    numbers: list[int] = []
+    treated: Counter[str] = Counter()
+    broken: list[str] = []
+    with raw.open("wb") as stream:
+        for number, picture in enumerate(source.read()):
+            try:
+                opened = open_picture(picture.source)
+            except BrokenPictureError as bad:
+                broken.append(f"{picture.name}: {bad}")
+                continue
+            pixels = to_square(opened, size)
+            stream.write(pixels.data)
+            names.append(picture.name)
+            labels.append(_label(picture, source) if is_labelled else "")
+            hashes.append(int.from_bytes(blake2b(pixels.tobytes(), digest_size=8).digest(), "big", signed=True))
+            numbers.append(number)
+            treated.update(opened.notes)
+    _refuse_many(broken, len(names), source.place)
+    stored = np.memmap(raw, np.uint8, "r", shape=(len(names), size.side, size.side, size.channels))
+    return Decoded(source.place, stored, names, labels, np.asarray(hashes, np.int64), np.asarray(numbers, np.int64), treated,
+                   tuple(broken), source.ignored)
+
+
+def _label(picture: Picture, source: Source) -> str:
+    if picture.label is None:
+        raise DataError(f"{source.place}: {picture.name} has no label", hint="remove it, or give it a label")
+    return picture.label
+
+
+def _refuse_many(broken: list[str], good: int, place: str) -> None:
+    if good and len(broken) <= _MOST_BROKEN * (good + len(broken)):
+        return
+    if not broken:
+        raise DataError(f"{place}: holds no pictures", hint="name a folder with a folder of pictures for each class")
+    raise DataError(f"{place}: {len(broken)} of {good + len(broken)} pictures cannot be decoded, the first: {broken[0]}",
+                    hint="check the files, and the folder that the paths start from")
+
+
+def batches_of(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+    """Yield some rows of mapped pixels, a few hundred at a time."""
+    for start in range(0, len(rows), _BATCH):
+        yield np.asarray(pixels[rows[start : start + _BATCH]])

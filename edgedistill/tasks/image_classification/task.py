@@ -1,0 +1,293 @@
+"""Image classification behind the door of the tasks: one label a picture."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgedistill.catalog import LocatedRecipe, data_folder
+from edgedistill.errors import RecipeError
+from edgedistill.examples import Examples, read_examples
+from edgedistill.latency.workload import Workload
+from edgedistill.picture_settings import Pictures
+from edgedistill.plan import DataFacts, PictureSize
+from edgedistill.prepare.columns import Columns
+from edgedistill.recipe import Data, Distillation, FineTuning, Recipe, Student, Teacher
+from edgedistill.recipe import Task as TaskName
+from edgedistill.results import Labels, Milestone
+from edgedistill.soft_labels import Origin
+from edgedistill.stage import Work
+from edgedistill.target import Target
+from edgedistill.tasks.image_classification.encoding import PREPROCESSOR_FILE, PictureEncoder, read_preprocessing
+from edgedistill.tasks.image_classification.pictures import pixels_of
+from edgedistill.tasks.image_classification.shape import (
+    MobileNetShape,
+    ResNetShape,
+    ViTShape,
+    read_image_ladder,
+)
+from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
+from edgedistill.tasks.task import DataFile, Packing, Shape, StartingPoint, TaskDoor, TrainingFolders
+
+if TYPE_CHECKING:
+    from edgedistill.package.predict import Answer
+
+_OWN_TEACHER = Teacher(
+    name="resnet-64-128-256", licence="Apache-2.0",
+    configuration={"model_type": "resnet", "layer_type": "basic", "embedding_size": 64, "hidden_sizes": [64, 128, 256],
+                   "depths": [2, 2, 2]},
+    fine_tuning=FineTuning(epochs=30, learning_rate=0.003, batch_size=64, patience=10),
+)
+_DISTILLATION = Distillation(temperature=4.0, learning_rate=0.005)
+
+_LOSSES = ("decoupled-kd", "hidden-states")
+
+_THUMBNAIL = 96
+"""Side of a picture in a report, pixels."""
+
+_AnyShape = ResNetShape | MobileNetShape | ViTShape
+
+
+class ImageClassification:
+    """See `edgedistill.tasks.task.TaskDoor`."""
+
+    name: TaskName = "image-classification"
+    is_measured_on_devices: bool = False
+    content_column = "image"
+    encoder_file = PREPROCESSOR_FILE
+    companions: tuple[str, ...] = (PREPROCESSOR_FILE,)
+    model_class = "AutoModelForImageClassification"
+    kind = "image classifier"
+    shown_keys: Mapping[str, tuple[str, ...]] = {
+        "data": ("train", "validation", "test", "licence", "label_column", "validation_share", "test_share"),
+        "teacher": ("name", "licence", "revision", "sha256", "allow_hub", "configuration", "fine_tuning"),
+        "pictures": ("column", "side", "channels", "teacher_copies", "changes"),
+        "student": ("rung",),
+        "distillation": ("temperature", "alpha", "learning_rate", "batch_size", "rows_seen", "patience", "baseline"),
+    }
+
+    def encoder(self, folder: Path) -> PictureEncoder:
+        """Read the folder's preprocessor_config.json."""
+        return PictureEncoder.load(folder)
+
+    def starting_point(self, column: str) -> StartingPoint:
+        """Begin with a ResNet that is trained in the run."""
+        return StartingPoint(_OWN_TEACHER, _DISTILLATION, Pictures(column=column), Data.model_fields["text_column"].default)
+
+    def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
+        """Look whether the first picture can be found."""
+        from edgedistill.tasks.image_classification.sources import open_source
+
+        next(open_source(path, columns, split=split).read(), None)
+
+    def find_teacher(self, located: LocatedRecipe, *, check_weights: bool = True) -> Path | None:
+        """Find the classifier that the recipe names, where it does not give a configuration."""
+        from edgedistill.teach.resolve import resolve_teacher
+
+        teacher = located.recipe.teacher
+        if teacher.configuration is not None:
+            return None
+        return resolve_teacher(
+            teacher, recipe_folder=located.folder, check_weights=check_weights, encoder_files=(PREPROCESSOR_FILE,)
+        )
+
+    def check(self, recipe: Recipe, teacher: Path | None) -> None:
+        """Refuse settings of texts, and losses that pictures do not have."""
+        losses = recipe.distillation.losses
+        names = [term.name for term in losses if term.name not in _LOSSES]
+        if names and losses != Distillation().losses:  # the default is for texts, and gives way
+            raise RecipeError(f"distillation.losses: {', '.join(names)} is for texts",
+                              hint="pictures have decoupled-kd and hidden-states (features with a projection)")
+        if recipe.student != Student(rung=recipe.student.rung):
+            raise RecipeError("student: initialisation and aliases are for texts; a picture student starts from random weights",
+                              hint="take them out of the recipe")
+        if recipe.data.hub is not None:
+            raise RecipeError("data.hub: pictures are read from files and folders, not from the hub yet",
+                              hint="save the data set with save_to_disk(DIR) and give data.train: DIR")
+
+    def facts(self, recipe: Recipe, prepared: Path, teacher: Path | None) -> DataFacts:
+        """Count rows and classes of what `prepare` wrote."""
+        examples = read_examples(prepared / "train.arrow")
+        size = pixels_of(examples).size
+        return _facts(size, classes=len(Labels.read_json(prepared / "labels.json").labels), rows=len(examples))
+
+    def facts_before(self, located: LocatedRecipe) -> DataFacts:
+        """Count the same in the files of the recipe; the pictures are not decoded beyond the first ones."""
+        from edgedistill.tasks.image_classification.prepare_stage import require_given
+        from edgedistill.tasks.image_classification.read import choose_size
+        from edgedistill.tasks.image_classification.sources import open_source
+
+        recipe = located.recipe
+        columns = Columns(recipe.pictures.column, recipe.data.label_column)
+        source = open_source(located.path(require_given(recipe.data.train)), columns)
+        size = choose_size(source, side=recipe.pictures.side, channels=recipe.pictures.channels)
+        labels = [picture.label for picture in source.read()]
+        return _facts(size, classes=len(set(labels)), rows=len(labels))
+
+    def facts_in_words(self, facts: DataFacts) -> str:
+        """Say how many rows and classes there are, and how large the pictures."""
+        size = _size(facts)
+        kind = "grey" if size.channels == 1 else "RGB"
+        return f"{facts.train_rows} rows, {facts.classes} classes, {kind} pictures of {size.side} x {size.side} pixels"
+
+    def lengths_not_timed(self, lengths: Sequence[int]) -> str:
+        """Return nothing: all pictures are of one size."""
+        return ""
+
+    def ladder(self) -> Sequence[Shape]:
+        """Return the rungs of models/image-students.yaml."""
+        return read_image_ladder(data_folder("models") / "image-students.yaml").rungs
+
+    def weigh(self, shape: Shape, recipe: Recipe, facts: DataFacts) -> ImageWeight:
+        """Count a picture student's numbers and bytes."""
+        return weigh_image(_own(shape), _size(facts), classes=facts.classes)
+
+    def workload(self, shape: Shape, facts: DataFacts, *, length: int) -> Workload:
+        """Count the work of one picture."""
+        return image_workload(_own(shape), _size(facts), classes=facts.classes)
+
+    def schemes(self, target: Target) -> tuple[str, ...]:
+        """Return what suits convolutions: fixed scales for the activations."""
+        from edgedistill.quantize.schemes import schemes_for
+
+        return schemes_for(target, wanted="auto").static
+
+    def prepare(self, located: LocatedRecipe, teacher: Path | None) -> Work:
+        """Read, decode, check and split pictures; the order of the teacher's classes is kept."""
+        from edgedistill.tasks.image_classification import prepare_stage as stage
+        from edgedistill.tasks.image_classification.sources import fingerprint, open_source
+        from edgedistill.teach.labels import label_order
+
+        data, pictures = located.recipe.data, located.recipe.pictures
+        columns = Columns(pictures.column, data.label_column)
+        train = located.path(stage.require_given(data.train))
+        others = [located.path(p) if p else None for p in (data.validation, data.test, data.unlabelled)]
+        sources = [open_source(path, columns) for path in (train, *others) if path is not None]
+        settings = stage.Settings(
+            image_column=pictures.column, label_column=data.label_column, side=pictures.side, channels=pictures.channels,
+            validation_share=data.validation_share, test_share=data.test_share, seed=located.recipe.seed,
+            files_sha256=fingerprint(sources), label_order=None if teacher is None else label_order(teacher),
+        )
+        return Work(stage.STAGE, settings, stage.Inputs(train, *others))
+
+    def write_examples(self, source: DataFile, path: Path, *, model: Path | None) -> None:
+        """Write the pictures of a data file or folder, at the size that the model takes."""
+        from edgedistill.tasks.image_classification.data_file import write_data_file
+
+        size = read_preprocessing(_given(model)).size
+        write_data_file(source, path, size=size)
+
+    def teach(self, recipe: Recipe, data: Path, teacher: Path | None) -> Work:
+        """Take, fine-tune or train the teacher."""
+        from edgedistill.tasks.image_classification import teach_stage as stage
+
+        settings = stage.TeacherSettings(
+            fine_tuning=recipe.teacher.fine_tuning, configuration=recipe.teacher.configuration,
+            copies=recipe.pictures.teacher_copies, changes=recipe.pictures.changes, seed=recipe.seed,
+        )
+        return Work(stage.TEACHER, settings, stage.TeacherInputs(
+            teacher, data / "train.arrow", data / "validation.arrow", data / "labels.json"))
+
+    def label(self, recipe: Recipe, data: Path, teacher: Path) -> Work:
+        """Make changed and mixed pictures and let the teacher label them."""
+        from edgedistill.tasks.image_classification import teach_stage as stage
+
+        wanted = recipe.distillation.transfer_set
+        settings = stage.SoftLabelSettings(
+            rows=wanted.rows, copies=wanted.copies, changes=recipe.pictures.changes, seed=recipe.seed
+        )
+        files = ("train.arrow", "validation.arrow", "labels.json", "unlabelled.arrow")
+        return Work(stage.SOFT_LABELS, settings, stage.SoftLabelInputs(teacher, *(data / name for name in files)))
+
+    def origin(self, recipe: Recipe, data: Path, teacher: Path) -> Origin:
+        """Hash teacher, pre-processing and data."""
+        from edgedistill.tasks.image_classification.teach_stage import origin_of
+
+        return origin_of(self.label(recipe, data, teacher).inputs)
+
+    def distil(
+        self, recipe: Recipe, shape: Shape, folders: TrainingFolders, *, milestones: tuple[Milestone, ...] = ()
+    ) -> Work:
+        """Train a student from random weights on what the teacher says."""
+        from edgedistill.tasks.image_classification import distill_stage as stage
+        from edgedistill.tasks.image_classification.teach_stage import SOFT_LABELS_FILE, TRANSFER_FILE
+
+        settings = stage.StudentSettings(
+            shape=_own(shape), distillation=_of_pictures(recipe.distillation), seed=recipe.seed, milestones=milestones
+        )
+        return Work(stage.STUDENT, settings, stage.StudentInputs(
+            teacher=folders.teacher, train=folders.data / "train.arrow", transfer=folders.taught / TRANSFER_FILE,
+            validation=folders.data / "validation.arrow", soft_labels=folders.taught / SOFT_LABELS_FILE,
+            labels=folders.data / "labels.json",
+        ))
+
+    def train_baseline(self, recipe: Recipe, shape: Shape, *, student: Path, data: Path) -> Work:
+        """Train the same shape on hard labels alone."""
+        from edgedistill.tasks.image_classification import distill_stage as stage
+
+        settings = stage.BaselineSettings(
+            shape=_own(shape), distillation=_of_pictures(recipe.distillation), changes=recipe.pictures.changes,
+            copies=recipe.pictures.teacher_copies, seed=recipe.seed,
+        )
+        return Work(stage.BASELINE, settings, stage.BaselineInputs(
+            data / "train.arrow", data / "validation.arrow", data / "labels.json"))
+
+    def finish_graph(self, exported: Path, out: Path, *, model: Path) -> None:
+        """Fold constants, fix the size, shorten the names."""
+        from edgedistill.tasks.image_classification.graph import tidy
+
+        tidy(exported, out, size=read_preprocessing(model).size)
+
+    def thumbnail(self, examples: Examples, row: int) -> str | None:
+        """Return the stored picture, enlarged to about 96 pixels."""
+        import base64
+
+        from edgedistill.tasks.image_classification.decode import to_png
+
+        pixels = pixels_of(examples).take([row])[0]
+        png = to_png(pixels, scale=max(1, _THUMBNAIL // pixels.shape[0]))
+        return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+    def package(self, packing: Packing) -> Work:
+        """Pack the model with its pre-processing."""
+        from edgedistill.tasks.image_classification import package_stage as stage
+
+        data = packing.data
+        return Work(stage.STAGE, packing.settings, stage.Inputs(packing.model, data / "test.arrow", data / "labels.json"))
+
+    def predict(self, bundle: Path, asked: Sequence[str]) -> "tuple[Answer, ...]":
+        """Classify picture files."""
+        from edgedistill.tasks.image_classification.predict import predict_files
+
+        return predict_files(bundle, [Path(name) for name in asked])
+
+
+DOOR: TaskDoor = ImageClassification()
+
+
+def _of_pictures(distillation: Distillation) -> Distillation:
+    """Return the settings without losses that are for texts; `check` lets only the default ones be there."""
+    kept = tuple(term for term in distillation.losses if term.name in _LOSSES)
+    return distillation.model_copy(update={"losses": kept})
+
+
+def _own(shape: Shape) -> _AnyShape:
+    if not isinstance(shape, ResNetShape | MobileNetShape | ViTShape):
+        raise TypeError(f"{shape.id} is no shape of a picture student")
+    return shape
+
+
+def _size(facts: DataFacts) -> PictureSize:
+    if facts.picture is None:
+        raise ValueError("the facts say nothing of pictures")
+    return facts.picture
+
+
+def _facts(size: PictureSize, *, classes: int, rows: int) -> DataFacts:
+    return dataclasses.replace(DataFacts(classes, rows, size.side**2), picture=size)
+
+
+def _given(model: Path | None) -> Path:
+    if model is None:
+        raise ValueError("pictures are read for a model")
+    return model

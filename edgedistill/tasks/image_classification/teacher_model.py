@@ -1,0 +1,104 @@
+"""Adapter to transformers for picture teachers: load one, or make one from a configuration; label pictures."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForImageClassification, PreTrainedModel
+
+from edgedistill.errors import TeacherError
+from edgedistill.host import this_host
+from edgedistill.plan import PictureSize
+from edgedistill.processes import current_group, share_of
+from edgedistill.recipe import Configuration
+from edgedistill.tasks.encoding import Encoded
+from edgedistill.torch_setup import set_up_torch
+
+_BATCH = 256
+
+
+def load_image_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:
+    """Load a teacher with one output per label.
+
+    Args:
+        folder: a transformers model with config.json and safetensors.
+        labels: the class names, in the order of the outputs.
+        is_trained: must all weights be there? If not, a head that is missing is new.
+
+    Raises:
+        TeacherError: transformers cannot make an image classifier of it, or weights of a trained one are missing.
+    """
+    set_up_torch()
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **_names(labels))
+        model, found = AutoModelForImageClassification.from_pretrained(
+            folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
+            ignore_mismatched_sizes=True, trust_remote_code=False, output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as bad:
+        raise TeacherError(f"{folder}: transformers makes no image classifier of it ({bad})",
+                           hint="name an image classifier of transformers, or give teacher.configuration") from bad
+    missing = sorted([*found["missing_keys"], *found["mismatched_keys"]])
+    if is_trained and missing:
+        raise TeacherError(f"{folder}: its config.json speaks of a trained classifier, but its weights lack {missing[0]}",
+                           hint="save the trained classifier again with save_pretrained()")
+    return model
+
+
+def make_image_classifier(configuration: Configuration, labels: Sequence[str], size: PictureSize) -> PreTrainedModel:
+    """Return an untrained teacher of a configuration; set torch's seed before.
+
+    Args:
+        configuration: as config.json has it, with `model_type`; channels, size and classes are put in.
+        labels: the class names.
+        size: of the pictures.
+
+    Raises:
+        TeacherError: transformers knows no such model, or its values do not fit together.
+    """
+    set_up_torch()
+    values = {**configuration, "num_channels": size.channels, "image_size": size.side}
+    kind = str(values.pop("model_type", ""))
+    try:
+        model = AutoModelForImageClassification.from_config(AutoConfig.for_model(kind, **values, **_names(labels)))
+    except (ValueError, KeyError, TypeError, ZeroDivisionError, RuntimeError) as bad:
+        raise TeacherError(f"teacher.configuration: transformers makes no image classifier of it ({_first_line(bad)})",
+                           hint="model_type: resnet, vit, convnext or mobilenet_v2, with the values of its configuration class"
+                           ) from bad
+    return model
+
+
+def _first_line(bad: BaseException) -> str:
+    return (str(bad).splitlines() or [type(bad).__name__])[0][:200]
+
+
+def _names(labels: Sequence[str]) -> dict[str, object]:
+    return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": {n: i for i, n in enumerate(labels)}}
+
+
+def label_pictures(model: PreTrainedModel, encoded: Encoded) -> Iterator[NDArray[np.float32]]:
+    """Yield raw logits of a few hundred pictures at a time, in their order, each shape (rows, classes).
+
+    In a stage that several processes share the batches are dealt out in turn; what the main process yields is whole.
+    """
+    model.eval()
+    group = current_group()
+    kind = model.device.type
+    autocast = torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or this_host().has_bf16)
+    for turn, start in enumerate(range(0, len(encoded), _BATCH)):
+        rows = np.arange(start, min(start + _BATCH, len(encoded)))
+        result = np.zeros((len(rows), model.config.num_labels), np.float32)
+        if share_of(turn, group):
+            pixels = torch.from_numpy(np.asarray(encoded.batch(rows)["pixel_values"])).to(model.device)
+            with torch.inference_mode(), autocast:
+                result[:] = model(pixel_values=pixels).logits.float().cpu().numpy()
+        yield group.merge(result)
+
+
+def configuration_text(configuration: Configuration) -> str:
+    """Return a configuration as canonical JSON."""
+    return json.dumps(configuration, sort_keys=True)

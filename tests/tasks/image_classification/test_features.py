@@ -1,0 +1,25 @@
+"""The loss on features: zero for equal maps, maps of other sizes are pooled, a ViT's patches are a map."""
+
+import pytest
+import torch
+
+from edgedistill.tasks.image_classification.features import as_grid, compare_maps
+
+
+def test_compare_maps_when_the_projection_makes_them_equal_then_zero() -> None:
+    maps = torch.randn(2, 3, 4, 4)
+    assert compare_maps(maps, maps, torch.eye(3)).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_compare_maps_when_one_is_larger_then_its_means_count() -> None:
+    large = torch.arange(16.0).reshape(1, 1, 4, 4)
+    small = torch.tensor([[[[2.5, 4.5], [10.5, 12.5]]]])  # means of the four quarters, by hand
+    assert compare_maps(small, large, torch.eye(1)).item() == pytest.approx(0)
+    assert compare_maps(small + 2, large, torch.eye(1)).item() == pytest.approx(4)
+
+
+def test_as_grid_when_tokens_of_a_vit_then_patches_without_the_class_token() -> None:
+    tokens = torch.arange(10.0).reshape(1, 5, 2)
+    grid = as_grid(tokens)
+    assert grid.shape == (1, 2, 2, 2)
+    assert grid[0, 0].flatten().tolist() == [2.0, 4.0, 6.0, 8.0]

@@ -1,0 +1,70 @@
+"""The prepare stage of pictures: what is written, what is left out, and what is said about it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgedistill.errors import DataError
+from edgedistill.examples import read_examples
+from edgedistill.stage import Workspace
+from edgedistill.tasks.image_classification import prepare_stage as stage
+from edgedistill.tasks.image_classification.data_report import PictureReport
+from edgedistill.tasks.image_classification.pictures import pixels_of
+
+
+def prepared(out: Path, train: Path, **settings: object) -> tuple[Path, PictureReport]:
+    done = Workspace(out).perform("prepare", stage.STAGE, stage.Settings(**settings), stage.Inputs(train))
+    return done.folder, PictureReport.read_json(done.folder / "data_report.json")
+
+
+def test_prepare_when_a_folder_then_three_splits_of_squares(make_folder, tmp_path: Path) -> None:
+    folder, report = prepared(tmp_path / "out", make_folder(rows=20))
+    assert report.classes == ("dark", "light")
+    assert (report.side, report.channels) == (32, 3)
+    assert report.train.rows + report.validation.rows + report.test.rows == 40
+    for split in ("train", "validation", "test"):
+        examples = read_examples(folder / f"{split}.arrow")
+        values = pixels_of(examples).take(range(len(examples)))
+        assert values.shape[1:] == (32, 32, 3)
+        means = values.mean(axis=(1, 2, 3))
+        np.testing.assert_array_equal(means > 120, examples.labels == 1)
+
+
+def test_prepare_when_repeated_then_the_same_bytes(make_folder, tmp_path: Path) -> None:
+    source = make_folder()
+    first, second = (prepared(tmp_path / name, source)[0] for name in ("a", "b"))
+    assert (first / "train.arrow").read_bytes() == (second / "train.arrow").read_bytes()
+
+
+def test_prepare_when_pictures_are_broken_animated_doubled_or_alone_then_the_report_names_them(make_folder, tmp_path: Path) -> None:
+    source = make_folder(rows=20)
+    (source / "dark" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    (source / "dark" / "copy.png").write_bytes((source / "dark" / "00.png").read_bytes())
+    (source / "alone").mkdir()
+    frames = [Image.new("RGB", (24, 24), (0, 0, shade)) for shade in (10, 200)]
+    frames[0].save(source / "alone" / "a.gif", save_all=True, append_images=frames[1:])
+    _, report = prepared(tmp_path / "out", source)
+    assert len(report.broken) == 1
+    assert report.broken[0].startswith("dark/broken.jpg: ")
+    assert report.single == ("alone",)
+    assert report.treated["animated"] == 1
+    assert report.train.dropped_duplicates == 1
+
+
+def test_prepare_when_most_pictures_are_broken_then_refused_with_the_first(make_folder, tmp_path: Path) -> None:
+    source = make_folder(rows=2)
+    for number in range(3):
+        (source / "dark" / f"bad{number}.png").write_text("x", encoding="utf-8")
+    with pytest.raises(DataError, match=r"3 of 7 pictures cannot be decoded, the first: dark/bad0\.png"):
+        prepared(tmp_path / "out", source, side=32, channels=3)
+
+
+def test_prepare_when_a_picture_stands_in_test_too_then_train_loses_it(make_folder, tmp_path: Path) -> None:
+    train, test = make_folder(rows=20), make_folder("others", rows=4)
+    (test / "dark" / "00.png").write_bytes((train / "dark" / "03.png").read_bytes())
+    done = Workspace(tmp_path / "out").perform("prepare", stage.STAGE, stage.Settings(), stage.Inputs(train, test=test))
+    report = PictureReport.read_json(done.folder / "data_report.json")
+    assert report.train.dropped_in_other_splits == 1
+    assert report.test.rows == 8
