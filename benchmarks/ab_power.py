@@ -27,8 +27,8 @@ from edgedistill.benchmark.protocol import Candidate, Trace, measure
 from edgedistill.benchmark.statistics import percentile, pooled
 from edgedistill.errors import UsageError
 from edgedistill.host import this_host
-from edgedistill.line import ladder
 from edgedistill.recipe import BenchmarkProtocol
+from edgedistill.tasks.text_classification.task import ladder
 
 TOKENS, RUNG, ROUNDS, WIDTH = 12, "bert-4x192", 2, 48
 Row = dict[str, Any]

@@ -28,10 +28,10 @@ from edgedistill.host import this_host
 from edgedistill.latency.estimate import estimate
 from edgedistill.latency.rates import rates_of
 from edgedistill.latency.workload import workload_of
-from edgedistill.line import ladder
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.shape import StudentShape, weigh
 from edgedistill.target import Target
+from edgedistill.tasks.text_classification.task import ladder
 
 TOKENS = 12
 BYTES_LIMIT, RANK_LIMIT, TIME_LIMIT = 0.02, 0.95, 0.25

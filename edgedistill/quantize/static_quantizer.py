@@ -19,13 +19,13 @@ import onnx
 from onnx import TensorProto, version_converter
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.calibrate import TensorData
-from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shape_infer
 
 from edgedistill.quantize.activation_values import stream_activations
 from edgedistill.quantize.calibration import CalibrationMethod, Range, Stream, find_ranges
 from edgedistill.quantize.graph_forms import prepare_for_static, split_embeddings
+from edgedistill.quantize.node_order import sort_nodes
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.short_names import shorten_value_names
 from edgedistill.quantize.tables import quantize_gathered_tables
@@ -71,7 +71,8 @@ def quantize_statically(
     """
     model, left_out, rowwise = onnx.load(source), frozenset(excluded), frozenset(by_row)
     prepare_for_static(model)
-    split_embeddings(model, rowwise)
+    # all of them: the quantizer takes vectors that a fused one shares with other nodes away from these
+    split_embeddings(model, frozenset(node.name for node in model.graph.node if node.op_type == _FUSED_EMBEDDING))
     if next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")) < _OLDEST_OPSET:
         model = version_converter.convert_version(model, _OLDEST_OPSET)
     chosen = [node for node in nodes_to_quantize(model.graph) if not _is_left_out(node, left_out)]
@@ -122,7 +123,7 @@ def save_clean(model: onnx.ModelProto, out: Path, *, like: Path) -> None:
     del model.metadata_props[:]
     for node in model.graph.node:
         node.doc_string = ""
-    ONNXModel(model).topological_sort()  # the quantizer appends; tools that read a graph in order refuse that
+    sort_nodes(model.graph)  # the quantizer appends; tools that read a graph in order refuse that
     shorten_value_names(model)
     model.ir_version = onnx.load(like, load_external_data=False).ir_version
     model.producer_name, model.producer_version = "edgedistill", ""
