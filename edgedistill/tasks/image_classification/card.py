@@ -22,7 +22,6 @@ def picture_card(  # noqa: PLR0913 - a card tells a little of everything
     """
     front = yaml.safe_dump(front_matter(identity, figures), sort_keys=False, allow_unicode=True)
     table = facts_table(identity, figures, classes=len(golden.vectors[0].logits), model_bytes=model_bytes)
-    kind = "grey" if told.channels == 1 else "red, green and blue"
     return f"""---
 {front}---
 # {identity.recipe_id} for {identity.target_id}
@@ -33,24 +32,7 @@ def picture_card(  # noqa: PLR0913 - a card tells a little of everything
 |---|---|
 {table}
 
-## Use
-
-```python
-import numpy as np, onnxruntime
-from PIL import Image
-model = onnxruntime.InferenceSession("{TEXT_MODEL_FILE}")
-picture = np.asarray(Image.open("picture.png").convert("RGB"))  # any size, upright
-logits, probabilities, label = model.run(None, {{"image": picture}})
-print(label[0], probabilities.max())
-```
-
-`{TEXT_MODEL_FILE}` takes uint8 of shape (height, width, 3); resizing to {told.side} x {told.side} ({kind}) and normalising are
-in the graph, with operators of ONNX alone. Compared with transformers' ViTImageProcessor on {told.compared:,} test pictures the
-model's inputs differ by {told.largest_difference:.1e} at most, and on {told.compared_resized:,} pictures that had to be resized
-by {told.largest_difference_resized:.1e} (one level of 255 is {1 / (255 * min(told.std)):.1e}).
-
-`model.onnx` and `model.ort` take `pixel_values`, float32, shape (1, {told.channels}, {told.side}, {told.side}), as
-`preprocessor_config.json` says.
+{_use(told)}
 
 ## Apps
 
@@ -68,3 +50,25 @@ may differ by {golden.tolerance:g} between instruction sets{own_tolerances(golde
 
 Licences: see [LICENSES.md](LICENSES.md).
 """
+
+
+def _use(told: PictureInput) -> str:
+    kind = "grey" if told.channels == 1 else "red, green and blue"
+    return f"""## Use
+
+```python
+import numpy as np, onnxruntime
+from PIL import Image
+model = onnxruntime.InferenceSession("{TEXT_MODEL_FILE}")
+picture = np.asarray(Image.open("picture.png").convert("RGB"))  # any size, upright
+logits, probabilities, label = model.run(None, {{"image": picture}})
+print(label[0], probabilities.max())
+```
+
+`{TEXT_MODEL_FILE}` takes uint8 of shape (height, width, 3); resizing to {told.side} x {told.side} ({kind}) and normalising are
+in the graph, with operators of ONNX alone. Compared with transformers' ViTImageProcessor on {told.compared:,} test pictures the
+model's inputs differ by {told.largest_difference:.1e} at most, and on {told.compared_resized:,} pictures that had to be resized
+by {told.largest_difference_resized:.1e} (one level of 255 is {1 / (255 * min(told.std)):.1e}).
+
+`model.onnx` and `model.ort` take `pixel_values`, float32, shape (1, {told.channels}, {told.side}, {told.side}), as
+`preprocessor_config.json` says."""
