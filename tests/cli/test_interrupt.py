@@ -31,7 +31,9 @@ def test_run_when_interrupted_then_exit_code_130_and_a_clean_message(tmp_path: P
     recipe = _write_problem(tmp_path)
     command = [sys.executable, "-m", "edgedistill", "run", "-r", str(recipe), "-t", "raspberry-pi", "-o",
                str(tmp_path / "out")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # a background job of a shell hands an ignored SIGINT down
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as process:
         assert process.stderr is not None
         first = process.stderr.readline()
         assert "prepare: ..." in first

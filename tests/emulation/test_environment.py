@@ -19,7 +19,8 @@ APT = """
 import pathlib, sys
 words = sys.argv[1:]
 log = pathlib.Path({log!r})
-log.write_text((log.read_text() if log.exists() else "") + " ".join(words) + "\\n")
+with log.open("ab", buffering=0) as stream:  # one write: two of these may run at once
+    stream.write((" ".join(words) + "\\n").encode())
 if {fails!r} in words:
     sys.exit("E: Unable to locate package " + words[-1])
 if "install" in words:
