@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-RUNS = ("home-intents", "clinc150-small", "sst2-sentence")
+RUNS = ("home-intents", "handwritten-digits", "clinc150-small", "sst2-sentence")
 
 
 def rows() -> list[str]:
