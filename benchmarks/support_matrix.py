@@ -52,7 +52,9 @@ def claims(results: Mapping[str, Any], targets: tuple[str, ...]) -> Iterator[Cla
     if rest:
         yield Claim(f"the {len(rest)} other [targets](docs/targets.md): a whole run; all have a plan", ())
     each = [(name, target) for name, report in runs.items() for target in report["targets"].values()]
-    yield Claim("int8 answers on an ARM instruction set", _names(each, _has_arm_answers))
+    emulated = tuple(name for name, content in results.items() if name.startswith("emulated-") and any(
+        row["architecture"] == "aarch64" for row in content["rows"]))
+    yield Claim("int8 answers on an ARM instruction set, emulated", _names(each, _has_arm_answers) + emulated)
     yield Claim("latency measured on a device", _names(each, _is_measured_on_device))
     yield Claim("what students keep at 1/30 and 1/80 of the teacher",
                 tuple(name for name in results if name.startswith("students/")))
@@ -100,7 +102,7 @@ def _web(results: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     if row is None:
         return "the web page with an int8 student", ()
     is_same = row["equal_ids"] == row["equal_labels"] == row["vectors"]
-    what = (f"the web page with the int8 student of {row['recipe_id']}: golden ids and classes; {row['within_1e-3']} of "
+    what = (f"the web page with an int8 student of {row['recipe_id']}: golden ids and classes; {row['within_1e-3']} of "
             f"{row['vectors']} texts within 1e-3, the furthest logit {max(row['max_abs_errors']):.3f} off")
     return what, ("web_logits.json",) if is_same else ()
 
