@@ -22,7 +22,12 @@ def build_student(folder: Path, shape: StudentShape) -> Path:
         vocab_size=shape.vocabulary, hidden_size=shape.hidden, num_hidden_layers=shape.layers, num_attention_heads=shape.heads,
         intermediate_size=shape.intermediate, max_position_embeddings=POSITIONS, num_labels=CLASSES,
     )
-    BertForSequenceClassification(config).save_pretrained(folder)
+    model = BertForSequenceClassification(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:  # vectors that are all alike would be stored once, which those of a trained student are not
+                parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    model.save_pretrained(folder)
     export_classifier(folder, folder / "raw.onnx")
     fuse(folder / "raw.onnx", folder / "fused.onnx", model_type="bert", heads=shape.heads, hidden=shape.hidden)
     quantize_weights(folder / "fused.onnx", folder / "model.onnx", reduced_range=False, per_channel=True)

@@ -100,7 +100,7 @@ def measure_on(
 def calibrate(
     out: Path, *, rounds: int | None = None, seconds: float | None = None, on: str | None = None
 ) -> Target:
-    """Measure a machine with some forty micro-graphs and write it as a target profile.
+    """Measure a machine with forty small graphs and six whole encoders, and write it as a target profile.
 
     Args:
         out: the profile to write; a file that is there is replaced.

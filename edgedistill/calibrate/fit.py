@@ -16,6 +16,10 @@ MOST_NOISE = 0.30
 _LEAST_SHARE = 0.05
 """A class that takes less than this of every graph's time has no rate that the times could tell."""
 
+_WHOLE_WEIGHT = 6.0
+"""Of the error of a whole encoder. Squared, it is about the number of single operators: those tell the classes apart, the
+level is that of whole encoders."""
+
 _REWEIGHTINGS = 8
 _LEAST_SPREAD = 1.25
 _NOISY_SPREAD = 2.0
@@ -28,9 +32,10 @@ class FittedRates:
 
     Attributes:
         seconds: by column of COLUMNS; never negative.
-        residual_error: median |predicted / measured - 1| of the graphs.
+        residual_error: median |predicted / measured - 1| of all graphs.
         noise: median over the graphs of largest round over smallest, less one.
-        spread: the factor within which four in five graphs lie, at least 1.25; at least 2 after a warning.
+        spread: the factor within which four in five whole encoders lie (of all graphs, where no encoder was timed), at least
+            1.25; at least 2 after a warning.
         warnings: why the fit must not be trusted, a sentence each.
     """
 
@@ -47,23 +52,26 @@ def fit_rates(timed: Sequence[Timed]) -> FittedRates:
     Lawson and Hanson 1974 for the non-negative problem; the weights 1 / sqrt(|error|) are those of iteratively
     reweighted least squares, so that one graph that the model does not describe does not bend all rates.
     """
+    is_whole = np.array([t.graph.is_whole for t in timed])
+    importance = np.where(is_whole, _WHOLE_WEIGHT, 1.0)
     work = np.array([_row(t) for t in timed])
     times = np.array([t.p50_s for t in timed])
     relative = work / times[:, None]
     scale = np.linalg.norm(relative, axis=0)
     scale[scale == 0] = 1.0
-    weight = np.ones(len(timed))
+    weight = importance
     found = np.zeros(len(COLUMNS))
     for _ in range(_REWEIGHTINGS):
         found = nnls(relative / scale * weight[:, None], weight)[0] / scale
         error = relative @ found - 1
-        weight = 1 / np.sqrt(np.maximum(np.abs(error), 0.02))
+        weight = importance / np.sqrt(np.maximum(np.abs(error), 0.02))
     ratio = np.maximum(relative @ found, 1e-9)
     residual = float(np.median(np.abs(ratio - 1)))
     noise = median(t.noise for t in timed)
     shares = dict(zip(COLUMNS, (relative * found).max(axis=0), strict=True))
     warnings = _warnings(shares, residual, noise)
-    spread = max(_LEAST_SPREAD, math.exp(_Z80 * float(np.sqrt(np.mean(np.log(ratio) ** 2)))))
+    judged = np.log(ratio[is_whole] if is_whole.any() else ratio)
+    spread = max(_LEAST_SPREAD, math.exp(_Z80 * float(np.sqrt(np.mean(judged**2)))))
     return FittedRates(
         seconds=dict(zip(COLUMNS, map(float, found), strict=True)),
         residual_error=residual,

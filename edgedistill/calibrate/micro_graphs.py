@@ -1,13 +1,19 @@
-"""Some forty small ONNX graphs, each mostly one class of operator, with the work that each does."""
+"""Some forty small ONNX graphs, each mostly one class of operator, with the work that each does; and a few whole encoders.
+
+A class of operator alone runs with its weights in the nearest cache, over and over. In a student the next layer's weights take
+their place, and every node waits for the one before. Rates of single operators alone made students 1.3 times too fast, so
+whole encoders, of the nodes that a student's graph has, are among the graphs.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from edgedistill.latency.workload import Workload
+from edgedistill.latency.workload import Workload, glue_per_layer
+from edgedistill.shape import NODES_PER_LAYER, StudentShape, macs_of, weigh
 
 OPSET, IR_VERSION = 20, 9
 """What the oldest supported onnxruntime reads."""
@@ -22,6 +28,9 @@ _GATHER_SIZES = ((1000, 64, 8), (8000, 128, 16), (30000, 256, 64))
 _STREAM_SIZES = ((1024, 1024), (2048, 1024), (2048, 2048))
 _CHAINS = (1, 2, 4, 8, 16)
 _CHAIN_WIDTH = 8
+_ENCODER_SIZES = ((2, 64, 256, 12), (4, 96, 192, 12), (6, 128, 256, 12), (6, 192, 512, 12), (6, 384, 1536, 12), (4, 128, 512, 32))
+"""Layers, width, width within and tokens: from a student whose weights fit any cache to one whose weights fit none."""
+
 _FUSED = "com.microsoft"
 """The domain of the operators that onnxruntime's optimizer makes."""
 
@@ -36,6 +45,7 @@ class MicroGraph:
         feeds: its inputs.
         work: what one run does.
         is_large: worth timing on several threads.
+        is_whole: all layers of a student; its time is what the rates are for.
     """
 
     name: str
@@ -43,6 +53,7 @@ class MicroGraph:
     feeds: dict[str, NDArray[np.generic]]
     work: Workload
     is_large: bool = False
+    is_whole: bool = False
 
 
 def micro_graphs(seed: int = 13) -> tuple[MicroGraph, ...]:
@@ -55,6 +66,7 @@ def micro_graphs(seed: int = 13) -> tuple[MicroGraph, ...]:
         *(glue(rows, width, rng) for rows, width in _GLUE_SIZES),
         *(gather(rows, width, tokens, rng) for rows, width, tokens in _GATHER_SIZES),
         *(chain(length, rng) for length in _CHAINS),
+        *(encoder(layers, width, inner, tokens, rng) for layers, width, inner, tokens in _ENCODER_SIZES),
     )
 
 
@@ -157,6 +169,60 @@ def chain(length: int, rng: np.random.Generator) -> MicroGraph:
         weights |= more
     feeds: dict[str, NDArray[np.generic]] = {"x": rng.normal(size=(1, 1, width)).astype(np.float32)}
     return _graph(f"chain {4 * length}", nodes, weights, feeds, {"y": (1, 1, width)}, _work(nodes=4 * length))
+
+
+def encoder(layers: int, width: int, inner: int, tokens: int, rng: np.random.Generator) -> MicroGraph:
+    """The layers of a student in int8, as onnxruntime fuses them: all that a student does but its embedding and its head."""
+    heads = max(1, width // _HEAD)
+    nodes: list[NodeProto] = []
+    weights: dict[str, NDArray[np.generic]] = {
+        "gain": np.ones(width, np.float32), "offset": np.zeros(width, np.float32), "inner_bias": np.zeros(inner, np.float32),
+        "qkv_bias": np.zeros(3 * width, np.float32), "step": np.array(1 / (127 * width**0.5), np.float32),
+        "zero": np.zeros((), np.int8), "mask": np.array([tokens], np.int32),
+    }
+    source = "x"
+    for i in range(layers):
+        names = (f"n{i}", f"y{i}" if i + 1 < layers else "y")
+        more_nodes, more_weights = _layer(i, source, names, (width, inner, heads), rng)
+        nodes += more_nodes
+        weights |= more_weights
+        source = names[1]
+    shape = StudentShape(id="layers", layers=layers, hidden=width, heads=heads, intermediate=inner, vocabulary=100)
+    weight = weigh(shape, classes=0, positions=tokens)
+    macs = macs_of(shape, tokens=tokens, classes=0)
+    work = _work(
+        int8_macs=macs.on_weights - width * width, float_macs=macs.in_attention,  # less the pooler
+        glue_elements=layers * glue_per_layer(width, inner, heads, tokens), weight_bytes=weight.encoder - width * width,
+        nodes=layers * NODES_PER_LAYER,
+    )
+    feeds: dict[str, NDArray[np.generic]] = {"x": rng.normal(size=(1, tokens, width)).astype(np.float32)}
+    graph = _graph(f"encoder {layers}x{width}", nodes, weights, feeds, {"y": (1, tokens, width)}, work)
+    return replace(graph, is_whole=True)
+
+
+def _layer(
+    number: int, source: str, names: tuple[str, str], sizes: tuple[int, int, int], rng: np.random.Generator
+) -> tuple[list[NodeProto], dict[str, NDArray[np.generic]]]:
+    """Return the nodes and weights of a layer: `names` are its middle and its output, `sizes` width, width within, heads."""
+    (middle, out), (width, inner, heads), at = names, sizes, f"l{number}"
+    weights: dict[str, NDArray[np.generic]] = {f"{at}_qkv": rng.integers(-127, 128, (width, 3 * width)).astype(np.int8)}
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", [source], [f"{at}_q", f"{at}_scale", f"{at}_zero"]),
+        helper.make_node("QAttention", [f"{at}_q", f"{at}_qkv", "qkv_bias", f"{at}_scale", "step", "mask", f"{at}_zero", "zero"],
+                         [f"{at}_mixed"], domain=_FUSED, num_heads=heads),
+    ]
+    products = ((width, width, f"{at}_mixed", f"{at}_back"), (width, inner, middle, f"{at}_wide"),
+                (inner, width, f"{at}_active", f"{at}_narrow"))
+    made = [_product(k, n, given, result, rng) for k, n, given, result in products]
+    for (_, more), (k, _, _, result) in zip(made, products, strict=True):
+        weights |= more | {f"{result}_step": np.array(1 / (127 * k**0.5), np.float32)}
+    norm = ("gain", "offset")
+    nodes += [
+        *made[0][0], helper.make_node("SkipLayerNormalization", [f"{at}_back", source, *norm], [middle], domain=_FUSED),
+        *made[1][0], helper.make_node("BiasGelu", [f"{at}_wide", "inner_bias"], [f"{at}_active"], domain=_FUSED),
+        *made[2][0], helper.make_node("SkipLayerNormalization", [f"{at}_narrow", middle, *norm], [out], domain=_FUSED),
+    ]
+    return nodes, weights
 
 
 def _work(**more: float) -> Workload:

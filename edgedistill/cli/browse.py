@@ -77,9 +77,9 @@ def calibrate_target(
 ) -> int:
     """Measure a machine and write its profile.
 
-    Some forty micro-graphs run through onnxruntime, for half a minute here and up to two on a small board. The profile
-    holds the rates that explain their times, and says how well they do; a machine that is busy gives a profile with
-    warnings in it. A device needs python3 with numpy and onnxruntime, and for ssh a key that it takes.
+    Forty small graphs and six whole encoders run through onnxruntime, for half a minute here and up to two on a small
+    board. The profile holds the rates that explain their times, and says how well they do; a machine that is busy gives
+    a profile with warnings in it. A device needs python3 with numpy and onnxruntime, and for ssh a key that it takes.
 
     Example: edgedistill targets calibrate --local -o here.yaml
     Example: edgedistill targets calibrate --ssh pi@raspberrypi.local -o my-pi.yaml

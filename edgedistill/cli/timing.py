@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgedistill.recipe import BenchmarkProtocol
 
 _ROUNDS = 2
-_PROCESSES = 12
+_PROCESSES = 24
 """Pairs that find a tenth in 95 of 100 on a machine as restless as `tests/benchmark/synthetic.py` makes it."""
 
 log = logging.getLogger("edgedistill")
@@ -39,7 +39,7 @@ def benchmark(
     on: OnOption = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads of the runtime.")] = 1,
     processes: Annotated[
-        int | None, typer.Option("--processes", min=1, max=200, help="Fresh processes a model; default: 12 of several, 1 of one.")
+        int | None, typer.Option("--processes", min=1, max=200, help="Fresh processes a model; default: 24 of several, 1 of one.")
     ] = None,
     detail: Annotated[
         bool, typer.Option("--detail", help="One model by length, batch, threads and arena, and with its tokenizer.")

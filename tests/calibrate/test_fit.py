@@ -35,7 +35,24 @@ def test_fit_rates_when_one_graph_is_a_hundred_times_too_slow_then_the_others_st
     times[3] = Timed(times[3].graph, tuple(100 * s for s in times[3].rounds_s))
     found = fit_rates(times)
     assert found.seconds["int8_macs"] == pytest.approx(TRUE["int8_macs"], rel=0.05)
+    assert found.spread == 1.25  # it is no encoder
+    last = times[-1]
+    found = fit_rates([*times[:-1], Timed(last.graph, tuple(100 * s for s in last.rounds_s))])
+    assert found.seconds["int8_macs"] == pytest.approx(TRUE["int8_macs"], rel=0.05)
     assert found.spread > 1.25
+
+
+def test_fit_rates_when_whole_encoders_take_longer_than_their_parts_then_theirs_is_the_level() -> None:
+    slower = [Timed(t.graph, tuple(1.4 * s for s in t.rounds_s)) if t.graph.is_whole else t for t in timed()]
+    found = fit_rates(slower)
+    seconds = np.array([found.seconds[name] for name in COLUMNS])
+    for t in slower:
+        if t.graph.is_whole:
+            work = t.graph.work
+            amounts = (work.int8_macs, work.float_macs, work.glue_elements, work.weight_bytes + work.gathered_bytes, work.nodes, 1)
+            assert seconds @ np.array(amounts) == pytest.approx(t.p50_s, rel=0.05)
+    assert found.spread == 1.25
+    assert found.residual_error > 0.05  # of the single operators
 
 
 def test_fit_rates_when_the_machine_is_busy_then_a_warning_and_a_wider_interval() -> None:

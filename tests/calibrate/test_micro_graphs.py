@@ -1,17 +1,21 @@
-"""The micro-graphs: forty valid graphs, the same bytes each time, work counted by hand, and they run."""
+"""The micro-graphs: forty operators and six encoders, valid graphs, the same bytes each time, work counted by hand, and they run."""
+
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 
-from edgedistill.calibrate.micro_graphs import chain, glue, int8_product, micro_graphs
+from edgedistill.calibrate.micro_graphs import chain, encoder, glue, int8_product, micro_graphs
 
 GRAPHS = micro_graphs()
 
 
-def test_micro_graphs_when_built_twice_then_forty_and_the_same_bytes() -> None:
-    assert len(GRAPHS) == 40
-    assert len({g.name for g in GRAPHS}) == 40
+def test_micro_graphs_when_built_twice_then_forty_and_six_and_the_same_bytes() -> None:
+    assert len([g for g in GRAPHS if not g.is_whole]) == 40
+    assert len([g for g in GRAPHS if g.is_whole]) == 6
+    assert len({g.name for g in GRAPHS}) == 46
     assert [g.model for g in GRAPHS] == [g.model for g in micro_graphs()]
     assert [g.model for g in GRAPHS] != [g.model for g in micro_graphs(seed=14)]
 
@@ -48,3 +52,17 @@ def test_chain_when_run_then_works_and_has_four_nodes_a_link() -> None:
     (answer,) = onnxruntime.InferenceSession(graph.model, providers=["CPUExecutionProvider"]).run(None, graph.feeds)
     assert answer.shape == (1, 1, 8)
     assert graph.work.nodes == 12
+
+
+def test_encoder_when_run_then_has_the_nodes_and_the_work_of_a_student_without_embedding_and_head(tmp_path: Path) -> None:
+    graph = encoder(2, 64, 128, 5, np.random.default_rng(0))
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "as_run.onnx")
+    session = onnxruntime.InferenceSession(graph.model, options, providers=["CPUExecutionProvider"])
+    (answer,) = session.run(None, graph.feeds)
+    assert answer.shape == (1, 5, 64)
+    assert answer.std() == pytest.approx(1.0, rel=0.1)  # it ends in a norm
+    assert len(onnx.load(tmp_path / "as_run.onnx").graph.node) == graph.work.nodes == 16
+    assert graph.work.weight_bytes == 2 * (4 * 64 * 64 + 2 * 64 * 128)
+    assert graph.work.int8_macs == 5 * graph.work.weight_bytes
+    assert graph.work.float_macs == 2 * 2 * 5 * 5 * 64  # scores and their mix, two layers
