@@ -22,7 +22,7 @@ from edgedistill.tasks.task import Packing, TrainingFolders
 from edgedistill.user_paths import model_classes, open_examples, require_files, variant_of
 
 if TYPE_CHECKING:
-    from edgedistill.package.predict import Answer
+    from edgedistill.package.answer import Answer
     from edgedistill.pipeline import RunResult, StepListener
     from edgedistill.report.model import RunReport
     from edgedistill.verify.bundle import BundleCheck

@@ -1,5 +1,7 @@
 """Student shapes: the rungs of a ladder, and what each weighs, to the byte, before anything is trained."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -8,6 +10,19 @@ from pydantic import Field, model_validator
 
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError
+
+
+def require_whole_heads(hidden: int, heads: int) -> None:
+    """Refuse a width that attention heads cannot share out; raises ValueError."""
+    if hidden % heads:
+        raise ValueError(f"hidden {hidden} is not a multiple of heads {heads}")
+
+
+def require_distinct(ids: Sequence[str]) -> None:
+    """Refuse a ladder that names a rung twice; raises ValueError."""
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        raise ValueError(f"rung {', '.join(twice)} stands twice")
 
 
 class StudentShape(Document):
@@ -22,8 +37,7 @@ class StudentShape(Document):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
-        if self.hidden % self.heads:
-            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
+        require_whole_heads(self.hidden, self.heads)
         return self
 
     def shallower(self) -> "StudentShape | None":
@@ -40,10 +54,7 @@ class Ladder(Document):
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:
-        ids = [rung.id for rung in self.rungs]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
-        if twice:
-            raise ValueError(f"rung {', '.join(twice)} stands twice")
+        require_distinct([rung.id for rung in self.rungs])
         return self
 
 
@@ -56,8 +67,32 @@ def read_ladder(path: Path) -> Ladder:
     return parse(Ladder, read_text(path, error=RecipeError), path, error=RecipeError)
 
 
+class PartBytes(ABC):
+    """Bytes of a student's files by part, and in all."""
+
+    @property
+    @abstractmethod
+    def int8_bytes_by_part(self) -> dict[str, int]:
+        """Bytes of the int8 ONNX file by part."""
+
+    @property
+    @abstractmethod
+    def float_bytes_by_part(self) -> dict[str, int]:
+        """Bytes of the float ONNX file by part."""
+
+    @property
+    def int8_bytes(self) -> int:
+        """Bytes of the int8 ONNX file."""
+        return sum(self.int8_bytes_by_part.values())
+
+    @property
+    def float_bytes(self) -> int:
+        """Bytes of the float ONNX file."""
+        return sum(self.float_bytes_by_part.values())
+
+
 @dataclass(frozen=True)
-class Weight:
+class Weight(PartBytes):
     """Numbers of a student by part and kind. Matrices become int8; biases and LayerNorms stay float.
 
     Attributes:
@@ -102,16 +137,6 @@ class Weight:
             "embedding": 4 * self.embedding, "encoder": 4 * self.encoder, "head": 4 * self.head,
             "vectors": 4 * self.vectors, "graph": FLOAT_GRAPH_BYTES + self.layers * FLOAT_LAYER_BYTES,
         }
-
-    @property
-    def int8_bytes(self) -> int:
-        """Bytes of the int8 ONNX file."""
-        return sum(self.int8_bytes_by_part.values())
-
-    @property
-    def float_bytes(self) -> int:
-        """Bytes of the float ONNX file."""
-        return sum(self.float_bytes_by_part.values())
 
 
 SCALE_BYTES = 5

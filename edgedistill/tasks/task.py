@@ -16,7 +16,7 @@ from edgedistill.tasks.encoding import Encoder
 if TYPE_CHECKING:
     from edgedistill.catalog import LocatedRecipe
     from edgedistill.latency.workload import Workload
-    from edgedistill.package.predict import Answer
+    from edgedistill.package.answer import Answer
     from edgedistill.plan import DataFacts
     from edgedistill.results import Milestone
     from edgedistill.soft_labels import Origin

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError
 from edgedistill.plan import PictureSize
+from edgedistill.shape import require_distinct, require_whole_heads
 
 
 class ResNetShape(Document):
@@ -62,8 +63,7 @@ class ViTShape(Document):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
-        if self.hidden % self.heads:
-            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
+        require_whole_heads(self.hidden, self.heads)
         return self
 
     def shallower(self) -> "ViTShape | None":
@@ -82,10 +82,7 @@ class ImageLadder(Document):
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:
-        ids = [rung.id for rung in self.rungs]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
-        if twice:
-            raise ValueError(f"rung {', '.join(twice)} stands twice")
+        require_distinct([rung.id for rung in self.rungs])
         return self
 
 

@@ -30,7 +30,7 @@ from edgedistill.tasks.image_classification.weight import ImageWeight, image_wor
 from edgedistill.tasks.task import DataFile, Packing, Shape, StartingPoint, TaskDoor, TrainingFolders
 
 if TYPE_CHECKING:
-    from edgedistill.package.predict import Answer
+    from edgedistill.package.answer import Answer
 
 _OWN_TEACHER = Teacher(
     name="resnet-64-128-256", licence="Apache-2.0",
@@ -201,16 +201,16 @@ class ImageClassification:
 
     def origin(self, recipe: Recipe, data: Path, teacher: Path) -> Origin:
         """Hash teacher, pre-processing and data."""
-        from edgedistill.tasks.image_classification.teach_stage import origin_of
+        from edgedistill.teach.labelling import origin_of
 
-        return origin_of(self.label(recipe, data, teacher).inputs)
+        return origin_of(self.label(recipe, data, teacher).inputs, encoder_file=PREPROCESSOR_FILE)
 
     def distil(
         self, recipe: Recipe, shape: Shape, folders: TrainingFolders, *, milestones: tuple[Milestone, ...] = ()
     ) -> Work:
         """Train a student from random weights on what the teacher says."""
         from edgedistill.tasks.image_classification import distill_stage as stage
-        from edgedistill.tasks.image_classification.teach_stage import SOFT_LABELS_FILE, TRANSFER_FILE
+        from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE
 
         settings = stage.StudentSettings(
             shape=_own(shape), distillation=_of_pictures(recipe.distillation), seed=recipe.seed, milestones=milestones

@@ -23,7 +23,7 @@ from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextE
 from edgedistill.tasks.text_classification.ladder import ladder
 
 if TYPE_CHECKING:
-    from edgedistill.package.predict import Answer
+    from edgedistill.package.answer import Answer
 
 DEFAULT_TEACHER = Teacher(
     name="sentence-transformers/all-MiniLM-L6-v2",
@@ -163,9 +163,9 @@ class TextClassification:
 
     def origin(self, recipe: Recipe, data: Path, teacher: Path) -> Origin:
         """Hash teacher, tokenizer and data."""
-        from edgedistill.teach.stage import origin_of
+        from edgedistill.teach.labelling import origin_of
 
-        origin: Origin = origin_of(self.label(recipe, data, teacher).inputs)
+        origin: Origin = origin_of(self.label(recipe, data, teacher).inputs, encoder_file=TOKENIZER_FILE)
         return origin
 
     def distil(
