@@ -74,8 +74,6 @@ def run(
 
     require_recipe_allowed(located.recipe)
     task = task_named(located.recipe.task)
-    if on is not None and not task.is_measured_on_devices:
-        raise UsageError(f"{task.name} cannot be measured on a device yet", hint="run it without --on: latency is predicted then")
     device = None if on is None else _reach(on, targets)
     with locked(out):
         teacher_folder = task.find_teacher(located)

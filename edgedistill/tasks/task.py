@@ -131,7 +131,7 @@ class TaskDoor(Protocol):
         name: as the recipe has it; the hub's task id, which optimum's exporter knows too.
         content_column: the column of the examples that is neither id nor label.
         encoder_file: the file of a model folder that its encoder is made from.
-        is_measured_on_devices: does `--on` take its bundles?
+        length_unit: what the length of an example is counted in.
         companions: the files of a model folder besides its weights, `encoder_file` among them.
         model_class: name of transformers' class that loads a model folder.
         shown_keys: the keys that `init` writes, by section of the recipe, in their order.
@@ -139,7 +139,7 @@ class TaskDoor(Protocol):
     """
 
     name: TaskName
-    is_measured_on_devices: bool
+    length_unit: str
     content_column: str
     encoder_file: str
     companions: tuple[str, ...]
@@ -217,6 +217,9 @@ class TaskDoor(Protocol):
 
     def package(self, packing: Packing) -> Work:
         """Return the step that makes the bundle."""
+
+    def write_golden(self, bundle: Path, path: Path) -> None:
+        """Write the golden texts or pictures of a bundle's folder as examples without labels."""
 
     def predict(self, bundle: Path, asked: Sequence[str]) -> "tuple[Answer, ...]":
         """Ask a bundle's folder: texts, or the names of picture files."""

@@ -52,7 +52,7 @@ class ImageClassification:
     """See `edgedistill.tasks.task.TaskDoor`."""
 
     name: TaskName = "image-classification"
-    is_measured_on_devices: bool = False
+    length_unit = "pixels"
     content_column = "image"
     encoder_file = PREPROCESSOR_FILE
     companions: tuple[str, ...] = (PREPROCESSOR_FILE,)
@@ -254,6 +254,12 @@ class ImageClassification:
 
         data = packing.data
         return Work(stage.STAGE, packing.settings, stage.Inputs(packing.model, data / "test.arrow", data / "labels.json"))
+
+    def write_golden(self, bundle: Path, path: Path) -> None:
+        """Write the pictures of golden.json."""
+        from edgedistill.tasks.image_classification.golden import write_golden_pictures
+
+        write_golden_pictures(bundle, path)
 
     def predict(self, bundle: Path, asked: Sequence[str]) -> "tuple[Answer, ...]":
         """Classify picture files."""

@@ -41,7 +41,7 @@ class TextClassification:
     """See `edgedistill.tasks.task.TaskDoor`."""
 
     name: TaskName = "text-classification"
-    is_measured_on_devices: bool = True
+    length_unit = "tokens"
     content_column = "text"
     encoder_file = TOKENIZER_FILE
     companions: tuple[str, ...] = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
@@ -229,6 +229,12 @@ class TextClassification:
             model=packing.model, data=data / TEST_FILE, labels=data / LABELS_FILE,
             splits={name: path for name, path in splits.items() if path.is_file()},
         ))
+
+    def write_golden(self, bundle: Path, path: Path) -> None:
+        """Write the texts of golden.json."""
+        from edgedistill.package.golden import write_golden_texts
+
+        write_golden_texts(bundle, path)
 
     def predict(self, bundle: Path, asked: Sequence[str]) -> "tuple[Answer, ...]":
         """Classify texts."""
