@@ -4,6 +4,7 @@ Every call that makes files writes them to one folder, finds them done when noth
 folder that edgedistill did not make.
 """
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,9 +70,11 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
         EdgedistillError: the data or the recipe is wrong, or nothing fits the target.
     """
     task = task_named(recipe.recipe.task)
-    facts = task.facts_before(recipe)
-    task.check(recipe.recipe, task.find_teacher(recipe, check_weights=False))
-    return make_plan(recipe.recipe, target, facts, task.ladder())
+    settled = task.settle(recipe, [target])
+    wanted = settled.located.recipe
+    facts = task.facts_before(settled.located)
+    task.check(wanted, task.find_teacher(recipe, check_weights=False))
+    return dataclasses.replace(make_plan(wanted, target, facts, task.ladder()), settled=settled.decisions)
 
 
 def prepare(recipe: LocatedRecipe, out: Path) -> Done:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgedistill.examples import Examples
+from edgedistill.manifest import Decision
 from edgedistill.picture_settings import Pictures
 from edgedistill.prepare.columns import Columns
 from edgedistill.recipe import Distillation, Recipe, Teacher
@@ -124,6 +125,19 @@ class Packing:
     data: Path
 
 
+@dataclass(frozen=True)
+class Settled:
+    """A recipe in which nothing is open any more that the data must be prepared for.
+
+    Attributes:
+        located: the recipe, and the folder its paths start from.
+        decisions: what was filled in, and why.
+    """
+
+    located: "LocatedRecipe"
+    decisions: tuple[Decision, ...] = ()
+
+
 class TaskDoor(Protocol):
     """The door of a task.
 
@@ -161,6 +175,9 @@ class TaskDoor(Protocol):
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
         """Refuse what the recipe asks for and this task, or this teacher, cannot give; raises RecipeError."""
+
+    def settle(self, located: "LocatedRecipe", targets: "Sequence[Target]") -> Settled:
+        """Let the plan fill in what it must choose for the targets before the data are prepared."""
 
     def facts(self, recipe: Recipe, prepared: Path, teacher: Path | None) -> "DataFacts":
         """Return what the plan must know of data that `prepare` wrote."""

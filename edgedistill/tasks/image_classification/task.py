@@ -27,10 +27,11 @@ from edgedistill.tasks.image_classification.shape import (
     read_image_ladder,
 )
 from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
-from edgedistill.tasks.task import DataFile, Packing, Shape, StartingPoint, TaskDoor, TrainingFolders
+from edgedistill.tasks.task import DataFile, Packing, Settled, Shape, StartingPoint, TaskDoor, TrainingFolders
 
 if TYPE_CHECKING:
     from edgedistill.package.answer import Answer
+    from edgedistill.tasks.image_classification.sources import Source
 
 _OWN_TEACHER = Teacher(
     name="resnet-64-128-256", licence="Apache-2.0",
@@ -105,6 +106,23 @@ class ImageClassification:
             raise RecipeError("data.hub: pictures are read from files and folders, not from the hub yet",
                               hint="save the data set with save_to_disk(DIR) and give data.train: DIR")
 
+    def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
+        """Choose the side of the pictures, where the recipe leaves it open; a side that prepare takes anyway stays open."""
+        from edgedistill.tasks.image_classification.side import STEPS, choose_side, small_pictures
+
+        recipe = located.recipe
+        if recipe.pictures.side is not None:
+            return Settled(located)
+        natural = _train_pictures(located)[1].side
+        if natural <= STEPS[0]:
+            return Settled(located, (small_pictures(natural),))
+        choice = choose_side(recipe, targets, self.facts_before(located), self.ladder())
+        if choice.side == natural:
+            return Settled(located, (choice.decision,))
+        pictures = recipe.pictures.model_copy(update={"side": choice.side})
+        settled = dataclasses.replace(located, recipe=recipe.model_copy(update={"pictures": pictures}))
+        return Settled(settled, (choice.decision,))
+
     def facts(self, recipe: Recipe, prepared: Path, teacher: Path | None) -> DataFacts:
         """Count rows and classes of what `prepare` wrote."""
         examples = read_examples(prepared / "train.arrow")
@@ -113,14 +131,7 @@ class ImageClassification:
 
     def facts_before(self, located: LocatedRecipe) -> DataFacts:
         """Count the same in the files of the recipe; the pictures are not decoded beyond the first ones."""
-        from edgedistill.tasks.image_classification.prepare_stage import require_given
-        from edgedistill.tasks.image_classification.read import choose_size
-        from edgedistill.tasks.image_classification.sources import open_source
-
-        recipe = located.recipe
-        columns = Columns(recipe.pictures.column, recipe.data.label_column)
-        source = open_source(located.path(require_given(recipe.data.train)), columns)
-        size = choose_size(source, side=recipe.pictures.side, channels=recipe.pictures.channels)
+        source, size = _train_pictures(located)
         labels = [picture.label for picture in source.read()]
         return _facts(size, classes=len(set(labels)), rows=len(labels))
 
@@ -281,6 +292,19 @@ def _own(shape: Shape) -> _AnyShape:
     if not isinstance(shape, ResNetShape | MobileNetShape | ViTShape):
         raise TypeError(f"{shape.id} is no shape of a picture student")
     return shape
+
+
+def _train_pictures(located: LocatedRecipe) -> "tuple[Source, PictureSize]":
+    """Return the pictures of train, and the size at which they are stored: as the recipe says, else by the first ones."""
+    from edgedistill.tasks.image_classification.prepare_stage import require_given
+    from edgedistill.tasks.image_classification.read import choose_size
+    from edgedistill.tasks.image_classification.sources import open_source
+
+    recipe = located.recipe
+    source = open_source(
+        located.path(require_given(recipe.data.train)), Columns(recipe.pictures.column, recipe.data.label_column)
+    )
+    return source, choose_size(source, side=recipe.pictures.side, channels=recipe.pictures.channels)
 
 
 def _size(facts: DataFacts) -> PictureSize:

@@ -18,7 +18,7 @@ from edgedistill.shape import StudentShape, Weight, weigh
 from edgedistill.soft_labels import Origin
 from edgedistill.stage import Work
 from edgedistill.target import Target
-from edgedistill.tasks.task import DataFile, Packing, Shape, StartingPoint, TaskDoor, TrainingFolders
+from edgedistill.tasks.task import DataFile, Packing, Settled, Shape, StartingPoint, TaskDoor, TrainingFolders
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.tasks.text_classification.ladder import ladder
 
@@ -80,6 +80,10 @@ class TextClassification:
         from edgedistill.distill.requirements import require_fitting_losses
 
         require_fitting_losses(recipe.distillation.losses, _given(teacher))
+
+    def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
+        """Return the recipe as it is: texts are prepared alike for every target."""
+        return Settled(located)
 
     def facts(self, recipe: Recipe, prepared: Path, teacher: Path | None) -> DataFacts:
         """Count rows, classes and tokens of what `prepare` wrote."""
