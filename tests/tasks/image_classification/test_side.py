@@ -62,13 +62,25 @@ def test_choose_side_when_a_rung_is_named_then_is_the_largest_at_which_it_fits(t
         assert f"at {larger} x {larger} resnet-32-64-128 does not fit raspberry-pi-zero-2w: latency_p50_s" in choice.decision.why
 
 
-@pytest.mark.parametrize(("limit_s", "side"), [(0.001, 32), (0.004, 32), (0.006, 48), (0.010, 64), (0.020, 96)])
-def test_choose_side_when_time_is_short_then_is_the_largest_that_leaves_a_quarter_of_the_weights(
-    target: Target, limit_s: float, side: int
-) -> None:
-    """Read off the plan: at 6 ms mobilenet-v2-0.5 (700,490 weights) fits 32 pixels, mobilenet-v2-0.35 (408,938) 48,
-    resnet-16-32-64 (79,962) 64, resnet-8-16 (6,226) 96; at 10 ms mobilenet-v2-0.5 fits 64, and resnet-16-32 (21,914) 96."""
-    assert choose_side(recipe(budgets={"latency_p50_s": limit_s}), [target], facts(96), RUNGS).side == side
+def test_choose_side_when_time_is_short_then_half_the_width_may_pay_for_twice_the_side(target: Target) -> None:
+    """resnet-16-32-64 has 79,962 weights, a little more than a quarter of the 312,490 of resnet-32-64-128."""
+    wide, half = "resnet-32-64-128", "resnet-16-32-64"
+    limit = 1.01 * max(p50_s(target, wide, 32), p50_s(target, half, 64))
+    assert limit < min(p50_s(target, wide, 64), p50_s(target, half, 96))
+    wanted = recipe(budgets={"latency_p50_s": limit})
+    rungs = [rung for rung in RUNGS if rung.id in (wide, half, "resnet-8-16")]
+    choice = choose_side(wanted, [target], facts(96), rungs)
+    assert choice.side == 64
+    assert "no larger student than resnet-8-16 fits raspberry-pi-zero-2w, with less than a quarter" in choice.decision.why
+
+
+def test_choose_side_when_only_a_tiny_student_fits_a_larger_side_then_the_side_stays(target: Target) -> None:
+    wide = "resnet-32-64-128"
+    limit = 1.01 * p50_s(target, wide, 32)
+    assert p50_s(target, "resnet-8-16", 64) < limit < p50_s(target, wide, 48)
+    wanted = recipe(budgets={"latency_p50_s": limit})
+    rungs = [rung for rung in RUNGS if rung.id in (wide, "resnet-8-16")]
+    assert choose_side(wanted, [target], facts(96), rungs).side == 32
 
 
 def test_choose_side_when_nothing_fits_then_is_the_smallest_and_the_plan_says_why(target: Target) -> None:
