@@ -1,10 +1,9 @@
 """Student shapes: the rungs of a ladder, and what each weighs, to the byte, before anything is trained."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Generic, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -18,17 +17,15 @@ def require_whole_heads(hidden: int, heads: int) -> None:
         raise ValueError(f"hidden {hidden} is not a multiple of heads {heads}")
 
 
-def require_distinct(ids: Sequence[str]) -> None:
-    """Refuse a ladder that names a rung twice; raises ValueError."""
-    twice = sorted({name for name in ids if ids.count(name) > 1})
-    if twice:
-        raise ValueError(f"rung {', '.join(twice)} stands twice")
-
-
-class StudentShape(Document):
-    """The shape of a BERT-family encoder with a classifier."""
+class Rung(Document):
+    """A student shape of a ladder, by its name."""
 
     id: str
+
+
+class StudentShape(Rung):
+    """The shape of a BERT-family encoder with a classifier."""
+
     layers: int = Field(ge=1, le=48)
     hidden: int = Field(ge=8, le=4096, description="residual width")
     heads: int = Field(ge=1, le=64)
@@ -45,17 +42,28 @@ class StudentShape(Document):
         return self.model_copy(update={"layers": self.layers - 1}) if self.layers > 1 else None
 
 
-class Ladder(Document):
-    """The student shapes of one architecture family, in any order."""
+RungT = TypeVar("RungT", bound=Rung)
+
+
+class LadderOf(Document, Generic[RungT]):
+    """Student shapes in any order, each of another name."""
 
     schema_version: Literal[1] = 1
-    family: str
-    rungs: tuple[StudentShape, ...] = Field(min_length=1)
+    rungs: tuple[RungT, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:
-        require_distinct([rung.id for rung in self.rungs])
+        ids = [rung.id for rung in self.rungs]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"rung {', '.join(twice)} stands twice")
         return self
+
+
+class Ladder(LadderOf[StudentShape]):
+    """The student shapes of one architecture family."""
+
+    family: str
 
 
 def read_ladder(path: Path) -> Ladder:
