@@ -77,15 +77,18 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
     return dataclasses.replace(make_plan(wanted, target, facts, task.ladder()), settled=settled.decisions)
 
 
-def prepare(recipe: LocatedRecipe, out: Path) -> Done:
+def prepare(recipe: LocatedRecipe, out: Path, *, targets: Sequence[Target] = ()) -> Done:
     """Read, check and split a recipe's data into `out`.
 
     Args:
         recipe: names the data, and the teacher, whose order of classes is kept.
         out: the folder to make: train.arrow, validation.arrow, test.arrow, labels.json and data_report.json.
+        targets: the device classes that the data are for; of pictures the plan chooses the side for them, where the recipe
+            leaves it open.
     """
     task = task_named(recipe.recipe.task)
-    work = task.prepare(recipe, task.find_teacher(recipe, check_weights=False))
+    located = task.settle(recipe, targets).located if targets else recipe
+    work = task.prepare(located, task.find_teacher(recipe, check_weights=False))
     return Workspace(out.parent).do_in(out, work)
 
 

@@ -158,3 +158,14 @@ def test_run_when_the_side_is_lowered_then_the_pictures_are_stored_so(
     (report,) = (tmp_path / "run" / ".stages" / "prepare").glob("*/data_report.json")
     assert json.loads(report.read_text(encoding="utf-8"))["side"] == 48
     assert "side: 48" in (tmp_path / "run" / "recipe.lock.yaml").read_text(encoding="utf-8")
+
+
+def test_prepare_when_a_target_is_named_then_stores_what_a_run_would(
+    make_folder: MakeFolder, tmp_path: Path, target: Target
+) -> None:
+    make_folder(side=90)
+    limit = (p50_s(target, "resnet-32-64-128", 48) + p50_s(target, "resnet-32-64-128", 64)) / 2
+    path = write_recipe(tmp_path, student={"rung": "resnet-32-64-128"}, budgets={"latency_p50_s": limit})
+    for name, more, side in (("most", [], 96), ("fitting", ["--target", target.id], 48)):
+        assert run_command_line(["prepare", "--recipe", str(path), "-o", str(tmp_path / name), *more]) == 0
+        assert json.loads((tmp_path / name / "data_report.json").read_text(encoding="utf-8"))["side"] == side
