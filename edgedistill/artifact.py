@@ -1,6 +1,7 @@
 """Artifacts: files with their hash."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from edgedistill.document import Document
@@ -74,3 +75,14 @@ def check(artifact: Artifact, *, root: Path) -> None:
         raise ArtifactError(f"{path}: is missing", hint="run the same command again: the step is redone")
     if path.stat().st_size != artifact.size_bytes or sha256_of_file(path) != artifact.sha256:
         raise ArtifactError(f"{path}: does not match its sha256", hint="run the same command again: the step is redone")
+
+
+def require_written(folder: Path, names: Iterable[str]) -> None:
+    """Look whether a step wrote the files that it promises.
+
+    Raises:
+        ArtifactError: one is missing.
+    """
+    for name in names:
+        if not (folder / name).is_file():
+            raise ArtifactError(f"{folder / name}: was not written", hint="run the same command again")

@@ -4,6 +4,7 @@ Every call that makes files writes them to one folder, finds them done when noth
 folder that edgedistill did not make.
 """
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from edgedistill.tasks.task import Packing, TrainingFolders
 from edgedistill.user_paths import model_classes, open_examples, require_files, variant_of
 
 if TYPE_CHECKING:
-    from edgedistill.package.predict import Answer
+    from edgedistill.package.answer import Answer
     from edgedistill.pipeline import RunResult, StepListener
     from edgedistill.report.model import RunReport
     from edgedistill.verify.bundle import BundleCheck
@@ -69,20 +70,25 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
         EdgedistillError: the data or the recipe is wrong, or nothing fits the target.
     """
     task = task_named(recipe.recipe.task)
-    facts = task.facts_before(recipe)
-    task.check(recipe.recipe, task.find_teacher(recipe, check_weights=False))
-    return make_plan(recipe.recipe, target, facts, task.ladder())
+    settled = task.settle(recipe, [target])
+    wanted = settled.located.recipe
+    facts = task.facts_before(settled.located)
+    task.check(wanted, task.find_teacher(recipe, check_weights=False))
+    return dataclasses.replace(make_plan(wanted, target, facts, task.ladder()), settled=settled.decisions)
 
 
-def prepare(recipe: LocatedRecipe, out: Path) -> Done:
+def prepare(recipe: LocatedRecipe, out: Path, *, targets: Sequence[Target] = ()) -> Done:
     """Read, check and split a recipe's data into `out`.
 
     Args:
         recipe: names the data, and the teacher, whose order of classes is kept.
         out: the folder to make: train.arrow, validation.arrow, test.arrow, labels.json and data_report.json.
+        targets: the device classes that the data are for; of pictures the plan chooses the side for them, where the recipe
+            leaves it open.
     """
     task = task_named(recipe.recipe.task)
-    work = task.prepare(recipe, task.find_teacher(recipe, check_weights=False))
+    located = task.settle(recipe, targets).located if targets else recipe
+    work = task.prepare(located, task.find_teacher(recipe, check_weights=False))
     return Workspace(out.parent).do_in(out, work)
 
 

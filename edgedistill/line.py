@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.recipe import Recipe
 from edgedistill.results import Variant
@@ -26,6 +27,7 @@ class Line:
         study: the file of the search's study.
         rungs: the ladder of student shapes.
         steps: the finished steps by name, for the report.
+        settled: what the plan filled in before the data were prepared.
     """
 
     recipe: Recipe
@@ -34,6 +36,7 @@ class Line:
     study: Path
     rungs: Sequence[Shape]
     steps: dict[str, Done] = field(default_factory=dict)
+    settled: tuple[Decision, ...] = ()
 
     @property
     def task(self) -> TaskDoor:

@@ -73,8 +73,9 @@ def measure_on(
 
     Args:
         address: `ssh://user@host:port` or `adb:SERIAL`.
-        model: a bundle's folder or zip, a model folder, or an .onnx file beside its tokenizer.json.
-        data: labelled texts: the folder that `prepare` wrote, or a file; None, of a bundle: its golden texts.
+        model: a bundle's folder or zip, a model folder, or an .onnx file beside its tokenizer.json or
+            preprocessor_config.json.
+        data: labelled texts or pictures: the folder that `prepare` wrote, or a file; None, of a bundle: its golden ones.
         out: keeps device.json and logits.npy; None keeps nothing.
         protocol: threads, warm-up, runs, seconds and rounds.
 

@@ -74,16 +74,16 @@ def run(
 
     require_recipe_allowed(located.recipe)
     task = task_named(located.recipe.task)
-    if on is not None and not task.is_measured_on_devices:
-        raise UsageError(f"{task.name} cannot be measured on a device yet", hint="run it without --on: latency is predicted then")
     device = None if on is None else _reach(on, targets)
     with locked(out):
         teacher_folder = task.find_teacher(located)
         task.check(located.recipe, teacher_folder)
+        settled = task.settle(located, targets)
+        located = settled.located
         workspace = Workspace(out / STAGES_FOLDER, on_step or (lambda step, state, seconds: None))
         wanted = located.recipe.search.study
         study = located.path(wanted) if wanted else out.resolve() / STAGES_FOLDER / STUDY_FILE
-        line = Line(located.recipe, workspace, teacher_folder, study, task.ladder())
+        line = Line(located.recipe, workspace, teacher_folder, study, task.ladder(), settled=settled.decisions)
         prepared = _prepare(line, located)
         facts = task.facts(located.recipe, prepared.folder, teacher_folder)
         plans = [make_plan(located.recipe, target, facts, line.rungs) for target in targets]
@@ -229,7 +229,7 @@ def _publish(line: Line, common: Common, results: Mapping[str, "TargetResults"],
     from edgedistill.report.stage import write_report
     from edgedistill.run_report import collect_report, misses_of, parity_problems_of
 
-    report = collect_report(line.recipe, line.steps, common.prepared.folder, results)
+    report = collect_report(line.recipe, line.steps, common.prepared.folder, results, settled=line.settled)
     with storage_errors(out):
         for name, result in results.items():
             _publish_target(result, out / name)

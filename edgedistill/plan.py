@@ -70,6 +70,7 @@ class Plan:
         ledger: every student shape considered, largest first.
         shape: the chosen one.
         steps: the steps in order.
+        settled: what the data are prepared for, and why, where the recipe left it open.
     """
 
     recipe: Recipe
@@ -79,6 +80,7 @@ class Plan:
     ledger: tuple[Prediction, ...]
     shape: Shape
     steps: tuple[str, ...] = STEPS
+    settled: tuple[Decision, ...] = ()
 
     @property
     def chosen(self) -> Prediction:

@@ -1,6 +1,6 @@
 """From the finished steps of a run to its report: says where the documents lie, and what only the whole run knows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from edgedistill.emulated_step import Emulation
 from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
 from edgedistill.goals import check_goals
 from edgedistill.host import this_host, tool_version
+from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.prepare.stage import DATA_REPORT_FILE, LABELS_FILE, TEST_FILE
 from edgedistill.quantize.stage import VERDICT_FILE
@@ -64,7 +65,8 @@ class TargetResults:
 
 
 def collect_report(
-    recipe: Recipe, steps: Mapping[str, Done], prepared: Path, results: Mapping[str, TargetResults]
+    recipe: Recipe, steps: Mapping[str, Done], prepared: Path, results: Mapping[str, TargetResults],
+    *, settled: Sequence[Decision] = (),
 ) -> RunReport:
     """Build the report of a run from the files of its steps.
 
@@ -73,8 +75,10 @@ def collect_report(
         steps: the finished steps by name.
         prepared: the folder that `prepare` wrote.
         results: the steps of each target by its id.
+        settled: what was decided before the first step.
     """
-    decisions = [decision for result in results.values() for decision in result.found.decisions]
+    decisions = list(settled)
+    decisions += [decision for result in results.values() for decision in result.found.decisions]
     for done in steps.values():
         decisions += done.manifest.decisions
     settings = Settings(

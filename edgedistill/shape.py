@@ -1,8 +1,9 @@
 """Student shapes: the rungs of a ladder, and what each weighs, to the byte, before anything is trained."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Generic, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -10,10 +11,21 @@ from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError
 
 
-class StudentShape(Document):
-    """The shape of a BERT-family encoder with a classifier."""
+def require_whole_heads(hidden: int, heads: int) -> None:
+    """Refuse a width that attention heads cannot share out; raises ValueError."""
+    if hidden % heads:
+        raise ValueError(f"hidden {hidden} is not a multiple of heads {heads}")
+
+
+class Rung(Document):
+    """A student shape of a ladder, by its name."""
 
     id: str
+
+
+class StudentShape(Rung):
+    """The shape of a BERT-family encoder with a classifier."""
+
     layers: int = Field(ge=1, le=48)
     hidden: int = Field(ge=8, le=4096, description="residual width")
     heads: int = Field(ge=1, le=64)
@@ -22,8 +34,7 @@ class StudentShape(Document):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
-        if self.hidden % self.heads:
-            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
+        require_whole_heads(self.hidden, self.heads)
         return self
 
     def shallower(self) -> "StudentShape | None":
@@ -31,12 +42,14 @@ class StudentShape(Document):
         return self.model_copy(update={"layers": self.layers - 1}) if self.layers > 1 else None
 
 
-class Ladder(Document):
-    """The student shapes of one architecture family, in any order."""
+RungT = TypeVar("RungT", bound=Rung)
+
+
+class LadderOf(Document, Generic[RungT]):
+    """Student shapes in any order, each of another name."""
 
     schema_version: Literal[1] = 1
-    family: str
-    rungs: tuple[StudentShape, ...] = Field(min_length=1)
+    rungs: tuple[RungT, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:
@@ -45,6 +58,12 @@ class Ladder(Document):
         if twice:
             raise ValueError(f"rung {', '.join(twice)} stands twice")
         return self
+
+
+class Ladder(LadderOf[StudentShape]):
+    """The student shapes of one architecture family."""
+
+    family: str
 
 
 def read_ladder(path: Path) -> Ladder:
@@ -56,8 +75,32 @@ def read_ladder(path: Path) -> Ladder:
     return parse(Ladder, read_text(path, error=RecipeError), path, error=RecipeError)
 
 
+class PartBytes(ABC):
+    """Bytes of a student's files by part, and in all."""
+
+    @property
+    @abstractmethod
+    def int8_bytes_by_part(self) -> dict[str, int]:
+        """Bytes of the int8 ONNX file by part."""
+
+    @property
+    @abstractmethod
+    def float_bytes_by_part(self) -> dict[str, int]:
+        """Bytes of the float ONNX file by part."""
+
+    @property
+    def int8_bytes(self) -> int:
+        """Bytes of the int8 ONNX file."""
+        return sum(self.int8_bytes_by_part.values())
+
+    @property
+    def float_bytes(self) -> int:
+        """Bytes of the float ONNX file."""
+        return sum(self.float_bytes_by_part.values())
+
+
 @dataclass(frozen=True)
-class Weight:
+class Weight(PartBytes):
     """Numbers of a student by part and kind. Matrices become int8; biases and LayerNorms stay float.
 
     Attributes:
@@ -102,16 +145,6 @@ class Weight:
             "embedding": 4 * self.embedding, "encoder": 4 * self.encoder, "head": 4 * self.head,
             "vectors": 4 * self.vectors, "graph": FLOAT_GRAPH_BYTES + self.layers * FLOAT_LAYER_BYTES,
         }
-
-    @property
-    def int8_bytes(self) -> int:
-        """Bytes of the int8 ONNX file."""
-        return sum(self.int8_bytes_by_part.values())
-
-    @property
-    def float_bytes(self) -> int:
-        """Bytes of the float ONNX file."""
-        return sum(self.float_bytes_by_part.values())
 
 
 SCALE_BYTES = 5

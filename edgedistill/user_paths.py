@@ -48,6 +48,16 @@ def model_classes(model: Path) -> tuple[str, ...]:
     return found
 
 
+def length_unit(model: Path) -> str:
+    """Return what the length of an example is counted in: tokens or pixels; of a bundle, a model folder or a file in one."""
+    from edgedistill.package.archive import opened_bundle
+
+    if model.suffix == ".zip":
+        with opened_bundle(model) as folder:
+            return task_of_model(folder).length_unit
+    return task_of_model(model if model.is_dir() else model.parent).length_unit
+
+
 def require_files(*files: Path, hint: str) -> None:
     """Refuse before any work when a file is missing.
 

@@ -39,7 +39,7 @@ def test_name_of_the_design_then_is_a_documented_function_with_every_type_given(
 def test_annotations_then_name_types_that_exist(name: str) -> None:
     """Those that are written as strings, to keep imports light, are real too."""
     from edgedistill.benchmark.stage import Measurements
-    from edgedistill.package.predict import Answer
+    from edgedistill.package.answer import Answer
     from edgedistill.pipeline import RunResult, StepListener
     from edgedistill.report.model import RunReport
     from edgedistill.verify.bundle import BundleCheck

@@ -27,6 +27,21 @@ class TimedInputs:
     sequence_tokens: int
 
 
+@dataclass(frozen=True)
+class TimedRows:
+    """Some examples of one length, which is that of `TimedInputs`."""
+
+    examples: Examples
+    sequence_tokens: int
+
+
+def choose_rows(examples: Examples, encoder: Encoder, *, max_rows: int = MAX_ROWS) -> TimedRows:
+    """Return rows whose length is the data's median length; arguments as `choose_inputs`."""
+    lengths = np.concatenate([encoder.encode_examples(part).lengths for part in examples.parts()])
+    rows = rows_of_median_length(lengths, max_rows=max_rows)
+    return TimedRows(examples.take(rows), int(lengths[rows[0]]))
+
+
 def choose_inputs(examples: Examples, encoder: Encoder, *, max_rows: int = MAX_ROWS) -> TimedInputs:
     """Return the inputs of rows whose length is the data's median length.
 
@@ -35,10 +50,9 @@ def choose_inputs(examples: Examples, encoder: Encoder, *, max_rows: int = MAX_R
         encoder: the variant's own.
         max_rows: how many rows at most.
     """
-    lengths = np.concatenate([encoder.encode_examples(part).lengths for part in examples.parts()])
-    rows = rows_of_median_length(lengths, max_rows=max_rows)
-    encoded = encoder.encode_examples(Examples(examples.table.take(rows)))
-    return TimedInputs(encoded.batch(range(len(encoded))), int(lengths[rows[0]]))
+    chosen = choose_rows(examples, encoder, max_rows=max_rows)
+    encoded = encoder.encode_examples(chosen.examples)
+    return TimedInputs(encoded.batch(range(len(encoded))), chosen.sequence_tokens)
 
 
 def rows_of_median_length(lengths: NDArray[np.int64], *, max_rows: int) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from edgedistill.cli.options import (
     DataOption,
     JsonOption,
     OutOption,
+    PreparedForOption,
     PreparedOption,
     RecipeOption,
     SetOption,
@@ -55,7 +56,8 @@ def _say_done(folder: Path, manifest: "Manifest", *, as_json: bool) -> int:
 
 
 def prepare(
-    out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE, set_: SetOption = None, as_json: JsonOption = False
+    out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE, target: PreparedForOption = None, set_: SetOption = None,
+    as_json: JsonOption = False,
 ) -> int:
     """Read, check and split a recipe's data.
 
@@ -63,7 +65,8 @@ def prepare(
     """
     import edgedistill
 
-    done = edgedistill.prepare(edgedistill.load_recipe(recipe, overrides=set_ or ()), out)
+    targets = [edgedistill.load_target(name) for name in dict.fromkeys(target or ())]
+    done = edgedistill.prepare(edgedistill.load_recipe(recipe, overrides=set_ or ()), out, targets=targets)
     return _say_done(done.folder, done.manifest, as_json=as_json)
 
 

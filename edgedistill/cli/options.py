@@ -37,6 +37,11 @@ TargetsOption = Annotated[
     typer.Option("--target", "-t", metavar="ID|FILE", autocompletion=complete_target,
                  help="Device: an id of `edgedistill targets list`, or a file; give it again for several."),
 ]
+PreparedForOption = Annotated[
+    list[str] | None,
+    typer.Option("--target", "-t", metavar="ID|FILE", autocompletion=complete_target,
+                 help="Device that pictures are for: the plan chooses their side; give it again for several."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE",

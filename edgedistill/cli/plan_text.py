@@ -25,6 +25,7 @@ def plan_text(plan: Plan) -> str:
         f"{plan.recipe.id} on {plan.target.name}",
         *_wrapped("budgets", ", ".join(f"{n} {_amount(n, b.limit)}" for n, b in plan.budgets.items())),
         *_wrapped("data", task_named(plan.recipe.task).facts_in_words(facts)),
+        *(line for decision in plan.settled for line in _wrapped("stored", f"{decision.what}: {decision.why}")),
         *_wrapped("runtime", runtime_words(plan.target)),
         "",
         _ledger(plan),

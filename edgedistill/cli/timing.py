@@ -34,7 +34,7 @@ def benchmark(
         Path | None,
         typer.Option("--data", "-d", metavar="DIR|FILE",
                      help="Folder that `prepare` wrote, or a file with columns text and label. Of a bundle with --on, the "
-                     "golden texts are taken without it."),
+                     "golden examples are taken without it."),
     ] = None,
     on: OnOption = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads of the runtime.")] = 1,
@@ -59,8 +59,10 @@ def benchmark(
     Example: edgedistill benchmark runs/home-intents/raspberry-pi/bundle --on ssh://pi@raspberrypi.local
     """
     if on is not None:
+        from edgedistill.user_paths import length_unit
+
         measured = _on_device(on, models, data, out, threads)
-        say_json(measured.to_json()) if as_json else say(_device_words(measured))
+        say_json(measured.to_json()) if as_json else say(_device_words(measured, unit=length_unit(models[0])))
         return 0 if measured.against_host.passed else ParityError.exit_code
     if data is None:
         raise UsageError("texts are needed to time models on", hint="add --data FILE or --data PREPARED_FOLDER")
@@ -78,6 +80,7 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
     from edgedistill.benchmark.naming import name_models
     from edgedistill.benchmark.separation import sentences
     from edgedistill.benchmark.statistics import summarize
+    from edgedistill.user_paths import length_unit
 
     named = name_models(models)
     for name, path in named.items():
@@ -92,7 +95,8 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
         for m, s in ((m, summarize(m.rounds_s)) for m in found.measurements)
     ]))
     first = found.measurements[0]
-    say(f"{found.sequence_tokens} tokens, {protocol.threads} thread(s), {first.runtime}, {protocol.processes} process(es) a model"
+    say(f"{found.sequence_tokens} {length_unit(models[0])}, {protocol.threads} thread(s), {first.runtime}, "
+        f"{protocol.processes} process(es) a model"
         + (f" kept to core(s) {', '.join(map(str, first.cpus))}" if first.cpus else ""))
     if protocol.processes > 1:
         for sentence in sentences(found.measurements, {name: str(path) for name, path in named.items()}):
@@ -135,8 +139,8 @@ def _on_device(address: str, models: list[Path], data: Path | None, out: Path | 
     return edgedistill.measure_on(address, models[0], data, out, protocol=BenchmarkProtocol(threads=threads))
 
 
-def _device_words(found: "DeviceMeasurement") -> str:
-    """Return what was found on a device as text; an emulated one has no times to show."""
+def _device_words(found: "DeviceMeasurement", *, unit: str) -> str:
+    """Return what was found on a device as text, lengths in `unit`; an emulated one has no times to show."""
     from edgedistill.benchmark.statistics import summarize
 
     device, answers = found.device, found.against_host
@@ -154,7 +158,7 @@ def _device_words(found: "DeviceMeasurement") -> str:
             *map(milliseconds, (figures.p50_s, figures.p90_s, figures.p99_s, first.load_s, first.first_run_s)),
             mebibytes(memory),
         )]))
-        lines.append(f"{found.sequence_tokens} tokens, {found.protocol.threads} thread(s), {figures.n} runs in "
+        lines.append(f"{found.sequence_tokens} {unit}, {found.protocol.threads} thread(s), {figures.n} runs in "
                      f"{len(found.rounds)} processes")
     return "\n".join([*lines, *(f"warning: {sentence}" for sentence in found.warnings)])
 

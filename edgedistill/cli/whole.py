@@ -146,6 +146,7 @@ def plan(
 
         say_json(json.dumps({p.target.id: {
             "chosen": p.shape.id, "why": p.decision.why, "steps": p.steps,
+            "stored": [decision.model_dump(mode="json") for decision in p.settled],
             "binding": vars(binding_of(p)), "unsure": may_miss(p),
             "spans": {name: vars(span) for name, span in spans_of(p.ledger).items()},
             "lengths": [{"tokens": n, "texts": count} for n, count in p.facts.lengths.items()],

@@ -8,19 +8,20 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from edgedistill.benchmark.inputs import choose_inputs
+from edgedistill.benchmark.inputs import choose_rows
 from edgedistill.benchmark.protocol import share_of_round
 from edgedistill.device.results import DeviceRound
 from edgedistill.device.session import Device, Session, Work
 from edgedistill.errors import EdgedistillError, TargetUnreachableError
 from edgedistill.examples import Examples
 from edgedistill.recipe import BenchmarkProtocol
-from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
+from edgedistill.tasks.registry import open_encoder
 
 log = logging.getLogger("edgedistill")
 
@@ -55,7 +56,7 @@ def observe(
 
     Args:
         device: from `find_device`.
-        model: an .onnx file with tokenizer.json beside it.
+        model: an .onnx file with the file of its encoder beside it: tokenizer.json or preprocessor_config.json.
         examples: at least one row.
         protocol: threads, warm-up, runs, seconds and rounds.
         open_session: for tests.
@@ -64,35 +65,26 @@ def observe(
         TargetUnreachableError: the connection broke and did not come back; what is finished is kept on the device.
         EdgedistillError: a part failed there.
     """
-    encoder = TextEncoder.load(model.parent)
-    encoded = encoder.encode(examples.texts)
-    chosen = choose_inputs(examples, encoder)
+    encoder = open_encoder(model.parent)
+    chosen = choose_rows(examples, encoder)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_rows(folder / "rows.npz", encoded)
-        write_flat(folder / "timed.npz", chosen.arrays)
+        write_rows(folder / "rows.npz", encoder.pack(examples))
+        write_rows(folder / "timed.npz", encoder.pack(chosen.examples))
         write_job(folder / "job.json", protocol)
         names = ("rows.npz", "timed.npz", "job.json")
         session = open_session(device, Work({"model.onnx": model} | {name: folder / name for name in names}))
         session.begin()
-        logits = _answers(session, len(encoded))
+        logits = _answers(session, len(examples))
         count = 0 if device.facts.is_emulated else protocol.rounds
         rounds = tuple(_round(session, index, count) for index in range(count))
         _clean(session)
     return Observed(logits, rounds, chosen.sequence_tokens, session.reconnections)
 
 
-def write_rows(path: Path, encoded: EncodedTexts) -> None:
-    """Write texts for the runner: each input flat, and the offsets of the rows."""
-    ids = encoded.ids.astype(np.int32)
-    np.savez(path, input_ids=ids, attention_mask=np.ones_like(ids), token_type_ids=np.zeros_like(ids), offsets=encoded.offsets)
-
-
-def write_flat(path: Path, arrays: Mapping[str, NDArray[np.int64]]) -> None:
-    """Write inputs of one length, each shape (rows, tokens), in the same form."""
-    rows, tokens = next(iter(arrays.values())).shape
-    flat = {name: values.reshape(-1) for name, values in arrays.items()}
-    np.savez(path, offsets=np.arange(rows + 1) * tokens, **flat)  # type: ignore[arg-type]  # numpy types the keywords
+def write_rows(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write what an encoder packed for the runner; the same arrays give the same bytes."""
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 def write_job(path: Path, protocol: BenchmarkProtocol) -> None:

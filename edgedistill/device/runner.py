@@ -146,11 +146,20 @@ def open_session(model: Any, threads: int) -> Any:
 
 
 def rows_of(path: str) -> Iterator[dict[str, Any]]:
-    """Yield the inputs of every row, batch 1; the file holds each input flat, with the offsets of its rows."""
+    """Yield the inputs of every row, batch 1.
+
+    Of texts the file holds each input flat, with the offsets of its rows; of pictures their bytes, shape (rows, height,
+    width, channels), and how they are normalised.
+    """
     import numpy as np
 
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
+    for picture in arrays.get("pixels", ()):
+        values = picture[None].astype(np.float32) * arrays["scale"] - arrays["shift"]
+        yield {"pixel_values": np.ascontiguousarray(values.transpose(0, 3, 1, 2), np.float32)}
+    if "pixels" in arrays:
+        return
     offsets = arrays.pop("offsets")
     for start, stop in zip(offsets[:-1], offsets[1:]):  # noqa: B905 - no `strict` in Python 3.8
         yield {name: np.ascontiguousarray(values[start:stop][None]).astype(np.int64) for name, values in arrays.items()}

@@ -25,7 +25,7 @@ from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Interval, Source
 from edgedistill.stage import Outcome, Stage
 from edgedistill.target import DeniedVersion, Target
-from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.tasks.registry import open_encoder, task_of_model
 from edgedistill.verify.parity import Gate, compare_logits
 
 log = logging.getLogger("edgedistill")
@@ -49,9 +49,9 @@ class Inputs:
     """A model and rows.
 
     Attributes:
-        model: an .onnx file; tokenizer.json beside it.
+        model: an .onnx file; tokenizer.json, or of pictures preprocessor_config.json, beside it.
         data: examples, with labels or without.
-        tokenizer: found from `model`; a field, so that its bytes are part of the step's key.
+        tokenizer: that file, found from `model`; a field, so that its bytes are part of the step's key.
     """
 
     model: Path
@@ -59,7 +59,8 @@ class Inputs:
     tokenizer: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tokenizer", self.model.parent / TOKENIZER_FILE)  # the way to fill a frozen dataclass
+        folder = self.model.parent
+        object.__setattr__(self, "tokenizer", folder / task_of_model(folder).encoder_file)  # the way to fill a frozen dataclass
 
 
 def reach(address: str) -> Device:
@@ -101,7 +102,7 @@ def _require(settings: Settings, inputs: Inputs) -> None:
     for path in (inputs.model, inputs.tokenizer):
         if not path.is_file():
             raise ArtifactError(f"{path}: no such file, needed to measure on a device",
-                                hint="name a bundle, or a model folder with model.onnx and tokenizer.json")
+                                hint=f"name a bundle, or a model folder with model.onnx and {inputs.tokenizer.name}")
     if len(read_examples(inputs.data)) == 0:
         raise DataError(f"{inputs.data}: has no examples", hint="give at least one row")
     refuse_denied(settings.address, settings.device, settings.denied)
@@ -114,7 +115,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
                           hint="run the same command again")
     examples = read_examples(inputs.data)
     observed = observe(device, inputs.model, examples, protocol=settings.protocol)
-    here = predict(open_predictor(inputs.model), TextEncoder.load(inputs.model.parent).encode(examples.texts))
+    here = predict(open_predictor(inputs.model), open_encoder(inputs.model.parent).encode_examples(examples))
     found = judged(settings, sha256_of_file(inputs.model), observed, here=here, examples=examples)
     for warning in found.warnings:
         log.warning("%s: %s", settings.address, warning)

@@ -1,11 +1,12 @@
 """The door of `distill`: the student, trained with the teacher; and the baseline, the same student without."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from edgedistill.artifact import require_written
 from edgedistill.distill.requirements import require_fitting_losses
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError
 from edgedistill.recipe import Distillation
 from edgedistill.results import Milestone
 from edgedistill.shape import StudentShape
@@ -73,11 +74,7 @@ def _train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path
     return train_baseline(settings, inputs, out)
 
 
-def _check_student(out: Path) -> None:
-    for name in (WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE):
-        if not (out / name).is_file():
-            raise ArtifactError(f"{out / name}: was not written", hint="run the same command again")
-
+_check_student = partial(require_written, names=(WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE))
 
 STUDENT = Stage(
     name="distill", version=4, run=_distill, requires=_require_fitting_losses, ensures=_check_student,

@@ -15,7 +15,8 @@ from edgedistill.distill.contextual import contextual_embeddings
 from edgedistill.distill.cut import can_be_cut
 from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import hard_label_loss
-from edgedistill.distill.objective import GuidedObjective, logit_loss, loss_terms
+from edgedistill.distill.objective import GuidedObjective, loss_terms, teacher_loss
+from edgedistill.distill.schedule import baseline_schedule, distillation_schedule
 from edgedistill.distill.stage import CURVE_FILE, FIT_FILE, BaselineInputs, StudentInputs, StudentSettings
 from edgedistill.distill.student_model import (
     StudentTokenizer,
@@ -28,27 +29,23 @@ from edgedistill.distill.student_model import (
 )
 from edgedistill.distill.vocabulary import SPECIAL_TOKENS, prove_ids
 from edgedistill.distill.vocabulary_loss import StandInEncoder, measure_vocabulary
-from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.objective import LogitObjective, Objective
 from edgedistill.processes import current_group
-from edgedistill.recipe import Distillation
 from edgedistill.results import FitOn, Labels
 from edgedistill.soft_labels import SoftLabels, read_soft_labels
 from edgedistill.stage import Outcome
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.teach.teacher_model import load_classifier
 from edgedistill.torch_setup import quickest_attention, set_up_torch
-from edgedistill.training import CHECKPOINTS, Schedule, TrainingSet, train
+from edgedistill.training import CHECKPOINTS, TrainingSet, train
 
 log = logging.getLogger("edgedistill")
 
 _START = "start"
-_EVALUATIONS = 12
 _VOCABULARY_ROWS = 1000
 _BASELINE_DROPOUT = 0.1
-_BASELINE_PASSES = 3
 
 
 def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path) -> Outcome:
@@ -75,7 +72,7 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
         training,
         validation,
         loss=objective,
-        schedule=_schedule(settings, rows_seen=settings.distillation.rows_seen, best_by="loss"),
+        schedule=distillation_schedule(settings.distillation, seed=settings.seed, milestones=settings.milestones),
         out=out,
     )
     if group.is_main:
@@ -91,7 +88,7 @@ def _objective(
     settings: StudentSettings, inputs: StudentInputs, student: PreTrainedModel, labels: tuple[str, ...]
 ) -> Objective:
     """Return the loss on logits; with the losses that look inside the teacher, where the recipe has any."""
-    base = partial(_teacher_loss, settings.distillation)
+    base = partial(teacher_loss, settings.distillation)
     inside = [term for term in settings.distillation.losses if not term.is_on_logits]
     objective: Objective = LogitObjective(base)
     if inside:
@@ -123,14 +120,6 @@ def _texts_of(tables: list[Examples]) -> list[str]:
 
 def _ids_of(tables: list[Examples]) -> list[str]:
     return [name for table in tables for name in table.ids]
-
-
-def _teacher_loss(
-    settings: Distillation, logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor | None
-) -> torch.Tensor:
-    if soft is None:
-        raise ArtifactError("a batch without soft labels", hint="run the same command again")
-    return logit_loss(settings, logits, hard, soft)
 
 
 @dataclass(frozen=True)
@@ -212,17 +201,6 @@ def _training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLabels
     )
 
 
-def _schedule(settings: StudentSettings, *, rows_seen: int, best_by: str) -> Schedule:
-    distillation = settings.distillation
-    return Schedule(
-        steps=max(_EVALUATIONS, -(-rows_seen // distillation.batch_size)),
-        batch_size=distillation.batch_size, learning_rate=distillation.learning_rate,
-        warmup_share=distillation.warmup_share, weight_decay=distillation.weight_decay, evaluations=_EVALUATIONS,
-        patience=distillation.patience, best_by=best_by, seed=settings.seed,
-        milestones=settings.milestones,
-    )
-
-
 def _finish(model: PreTrainedModel, start: Path, out: Path) -> None:
     model.save_pretrained(out, safe_serialization=True)
     for file in start.glob("*token*.json"):
@@ -240,14 +218,14 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
     group.on_main(lambda: write_tokenizer(tokenizer, out, max_tokens=settings.max_tokens))
     encoder = TextEncoder.load(out)
     labelled = read_examples(inputs.train)
-    wanted = max(settings.distillation.baseline_rows_seen, _BASELINE_PASSES * len(labelled))
-    rows_seen = min(settings.distillation.rows_seen, wanted)
     curve = train(
         model,
         _training_set(encoder, [labelled], None),
         _training_set(encoder, [read_examples(inputs.validation)], None),
         loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
-        schedule=_schedule(settings, rows_seen=rows_seen, best_by="accuracy"),
+        schedule=baseline_schedule(
+            settings.distillation, rows=len(labelled), seed=settings.seed, milestones=settings.milestones
+        ),
         out=out,
     )
     if group.is_main:

@@ -127,13 +127,22 @@ _NOT_SWIFT = tuple(json.dumps(name) for name in (
 
 
 def source_environment() -> jinja2.Environment:
-    """Return the environment of the templates, with filters for literals of Kotlin and Swift."""
+    """Return the environment of the templates, with filters for literals of Kotlin and Swift.
+
+    A template includes a part by its name below `templates/`; the line of the `include` ends what the part's last line is.
+    """
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - programs in three languages; the page alone is HTML, and escapes by filter
+        loader=jinja2.FunctionLoader(_part),
     )
     environment.filters |= {"kotlin": _kotlin, "swift": _swift, "u16": _u16, "pairs": _pairs}
     return environment
+
+
+def _part(name: str) -> str:
+    """Return a part that several templates include, without its last end of line."""
+    return files("edgedistill.package").joinpath("templates", name).read_text(encoding="utf-8").removesuffix("\n")
 
 
 def _kotlin(text: str) -> str:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.predictor import Predictor
-from edgedistill.package.contents import GoldenVector
+from edgedistill.examples import NO_LABEL, write_examples
+from edgedistill.package.contents import GOLDEN_FILE, GoldenVector, GoldenVectors
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
 
 GOLDEN_COUNT = 32
@@ -128,3 +130,9 @@ def _vector(row: int, text: str, rows: _Rows, labels: Sequence[str]) -> GoldenVe
         logits=tuple(float(str(value)) for value in logits),  # the shortest text that reads back as the same float32
         label=labels[int(logits.argmax())],
     )
+
+
+def write_golden_texts(bundle: Path, path: Path) -> None:
+    """Write the golden texts of a bundle's folder as examples without labels."""
+    texts = [vector.text for vector in GoldenVectors.read_json(bundle / GOLDEN_FILE).vectors]
+    write_examples(path, [f"golden-{i}" for i in range(len(texts))], texts, [NO_LABEL] * len(texts))

@@ -1,41 +1,14 @@
 """Ask a bundle: texts in, answers out, with onnxruntime and tokenizers alone, as an app would do it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgedistill.artifact import check
 from edgedistill.errors import ArtifactError, BundleError, UsageError
 from edgedistill.evaluate.predictor import open_predictor, predict
+from edgedistill.package.answer import Answer, answer_of, require_sound_files
 from edgedistill.package.archive import opened_bundle
-from edgedistill.package.contents import LABELS_FILE, ONNX_FILE, TOKENIZER_FILE, read_labels, read_manifest
+from edgedistill.package.contents import LABELS_FILE, ONNX_FILE, TOKENIZER_FILE, read_labels
 from edgedistill.tasks.text_classification.encoding import TextEncoder
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A class and its probability, 0 to 1."""
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model says about one text.
-
-    Attributes:
-        label: the most probable class.
-        probability: its softmax probability, 0 to 1.
-        top: the most probable classes, best first; the first one is `label`.
-    """
-
-    label: str
-    probability: float
-    top: tuple[Candidate, ...]
 
 
 def predict_text(bundle: Path, texts: Sequence[str], *, top: int = 5) -> tuple[Answer, ...]:
@@ -56,7 +29,7 @@ def predict_text(bundle: Path, texts: Sequence[str], *, top: int = 5) -> tuple[A
     asked = [texts] if isinstance(texts, str) else list(texts)
     _refuse_halves(asked)
     with opened_bundle(bundle) as folder:
-        _check_needed_files(folder)
+        require_sound_files(folder, (ONNX_FILE, TOKENIZER_FILE, LABELS_FILE))
         labels = read_labels(folder / LABELS_FILE).labels
         try:
             encoded = TextEncoder.load(folder).encode(asked)
@@ -65,29 +38,10 @@ def predict_text(bundle: Path, texts: Sequence[str], *, top: int = 5) -> tuple[A
             raise BundleError(f"{bundle}: {bad.message}", hint=bad.hint) from bad
     if asked and logits.shape[1] != len(labels):
         raise BundleError(f"{bundle}: {logits.shape[1]} logits for {len(labels)} labels", hint="make the bundle again")
-    return tuple(_answer(row, labels, top) for row in logits)
+    return tuple(answer_of(row, labels, top=top) for row in logits)
 
 
 def _refuse_halves(texts: Sequence[str]) -> None:
     for number, text in enumerate(texts, start=1):
         if any("\ud800" <= char <= "\udfff" for char in text):
             raise UsageError(f"text {number} holds half a surrogate pair: {ascii(text[:60])}", hint="give whole UTF-8 text")
-
-
-def _check_needed_files(folder: Path) -> None:
-    listed = {file.path: file for file in read_manifest(folder).files}
-    for name in (ONNX_FILE, TOKENIZER_FILE, LABELS_FILE):
-        if name not in listed:
-            raise BundleError(f"{folder}: bundle.json does not list {name}", hint="edgedistill verify BUNDLE")
-        try:
-            check(listed[name], root=folder)
-        except ArtifactError as bad:
-            raise BundleError(bad.message, hint="edgedistill verify BUNDLE") from None
-
-
-def _answer(logits: NDArray[np.float32], labels: Sequence[str], top: int) -> Answer:
-    shifted = np.exp(logits.astype(np.float64) - logits.max())
-    probabilities = shifted / shifted.sum()
-    best = np.argsort(-probabilities, kind="stable")[: max(1, top)]
-    candidates = tuple(Candidate(labels[i], float(probabilities[i])) for i in best)
-    return Answer(candidates[0].label, candidates[0].probability, candidates)

@@ -89,10 +89,7 @@ def requires(settings: Settings, inputs: Inputs) -> None:
             golden vectors from, or labels.json and config.json name other classes.
         UsageError: labels.json cannot be read, or the licence of teacher or data is denied.
     """
-    licences = origins(
-        settings.base_model, settings.card.teacher_licence, recipe_id=settings.recipe_id, data=settings.card.data_licence
-    )
-    require_allowed(licences, settings.deny_licences)
+    require_allowed_licences(settings)
     read_onnx_facts(inputs.model / ONNX_FILE)
     _max_tokens(TextEncoder.load(inputs.model), inputs.model / TOKENIZER_FILE)
     if not len(read_examples(inputs.data)):
@@ -107,22 +104,33 @@ def requires(settings: Settings, inputs: Inputs) -> None:
 def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     """Write `bundle/` and `bundle.zip` below `out`."""
     parts = _parts(settings, inputs)
-    identity = BundleIdentity(
-        recipe_id=settings.recipe_id,
-        task=settings.task,
-        target_id=settings.target_id,
-        base_model=settings.base_model,
-        runtime_oldest=settings.runtime_oldest,
-        runtime_denied=settings.runtime_denied,
-    )
-    files = bundle_files(parts, identity, settings.card)
-    folder = out / BUNDLE_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    (out / ZIP_FILE).write_bytes(zip_bytes(files))
+    write_bundle(bundle_files(parts, identity_of(settings), settings.card), out)
     return Outcome(decisions=(_decision(parts.golden), _text_decision(parts.text)))
+
+
+def identity_of(settings: Settings) -> BundleIdentity:
+    """Return whose bundle it is."""
+    return BundleIdentity(
+        recipe_id=settings.recipe_id, task=settings.task, target_id=settings.target_id, base_model=settings.base_model,
+        runtime_oldest=settings.runtime_oldest, runtime_denied=settings.runtime_denied,
+    )
+
+
+def require_allowed_licences(settings: Settings) -> None:
+    """Refuse a licence of teacher or data that the user denies; raises UsageError."""
+    licences = origins(
+        settings.base_model, settings.card.teacher_licence, recipe_id=settings.recipe_id, data=settings.card.data_licence
+    )
+    require_allowed(licences, settings.deny_licences)
+
+
+def write_bundle(made: Mapping[str, bytes], out: Path) -> None:
+    """Write the files of a bundle, and the same as a zip."""
+    for name, content in made.items():
+        path = out / BUNDLE_FOLDER / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (out / ZIP_FILE).write_bytes(zip_bytes(made))
 
 
 def ensures(out: Path) -> None:

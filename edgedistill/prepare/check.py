@@ -60,7 +60,7 @@ def encode_labels(rows: LabelledTexts, classes: Sequence[str]) -> NDArray[np.int
     return found
 
 
-def number_texts(sources: Sequence[LabelledTexts]) -> list[NDArray[np.int32]]:
+def number_texts(sources: Sequence[LabelledTexts]) -> list[NDArray[np.int64]]:
     """Number the texts of several sources so that equal texts have equal numbers.
 
     Two texts count as equal when they differ only in capitals and in the width of blanks.
@@ -72,22 +72,22 @@ def number_texts(sources: Sequence[LabelledTexts]) -> list[NDArray[np.int32]]:
     blanks_alike = pc.replace_substring_regex(pa.chunked_array(chunks, pa.string()), r"\s+", " ")
     encoded = pc.utf8_lower(blanks_alike).combine_chunks().dictionary_encode()
     ends = np.cumsum([len(source) for source in sources])
-    return np.split(encoded.indices.to_numpy().astype(np.int32), ends[:-1])
+    return np.split(encoded.indices.to_numpy().astype(np.int64), ends[:-1])
 
 
-def find_repeats(texts: NDArray[np.int32], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Mark the rows whose text and label stood in an earlier row.
+def find_repeats(contents: NDArray[np.int64], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Mark the rows whose content and label stood in an earlier row.
 
     Args:
-        texts: text numbers, shape (n,).
+        contents: numbers of what the rows hold, shape (n,); equal ones are equal.
         labels: class numbers, shape (n,).
     """
-    is_repeat = np.ones(len(texts), bool)
-    is_repeat[np.unique(np.stack([texts, labels]), axis=1, return_index=True)[1]] = False
+    is_repeat = np.ones(len(contents), bool)
+    is_repeat[np.unique(np.stack([contents, labels]), axis=1, return_index=True)[1]] = False
     return is_repeat
 
 
-def count_conflicts(texts: NDArray[np.int32], labels: NDArray[np.int32]) -> int:
-    """Return how many different texts have two or more different labels; arguments as `find_repeats`."""
-    pairs = np.unique(np.stack([texts, labels]), axis=1)
+def count_conflicts(contents: NDArray[np.int64], labels: NDArray[np.int32]) -> int:
+    """Return how many different contents have two or more different labels; arguments as `find_repeats`."""
+    pairs = np.unique(np.stack([contents, labels]), axis=1)
     return int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())

@@ -22,13 +22,18 @@ class TextLengths(Document):
     maximum: int
 
 
-class SplitReport(Document):
-    """One split, as it was written, and what was dropped before."""
+class WrittenSplit(Document):
+    """One split, as it was written."""
 
     source: str = Field(description="the file, folder or hub data set its rows came from")
     is_made_here: bool = Field(description="was it split off train, stratified and seeded?")
     rows: int
     rows_by_class: dict[str, int]
+
+
+class SplitReport(WrittenSplit):
+    """One split of texts, and what was dropped before."""
+
     duplicates: int = Field(description="rows whose text and label stood in an earlier row of the split")
     dropped_duplicates: int = Field(description="of these, rows left out; only train loses them")
     dropped_in_other_splits: int = Field(description="rows left out because their text stands in validation or test")

@@ -10,7 +10,8 @@ from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
 from edgedistill.manifest import Decision
-from edgedistill.prepare.assemble import CleanData, Sources, SplitPlan, assemble
+from edgedistill.prepare.assemble import CleanData, Sources, assemble
+from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.data_report import DataReport, SplitName, SplitReport
 from edgedistill.prepare.hub import read_hub_split
@@ -82,7 +83,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     plan = SplitPlan(settings.validation_share, settings.test_share, settings.seed, settings.label_order)
     data = assemble(sources, plan)
     for file, split in ((TRAIN_FILE, data.train), (VALIDATION_FILE, data.validation), (TEST_FILE, data.test)):
-        write_examples(out / file, split.ids(), split.rows.texts.to_pylist(), split.labels.tolist())
+        write_examples(out / file, split.ids(), split.rows.texts.to_pylist(), split.kept.labels.tolist())
     unlabelled = _read_unlabelled(settings, inputs, data)
     write_examples(out / UNLABELLED_FILE, [f"unlabelled-{i:07d}" for i in range(len(unlabelled))], unlabelled,
                    [NO_LABEL] * len(unlabelled))

@@ -38,3 +38,10 @@ class Encoder(Protocol):
 
     def encode_examples(self, examples: Examples) -> Encoded:
         """Encode examples, in their order."""
+
+    def pack(self, examples: Examples) -> Mapping[str, NDArray[Any]]:
+        """Return the arrays from which `edgedistill/device/runner.py` makes the same inputs, without anything of this package.
+
+        Texts: each input flat, and `offsets`, shape (rows + 1,). Pictures: `pixels`, uint8, shape (rows, height, width,
+        channels), and what they are multiplied by (`scale`) and what is subtracted then (`shift`), shape (channels,).
+        """

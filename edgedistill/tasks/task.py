@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgedistill.examples import Examples
+from edgedistill.manifest import Decision
 from edgedistill.picture_settings import Pictures
 from edgedistill.prepare.columns import Columns
 from edgedistill.recipe import Distillation, Recipe, Teacher
@@ -16,7 +17,7 @@ from edgedistill.tasks.encoding import Encoder
 if TYPE_CHECKING:
     from edgedistill.catalog import LocatedRecipe
     from edgedistill.latency.workload import Workload
-    from edgedistill.package.predict import Answer
+    from edgedistill.package.answer import Answer
     from edgedistill.plan import DataFacts
     from edgedistill.results import Milestone
     from edgedistill.soft_labels import Origin
@@ -124,6 +125,19 @@ class Packing:
     data: Path
 
 
+@dataclass(frozen=True)
+class Settled:
+    """A recipe in which nothing is open any more that the data must be prepared for.
+
+    Attributes:
+        located: the recipe, and the folder its paths start from.
+        decisions: what was filled in, and why.
+    """
+
+    located: "LocatedRecipe"
+    decisions: tuple[Decision, ...] = ()
+
+
 class TaskDoor(Protocol):
     """The door of a task.
 
@@ -131,7 +145,7 @@ class TaskDoor(Protocol):
         name: as the recipe has it; the hub's task id, which optimum's exporter knows too.
         content_column: the column of the examples that is neither id nor label.
         encoder_file: the file of a model folder that its encoder is made from.
-        is_measured_on_devices: does `--on` take its bundles?
+        length_unit: what the length of an example is counted in.
         companions: the files of a model folder besides its weights, `encoder_file` among them.
         model_class: name of transformers' class that loads a model folder.
         shown_keys: the keys that `init` writes, by section of the recipe, in their order.
@@ -139,7 +153,7 @@ class TaskDoor(Protocol):
     """
 
     name: TaskName
-    is_measured_on_devices: bool
+    length_unit: str
     content_column: str
     encoder_file: str
     companions: tuple[str, ...]
@@ -161,6 +175,9 @@ class TaskDoor(Protocol):
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
         """Refuse what the recipe asks for and this task, or this teacher, cannot give; raises RecipeError."""
+
+    def settle(self, located: "LocatedRecipe", targets: "Sequence[Target]") -> Settled:
+        """Let the plan fill in what it must choose for the targets before the data are prepared."""
 
     def facts(self, recipe: Recipe, prepared: Path, teacher: Path | None) -> "DataFacts":
         """Return what the plan must know of data that `prepare` wrote."""
@@ -217,6 +234,9 @@ class TaskDoor(Protocol):
 
     def package(self, packing: Packing) -> Work:
         """Return the step that makes the bundle."""
+
+    def write_golden(self, bundle: Path, path: Path) -> None:
+        """Write the golden texts or pictures of a bundle's folder as examples without labels."""
 
     def predict(self, bundle: Path, asked: Sequence[str]) -> "tuple[Answer, ...]":
         """Ask a bundle's folder: texts, or the names of picture files."""

@@ -47,6 +47,27 @@ def label_order(folder: Path) -> tuple[str, ...] | None:
     return names
 
 
+def require_same_classes(folder: Path, labels: tuple[str, ...], *, advice: str) -> None:
+    """Refuse a trained teacher of other classes than the data's; a teacher that is not trained has none.
+
+    Args:
+        folder: the teacher's.
+        labels: the data's class names, in their order.
+        advice: what else to give; the hint where their number differs.
+
+    Raises:
+        TeacherError: the number or the order of its classes is another one.
+    """
+    own = trained_labels(folder)
+    if own is None:
+        return
+    if len(own) != len(labels):
+        raise TeacherError(f"{folder}: the teacher has {len(own)} classes, the data {len(labels)}", hint=advice)
+    if label_order(folder) not in (None, labels):
+        raise TeacherError(f"{folder}: the teacher's classes stand in another order than the data's",
+                           hint="prepare the data with this teacher: edgedistill prepare --recipe RECIPE -o DIR")
+
+
 def token_limit(folder: Path) -> int | None:
     """Return how many tokens a text may have for this teacher; None when its config.json does not limit them.
 

@@ -10,15 +10,16 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from safetensors import safe_open
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from edgedistill.errors import TeacherError
 from edgedistill.host import this_host
 from edgedistill.processes import current_group, share_of
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, EncodedTexts, TextEncoder
+from edgedistill.teach.classifier import ClassifierKind, load_with_head
 from edgedistill.teach.sentence_vectors import VIEWS, TextAnswers
-from edgedistill.torch_setup import quickest_attention, set_up_torch
+from edgedistill.torch_setup import quickest_attention
 
 log = logging.getLogger("edgedistill")
 
@@ -36,26 +37,11 @@ def load_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = F
     Raises:
         TeacherError: transformers cannot make a sequence classifier of it, or weights of a trained one are missing.
     """
-    set_up_torch()
-    try:
-        config = AutoConfig.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, num_labels=len(labels),
-            id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)},
-        )
-        config.tie_word_embeddings = getattr(config, "tie_word_embeddings", True)
-        model, found = AutoModelForSequenceClassification.from_pretrained(
-            folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
-            ignore_mismatched_sizes=True, trust_remote_code=False, output_loading_info=True,
-            attn_implementation=quickest_attention(),
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as bad:
-        raise TeacherError(f"{folder}: transformers makes no sequence classifier of it ({bad})",
-                           hint="name an encoder or a sequence classifier of transformers") from bad
-    missing = sorted([*found["missing_keys"], *found["mismatched_keys"]])
-    if is_trained and missing:
-        raise TeacherError(f"{folder}: its config.json speaks of a trained classifier, but its weights lack {missing[0]}",
-                           hint="save the trained classifier again with save_pretrained()")
-    return model
+    kind = ClassifierKind(
+        AutoModelForSequenceClassification, "sequence classifier", "name an encoder or a sequence classifier of transformers",
+        {"attn_implementation": quickest_attention()},
+    )
+    return load_with_head(kind, folder, labels, is_trained=is_trained)
 
 
 def save_tokenizer(source: Path, out: Path, *, max_tokens: int) -> None:

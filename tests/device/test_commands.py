@@ -5,7 +5,9 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from edgedistill.cli.app import run_command_line
 from edgedistill.device import session
@@ -14,7 +16,10 @@ from edgedistill.device.stage import refuse_denied
 from edgedistill.errors import TargetError
 from edgedistill.report.model import RunReport
 from edgedistill.target import DeniedVersion
+from tests.integration.test_images import write_picture_recipe
 from tests.integration.tiny import write_recipe
+
+from .picture_model import make_picture_folder
 
 StandIn = Callable[..., Path]
 HOST = "ssh://pi@board:2222"
@@ -53,6 +58,23 @@ def test_benchmark_when_over_ssh_then_measures_and_asks_with_checked_keys_and_no
     for line in log.read_text().splitlines():
         for option in ("'BatchMode=yes'", "'StrictHostKeyChecking=yes'", "'-p', '2222'", "'-l', 'pi'", "'--', 'board'"):
             assert option in line
+    assert not list(home.rglob("*.onnx"))
+
+
+def test_benchmark_when_the_model_reads_pictures_then_a_folder_of_pictures_is_measured(
+    stand_in: StandIn, home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    stand_in("ssh")
+    folder = make_picture_folder(tmp_path / "student")
+    (folder / "config.json").write_text(json.dumps({"id2label": {"0": "a", "1": "b", "2": "c"}}))
+    for index, label in enumerate("abcab"):
+        (tmp_path / "photos" / label).mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(index).integers(0, 256, (7, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{index}.png")
+    assert run_command_line(["benchmark", str(folder), "--data", str(tmp_path / "photos"), "--on", HOST]) == 0
+    out = capsys.readouterr().out
+    assert "5 rows: 0 answered otherwise than on this host, largest difference of a logit 0; accuracy" in out
+    assert "36 pixels, 1 thread(s)" in out
     assert not list(home.rglob("*.onnx"))
 
 
@@ -124,15 +146,18 @@ def test_benchmark_when_it_cannot_mean_anything_then_exit_2(arguments: list[str]
     assert "hint" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("recipe", ["home-intents", "handwritten-digits"])
 @pytest.mark.parametrize(("cuts", "code", "words"), [
     ((), 2, "is x86_64, and raspberry-pi is aarch64"), (tuple(range(9)), 5, "Connection reset by peer"),
 ])
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the stand-in device is this machine")
 def test_run_when_the_device_cannot_be_used_then_says_so_before_any_work(
-    stand_in: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path, cuts: tuple[int, ...], code: int, words: str
+    stand_in: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path, cuts: tuple[int, ...], code: int, words: str,
+    recipe: str,
 ) -> None:
     stand_in("ssh", cuts=cuts)
-    assert run_command_line(["run", "--target", "raspberry-pi", "--on", HOST, "-o", str(tmp_path / "run")]) == code
+    command = ["run", "--recipe", recipe, "--target", "raspberry-pi", "--on", HOST, "-o", str(tmp_path / "run")]
+    assert run_command_line(command) == code
     assert words in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
@@ -145,11 +170,13 @@ def test_run_when_a_device_is_named_for_two_targets_then_exit_2(capsys: pytest.C
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the stand-in device is this machine")
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("write", [lambda folder: write_recipe(folder, search={"trials": 1}), write_picture_recipe],
+                         ids=["texts", "pictures"])
 def test_run_when_a_device_is_named_then_its_figures_stand_in_the_report(
-    stand_in: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path
+    stand_in: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path, write: Callable[[Path], Path]
 ) -> None:
     stand_in("ssh")
-    recipe = write_recipe(tmp_path, search={"trials": 1})
+    recipe = write(tmp_path)
     command = ["run", "--recipe", str(recipe), "--target", "laptop-vnni", "--on", HOST, "-o", str(tmp_path / "run")]
     assert run_command_line(command) in (0, 3), capsys.readouterr().err
     target = RunReport.read_json(tmp_path / "run" / "report.json").targets["laptop-vnni"]

@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 
 from edgedistill.benchmark.statistics import pooled
-from edgedistill.device.measure import observe
+from edgedistill.device.measure import observe, write_rows
+from edgedistill.device.runner import rows_of
 from edgedistill.device.session import Device, Session, Work, find_device
 from edgedistill.errors import TargetUnreachableError
 from edgedistill.evaluate.predictor import open_predictor, predict
 from edgedistill.examples import Examples, read_examples, write_examples
 from edgedistill.recipe import BenchmarkProtocol
+from edgedistill.tasks.registry import open_encoder
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 
 from .conftest import FolderTransport
+from .picture_model import SIZE, make_picture_folder, write_some_pictures
 
 PROTOCOL = BenchmarkProtocol(warmup_runs=1, min_runs=10, min_duration_s=0.001, rounds=2)
 PROBE, PUSH_MODEL, ANSWERS, ROUND_0, ROUND_1, CLEAN = 3, 7, 11, 12, 13, 14
@@ -94,3 +97,28 @@ def test_observe_when_emulated_then_answers_and_is_not_timed(
 @pytest.fixture
 def model(make_model_folder: Callable[[str], Path]) -> Path:
     return make_model_folder("student") / "model.onnx"
+
+
+@pytest.mark.parametrize("side", [SIZE.side, 9], ids=["as the model takes them", "to be resized"])
+def test_observe_when_the_model_reads_pictures_then_answers_are_the_same_bits(home: Path, tmp_path: Path, side: int) -> None:
+    model = make_picture_folder(tmp_path / "student") / "model.onnx"
+    pictures = write_some_pictures(tmp_path / "rows.arrow", side=side)
+    found = observe(find_device(FolderTransport(home)), model, pictures, protocol=PROTOCOL, open_session=_open)
+    here = predict(open_predictor(model), open_encoder(model.parent).encode_examples(pictures))
+    np.testing.assert_array_equal(found.logits, here)
+    assert len(np.unique(found.logits[:, 0])) == 5
+    assert found.sequence_tokens == side**2
+    assert len(found.rounds) == 2
+    assert all(r.peak_rss_bytes > r.baseline_rss_bytes > 2**20 for r in found.rounds)
+    assert not list(home.rglob("*.onnx"))
+
+
+def test_runner_when_rows_are_pictures_then_feeds_what_the_encoder_gives(tmp_path: Path) -> None:
+    encoder = open_encoder(make_picture_folder(tmp_path / "student"))
+    pictures = write_some_pictures(tmp_path / "rows.arrow")
+    write_rows(tmp_path / "rows.npz", encoder.pack(pictures))
+    expected = encoder.encode_examples(pictures)
+    for index, row in enumerate(rows_of(str(tmp_path / "rows.npz"))):
+        assert row["pixel_values"].dtype == np.float32
+        np.testing.assert_array_equal(row["pixel_values"], expected.batch([index])["pixel_values"])
+    assert index == 4

@@ -14,6 +14,7 @@ from edgedistill.emulation.cores import core_named
 from edgedistill.emulation.environment import Environment
 from edgedistill.recipe import BenchmarkProtocol
 
+from .picture_model import make_picture_folder, write_some_pictures
 from .sshd import Server, serving
 
 SHORT = BenchmarkProtocol(warmup_runs=1, min_runs=10, min_duration_s=0.001, rounds=2)
@@ -33,6 +34,14 @@ def use(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "client" / "ssh").write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {server.config} "$@"\n')
     (folder / "client" / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder / 'client'}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[str]:
+    folder = make_picture_folder(tmp_path / "student")
+    write_some_pictures(tmp_path / "rows.arrow")
+    (folder / "config.json").write_text(json.dumps({"id2label": {"0": "a", "1": "b", "2": "c"}}))
+    return [str(folder), "--data", str(tmp_path / "rows.arrow")]
 
 
 @pytest.fixture
@@ -83,6 +92,22 @@ def test_benchmark_when_a_key_is_not_known_then_exit_5_and_nothing_ran_there(
     assert run_command_line(["benchmark", *texts, "--on", server.address]) == 5
     assert hint in capsys.readouterr().err
     assert not server.log.exists()
+
+
+@pytest.mark.arm
+@pytest.mark.timeout(1800)
+def test_benchmark_when_the_far_end_is_emulated_aarch64_then_it_answers_pictures_too(
+    emulated_environment: Environment, tmp_path: Path, pictures: list[str], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    emulated_environment.emulator.write_launcher(tmp_path / "arm-python", core_named("cortex-a72"))
+    with serving(tmp_path / "sshd", python=str(tmp_path / "arm-python")) as server:
+        use(server, tmp_path, monkeypatch)
+        assert run_command_line(["benchmark", *pictures, "--on", server.address, "--json"]) == 0, capsys.readouterr().err
+    found = json.loads(capsys.readouterr().out)
+    assert (found["source"], found["rows"], found["rounds"]) == ("emulated", 5, [])
+    assert found["against_host"]["decisions_flipped"] == 0
+    assert found["against_host"]["max_abs_error"] < 1e-4  # this model is float; only the order of sums differs
 
 
 @pytest.mark.arm

@@ -194,7 +194,7 @@ def test_distill_when_killed_and_resumed_gives_the_same_bytes(
     if kind == "inside":
         changes["distillation"] = LOOKING_INSIDE
     whole = distil(tmp_path / "whole", teacher, data, **changes).folder
-    real, calls = work._teacher_loss, 0
+    real, calls = work.teacher_loss, 0
 
     def dying(*arguments: Any) -> torch.Tensor:
         nonlocal calls
@@ -204,7 +204,7 @@ def test_distill_when_killed_and_resumed_gives_the_same_bytes(
         return real(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(work, "_teacher_loss", dying)
+        patch.setattr(work, "teacher_loss", dying)
         distil(tmp_path / "killed", teacher, data, **changes)
     resumed = distil(tmp_path / "killed", teacher, data, **changes).folder
     names = sorted(path.name for path in whole.iterdir() if path.name != "manifest.json")

@@ -10,6 +10,10 @@ from PIL import Image
 import edgedistill
 from edgedistill import pipeline
 from edgedistill.cli.app import run_command_line
+from edgedistill.device.subject import opened_subject
+from edgedistill.evaluate.predictor import open_predictor, predict
+from edgedistill.examples import read_examples
+from edgedistill.tasks.registry import open_encoder
 
 RECIPE = {
     "id": "shapes", "task": "image-classification", "data": {"train": "photos"},
@@ -42,16 +46,22 @@ def write_photos(folder: Path) -> None:
             Image.fromarray(pixels).save(folder / label / f"{number:02d}.png")
 
 
+def write_picture_recipe(folder: Path) -> Path:
+    """Write the pictures and the recipe beside them; return the recipe."""
+    write_photos(folder / "photos")
+    (folder / "recipe.yaml").write_text(json.dumps(RECIPE), encoding="utf-8")
+    return folder / "recipe.yaml"
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder; the recipe and the pictures lie beside it. Timing costs seconds and is the same for every task."""
     folder = tmp_path_factory.mktemp("images")
-    write_photos(folder / "photos")
-    (folder / "recipe.yaml").write_text(json.dumps(RECIPE), encoding="utf-8")
+    recipe = write_picture_recipe(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "_benchmark", lambda *arguments: None)
         result = edgedistill.run(
-            edgedistill.load_recipe(folder / "recipe.yaml"), [edgedistill.load_target("raspberry-pi-zero-2w")], folder / "run"
+            edgedistill.load_recipe(recipe), [edgedistill.load_target("raspberry-pi-zero-2w")], folder / "run"
         )
     assert result.parity_problems == ()
     return folder / "run"
@@ -108,3 +118,15 @@ def test_student_when_loaded_by_transformers_then_answers_as_the_float_onnx(fini
     session = onnxruntime.InferenceSession(str(student / "onnx" / "model.onnx"), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"pixel_values": inputs["pixel_values"].numpy()})
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.zip"])
+def test_bundle_when_a_device_is_to_measure_it_then_its_golden_pictures_are_the_rows(finished: Path, name: str) -> None:
+    bundle = finished / "raspberry-pi-zero-2w" / "bundle"
+    golden = json.loads((bundle / "golden.json").read_text(encoding="utf-8"))["vectors"]
+    with opened_subject(bundle.with_name(name), None) as subject:
+        examples = read_examples(subject.examples)
+        encoded = open_encoder(subject.model.parent).encode_examples(examples)
+        answers = predict(open_predictor(subject.model), encoded)
+    assert examples.shown == [vector["text"] for vector in golden]
+    np.testing.assert_allclose(answers, [vector["logits"] for vector in golden], atol=1e-5)

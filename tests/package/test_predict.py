@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from edgedistill.errors import BundleError, UsageError
-from edgedistill.package.predict import Candidate, predict_text
+from edgedistill.package.answer import Candidate
+from edgedistill.package.predict import predict_text
 
 
 def test_predict_when_asked_answers_as_computed_by_hand(packed):

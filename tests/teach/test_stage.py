@@ -21,6 +21,8 @@ from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import read_soft_labels
 from edgedistill.stage import Workspace
 from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.teach.fine_tuning import enough_epochs
+from edgedistill.teach.labelling import origin_of
 from edgedistill.teach.stage import (
     SOFT_LABELS,
     TEACHER,
@@ -28,8 +30,6 @@ from edgedistill.teach.stage import (
     SoftLabelSettings,
     TeacherInputs,
     TeacherSettings,
-    enough_epochs,
-    origin_of,
 )
 
 SETTINGS = TeacherSettings(fine_tuning=FineTuning(epochs=2, batch_size=16, learning_rate=5e-3), max_tokens=16, seed=3)
@@ -157,7 +157,7 @@ def test_soft_labels_are_the_teachers_raw_logits_of_the_text_with_that_id(
 
 
 def test_soft_labels_know_what_they_were_made_from(soft_labels: Path, teacher: Path, data: Path) -> None:
-    origin = origin_of(soft_inputs(teacher, data))
+    origin = origin_of(soft_inputs(teacher, data), encoder_file="tokenizer.json")
     assert read_soft_labels(soft_labels / "soft_labels.arrow", expected=origin).origin == origin
 
 
@@ -165,7 +165,8 @@ def test_soft_labels_of_other_data_are_stale(soft_labels: Path, teacher: Path, d
     shutil.copytree(data, tmp_path / "data")
     write_examples(tmp_path / "data" / "train.arrow", ["train-0"], ["another text"], [0])
     with pytest.raises(ArtifactError, match="stale soft labels: another data_sha256"):
-        read_soft_labels(soft_labels / "soft_labels.arrow", expected=origin_of(soft_inputs(teacher, tmp_path / "data")))
+        read_soft_labels(soft_labels / "soft_labels.arrow", expected=origin_of(
+            soft_inputs(teacher, tmp_path / "data"), encoder_file="tokenizer.json"))
 
 
 def test_soft_labels_transfer_texts_have_no_label_and_are_no_training_texts(soft_labels: Path, data: Path) -> None:

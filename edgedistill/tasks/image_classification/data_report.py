@@ -3,15 +3,12 @@
 from pydantic import Field
 
 from edgedistill.document import Document
+from edgedistill.prepare.data_report import WrittenSplit
 
 
-class PictureSplit(Document):
-    """One split, as it was written, and what was dropped before."""
+class PictureSplit(WrittenSplit):
+    """One split of pictures, and what was dropped before."""
 
-    source: str = Field(description="the file or folder its pictures came from")
-    is_made_here: bool = Field(description="was it split off train, stratified and seeded?")
-    rows: int
-    rows_by_class: dict[str, int]
     dropped_duplicates: int = Field(description="pictures left out because an earlier one of train has the same pixels and class")
     dropped_in_other_splits: int = Field(description="pictures left out because the same pixels stand in validation or test")
 

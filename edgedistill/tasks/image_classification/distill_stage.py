@@ -1,11 +1,12 @@
 """The distill stages of pictures: the student, trained with the teacher; and the baseline, the same student without."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from edgedistill.artifact import require_written
 from edgedistill.distill.stage import CONFIG_FILE, CURVE_FILE, FIT_FILE, WEIGHTS_FILE
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError
 from edgedistill.picture_settings import PictureChanges
 from edgedistill.recipe import Distillation
 from edgedistill.results import Milestone
@@ -66,11 +67,7 @@ def _train_baseline(settings: BaselineSettings, inputs: BaselineInputs, out: Pat
     return train_baseline(settings, inputs, out)
 
 
-def _check_student(out: Path) -> None:
-    for name in (WEIGHTS_FILE, CONFIG_FILE, PREPROCESSOR_FILE):
-        if not (out / name).is_file():
-            raise ArtifactError(f"{out / name}: was not written", hint="run the same command again")
-
+_check_student = partial(require_written, names=(WEIGHTS_FILE, CONFIG_FILE, PREPROCESSOR_FILE))
 
 STUDENT = Stage(
     name="distill", version=1, run=_distill, ensures=_check_student,

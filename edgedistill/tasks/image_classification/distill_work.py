@@ -9,14 +9,13 @@ from transformers import PreTrainedModel
 
 from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import hard_label_loss
-from edgedistill.distill.objective import logit_loss
-from edgedistill.errors import ArtifactError
+from edgedistill.distill.objective import teacher_loss
+from edgedistill.distill.schedule import baseline_schedule, distillation_schedule
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.objective import LossFunction, Objective
 from edgedistill.processes import current_group
-from edgedistill.recipe import Distillation
-from edgedistill.results import Labels, Milestone, TrainingLog
+from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import SoftLabels, read_soft_labels
 from edgedistill.stage import Outcome
 from edgedistill.tasks.image_classification.changes import ChangedPictures, Changer
@@ -40,10 +39,7 @@ from edgedistill.tasks.image_classification.student_model import build_student
 from edgedistill.tasks.image_classification.teach_stage import preprocessing_for
 from edgedistill.tasks.image_classification.teacher_model import load_image_classifier
 from edgedistill.torch_setup import set_up_torch
-from edgedistill.training import CHECKPOINTS, Schedule, TrainingSet, train
-
-_EVALUATIONS = 12
-_BASELINE_PASSES = 3
+from edgedistill.training import CHECKPOINTS, TrainingSet, train
 
 
 def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path) -> Outcome:
@@ -61,8 +57,7 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     validation = _training_set(how, tables[2:], soft)
     curve = train(
         model, training, validation, loss=objective,
-        schedule=_schedule(settings.distillation, seed=settings.seed, rows_seen=settings.distillation.rows_seen,
-                           best_by="loss", milestones=settings.milestones),
+        schedule=distillation_schedule(settings.distillation, seed=settings.seed, milestones=settings.milestones),
         out=out,
     )
     if current_group().is_main:
@@ -80,20 +75,12 @@ def _objective(
     settings: StudentSettings, inputs: StudentInputs, student: PreTrainedModel, labels: tuple[str, ...]
 ) -> LossFunction | Objective:
     """Return the loss on logits; with the loss on features, where the recipe has it."""
-    base = partial(_teacher_loss, settings.distillation)
+    base = partial(teacher_loss, settings.distillation)
     terms = [term for term in settings.distillation.losses if not term.is_on_logits]
     if not terms:
         return base
     teacher = load_image_classifier(inputs.teacher, labels)
     return FeatureObjective(base, terms, student=student, teacher=teacher, seed=settings.seed)
-
-
-def _teacher_loss(
-    settings: Distillation, logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor | None
-) -> torch.Tensor:
-    if soft is None:
-        raise ArtifactError("a batch without soft labels", hint="run the same command again")
-    return logit_loss(settings, logits, hard, soft)
 
 
 def _training_set(
@@ -107,17 +94,6 @@ def _training_set(
         np.concatenate([table.labels for table in tables]),
         soft.logits[soft.rows_of(ids)],
         EncodedPictures(every, teacher.how) if teacher is not None else None,
-    )
-
-
-def _schedule(
-    distillation: Distillation, *, seed: int, rows_seen: int, best_by: str, milestones: tuple[Milestone, ...] = ()
-) -> Schedule:
-    return Schedule(
-        steps=max(_EVALUATIONS, -(-rows_seen // distillation.batch_size)), batch_size=distillation.batch_size,
-        learning_rate=distillation.learning_rate, warmup_share=distillation.warmup_share,
-        weight_decay=distillation.weight_decay, evaluations=_EVALUATIONS, patience=distillation.patience, best_by=best_by,
-        seed=seed, milestones=milestones,
     )
 
 
@@ -135,14 +111,12 @@ def train_baseline(settings: BaselineSettings, inputs: BaselineInputs, out: Path
     how = preprocessing_for(pixels_of(labelled))
     model = build_student(settings.shape, how.size, Labels.read_json(inputs.labels).labels)
     changer = Changer(pixels_of(labelled), settings.changes, settings.seed, is_mixing=False)
-    wanted = max(settings.distillation.baseline_rows_seen, _BASELINE_PASSES * len(labelled))
     curve = train(
         model,
         TrainingSet(ChangedPictures(changer, how, settings.copies), np.tile(labelled.labels, 1 + settings.copies)),
         TrainingSet(EncodedPictures(pixels_of(validation), how), validation.labels),
         loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
-        schedule=_schedule(settings.distillation, seed=settings.seed, best_by="accuracy",
-                           rows_seen=min(settings.distillation.rows_seen, wanted)),
+        schedule=baseline_schedule(settings.distillation, rows=len(labelled), seed=settings.seed),
         out=out,
     )
     if current_group().is_main:

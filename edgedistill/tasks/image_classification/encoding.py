@@ -98,14 +98,26 @@ class PictureEncoder:
         """Return the pictures of examples as this model reads them; nothing is computed yet."""
         return EncodedPictures(pixels_of(examples), self.how)
 
+    def pack(self, examples: Examples) -> Mapping[str, NDArray[Any]]:
+        """Return the pictures as bytes of the model's size, a quarter of what its inputs take, and how they are normalised."""
+        scale, shift = _scale_and_shift(self.how)
+        pixels = pixels_of(examples)
+        fitted = fit_size(fit_channels(pixels.take(np.arange(len(pixels))), self.how.size.channels), self.how)
+        return {"pixels": fitted, "scale": scale, "shift": shift}
+
 
 def as_inputs(pixels: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.float32]:
     """Return model inputs, shape (n, channels, side, side), of pixels of shape (n, height, width, 1 or 3)."""
     fitted = fit_size(fit_channels(pixels, how.size.channels), how)
-    scale = 1.0 / (255.0 * np.asarray(how.std, np.float64))
-    shift = np.asarray(how.mean, np.float64) / np.asarray(how.std, np.float64)
-    values = fitted.astype(np.float32) * scale.astype(np.float32) - shift.astype(np.float32)
+    scale, shift = _scale_and_shift(how)
+    values = fitted.astype(np.float32) * scale - shift
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2), np.float32)
+
+
+def _scale_and_shift(how: Preprocessing) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what pixels of 0 to 255 are multiplied by, and what is subtracted then; each shape (channels,)."""
+    mean, std = np.asarray(how.mean, np.float64), np.asarray(how.std, np.float64)
+    return (1.0 / (255.0 * std)).astype(np.float32), (mean / std).astype(np.float32)
 
 
 def fit_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ import base64
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.predictor import Predictor
-from edgedistill.examples import Examples
-from edgedistill.package.contents import InstructionSet, PictureVector, PictureVectors
+from edgedistill.examples import NO_LABEL, Examples
+from edgedistill.package.contents import GOLDEN_FILE, InstructionSet, PictureVector, PictureVectors
+from edgedistill.plan import PictureSize
 from edgedistill.tasks.image_classification.encoding import EncodedPictures, Preprocessing, fit_channels, fit_size
-from edgedistill.tasks.image_classification.pictures import pixels_of
+from edgedistill.tasks.image_classification.pictures import Rows, pixels_of, write_pictures
 
 GOLDEN_COUNT = 32
 _TRIES = 8
@@ -81,3 +83,13 @@ def _is_clear(encoded: EncodedPictures, row: int, model: Predictor, rule: Golden
     """Can no difference within the tolerance change the decision?"""
     low, high = np.sort(model.logits(encoded.batch([row]))[0])[-2:]
     return bool(high - low > 2 * rule.tolerance)
+
+
+def write_golden_pictures(bundle: Path, path: Path) -> None:
+    """Write the golden pictures of a bundle's folder as examples without labels."""
+    golden = PictureVectors.read_json(bundle / GOLDEN_FILE)
+    size = PictureSize(golden.side, golden.channels)
+    pixels = [np.frombuffer(base64.b64decode(vector.pixels), np.uint8) for vector in golden.vectors]
+    ids = [f"golden-{i}" for i in range(len(pixels))]
+    rows = Rows(ids, [vector.text for vector in golden.vectors], [NO_LABEL] * len(pixels))
+    write_pictures(path, rows, pixels, size=size)

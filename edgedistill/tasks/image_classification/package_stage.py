@@ -15,14 +15,12 @@ from edgedistill.examples import read_examples
 from edgedistill.host import tool_version
 from edgedistill.manifest import Decision
 from edgedistill.package import contents
-from edgedistill.package.archive import zip_bytes
 from edgedistill.package.bill_of_materials import bill_of_materials
 from edgedistill.package.card import licence_notes
 from edgedistill.package.contents import BundleIdentity, BundleManifest, Labels, ModelInput, PictureVectors, Sizes
-from edgedistill.package.licences import origins, require_allowed
 from edgedistill.package.ort_format import OrtModel, convert_to_ort
 from edgedistill.package.runtime_build import runtime_build
-from edgedistill.package.stage import BUNDLE_FOLDER, ZIP_FILE, Settings
+from edgedistill.package.stage import BUNDLE_FOLDER, Settings, identity_of, require_allowed_licences, write_bundle
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.image_classification.apps import app_sources
 from edgedistill.tasks.image_classification.card import picture_card
@@ -78,10 +76,7 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
         ArtifactError: a file is missing or damaged, or there are no pictures to take golden ones from.
         UsageError: labels.json cannot be read, or the licence of teacher or data is denied.
     """
-    licences = origins(
-        settings.base_model, settings.card.teacher_licence, recipe_id=settings.recipe_id, data=settings.card.data_licence
-    )
-    require_allowed(licences, settings.deny_licences)
+    require_allowed_licences(settings)
     if not (inputs.model / contents.ONNX_FILE).is_file():
         raise ArtifactError(f"{inputs.model / contents.ONNX_FILE}: no such file", hint="edgedistill quantize --help")
     read_preprocessing(inputs.model)
@@ -95,11 +90,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     how = read_preprocessing(inputs.model)
     parts = _parts(settings, inputs, how)
     made = _bundle_files(settings, parts, how, config=(inputs.model / PREPROCESSOR_FILE).read_bytes())
-    for name, content in made.items():
-        path = out / BUNDLE_FOLDER / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    (out / ZIP_FILE).write_bytes(zip_bytes(made))
+    write_bundle(made, out)
     told = parts.pictures.told
     return Outcome(decisions=(
         Decision(step="package", what=f"{len(parts.golden.vectors)} golden pictures, tolerance {settings.tolerance:g}",
@@ -129,10 +120,7 @@ def _parts(settings: Settings, inputs: Inputs, how: Preprocessing) -> _Parts:
 
 
 def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, config: bytes) -> dict[str, bytes]:
-    identity = BundleIdentity(
-        recipe_id=settings.recipe_id, task=settings.task, target_id=settings.target_id, base_model=settings.base_model,
-        runtime_oldest=settings.runtime_oldest, runtime_denied=settings.runtime_denied,
-    )
+    identity = identity_of(settings)
     runtime = parts.golden.runtime.removeprefix("onnxruntime ")
     build = runtime_build(parts.ort, settings.architecture, runtime=runtime)
     sources = app_sources(title=f"{identity.recipe_id} for {identity.target_id}", labels=parts.labels)

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import check
 from edgedistill.errors import ArtifactError, BundleError, DataError
 from edgedistill.evaluate.predictor import open_predictor
+from edgedistill.package.answer import Answer, answer_of, require_sound_files
 from edgedistill.package.archive import opened_bundle
-from edgedistill.package.contents import LABELS_FILE, ONNX_FILE, read_labels, read_manifest
-from edgedistill.package.predict import Answer, Candidate
+from edgedistill.package.contents import LABELS_FILE, ONNX_FILE, read_labels
 from edgedistill.tasks.image_classification.decode import BrokenPictureError, open_picture, to_square
 from edgedistill.tasks.image_classification.encoding import PREPROCESSOR_FILE, PictureEncoder, Preprocessing, as_inputs
 
@@ -29,14 +28,16 @@ def predict_files(bundle: Path, files: Sequence[Path], *, top: int = 5) -> tuple
         DataError: a file is missing or no picture.
     """
     with opened_bundle(bundle) as folder:
-        _check_needed_files(folder)
+        require_sound_files(folder, (ONNX_FILE, PREPROCESSOR_FILE, LABELS_FILE))
         labels = read_labels(folder / LABELS_FILE).labels
         try:
             how, model = PictureEncoder.load(folder).how, open_predictor(folder / ONNX_FILE)
         except ArtifactError as bad:
             raise BundleError(f"{bundle}: {bad.message}", hint=bad.hint) from bad
         logits = [model.logits({"pixel_values": _inputs(file, how)})[0] for file in files]
-    return tuple(_answer(row, labels, top) for row in logits)
+    if logits and len(logits[0]) != len(labels):
+        raise BundleError(f"{bundle}: {len(logits[0])} logits for {len(labels)} labels", hint="make the bundle again")
+    return tuple(answer_of(row, labels, top=top) for row in logits)
 
 
 def _inputs(file: Path, how: Preprocessing) -> NDArray[np.float32]:
@@ -46,24 +47,3 @@ def _inputs(file: Path, how: Preprocessing) -> NDArray[np.float32]:
         return as_inputs(to_square(open_picture(file), how.size)[None], how)
     except BrokenPictureError as bad:
         raise DataError(f"{file}: {bad}", hint="give a PNG, JPEG, BMP, GIF, WebP or TIFF file") from None
-
-
-def _check_needed_files(folder: Path) -> None:
-    listed = {file.path: file for file in read_manifest(folder).files}
-    for name in (ONNX_FILE, PREPROCESSOR_FILE, LABELS_FILE):
-        if name not in listed:
-            raise BundleError(f"{folder}: bundle.json does not list {name}", hint="edgedistill verify BUNDLE")
-        try:
-            check(listed[name], root=folder)
-        except ArtifactError as bad:
-            raise BundleError(bad.message, hint="edgedistill verify BUNDLE") from None
-
-
-def _answer(logits: NDArray[np.float32], labels: Sequence[str], top: int) -> Answer:
-    if len(logits) != len(labels):
-        raise BundleError(f"{len(logits)} logits for {len(labels)} labels", hint="make the bundle again")
-    shifted = np.exp(logits.astype(np.float64) - logits.max())
-    probabilities = shifted / shifted.sum()
-    best = np.argsort(-probabilities, kind="stable")[: max(1, top)]
-    candidates = tuple(Candidate(labels[i], float(probabilities[i])) for i in best)
-    return Answer(candidates[0].label, candidates[0].probability, candidates)

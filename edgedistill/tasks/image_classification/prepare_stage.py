@@ -1,8 +1,8 @@
 """The prepare stage of pictures: finds, decodes, checks and splits them into files of examples."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -12,6 +12,7 @@ from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.plan import PictureSize
+from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.data_report import SplitName
 from edgedistill.prepare.stage import (
@@ -21,6 +22,7 @@ from edgedistill.prepare.stage import (
     TRAIN_FILE,
     UNLABELLED_FILE,
     VALIDATION_FILE,
+    Inputs,
 )
 from edgedistill.results import Labels
 from edgedistill.stage import Outcome, Stage
@@ -28,7 +30,11 @@ from edgedistill.tasks.image_classification.data_report import PictureReport
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 from edgedistill.tasks.image_classification.read import Decoded, batches_of, choose_size, decode
 from edgedistill.tasks.image_classification.sources import open_source, split_folder
-from edgedistill.tasks.image_classification.splits import CleanPictures, Shares, split_pictures
+from edgedistill.tasks.image_classification.splits import CleanPictures, split_pictures
+
+__all__ = ["STAGE", "Inputs", "Settings", "require_given"]
+
+Given = TypeVar("Given", str, Path)
 
 _STEP = "prepare"
 _FILES: dict[SplitName, str] = {"train": TRAIN_FILE, "validation": VALIDATION_FILE, "test": TEST_FILE}
@@ -46,23 +52,6 @@ class Settings(Document):
     seed: int = Field(13, ge=0, le=2**32 - 1, description="of the splits that are made here")
     files_sha256: str | None = Field(None, description="of files that these belong to: idx labels, pictures that a table names")
     label_order: tuple[str, ...] | None = Field(None, description="the order of the classes that the teacher knows")
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Folders or files with pictures; a folder may hold the splits as subfolders.
-
-    Attributes:
-        train: pictures with labels.
-        validation: the same; None: a subfolder of train, or split off it.
-        test: the same.
-        unlabelled: pictures whose labels are not looked at.
-    """
-
-    train: Path
-    validation: Path | None = None
-    test: Path | None = None
-    unlabelled: Path | None = None
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
@@ -83,18 +72,19 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     Raises:
         DataError: names what cannot be used.
     """
-    size = choose_size(open_source(inputs.train, Columns(settings.image_column, settings.label_column)),
+    size = choose_size(open_source(require_given(inputs.train), Columns(settings.image_column, settings.label_column)),
                        side=settings.side, channels=settings.channels)
-    decoded = _decode_all(settings, inputs, size, out)
+    read = _decode_all(settings, inputs, size, out)
     data = split_pictures(
-        decoded, Shares(settings.validation_share, settings.test_share, settings.seed, settings.label_order)
+        read, SplitPlan(settings.validation_share, settings.test_share, settings.seed, settings.label_order)
     )
     for split in (data.train, data.validation, data.test):
-        rows = Rows(split.ids, [split.decoded.names[i] for i in split.rows], split.classes.tolist())
-        write_pictures(out / _FILES[split.name], rows, batches_of(split.decoded.pixels, split.rows), size=size)
+        kept, decoded = split.kept, split.decoded
+        rows = Rows(split.ids, [decoded.names[i] for i in kept.rows], kept.labels.tolist())
+        write_pictures(out / _FILES[kept.name], rows, batches_of(decoded.pixels, kept.rows), size=size)
     unlabelled = _write_unlabelled(settings, inputs, size, out)
     (out / LABELS_FILE).write_text(Labels(labels=data.classes).to_json(), encoding="utf-8")
-    report = _report(data, list(decoded.values()), size)
+    report = _report(data, list(read.values()), size)
     (out / DATA_REPORT_FILE).write_text(report.to_json(), encoding="utf-8")
     decisions = list(_decisions(report, settings))
     if unlabelled:
@@ -104,12 +94,10 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
 
 def _decode_all(settings: Settings, inputs: Inputs, size: PictureSize, out: Path) -> dict[SplitName, Decoded]:
     columns = Columns(settings.image_column, settings.label_column)
-    given: dict[SplitName, Path | None] = {
-        "train": inputs.train, "validation": inputs.validation, "test": inputs.test,
-    }
-    if inputs.train.is_dir():  # a folder that is divided into splits has them all
-        given |= {name: inputs.train for name in ("validation", "test")
-                  if given[name] is None and split_folder(inputs.train, name) is not None}
+    train = require_given(inputs.train)
+    given: dict[SplitName, Path | None] = {"train": train, "validation": inputs.validation, "test": inputs.test}
+    if train.is_dir():  # a folder that is divided into splits has them all
+        given |= {name: train for name in ("validation", "test") if given[name] is None and split_folder(train, name) is not None}
     return {
         name: decode(open_source(path, columns, split=name), size, out / f"{name}.raw")
         for name, path in given.items() if path is not None
@@ -186,8 +174,8 @@ def _ensures(out: Path) -> None:
                                 hint="run the same command again")
 
 
-def require_given(train: str | None) -> str:
-    """Return the recipe's data.train.
+def require_given(train: Given | None) -> Given:
+    """Return data.train, as the recipe names it or where it lies.
 
     Raises:
         DataError: there is none, as for data of the hub.

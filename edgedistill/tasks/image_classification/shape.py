@@ -6,15 +6,15 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from edgedistill.document import Document, parse, read_text
+from edgedistill.document import parse, read_text
 from edgedistill.errors import RecipeError
 from edgedistill.plan import PictureSize
+from edgedistill.shape import LadderOf, Rung, require_whole_heads
 
 
-class ResNetShape(Document):
+class ResNetShape(Rung):
     """transformers' ResNet with layers of two 3x3 convolutions (He et al. 2016)."""
 
-    id: str
     family: Literal["resnet"]
     vocabulary: ClassVar[int] = 0
     stem: int = Field(ge=4, le=512, description="channels of the first, 7x7 convolution")
@@ -35,10 +35,9 @@ class ResNetShape(Document):
         return self.model_copy(update={"depths": tuple(d - (i == deepest) for i, d in enumerate(self.depths))})
 
 
-class MobileNetShape(Document):
+class MobileNetShape(Rung):
     """transformers' MobileNet-V2 (Sandler et al. 2018)."""
 
-    id: str
     family: Literal["mobilenet_v2"]
     vocabulary: ClassVar[int] = 0
     multiplier: float = Field(ge=0.1, le=2, description="of all channels")
@@ -48,10 +47,9 @@ class MobileNetShape(Document):
         return
 
 
-class ViTShape(Document):
+class ViTShape(Rung):
     """transformers' ViT (Dosovitskiy et al. 2021)."""
 
-    id: str
     family: Literal["vit"]
     vocabulary: ClassVar[int] = 0
     hidden: int = Field(ge=16, le=1024)
@@ -62,8 +60,7 @@ class ViTShape(Document):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
-        if self.hidden % self.heads:
-            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
+        require_whole_heads(self.hidden, self.heads)
         return self
 
     def shallower(self) -> "ViTShape | None":
@@ -74,19 +71,8 @@ class ViTShape(Document):
 ImageShape = Annotated[ResNetShape | MobileNetShape | ViTShape, Field(discriminator="family")]
 
 
-class ImageLadder(Document):
-    """The student shapes for pictures, in any order."""
-
-    schema_version: Literal[1] = 1
-    rungs: tuple[ImageShape, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _ids_differ(self) -> Self:
-        ids = [rung.id for rung in self.rungs]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
-        if twice:
-            raise ValueError(f"rung {', '.join(twice)} stands twice")
-        return self
+class ImageLadder(LadderOf[ImageShape]):
+    """The student shapes for pictures."""
 
 
 def read_image_ladder(path: Path) -> ImageLadder:

@@ -27,10 +27,11 @@ from edgedistill.tasks.image_classification.shape import (
     read_image_ladder,
 )
 from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
-from edgedistill.tasks.task import DataFile, Packing, Shape, StartingPoint, TaskDoor, TrainingFolders
+from edgedistill.tasks.task import DataFile, Packing, Settled, Shape, StartingPoint, TaskDoor, TrainingFolders
 
 if TYPE_CHECKING:
-    from edgedistill.package.predict import Answer
+    from edgedistill.package.answer import Answer
+    from edgedistill.tasks.image_classification.sources import Source
 
 _OWN_TEACHER = Teacher(
     name="resnet-64-128-256", licence="Apache-2.0",
@@ -52,7 +53,7 @@ class ImageClassification:
     """See `edgedistill.tasks.task.TaskDoor`."""
 
     name: TaskName = "image-classification"
-    is_measured_on_devices: bool = False
+    length_unit = "pixels"
     content_column = "image"
     encoder_file = PREPROCESSOR_FILE
     companions: tuple[str, ...] = (PREPROCESSOR_FILE,)
@@ -105,6 +106,23 @@ class ImageClassification:
             raise RecipeError("data.hub: pictures are read from files and folders, not from the hub yet",
                               hint="save the data set with save_to_disk(DIR) and give data.train: DIR")
 
+    def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
+        """Choose the side of the pictures, where the recipe leaves it open; a side that prepare takes anyway stays open."""
+        from edgedistill.tasks.image_classification.side import STEPS, choose_side, small_pictures
+
+        recipe = located.recipe
+        if recipe.pictures.side is not None:
+            return Settled(located)
+        natural = _train_pictures(located)[1].side
+        if natural <= STEPS[0]:
+            return Settled(located, (small_pictures(natural),))
+        choice = choose_side(recipe, targets, self.facts_before(located), self.ladder())
+        if choice.side == natural:
+            return Settled(located, (choice.decision,))
+        pictures = recipe.pictures.model_copy(update={"side": choice.side})
+        settled = dataclasses.replace(located, recipe=recipe.model_copy(update={"pictures": pictures}))
+        return Settled(settled, (choice.decision,))
+
     def facts(self, recipe: Recipe, prepared: Path, teacher: Path | None) -> DataFacts:
         """Count rows and classes of what `prepare` wrote."""
         examples = read_examples(prepared / "train.arrow")
@@ -113,14 +131,7 @@ class ImageClassification:
 
     def facts_before(self, located: LocatedRecipe) -> DataFacts:
         """Count the same in the files of the recipe; the pictures are not decoded beyond the first ones."""
-        from edgedistill.tasks.image_classification.prepare_stage import require_given
-        from edgedistill.tasks.image_classification.read import choose_size
-        from edgedistill.tasks.image_classification.sources import open_source
-
-        recipe = located.recipe
-        columns = Columns(recipe.pictures.column, recipe.data.label_column)
-        source = open_source(located.path(require_given(recipe.data.train)), columns)
-        size = choose_size(source, side=recipe.pictures.side, channels=recipe.pictures.channels)
+        source, size = _train_pictures(located)
         labels = [picture.label for picture in source.read()]
         return _facts(size, classes=len(set(labels)), rows=len(labels))
 
@@ -201,16 +212,16 @@ class ImageClassification:
 
     def origin(self, recipe: Recipe, data: Path, teacher: Path) -> Origin:
         """Hash teacher, pre-processing and data."""
-        from edgedistill.tasks.image_classification.teach_stage import origin_of
+        from edgedistill.teach.labelling import origin_of
 
-        return origin_of(self.label(recipe, data, teacher).inputs)
+        return origin_of(self.label(recipe, data, teacher).inputs, encoder_file=PREPROCESSOR_FILE)
 
     def distil(
         self, recipe: Recipe, shape: Shape, folders: TrainingFolders, *, milestones: tuple[Milestone, ...] = ()
     ) -> Work:
         """Train a student from random weights on what the teacher says."""
         from edgedistill.tasks.image_classification import distill_stage as stage
-        from edgedistill.tasks.image_classification.teach_stage import SOFT_LABELS_FILE, TRANSFER_FILE
+        from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE
 
         settings = stage.StudentSettings(
             shape=_own(shape), distillation=_of_pictures(recipe.distillation), seed=recipe.seed, milestones=milestones
@@ -255,6 +266,12 @@ class ImageClassification:
         data = packing.data
         return Work(stage.STAGE, packing.settings, stage.Inputs(packing.model, data / "test.arrow", data / "labels.json"))
 
+    def write_golden(self, bundle: Path, path: Path) -> None:
+        """Write the pictures of golden.json."""
+        from edgedistill.tasks.image_classification.golden import write_golden_pictures
+
+        write_golden_pictures(bundle, path)
+
     def predict(self, bundle: Path, asked: Sequence[str]) -> "tuple[Answer, ...]":
         """Classify picture files."""
         from edgedistill.tasks.image_classification.predict import predict_files
@@ -275,6 +292,19 @@ def _own(shape: Shape) -> _AnyShape:
     if not isinstance(shape, ResNetShape | MobileNetShape | ViTShape):
         raise TypeError(f"{shape.id} is no shape of a picture student")
     return shape
+
+
+def _train_pictures(located: LocatedRecipe) -> "tuple[Source, PictureSize]":
+    """Return the pictures of train, and the size at which they are stored: as the recipe says, else by the first ones."""
+    from edgedistill.tasks.image_classification.prepare_stage import require_given
+    from edgedistill.tasks.image_classification.read import choose_size
+    from edgedistill.tasks.image_classification.sources import open_source
+
+    recipe = located.recipe
+    source = open_source(
+        located.path(require_given(recipe.data.train)), Columns(recipe.pictures.column, recipe.data.label_column)
+    )
+    return source, choose_size(source, side=recipe.pictures.side, channels=recipe.pictures.channels)
 
 
 def _size(facts: DataFacts) -> PictureSize:

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import sha256_of_path
+from edgedistill.artifact import require_written
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError, TeacherError
 from edgedistill.examples import NO_LABEL, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.picture_settings import PictureChanges
 from edgedistill.processes import current_group
 from edgedistill.recipe import Configuration, FineTuning
 from edgedistill.results import Labels, TrainingLog
-from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
+from edgedistill.soft_labels import write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.image_classification.encoding import (
     PREPROCESSOR_FILE,
@@ -25,8 +25,9 @@ from edgedistill.tasks.image_classification.encoding import (
     read_preprocessing,
 )
 from edgedistill.tasks.image_classification.pictures import Pixels, Rows, pixels_of, write_pictures
-from edgedistill.teach.labels import label_order, trained_labels
-from edgedistill.teach.stage import CURVE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE, enough_epochs
+from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
+from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
+from edgedistill.teach.labels import require_same_classes, trained_labels
 
 _BATCH = 512
 _HALF = 0.5
@@ -70,15 +71,10 @@ def _require_classes(settings: TeacherSettings, inputs: TeacherInputs) -> None:
     if inputs.model is None:
         return
     read_preprocessing(inputs.model)
-    own, labels = trained_labels(inputs.model), Labels.read_json(inputs.labels).labels
-    if own is None:
-        return
-    if len(own) != len(labels):
-        raise TeacherError(f"{inputs.model}: the teacher has {len(own)} classes, the data {len(labels)}",
-                           hint="give a teacher that was trained on these classes, or one without a classifier to fine-tune")
-    if label_order(inputs.model) not in (None, labels):
-        raise TeacherError(f"{inputs.model}: the teacher's classes stand in another order than the data's",
-                           hint="prepare the data with this teacher: edgedistill prepare --recipe RECIPE -o DIR")
+    require_same_classes(
+        inputs.model, Labels.read_json(inputs.labels).labels,
+        advice="give a teacher that was trained on these classes, or one without a classifier to fine-tune",
+    )
 
 
 def preprocessing_for(pixels: Pixels) -> Preprocessing:
@@ -87,14 +83,9 @@ def preprocessing_for(pixels: Pixels) -> Preprocessing:
     return Preprocessing(pixels.size, values, values)
 
 
-def _check_teacher(out: Path) -> None:
-    for name in (WEIGHTS_FILE, PREPROCESSOR_FILE, "config.json"):
-        if not (out / name).is_file():
-            raise ArtifactError(f"{out / name}: was not written", hint="run the same command again")
-
-
 TEACHER = Stage(
-    name="teach", version=1, run=_make_teacher, requires=_require_classes, ensures=_check_teacher,
+    name="teach", version=1, run=_make_teacher, requires=_require_classes,
+    ensures=partial(require_written, names=(WEIGHTS_FILE, PREPROCESSOR_FILE, "config.json")),
     tools=("torch", "transformers", "pillow"), is_resumable=True, is_shared=True,
 )
 
@@ -106,26 +97,6 @@ class SoftLabelSettings(Document):
     copies: int
     changes: PictureChanges
     seed: int
-
-
-@dataclass(frozen=True)
-class SoftLabelInputs:
-    """`teacher`: the trained teacher's folder; `labels`: the class names; the rest: examples."""
-
-    teacher: Path
-    train: Path
-    validation: Path
-    labels: Path
-    unlabelled: Path
-
-
-def origin_of(inputs: SoftLabelInputs) -> Origin:
-    """Return what soft labels made from these inputs must say of their origin."""
-    return Origin(
-        teacher_sha256=sha256_of_path(inputs.teacher / WEIGHTS_FILE),
-        tokenizer_sha256=sha256_of_path(inputs.teacher / PREPROCESSOR_FILE),
-        data_sha256="+".join(sha256_of_path(path) for path in (inputs.train, inputs.validation, inputs.unlabelled)),
-    )
 
 
 def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path) -> Outcome:
@@ -148,10 +119,9 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
                 start += len(logits)
 
     if not group.is_main:
-        for _ in answers():  # compute this process's share; the main process writes it
-            pass
-        return Outcome()
-    write_soft_labels(out / SOFT_LABELS_FILE, answers(), classes=len(labels), origin=origin_of(inputs))
+        return only_help(answers())
+    origin = origin_of(inputs, encoder_file=PREPROCESSOR_FILE)
+    write_soft_labels(out / SOFT_LABELS_FILE, answers(), classes=len(labels), origin=origin)
     return Outcome(decisions=(
         Decision(step="teach", what=f"made {made} pictures from {len(tables[0])} of train, and let the teacher label them",
                  why="student and teacher see the same changed picture (Beyer et al. 2022); see docs/images.md"),
@@ -182,14 +152,8 @@ def _write_transfer(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: P
     write_pictures(out / TRANSFER_FILE, Rows(names, names, [NO_LABEL] * total), batches(), size=train.size)
 
 
-def _check_soft_labels(out: Path) -> None:
-    labels = read_soft_labels(out / SOFT_LABELS_FILE)
-    if not np.isfinite(labels.logits).all():
-        raise TeacherError("the teacher answers with NaN or infinity", hint="check the teacher: edgedistill evaluate TEACHER")
-
-
 SOFT_LABELS = Stage(
-    name="teach", version=1, run=_make_soft_labels, ensures=_check_soft_labels,
+    name="teach", version=1, run=_make_soft_labels, ensures=check_soft_labels,
     tools=("torch", "transformers", "numpy", "pillow"), is_shared=True,
 )
 
@@ -199,5 +163,5 @@ def empty_log() -> str:
     return TrainingLog(points=()).to_json()
 
 
-__all__ = ["CURVE_FILE", "SOFT_LABELS", "SOFT_LABELS_FILE", "TEACHER", "TRANSFER_FILE", "SoftLabelInputs",
-           "SoftLabelSettings", "TeacherInputs", "TeacherSettings", "enough_epochs", "origin_of", "preprocessing_for"]
+__all__ = ["SOFT_LABELS", "TEACHER", "SoftLabelInputs", "SoftLabelSettings", "TeacherInputs", "TeacherSettings",
+           "preprocessing_for"]

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageClassification, PreTrainedModel
 
 from edgedistill.errors import TeacherError
@@ -16,37 +15,17 @@ from edgedistill.plan import PictureSize
 from edgedistill.processes import current_group, share_of
 from edgedistill.recipe import Configuration
 from edgedistill.tasks.encoding import Encoded
+from edgedistill.teach.classifier import ClassifierKind, load_with_head, names_of
 from edgedistill.torch_setup import set_up_torch
 
 _BATCH = 256
 
 
 def load_image_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:
-    """Load a teacher with one output per label.
-
-    Args:
-        folder: a transformers model with config.json and safetensors.
-        labels: the class names, in the order of the outputs.
-        is_trained: must all weights be there? If not, a head that is missing is new.
-
-    Raises:
-        TeacherError: transformers cannot make an image classifier of it, or weights of a trained one are missing.
-    """
-    set_up_torch()
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **_names(labels))
-        model, found = AutoModelForImageClassification.from_pretrained(
-            folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
-            ignore_mismatched_sizes=True, trust_remote_code=False, output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as bad:
-        raise TeacherError(f"{folder}: transformers makes no image classifier of it ({bad})",
-                           hint="name an image classifier of transformers, or give teacher.configuration") from bad
-    missing = sorted([*found["missing_keys"], *found["mismatched_keys"]])
-    if is_trained and missing:
-        raise TeacherError(f"{folder}: its config.json speaks of a trained classifier, but its weights lack {missing[0]}",
-                           hint="save the trained classifier again with save_pretrained()")
-    return model
+    """Load a teacher of pictures with one output per label; arguments and errors as `load_with_head`."""
+    kind = ClassifierKind(AutoModelForImageClassification, "image classifier",
+                          "name an image classifier of transformers, or give teacher.configuration")
+    return load_with_head(kind, folder, labels, is_trained=is_trained)
 
 
 def make_image_classifier(configuration: Configuration, labels: Sequence[str], size: PictureSize) -> PreTrainedModel:
@@ -64,7 +43,7 @@ def make_image_classifier(configuration: Configuration, labels: Sequence[str], s
     values = {**configuration, "num_channels": size.channels, "image_size": size.side}
     kind = str(values.pop("model_type", ""))
     try:
-        model = AutoModelForImageClassification.from_config(AutoConfig.for_model(kind, **values, **_names(labels)))
+        model = AutoModelForImageClassification.from_config(AutoConfig.for_model(kind, **values, **names_of(labels)))
     except (ValueError, KeyError, TypeError, ZeroDivisionError, RuntimeError) as bad:
         raise TeacherError(f"teacher.configuration: transformers makes no image classifier of it ({_first_line(bad)})",
                            hint="model_type: resnet, vit, convnext or mobilenet_v2, with the values of its configuration class"
@@ -74,10 +53,6 @@ def make_image_classifier(configuration: Configuration, labels: Sequence[str], s
 
 def _first_line(bad: BaseException) -> str:
     return (str(bad).splitlines() or [type(bad).__name__])[0][:200]
-
-
-def _names(labels: Sequence[str]) -> dict[str, object]:
-    return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": {n: i for i, n in enumerate(labels)}}
 
 
 def label_pictures(model: PreTrainedModel, encoded: Encoded) -> Iterator[NDArray[np.float32]]:

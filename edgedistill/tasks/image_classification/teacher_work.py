@@ -21,16 +21,18 @@ from edgedistill.tasks.image_classification.encoding import (
 )
 from edgedistill.tasks.image_classification.pictures import pixels_of
 from edgedistill.tasks.image_classification.teach_stage import (
-    CURVE_FILE,
     TeacherInputs,
     TeacherSettings,
     empty_log,
-    enough_epochs,
     preprocessing_for,
 )
 from edgedistill.tasks.image_classification.teacher_model import load_image_classifier, make_image_classifier
+from edgedistill.teach.files import CURVE_FILE
+from edgedistill.teach.fine_tuning import fine_tune, tuning_schedule
 from edgedistill.torch_setup import set_up_torch
-from edgedistill.training import CHECKPOINTS, Schedule, TrainingSet, train
+from edgedistill.training import CHECKPOINTS, TrainingSet
+
+_MOST_EVALUATIONS = 20
 
 
 def take_teacher(inputs: TeacherInputs, out: Path) -> Outcome:
@@ -55,26 +57,12 @@ def train_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     model, how = _start(settings, inputs, examples)
     group.on_main(lambda: (out / PREPROCESSOR_FILE).write_text(how.to_json(), encoding="utf-8"))
     training = _with_copies(settings, examples, how)
-    tuning = settings.fine_tuning
-    steps_a_pass = -(-len(examples) // tuning.batch_size)
-    epochs = tuning.epochs or enough_epochs(steps_a_pass)
-    curve = train(
-        model, training, TrainingSet(PictureEncoder(how).encode_examples(validation), validation.labels),
-        loss=lambda logits, hard, soft: torch.nn.functional.cross_entropy(logits, hard),
-        schedule=Schedule(
-            steps=steps_a_pass * epochs, batch_size=tuning.batch_size, learning_rate=tuning.learning_rate,
-            warmup_share=tuning.warmup_share, weight_decay=tuning.weight_decay, evaluations=min(epochs, 20),
-            patience=tuning.patience, best_by="accuracy", seed=settings.seed,
-        ),
-        out=out,
-    )
-    if group.is_main:
-        model.save_pretrained(out, safe_serialization=True)
-        (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
-    best = max((p.validation_accuracy or 0.0) for p in curve.points)
+    schedule = tuning_schedule(settings.fine_tuning, len(examples), seed=settings.seed, most_evaluations=_MOST_EVALUATIONS)
+    judged = TrainingSet(PictureEncoder(how).encode_examples(validation), validation.labels)
+    best = fine_tune(model, (training, judged), schedule=schedule, out=out)
     how_made = "its folder holds no trained classifier" if inputs.model else "the recipe gives a configuration"
     return Outcome(
-        decisions=(Decision(step="teach", what=f"trained the teacher on {steps_a_pass * epochs * tuning.batch_size} pictures, "
+        decisions=(Decision(step="teach", what=f"trained the teacher on {schedule.steps * schedule.batch_size} pictures, "
                             f"repeats and changed copies counted; best validation accuracy {best:.4f}", why=how_made),),
         scratch=(CHECKPOINTS,),
     )

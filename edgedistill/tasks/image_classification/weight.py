@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from edgedistill.latency.workload import Workload, glue_per_layer
 from edgedistill.plan import PictureSize
+from edgedistill.shape import PartBytes
 from edgedistill.tasks.image_classification.shape import MobileNetShape, Product, ResNetShape, ViTShape, products_of
 
 _CONVOLUTION_BYTES = 17
@@ -14,7 +15,7 @@ _MATRIX_BYTES = 9
 
 
 @dataclass(frozen=True)
-class ImageWeight:
+class ImageWeight(PartBytes):
     """Numbers of a picture student by kind, and the bytes of its files.
 
     Attributes:
@@ -53,16 +54,6 @@ class ImageWeight:
         """Bytes of the float ONNX file by part: four a number."""
         return {"convolutions": 4 * self.convolutions, "head": 4 * self.head, "vectors": 4 * (self.outputs + self.vectors),
                 "graph": self.float_graph}
-
-    @property
-    def int8_bytes(self) -> int:
-        """Bytes of the int8 ONNX file."""
-        return sum(self.int8_bytes_by_part.values())
-
-    @property
-    def float_bytes(self) -> int:
-        """Bytes of the float ONNX file."""
-        return sum(self.float_bytes_by_part.values())
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,12 @@ class TextEncoder:
     def encode_examples(self, examples: Examples) -> EncodedTexts:
         """Encode the texts of examples; special tokens are added."""
         return self.encode(text for batch in examples.text_batches() for text in batch)
+
+    def pack(self, examples: Examples) -> Mapping[str, NDArray[Any]]:
+        """Return each input flat, shape (total tokens,), and the `offsets` of the texts; no padding."""
+        encoded = self.encode_examples(examples)
+        return {"input_ids": encoded.ids, "attention_mask": np.ones_like(encoded.ids),
+                "token_type_ids": np.zeros_like(encoded.ids), "offsets": encoded.offsets}
 
     def encode(self, texts: Iterable[str]) -> EncodedTexts:
         """Encode texts; special tokens are added."""

@@ -18,12 +18,12 @@ from edgedistill.shape import StudentShape, Weight, weigh
 from edgedistill.soft_labels import Origin
 from edgedistill.stage import Work
 from edgedistill.target import Target
-from edgedistill.tasks.task import DataFile, Packing, Shape, StartingPoint, TaskDoor, TrainingFolders
+from edgedistill.tasks.task import DataFile, Packing, Settled, Shape, StartingPoint, TaskDoor, TrainingFolders
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.tasks.text_classification.ladder import ladder
 
 if TYPE_CHECKING:
-    from edgedistill.package.predict import Answer
+    from edgedistill.package.answer import Answer
 
 DEFAULT_TEACHER = Teacher(
     name="sentence-transformers/all-MiniLM-L6-v2",
@@ -41,7 +41,7 @@ class TextClassification:
     """See `edgedistill.tasks.task.TaskDoor`."""
 
     name: TaskName = "text-classification"
-    is_measured_on_devices: bool = True
+    length_unit = "tokens"
     content_column = "text"
     encoder_file = TOKENIZER_FILE
     companions: tuple[str, ...] = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
@@ -80,6 +80,10 @@ class TextClassification:
         from edgedistill.distill.requirements import require_fitting_losses
 
         require_fitting_losses(recipe.distillation.losses, _given(teacher))
+
+    def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
+        """Return the recipe as it is: texts are prepared alike for every target."""
+        return Settled(located)
 
     def facts(self, recipe: Recipe, prepared: Path, teacher: Path | None) -> DataFacts:
         """Count rows, classes and tokens of what `prepare` wrote."""
@@ -163,9 +167,9 @@ class TextClassification:
 
     def origin(self, recipe: Recipe, data: Path, teacher: Path) -> Origin:
         """Hash teacher, tokenizer and data."""
-        from edgedistill.teach.stage import origin_of
+        from edgedistill.teach.labelling import origin_of
 
-        origin: Origin = origin_of(self.label(recipe, data, teacher).inputs)
+        origin: Origin = origin_of(self.label(recipe, data, teacher).inputs, encoder_file=TOKENIZER_FILE)
         return origin
 
     def distil(
@@ -229,6 +233,12 @@ class TextClassification:
             model=packing.model, data=data / TEST_FILE, labels=data / LABELS_FILE,
             splits={name: path for name, path in splits.items() if path.is_file()},
         ))
+
+    def write_golden(self, bundle: Path, path: Path) -> None:
+        """Write the texts of golden.json."""
+        from edgedistill.package.golden import write_golden_texts
+
+        write_golden_texts(bundle, path)
 
     def predict(self, bundle: Path, asked: Sequence[str]) -> "tuple[Answer, ...]":
         """Classify texts."""

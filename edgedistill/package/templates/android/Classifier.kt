@@ -7,8 +7,7 @@ import ai.onnxruntime.OrtSession
 import ai.onnxruntime.extensions.OrtxPackage
 import android.content.Context
 
-/** A class and its probability, 0 to 1. */
-data class Prediction(val label: String, val probability: Float)
+{% include "parts/prediction.kt" %}
 
 /**
  * The model of {{ title }}: text in, all {{ labels | length }} classes out. Not to be used by two threads at once.
@@ -30,8 +29,7 @@ class Classifier(model: ByteArray, threads: Int = 1) : AutoCloseable {
     /** Classify one text; the classes come most probable first. */
     fun classify(text: String): List<Prediction> =
         run(text).second
-            .mapIndexed { index, probability -> Prediction(LABELS[index], probability) }
-            .sortedByDescending { it.probability }
+{% include "parts/ranked.kt" %}
 
     /** Raw logits of one text, in the order of [LABELS]. */
     fun logits(text: String): FloatArray = run(text).first
@@ -52,14 +50,7 @@ class Classifier(model: ByteArray, threads: Int = 1) : AutoCloseable {
     }
 
     companion object {
-        const val MODEL_FILE = "{{ model_file }}"
-
-        /** The class names; the position is the class. */
-        val LABELS: List<String> = listOf(
-{%- for label in labels %}
-            {{ label | kotlin }},
-{%- endfor %}
-        )
+{% include "parts/labels.kt" %}
 
         /** Read the model out of the app's assets. */
         fun fromAssets(context: Context, threads: Int = 1): Classifier =

@@ -3,11 +3,7 @@ import Foundation
 import OnnxRuntimeBindings
 import OnnxRuntimeExtensions
 
-/// A class and its probability, 0 to 1.
-public struct Prediction: Equatable {
-    public let label: String
-    public let probability: Float
-}
+{% include "parts/prediction.swift" %}
 
 /// The model did not answer as it should.
 public enum ClassifierError: Error {
@@ -17,12 +13,7 @@ public enum ClassifierError: Error {
 
 /// The model of {{ title }}: text in, all {{ labels | length }} classes out. Not to be used by two threads at once.
 public final class Classifier {
-    /// The class names; the position is the class.
-    public static let labels: [String] = [
-{%- for label in labels %}
-        {{ label | swift }},
-{%- endfor %}
-    ]
+{% include "parts/labels.swift" %}
 
     static let modelFile = "{{ model_file }}"
     private let environment: ORTEnv

@@ -9,8 +9,7 @@ import android.content.Context
 import android.graphics.Bitmap
 import java.nio.ByteBuffer
 
-/** A class and its probability, 0 to 1. */
-data class Prediction(val label: String, val probability: Float)
+{% include "parts/prediction.kt" %}
 
 /**
  * The model of {{ title }}: a picture in, all {{ labels | length }} classes out. Not to be used by two threads at once.
@@ -33,8 +32,7 @@ class PictureClassifier(model: ByteArray, threads: Int = 1) : AutoCloseable {
     /** Classify a picture of any size, upright; the classes come most probable first. */
     fun classify(bitmap: Bitmap): List<Prediction> =
         run(rgbOf(bitmap), bitmap.height, bitmap.width, "probabilities")
-            .mapIndexed { index, probability -> Prediction(LABELS[index], probability) }
-            .sortedByDescending { it.probability }
+{% include "parts/ranked.kt" %}
 
     /** Raw logits, in the order of [LABELS], of red, green and blue bytes, row by row. */
     fun logits(rgb: ByteBuffer, height: Int, width: Int): FloatArray = run(rgb, height, width, "logits")
@@ -52,14 +50,7 @@ class PictureClassifier(model: ByteArray, threads: Int = 1) : AutoCloseable {
     }
 
     companion object {
-        const val MODEL_FILE = "{{ model_file }}"
-
-        /** The class names; the position is the class. */
-        val LABELS: List<String> = listOf(
-{%- for label in labels %}
-            {{ label | kotlin }},
-{%- endfor %}
-        )
+{% include "parts/labels.kt" %}
 
         /** Read the model out of the app's assets. */
         fun fromAssets(context: Context, threads: Int = 1): PictureClassifier =

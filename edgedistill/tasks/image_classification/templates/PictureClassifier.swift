@@ -3,11 +3,7 @@ import CoreGraphics
 import Foundation
 import OnnxRuntimeBindings
 
-/// A class and its probability, 0 to 1.
-public struct Prediction: Equatable {
-    public let label: String
-    public let probability: Float
-}
+{% include "parts/prediction.swift" %}
 
 /// The picture cannot be read, or the model did not answer as it should.
 public enum PictureClassifierError: Error {
@@ -18,12 +14,7 @@ public enum PictureClassifierError: Error {
 /// The model of {{ title }}: a picture in, all {{ labels | length }} classes out. Not to be used by two threads at once.
 /// Resizing and normalising are inside of the model.
 public final class PictureClassifier {
-    /// The class names; the position is the class.
-    public static let labels: [String] = [
-{%- for label in labels %}
-        {{ label | swift }},
-{%- endfor %}
-    ]
+{% include "parts/labels.swift" %}
 
     private let environment: ORTEnv
     private let session: ORTSession

@@ -1,0 +1,2 @@
+            .mapIndexed { index, probability -> Prediction(LABELS[index], probability) }
+            .sortedByDescending { it.probability }

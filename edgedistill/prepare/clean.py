@@ -1,0 +1,154 @@
+"""Three clean splits of any examples: repeats dropped, missing splits made, no example in two splits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.errors import DataError
+from edgedistill.prepare.check import count_conflicts, find_repeats
+from edgedistill.prepare.data_report import SplitName
+from edgedistill.prepare.split import hold_out
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """How missing splits are made: shares of the different examples of train, and the seed of the choice."""
+
+    validation_share: float
+    test_share: float
+    seed: int
+    label_order: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a task calls its examples in messages.
+
+    Attributes:
+        one: an example.
+        several: training examples.
+        source: what a split may have of its own.
+    """
+
+    one: str
+    several: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split, as rows of a source.
+
+    Attributes:
+        name: which one.
+        source: what its rows came from, as a person would write it.
+        rows: which rows of what was read, shape (n,).
+        labels: their class numbers, shape (n,), values 0 .. classes - 1.
+        contents: numbers of what they hold, shape (n,); equal examples have equal ones, in all splits.
+        is_made_here: was it split off train?
+        duplicates: rows that repeated an earlier one's content and label.
+        dropped_duplicates: of these, how many were left out.
+        dropped_in_other_splits: rows left out because their content stands in another split.
+    """
+
+    name: SplitName
+    source: str
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int32]
+    contents: NDArray[np.int64]
+    is_made_here: bool = False
+    duplicates: int = 0
+    dropped_duplicates: int = 0
+    dropped_in_other_splits: int = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, is_kept: NDArray[np.bool_]) -> "Split":
+        """Return the marked rows as a split."""
+        kept = np.flatnonzero(is_kept)
+        return replace(self, rows=self.rows[kept], labels=self.labels[kept], contents=self.contents[kept])
+
+    def rows_by_class(self, classes: tuple[str, ...]) -> dict[str, int]:
+        """Return how many rows each class has."""
+        counts = np.bincount(self.labels, minlength=len(classes))
+        return {name: int(count) for name, count in zip(classes, counts, strict=True)}
+
+
+@dataclass(frozen=True)
+class CleanSplits:
+    """The three splits. `conflicting`: different contents that have two labels or more, over all splits."""
+
+    train: Split
+    validation: Split
+    test: Split
+    conflicting: int
+
+
+def as_read(name: SplitName, source: str, labels: NDArray[np.int32], contents: NDArray[np.int64]) -> Split:
+    """Return a split of all rows that were read, and count its repeats; arguments as the attributes of `Split`."""
+    repeats = int(find_repeats(contents, labels).sum())
+    return Split(name, source, np.arange(len(labels)), labels, contents, duplicates=repeats)
+
+
+def clean(given: Mapping[SplitName, Split], plan: SplitPlan, words: Words) -> CleanSplits:
+    """Split and clean.
+
+    Train loses the rows that repeat an earlier row. Then the missing splits are made from it. Then train loses the
+    contents that stand in validation or test, and validation those that stand in test; test is never touched.
+
+    Args:
+        given: what was read, train among it.
+        plan: how missing splits are made.
+        words: for messages.
+
+    Raises:
+        DataError: there are too few rows to split; nothing is left.
+    """
+    conflicting = count_conflicts(
+        np.concatenate([s.contents for s in given.values()]), np.concatenate([s.labels for s in given.values()])
+    )
+    train = _without_repeats(given["train"])
+    rows = len(train)
+    test, validation = given.get("test"), given.get("validation")
+    if test is None:
+        train, test = _split_off(train, "test", rows=round(plan.test_share * rows), seed=plan.seed)
+    if validation is None:
+        train, validation = _split_off(train, "validation", rows=round(plan.validation_share * rows), seed=plan.seed)
+    validation = _without(validation, test.contents, words)
+    train = _without(train, np.concatenate([validation.contents, test.contents]), words)
+    return CleanSplits(train, validation, test, conflicting)
+
+
+def require_all_classes(train: Split, classes: tuple[str, ...], words: Words) -> None:
+    """Refuse a class of which nothing is left in train.
+
+    Raises:
+        DataError: names the class.
+    """
+    lost = [name for name, rows in train.rows_by_class(classes).items() if not rows]
+    if lost:
+        raise DataError(f"{train.source}: every training {words.one} of class {lost[0]!r} stands in validation or test too",
+                        hint=f"add training {words.several} of that class, or remove it from all splits")
+
+
+def _without_repeats(split: Split) -> Split:
+    kept = split.where(~find_repeats(split.contents, split.labels))
+    return replace(kept, dropped_duplicates=len(split) - len(kept))
+
+
+def _without(split: Split, other: NDArray[np.int64], words: Words) -> Split:
+    kept = split.where(~np.isin(split.contents, other))
+    if not len(kept):
+        raise DataError(f"{split.source}: every {words.one} of {split.name} stands in another split too",
+                        hint=f"give each split {words.source} of its own, or null to split it off train")
+    return replace(kept, dropped_in_other_splits=len(split) - len(kept))
+
+
+def _split_off(train: Split, name: SplitName, *, rows: int, seed: int) -> tuple[Split, Split]:
+    """Return what is left of train, and the new split."""
+    is_held = hold_out(train.labels, rows=rows, seed=seed, source=train.source)
+    held = train.where(is_held)
+    return train.where(~is_held), Split(name, held.source, held.rows, held.labels, held.contents, is_made_here=True)

@@ -1,0 +1,69 @@
+"""Adapter to transformers: load a classifier with one output a label, of texts or pictures alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+
+from edgedistill.errors import TeacherError
+from edgedistill.torch_setup import set_up_torch
+
+
+@dataclass(frozen=True)
+class ClassifierKind:
+    """Which classifiers are loaded.
+
+    Attributes:
+        auto: transformers' class that finds the model's own.
+        called: in messages, for example "sequence classifier".
+        advice: what else to name as a teacher; a hint.
+        options: of `from_pretrained`, besides those of every kind.
+    """
+
+    auto: Any
+    called: str
+    advice: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def names_of(labels: Sequence[str]) -> dict[str, Any]:
+    """Return what a configuration says of classes."""
+    return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": {n: i for i, n in enumerate(labels)}}
+
+
+def read_config(folder: Path, labels: Sequence[str]) -> PretrainedConfig:
+    """Read config.json and put the class names in; code of the folder's own is refused."""
+    return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **names_of(labels))
+
+
+def load_with_head(kind: ClassifierKind, folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:
+    """Load a teacher with one output per label.
+
+    Args:
+        kind: what it shall become.
+        folder: a transformers model with config.json and safetensors.
+        labels: the class names, in the order of the outputs.
+        is_trained: must all weights be there? If not, a head that is missing is new.
+
+    Raises:
+        TeacherError: transformers cannot make such a classifier of it, or weights of a trained one are missing.
+    """
+    set_up_torch()
+    try:
+        config = read_config(folder, labels)
+        config.tie_word_embeddings = getattr(config, "tie_word_embeddings", True)
+        model, found = kind.auto.from_pretrained(
+            folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
+            ignore_mismatched_sizes=True, trust_remote_code=False, output_loading_info=True, **kind.options,
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as bad:
+        raise TeacherError(f"{folder}: transformers makes no {kind.called} of it ({bad})", hint=kind.advice) from bad
+    missing = sorted([*found["missing_keys"], *found["mismatched_keys"]])
+    if is_trained and missing:
+        raise TeacherError(f"{folder}: its config.json speaks of a trained classifier, but its weights lack {missing[0]}",
+                           hint="save the trained classifier again with save_pretrained()")
+    return model

@@ -1,0 +1,66 @@
+"""The training of a teacher on hard labels, for every task."""
+
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from edgedistill.processes import current_group
+from edgedistill.recipe import FineTuning
+from edgedistill.teach.files import CURVE_FILE
+from edgedistill.training import Schedule, TrainingSet, train
+
+_ENOUGH_STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 1500, 3, 12
+
+
+def enough_epochs(steps_a_pass: int) -> int:
+    """Return how many passes fine-tuning makes where the recipe does not say: a small data set needs more of them."""
+    return min(_MOST_EPOCHS, max(_LEAST_EPOCHS, -(-_ENOUGH_STEPS // steps_a_pass)))
+
+
+def epochs_of(tuning: FineTuning, rows: int) -> int:
+    """Return the passes over so many rows: the recipe's, or enough."""
+    return tuning.epochs or enough_epochs(_steps_a_pass(tuning, rows))
+
+
+def tuning_schedule(tuning: FineTuning, rows: int, *, seed: int, most_evaluations: int | None = None) -> Schedule:
+    """Return how long and how fast a teacher is trained.
+
+    Args:
+        tuning: what the recipe says.
+        rows: examples of a pass.
+        seed: of the order and of dropout.
+        most_evaluations: looks at validation at most; None: one a pass.
+    """
+    epochs = epochs_of(tuning, rows)
+    return Schedule(
+        steps=_steps_a_pass(tuning, rows) * epochs, batch_size=tuning.batch_size, learning_rate=tuning.learning_rate,
+        warmup_share=tuning.warmup_share, weight_decay=tuning.weight_decay,
+        evaluations=epochs if most_evaluations is None else min(epochs, most_evaluations),
+        patience=tuning.patience, best_by="accuracy", seed=seed,
+    )
+
+
+def _steps_a_pass(tuning: FineTuning, rows: int) -> int:
+    return -(-rows // tuning.batch_size)
+
+
+def fine_tune(model: PreTrainedModel, sets: tuple[TrainingSet, TrainingSet], *, schedule: Schedule, out: Path) -> float:
+    """Train a teacher and write weights and curve; continues from a checkpoint in `out`.
+
+    Args:
+        model: with a head for the classes.
+        sets: train and validation.
+        schedule: how long and how fast.
+        out: the folder of the step.
+
+    Returns:
+        the best accuracy on validation, 0 to 1.
+    """
+    curve = train(
+        model, *sets, loss=lambda logits, hard, soft: torch.nn.functional.cross_entropy(logits, hard), schedule=schedule, out=out,
+    )
+    if current_group().is_main:
+        model.save_pretrained(out, safe_serialization=True)
+        (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
+    return max((p.validation_accuracy or 0.0) for p in curve.points)
