@@ -5,7 +5,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from edgedistill.report import tables, tables_answers, wording
+from edgedistill.report import tables, tables_answers, tables_int8, wording
 from edgedistill.report.figure import library_source
 
 _TEXT_CHARACTERS = 300
@@ -39,7 +39,7 @@ def environment() -> Environment:
         "with_interval": with_interval,
         "percent": lambda share: f"{share * 100:.1f}",
     }
-    found.globals |= {"tables": tables, "answered": tables_answers, "range_text": wording.range_text}
+    found.globals |= {"tables": tables, "answered": tables_answers, "quantized": tables_int8, "range_text": wording.range_text}
     return found
 
 
