@@ -1,6 +1,6 @@
 """Open a bundle's page in headless Chromium, and compare its answers to the golden vectors with Python's.
 
-    python benchmarks/web_logits.py BUNDLE [--texts FILE]
+    python benchmarks/web_logits.py BUNDLE --student WORDS [--texts FILE]
 
 Needs chromium and npm. Ids and classes must be equal, and no logit further off than golden.json allows in a browser; the
 bundle's own page must say the same. How far each logit is off goes to benchmarks/results/web_logits.json. `--texts`, a TSV with
@@ -144,7 +144,8 @@ def main(arguments: Sequence[str]) -> int:
     """Compare and record; returns 1 when ids or classes differ, or a logit is further off than the bundle allows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--texts", type=Path)
+    parser.add_argument("--student", required=True, help="how the student was made: a figure is of one student")
+    parser.add_argument("--texts", type=Path, help="a TSV with a column text")
     chosen = parser.parse_args(arguments)
     texts = read_texts(chosen.texts) if chosen.texts else []
     with tempfile.TemporaryDirectory() as name:
@@ -161,8 +162,8 @@ def main(arguments: Sequence[str]) -> int:
     row = compared(seen["answers"], golden) | {
         "recipe_id": manifest["recipe_id"], "model_sha256": manifest["model_sha256"], "golden_runtime": golden["runtime"],
         "golden_architecture": golden["architecture"], "onnxruntime_web": web["version"],
-        "page_says": seen["replayed"], **more, "commit": commit.stdout.strip(),
-        "command": f"python benchmarks/web_logits.py BUNDLE{f' --texts {chosen.texts}' if texts else ''}",
+        "student": chosen.student, "page_says": seen["replayed"], **more, "commit": commit.stdout.strip(),
+        "command": f"python benchmarks/web_logits.py BUNDLE --student {chosen.student!r}{f' --texts {chosen.texts}' if texts else ''}",
     }
     RESULT.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     print({key: value for key, value in row.items() if key != "max_abs_errors"}, max(row["max_abs_errors"]))
