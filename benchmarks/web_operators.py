@@ -120,7 +120,7 @@ def compared_operators(model: onnx.ModelProto, ours: Sequence[Row], theirs: Sequ
             row = found.setdefault(node.op_type, {"with_equal_inputs": 0, "differing": 0, "largest_relative_difference": 0.0})
             off = [np.abs(mine[name] - other[name]).max() / max(np.abs(mine[name]).max(), 1e-30) for name in outputs]
             row["with_equal_inputs"] += 1
-            row["differing"] += max(off) > 0
+            row["differing"] += int(max(off) > 0)
             row["largest_relative_difference"] = float(f"{max(row['largest_relative_difference'], *off):.3g}")
     return found
 
