@@ -71,7 +71,7 @@ def outcome_of(report: Path, test: str = "") -> tuple[str, str]:
     file, _, name = test.partition("::")
     module = file.removesuffix(".py").replace("/", ".")
     cases = [case for case in ElementTree.parse(report).getroot().iter("testcase")
-             if case.get("classname", "").startswith(module) and name in ("", case.get("name"))]
+             if case.get("classname", "").startswith(module) and name in ("", case.get("name", "").partition("[")[0])]
     bad = [found for case in cases for kind in ("failure", "error") if (found := case.find(kind)) is not None]
     skipped = [found for case in cases if (found := case.find("skipped")) is not None]
     if bad or not cases:

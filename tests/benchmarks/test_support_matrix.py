@@ -63,6 +63,15 @@ def test_outcome_when_read_from_pytest_is_the_worst_of_its_tests(tmp_path, cases
     assert outcome_of(tmp_path / "report.xml") == expected
 
 
+def test_outcome_when_the_report_is_of_several_tests_then_is_that_of_the_one_asked_for(tmp_path):
+    (tmp_path / "report.xml").write_text(
+        '<testsuites><testsuite><testcase classname="tests.a.test_b" name="test_one"/>'
+        '<testcase classname="tests.a.test_b" name="test_two[1]"><failure message="no"/></testcase></testsuite></testsuites>')
+
+    asked = ("tests/a/test_b.py::test_one", "tests/a/test_b.py::test_two", "tests/a/test_b.py", "tests/a/test_c.py")
+    assert [outcome_of(tmp_path / "report.xml", test)[0] for test in asked] == ["passed", "failed", "failed", "failed"]
+
+
 def test_checks_then_name_tests_that_exist():
     for check in CHECKS.values():
         file, _, name = check.test.partition("::")
