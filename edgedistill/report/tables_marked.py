@@ -2,7 +2,16 @@
 
 from edgedistill.report.model import HostLatency, RunReport, TargetLatency, TargetReport, VariantReport
 from edgedistill.report.tables import UNKNOWN, Table
-from edgedistill.report.wording import BUDGET_NAMES, amount_text, range_text, share_text, size_text, time_text, times_text
+from edgedistill.report.wording import (
+    BUDGET_NAMES,
+    amount_text,
+    memory_place,
+    range_text,
+    share_text,
+    size_text,
+    time_text,
+    times_text,
+)
 from edgedistill.results import Source
 
 MARKS: dict[Source, str] = {"measured": "■", "emulated": "▨", "predicted": "◇"}
@@ -61,7 +70,9 @@ def _memory(target: TargetReport) -> tuple[str, str]:
     figures = target.headline
     if figures.memory_bytes is None or figures.memory_source is None:
         return UNKNOWN, "not measured"
-    return size_text(figures.memory_bytes), f"over the bare runtime; {MARKS[figures.memory_source]} {figures.memory_source}"
+    return size_text(figures.memory_bytes), (
+        f"over the bare runtime; {MARKS[figures.memory_source]} {figures.memory_source} on the {memory_place(target)}"
+    )
 
 
 def budgets(target: TargetReport) -> Table:
