@@ -84,8 +84,8 @@ def run_checks(checks: Sequence[BundleCheck]) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         subprocess.run(
-            [sys.executable, "-m", "pytest", *(check.test for check in checks), "-m", "slow or not slow", "-q", "-p", "no:cacheprovider",
-             "-o", f"timeout={_LONGEST_S}", f"--junitxml={report}"],
+            [sys.executable, "-m", "pytest", *(check.test for check in checks), "-m", "slow or not slow", "-q",
+             "-p", "no:cacheprovider", "-o", f"timeout={_LONGEST_S}", f"--junitxml={report}"],
             cwd=ROOT, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
         outcomes = [outcome_of(report, check.test) for check in checks]

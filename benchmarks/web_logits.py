@@ -163,7 +163,8 @@ def main(arguments: Sequence[str]) -> int:
         "recipe_id": manifest["recipe_id"], "model_sha256": manifest["model_sha256"], "golden_runtime": golden["runtime"],
         "golden_architecture": golden["architecture"], "onnxruntime_web": web["version"],
         "student": chosen.student, "page_says": seen["replayed"], **more, "commit": commit.stdout.strip(),
-        "command": f"python benchmarks/web_logits.py BUNDLE --student {chosen.student!r}{f' --texts {chosen.texts}' if texts else ''}",
+        "command": f"python benchmarks/web_logits.py BUNDLE --student {chosen.student!r}" + (
+            f" --texts {chosen.texts}" if texts else ""),
     }
     RESULT.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     print({key: value for key, value in row.items() if key != "max_abs_errors"}, max(row["max_abs_errors"]))
