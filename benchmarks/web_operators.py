@@ -1,11 +1,14 @@
-"""Which operators of an int8 student answer otherwise in onnxruntime-web than here: `python benchmarks/web_operators.py BUNDLE`.
+"""Which operators of an int8 student answer otherwise in onnxruntime-web than here: `python benchmarks/web_operators.py [BUNDLE]`.
 
-Every node's result becomes an output, and both runtimes read the golden vectors. An operator is compared where its inputs are
+Without a bundle it is a student with random weights, fused and int8 as a run makes it, and random token ids: which operators
+differ does not hang on a training, how far logits move does. Every node's result becomes an output, and both runtimes read the
+golden vectors. An operator is compared where its inputs are
 equal to the bit, so that it answers for itself alone. It also says how many activations were quantized to another step, how far
 they were from the edge of it, and whether optimisation levels or threads change a bit on either side. Needs node and npm; the
 WebAssembly is the file that the page loads. Writes benchmarks/results/web_operators.json.
 """
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -21,6 +24,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 from web_logits import install
+
+from edgedistill.package.mobile_versions import MOBILE_VERSIONS
+from edgedistill.shape import StudentShape
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "web_operators.json"
@@ -54,6 +60,9 @@ for (const feed of JSON.parse(readFileSync(feeds))) {
 }
 process.exit(0);
 """
+
+RANDOM_SHAPE = StudentShape(id="bert-3x192", layers=3, hidden=192, heads=6, intermediate=768, vocabulary=5000)
+RANDOM_TEXTS = 16
 
 Row = Mapping[str, np.ndarray]
 """Tensors of one text by name, flat, as float64: every value of float32 and int32 is one."""
@@ -169,13 +178,29 @@ def findings(path: Path, vectors: Sequence[Mapping[str, Any]], work: Path) -> di
     }
 
 
+def random_bundle(folder: Path) -> Path:
+    """Make what this script needs of a bundle, with random weights and token ids; returns its folder."""
+    from random_student import build_student
+
+    model = build_student(folder / "student", RANDOM_SHAPE)
+    random = np.random.default_rng(0)
+    lengths = random.integers(4, 34, RANDOM_TEXTS)
+    vectors = [{"ids": random.integers(5, RANDOM_SHAPE.vocabulary, n).tolist()} for n in lengths]
+    bundle = folder / "bundle"
+    (bundle / "web").mkdir(parents=True)
+    shutil.copyfile(model, bundle / "model.onnx")
+    (bundle / "golden.json").write_text(json.dumps({"vectors": vectors}), encoding="utf-8")
+    manifest = {"recipe_id": "random weights", "model_sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
+    (bundle / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    package = {"private": True, "dependencies": {"onnxruntime-web": MOBILE_VERSIONS["onnxruntime_web"].version}}
+    (bundle / "web" / "package.json").write_text(json.dumps(package), encoding="utf-8")
+    return bundle
+
+
 def main(arguments: Sequence[str]) -> int:
     """Compare and record."""
-    if len(arguments) != 1:
-        print(__doc__)
-        return 2
     with tempfile.TemporaryDirectory() as name:
-        bundle = Path(shutil.copytree(arguments[0], Path(name) / "bundle"))
+        bundle = shutil.copytree(arguments[0], Path(name) / "bundle") if arguments else random_bundle(Path(name))
         problem = install(bundle)
         if problem:
             print(problem)
@@ -184,7 +209,7 @@ def main(arguments: Sequence[str]) -> int:
         found = findings(bundle / "model.onnx", golden["vectors"], bundle / "web")
         web = json.loads((bundle / "web" / "node_modules" / "onnxruntime-web" / "package.json").read_text(encoding="utf-8"))
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    row = {"command": "python benchmarks/web_operators.py BUNDLE", "commit": commit, "recipe_id": manifest["recipe_id"],
+    row = {"command": f"python benchmarks/web_operators.py{' BUNDLE' if arguments else ''}", "commit": commit, "recipe_id": manifest["recipe_id"],
            "model_sha256": manifest["model_sha256"], "onnxruntime": onnxruntime.__version__, "onnxruntime_web": web["version"],
            "vectors": len(golden["vectors"]), **found}
     RESULT.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
