@@ -6,7 +6,8 @@ Without a bundle it is a student with random weights, fused and int8 as a run ma
 differ does not hang on a training, how far logits move does. Every node's result becomes an output, and both runtimes read the
 golden vectors. An operator is compared where its inputs are equal to the bit, so that it answers for itself alone. It also says
 how many activations were quantized to another step, how far they were from the edge of it, and whether optimisation levels or
-threads change a bit on either side. Needs node and npm; the WebAssembly is the file that the page loads. Writes benchmarks/results/web_operators.json.
+threads change a bit on either side. Needs node and npm; the WebAssembly is the file that the page loads. Writes
+benchmarks/results/web_operators.json.
 """
 
 import hashlib
@@ -210,9 +211,11 @@ def main(arguments: Sequence[str]) -> int:
         found = findings(bundle / "model.onnx", golden["vectors"], bundle / "web")
         web = json.loads((bundle / "web" / "node_modules" / "onnxruntime-web" / "package.json").read_text(encoding="utf-8"))
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    row = {"command": f"python benchmarks/web_operators.py{' BUNDLE' if arguments else ''}", "commit": commit,
-           "recipe_id": manifest["recipe_id"], "model_sha256": manifest["model_sha256"], "onnxruntime": onnxruntime.__version__, "onnxruntime_web": web["version"],
-           "vectors": len(golden["vectors"]), **found}
+    row = {
+        "command": f"python benchmarks/web_operators.py{' BUNDLE' if arguments else ''}", "commit": commit,
+        "recipe_id": manifest["recipe_id"], "model_sha256": manifest["model_sha256"], "vectors": len(golden["vectors"]),
+        "onnxruntime": onnxruntime.__version__, "onnxruntime_web": web["version"], **found,
+    }
     RESULT.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(found["operators"], indent=1), found["largest_difference_of_logits"], len(found["texts"]))
     return 0
