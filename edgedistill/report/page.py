@@ -57,5 +57,5 @@ def with_interval(text: str) -> Markup:
 
 
 def breakable(text: str) -> Markup:
-    """Return escaped text that may break after underscores and the slashes of paths, where names of classes, schemes and nodes are read."""
+    """Return escaped text that may break after underscores and the slashes of paths: names of classes, schemes and nodes."""
     return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=_)|(?<=\w/)(?=\w)", text))
