@@ -97,14 +97,21 @@ def _fuzz(results: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
 
 
 def _web(results: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """Tell the page with an int8 student; ticked when ids and classes are all the golden ones."""
+    """Tell the page with an int8 student; ticked when ids and classes are the golden ones and no logit is too far off."""
     row = results.get("web_logits.json")
     if row is None:
         return "the web page with an int8 student", ()
-    is_same = row["equal_ids"] == row["equal_labels"] == row["vectors"]
-    what = (f"the web page with an int8 student of {row['recipe_id']}: golden ids and classes; {row['within_1e-3']} of "
-            f"{row['vectors']} texts within 1e-3, the furthest logit {max(row['max_abs_errors']):.3f} off")
-    return what, ("web_logits.json",) if is_same else ()
+    furthest = max(row["max_abs_errors"])
+    is_passed = row["equal_ids"] == row["equal_labels"] == row["vectors"] and furthest <= row["tolerance"]
+    more = row.get("texts")
+    of_texts = "" if more is None else (
+        f"; of {more['rows']} test texts {more['equal_classes']} have Python's class and {more['within_1e-3']} logits within "
+        f"1e-3, the furthest {more['max_abs_error']:.3f} off"
+    )
+    what = (f"the web page with an int8 student of {row['recipe_id']} ({row['student']}): golden ids and classes; "
+            f"{row['within_1e-3']} of {row['vectors']} golden texts within 1e-3, the furthest logit {furthest:.3f} off, "
+            f"{row['tolerance']:g} is allowed{of_texts}")
+    return what, tuple(name for name in ("web_logits.json", "web_operators.json") if name in results) if is_passed else ()
 
 
 def matrix() -> str:

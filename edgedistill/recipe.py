@@ -282,8 +282,8 @@ class Parity(Document):
     bundle_tolerance: float = Field(
         0.25, gt=0, description="how far a logit of a golden vector may be off on another instruction set"
     )
-    bundle_tolerances: dict[Literal["aarch64", "x86_64", "x86_64-vnni"], float] = Field(
-        {}, description="the same on an instruction set that has its own; x86_64 is the one without VNNI"
+    bundle_tolerances: dict[Literal["aarch64", "wasm", "x86_64", "x86_64-vnni"], float] = Field(
+        {}, description="the same on an instruction set that has its own; x86_64 is the one without VNNI, wasm a browser"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgedistill.benchmark.stage import MEASUREMENTS_FILE, Measurements
 from edgedistill.benchmark.statistics import percentile, pooled
+from edgedistill.catalog import target_ids
 from edgedistill.device.results import DeviceMeasurement
 from edgedistill.device.stage import DEVICE_FILE
 from edgedistill.distill.search.advice import Shortage, advise
@@ -14,6 +15,7 @@ from edgedistill.emulated_step import Emulation
 from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
 from edgedistill.goals import check_goals
 from edgedistill.host import this_host, tool_version
+from edgedistill.local_target import LOCAL
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.prepare.stage import DATA_REPORT_FILE, LABELS_FILE, TEST_FILE
@@ -23,6 +25,7 @@ from edgedistill.report.build import build_report
 from edgedistill.report.model import RunReport, StepReport
 from edgedistill.report.stage import Inputs, Settings, TargetInputs, TargetSettings, read_parts
 from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, Variant
+from edgedistill.run_folder import LOCKED_RECIPE_FILE
 from edgedistill.stage import Done
 from edgedistill.student_search import Found
 from edgedistill.verify.stage import EMULATED_FILE, PARITY_FILE
@@ -87,10 +90,29 @@ def collect_report(
         targets={name: _target_settings(recipe, result) for name, result in results.items()},
         decisions=tuple(dict.fromkeys(decisions)),
         steps=tuple(StepReport(step=name, duration_s=d.manifest.duration_s) for name, d in steps.items()),
+        command=command_of({name: _device_of(result) for name, result in results.items()}),
     )
     inputs = Inputs({name: _target_inputs(prepared, result) for name, result in results.items()},
                     prepared / DATA_REPORT_FILE)
     return build_report(read_parts(settings, inputs))
+
+
+def command_of(devices: Mapping[str, DeviceMeasurement | None]) -> str:
+    """Return what makes a run again, typed in its folder; a target that is not shipped is named by a file.
+
+    Args:
+        devices: what was measured on a device, by the id of its target; None where nothing was.
+    """
+    known = {*target_ids(), LOCAL}
+    words = ["edgedistill run --recipe", LOCKED_RECIPE_FILE]
+    for name, device in devices.items():
+        words += ["--target", name if name in known else f"path/to/{name}.yaml"]
+        words += [] if device is None else ["--on", device.address]
+    return " ".join([*words, "-o again"])
+
+
+def _device_of(result: TargetResults) -> DeviceMeasurement | None:
+    return None if result.device is None else DeviceMeasurement.read_json(result.device.folder / DEVICE_FILE)
 
 
 def _target_settings(recipe: Recipe, result: TargetResults) -> TargetSettings:
@@ -102,7 +124,7 @@ def _target_settings(recipe: Recipe, result: TargetResults) -> TargetSettings:
         found = Measurements.read_json(result.benchmark.folder / MEASUREMENTS_FILE).measurements
         measured = next(item for item in found if item.variant == "student_int8")
     goals = check_goals(recipe.goals, teacher, student)
-    device = None if result.device is None else DeviceMeasurement.read_json(result.device.folder / DEVICE_FILE)
+    device = _device_of(result)
     return TargetSettings(
         name=result.plan.target.name, predictions=result.plan.ledger,
         budgets=check_budgets(result.plan, student, Costs(teacher, measured, device)), goals=goals,

@@ -8,7 +8,7 @@ from edgedistill.catalog import load_target
 from edgedistill.plan import DataFacts, Plan, make_plan
 from edgedistill.recipe import Recipe
 from edgedistill.results import BudgetCheck, Evaluation, Interval
-from edgedistill.run_report import Costs, check_budgets
+from edgedistill.run_report import Costs, check_budgets, command_of
 from edgedistill.shape import StudentShape
 from tests.report.test_device import MIB, measurement
 
@@ -58,3 +58,9 @@ def test_budgets_when_a_device_measured_then_its_figures_are_judged(plan: Plan) 
 def test_budgets_when_the_device_was_emulated_then_its_times_are_not_judged(plan: Plan) -> None:
     found = _checks(plan, device=measurement(rounds=(), source="emulated"))
     assert found["latency_p50_s"].source == found["peak_memory_bytes"].source == "predicted"
+
+
+def test_command_when_targets_are_shipped_or_measured_or_of_a_file_then_names_each_as_it_must_be_typed() -> None:
+    found = command_of({"raspberry-pi": measurement(), "local": None, "my-board": None})
+    assert found == ("edgedistill run --recipe recipe.lock.yaml --target raspberry-pi --on ssh://pi@board --target local "
+                     "--target path/to/my-board.yaml -o again")

@@ -68,8 +68,8 @@ class GoldenVector(Document):
     label: str = Field(description="the class with the largest logit")
 
 
-InstructionSet = Literal["aarch64", "x86_64", "x86_64-vnni"]
-"""As far as int8 products differ: x86 without VNNI saturates them at 16 bits."""
+InstructionSet = Literal["aarch64", "wasm", "x86_64", "x86_64-vnni"]
+"""As far as int8 products differ: x86 without VNNI saturates them at 16 bits. wasm is a browser, on any processor."""
 
 
 class GoldenVectors(Document):

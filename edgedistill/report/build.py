@@ -117,6 +117,7 @@ class ReportParts:
     decisions: tuple[Decision, ...] = ()
     steps: tuple[StepReport, ...] = ()
     data: Mapping[str, JsonValue] | None = None
+    command: str = ""
 
 
 def build_report(parts: ReportParts) -> RunReport:
@@ -135,6 +136,7 @@ def build_report(parts: ReportParts) -> RunReport:
         decisions=parts.decisions,
         steps=parts.steps,
         data=None if parts.data is None else dict(parts.data),
+        command=parts.command,
     )
 
 

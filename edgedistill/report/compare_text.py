@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from edgedistill.report import tables
 from edgedistill.report.compare import ComparedVariant, Comparison, Difference, Finding, Metric
-from edgedistill.report.markdown import plain, table
+from edgedistill.report.markup import bullets, plain, table
 from edgedistill.report.model import RunReport
 from edgedistill.report.tables import UNKNOWN, Table
 from edgedistill.report.wording import range_text, share_text, size_text, time_text, times_text
@@ -18,10 +18,10 @@ METRIC_NAMES: dict[Metric, str] = {
 def comparison_markdown(comparison: Comparison) -> str:
     """Return Markdown: the figures by target and variant, then what is real."""
     parts = [f"# {plain(' against '.join(comparison.runs))}",
-             "\n".join(f"- {plain(sentence)}" for sentence in sentences(comparison)),
+             bullets(sentences(comparison)),
              "## Figures", table(figures_table(comparison)),
              f"## Differences from {plain(comparison.runs[0])}", table(differences_table(comparison)),
-             "## Read with care", "\n".join(f"- {plain(note)}" for note in comparison.notes)]
+             "## Read with care", bullets(comparison.notes)]
     return "\n\n".join(parts) + "\n"
 
 

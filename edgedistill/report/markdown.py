@@ -1,114 +1,122 @@
-"""report.md: the report for a pull request, in compact tables."""
+"""report.md: the report for a pull request, short enough for a comment there."""
 
-import re
 from collections.abc import Sequence
 
-from edgedistill.report import tables, tables_answers, wording
-from edgedistill.report.model import ClassProbability, RunReport, TargetReport
+from edgedistill.report import markdown_answers, tables, tables_int8, tables_marked, wording
+from edgedistill.report.markdown_part import ALWAYS, Part
+from edgedistill.report.markup import bullets, code, folded_table, plain, table
+from edgedistill.report.model import RunReport, TargetReport
 from edgedistill.report.tables import Table
-from edgedistill.report.wording import share_text
 
-_TELLING = 5
-_CONFUSED = 8
-_TEXT_CHARACTERS = 120
-_SPECIAL = re.compile(r"([\\`*\[\]|~]|(?<!\w)_|_(?!\w))")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+LIMIT_BYTES = 60_000
+"""A comment of a pull request holds 65,536 characters."""
 
-
-def render_markdown(report: RunReport) -> str:
-    """Return GitHub-flavoured Markdown. Texts and labels cannot become markup, HTML or mentions."""
-    made = f"{report.task}, {report.created:%Y-%m-%d %H:%M %Z}, {plain(report.host.cpu)}"
-    parts = [f"# {plain(report.recipe)}", made]
-    for target in report.targets.values():
-        parts += _target(target)
-    if report.decisions:
-        parts += ["## Decisions", table(tables.decisions(report))]
-    parts += [folded("Steps", tables.steps(report)), folded("Environment", tables.environment(report))]
-    return "\n\n".join(part for part in parts if part) + "\n"
+_OPEN_ROWS = 8
+"""A table with more rows than these opens on a click."""
 
 
-def _target(target: TargetReport) -> list[str]:
-    mark = "✅" if target.verdict == "pass" else "❌"
+def render_markdown(report: RunReport, limit_bytes: int = LIMIT_BYTES) -> str:
+    """Return GitHub-flavoured Markdown. Texts and labels cannot become markup, HTML, links or mentions.
+
+    Args:
+        report: the run.
+        limit_bytes: of the whole text in UTF-8. Where it would be passed, the parts that matter least are left out, of every
+            target alike, and named at the end; what a verdict needs always stays.
+    """
+    parts = [*_top(report), *(part for target in report.targets.values() for part in _target(target)), *_run(report)]
+    return _within(parts, limit_bytes)
+
+
+def _within(parts: Sequence[Part], limit_bytes: int) -> str:
+    for most in sorted({part.rank for part in parts}, reverse=True):
+        text = _joined(parts, most)
+        if len(text.encode()) <= limit_bytes:
+            return text
+    return _joined(parts, ALWAYS)
+
+
+def _joined(parts: Sequence[Part], most: int) -> str:
+    kept = [part.text for part in parts if part.text and part.rank <= most]
+    left_out = dict.fromkeys(part.name for part in parts if part.text and part.rank > most)
+    where = "Everything, with charts and every class: `report.html` beside this file; for tools: `report.json`."
+    if left_out:
+        kept.append(f"Left out here, since a comment holds no more: {', '.join(left_out)}.")
+    return "\n\n".join([*kept, where]) + "\n"
+
+
+def _top(report: RunReport) -> list[Part]:
+    made = f"{report.task}, {report.created:%Y-%m-%d %H:%M %Z}, measured on {plain(report.host.cpu)}"
+    several = table(tables_marked.headlines(report)) if len(report.targets) > 1 else ""
+    return [Part("title", f"# {plain(report.recipe)}\n\n{made}"), Part("targets", several)]
+
+
+def _target(target: TargetReport) -> list[Part]:
+    shapes = tables.ledger(target)
     return [
-        f"## {plain(target.name)}",
-        f"{mark} **{target.verdict}** {plain(target.summary)}",
-        table(tables.headline(target)),
-        "### Budgets and goals",
-        table(tables.budgets(target)),
-        table(tables.goals(target)) if target.goals else "",
-        plain(target.advice),
-        "### Variants",
-        table(tables.variants(target)),
-        plain(wording.gain_text(target.distillation_gain)),
-        *_frontier(target),
-        "### int8 and parity",
-        plain(target.quantization.decision),
-        folded("Candidates for int8", tables.schemes(target)),
-        table(tables.parity(target)),
-        table(tables.emulated(target)) if target.emulated is not None else "",
-        *_differences(target),
-        *(("### On the device", table(tables.device(target))) if target.device else ()),
-        folded("Student shapes considered", tables.ledger(target)),
-        "### Not checked",
-        "\n".join(f"- {plain(sentence)}" for sentence in target.not_checked),
+        *_verdict(target),
+        *markdown_answers.answers(target),
+        *_int8(target),
+        *_conversions(target),
+        Part("student shapes considered", folded_table("Student shapes considered, and why not the others", shapes), 8),
+        Part("not checked", f"### What was not checked\n\n{bullets(target.not_checked)}"),
     ]
 
 
-def _frontier(target: TargetReport) -> list[str]:
-    if not target.frontier:
-        return []
-    return ["### Students tried", "Accuracies are those on the validation split.", table(tables.frontier(target))]
+def _verdict(target: TargetReport) -> list[Part]:
+    mark = "✅" if target.verdict == "pass" else "❌"
+    goals = table(tables.goals(target)) if target.goals else "The recipe sets no goal."
+    return [
+        Part("verdict", f"## {plain(target.name)}\n\n{mark} **{target.verdict}** {plain(target.summary)}"),
+        Part("five numbers", table(tables_marked.headline(target))),
+        Part("budgets", f"### Budgets and goals\n\n{table(tables_marked.budgets(target))}\n\n{goals}"),
+        Part("advice", plain(target.advice)),
+        Part("variants", f"### Variants\n\n{tables_marked.LEGEND}\n\n{table(tables_marked.variants(target))}"),
+        Part("what the variants are", "The teacher is measured as its own ONNX fp32 export; teacher_int8 is the teacher merely "
+             "quantized; student_no_kd is the same student trained without the teacher.", 1),
+        Part("what distillation bought",
+             f"### What distillation bought\n\n{plain(wording.gain_text(target.distillation_gain))}"),
+        Part("students tried", folded_table(
+            f"Students tried: {len(target.frontier)}, judged on the validation split", tables.frontier(target)), 5),
+    ]
 
 
-def _differences(target: TargetReport) -> list[str]:
-    if not target.telling_rows:
-        return ["### Teacher and student", "They give the same answer on every test row."]
-    headers = ("text", "true label", "teacher", "int8 student")
-    rows = "\n".join(
-        f"| {code(row.text)} | {code(row.true_label)} | {_answers(row.teacher)} | {_answers(row.student)} |"
-        for row in target.telling_rows[:_TELLING]
+def _int8(target: TargetReport) -> list[Part]:
+    stayed = tables_int8.float_nodes(target)
+    in_float = table(stayed) if stayed.rows else "No node on weights stayed in float."
+    said = f"{plain(target.quantization.decision)}\n\n{tables_int8.coverage_text(target)}"
+    return [
+        Part("int8", f"### int8\n\n{said}\n\n{in_float}", 1),
+        Part("size by part", table(tables_int8.coverage(target)), 2),
+        Part("int8 by layer", folded_table("int8 by layer", tables_int8.layers(target)), 7),
+        Part("candidates for int8", folded_table("Candidates for int8, and what became of each", tables_int8.schemes(target)), 7),
+    ]
+
+
+def _conversions(target: TargetReport) -> list[Part]:
+    return [
+        Part("parity", f"### The same answers after each conversion?\n\n{table(tables.parity(target))}"),
+        Part("emulated", _titled("#### On the target's core, under emulation", tables.emulated(target)), 2),
+        Part("device", _titled("#### On the device", tables.device(target)), 2),
+    ]
+
+
+def _titled(title: str, data: Table) -> str:
+    return f"{title}\n\n{table(data)}" if data.rows else ""
+
+
+def _run(report: RunReport) -> list[Part]:
+    decided = tables.decisions(report)
+    shown = table(decided) if len(decided.rows) <= _OPEN_ROWS else folded_table(
+        f"{len(decided.rows)} decisions with their reasons", decided)
+    again = "" if not report.command else (
+        f"### Make it again\n\n```\n{report.command}\n```\n\nTyped in the run's folder: {code('recipe.lock.yaml')} there holds "
+        "every setting of the recipe. Equal bytes are promised on one machine with one set of versions."
     )
-    confused = tables_answers.confused(target)
-    shown = Table(confused.headers, confused.rows[:_CONFUSED], confused.words)
-    return ["### Where teacher and student differ most", f"{_head(headers, len(headers))}\n{rows}",
-            folded("Most confused pairs", shown)]
-
-
-def _answers(classes: Sequence[ClassProbability]) -> str:
-    return ", ".join(f"{code(item.label)} {share_text(item.probability)}" for item in classes[:2])
-
-
-def table(data: Table) -> str:
-    """Return a Markdown table, figures set to the right."""
-    rows = ["| " + " | ".join(plain(cell) for cell in row) + " |" for row in data.rows]
-    return "\n".join([_head(data.headers, data.words), *rows])
-
-
-def _head(headers: Sequence[str], words: int) -> str:
-    line = "|".join("---" if place < words else "--:" for place in range(len(headers)))
-    return "| " + " | ".join(plain(header) for header in headers) + f" |\n|{line}|"
-
-
-def folded(title: str, data: Table) -> str:
-    """Return a table that opens on a click; nothing for a table without rows."""
-    if not data.rows:
-        return ""
-    return f"<details><summary>{title}</summary>\n\n{table(data)}\n\n</details>"
-
-
-def plain(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line; an @ cannot call anyone."""
-    escaped = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-    for character, entity in _ENTITIES.items():
-        escaped = escaped.replace(character, entity)
-    return re.sub(r"@(?=\w)", "@\u2060", escaped)
-
-
-def code(text: str) -> str:
-    """Return text of the user's as a code span for a table cell: one line, cut, nothing in it is markup."""
-    line = " ".join(text.split()) or " "
-    line = line if len(line) <= _TEXT_CHARACTERS else line[: _TEXT_CHARACTERS - 1] + "…"
-    longest = max((len(run) for run in re.findall("`+", line)), default=0)
-    fence = "`" * (longest + 1)
-    space = " " if longest else ""
-    return fence + space + line.replace("|", "\\|") + space + fence
+    return [
+        Part("the run", "## The run"),
+        Part("decisions", f"### Decisions\n\n{shown}" if decided.rows else "", 4),
+        Part("command", again),
+        Part("environment", folded_table("Environment", tables.environment(report)), 1),
+        Part("data", folded_table("Data", tables.data(report)), 8),
+        Part("steps", folded_table("Steps and how long they took", tables.steps(report)), 9),
+    ]

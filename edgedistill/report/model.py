@@ -254,3 +254,4 @@ class RunReport(Document):
     decisions: tuple[Decision, ...]
     steps: tuple[StepReport, ...] = ()
     data: dict[str, JsonValue] | None = Field(None, description="the data report of `prepare`, as it is")
+    command: str = Field("", description="makes the run again, typed in its folder; empty in a report of an earlier version")

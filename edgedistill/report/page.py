@@ -1,11 +1,12 @@
 """What the report's pages share: templates, and text that is safe where it stands."""
 
+import re
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from edgedistill.report import tables, tables_answers, wording
+from edgedistill.report import tables, tables_answers, tables_int8, wording
 from edgedistill.report.figure import library_source
 
 _TEXT_CHARACTERS = 300
@@ -39,7 +40,8 @@ def environment() -> Environment:
         "with_interval": with_interval,
         "percent": lambda share: f"{share * 100:.1f}",
     }
-    found.globals |= {"tables": tables, "answered": tables_answers, "range_text": wording.range_text}
+    found.globals |= {"tables": tables, "answered": tables_answers, "quantized": tables_int8, "range_text": wording.range_text,
+                      "memory_place": wording.memory_place}
     return found
 
 
@@ -55,5 +57,5 @@ def with_interval(text: str) -> Markup:
 
 
 def breakable(text: str) -> Markup:
-    """Return escaped text that may break after an underscore, where names of classes and schemes are read."""
-    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+    """Return escaped text that may break after underscores and the slashes of paths: names of classes, schemes and nodes."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=_)|(?<=\w/)(?=\w)", text))

@@ -75,6 +75,7 @@ class Settings(Document):
     targets: dict[str, TargetSettings]
     decisions: tuple[Decision, ...] = ()
     steps: tuple[StepReport, ...] = ()
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def read_parts(settings: Settings, inputs: Inputs) -> ReportParts:
         decisions=settings.decisions,
         steps=settings.steps,
         data=None if inputs.data_report is None else _read_mapping(inputs.data_report),
+        command=settings.command,
     )
 
 

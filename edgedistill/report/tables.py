@@ -206,26 +206,6 @@ def _verdict_of(row: FrontierRow) -> str:
     return f"{'chosen, ' if row.is_chosen else ''}{verdict}{place}"
 
 
-def coverage(target: TargetReport) -> Table:
-    """Return the int8 file's bytes by part."""
-    parts = target.int8_coverage.bytes_by_part
-    whole = max(sum(parts.values()), 1)
-    return Table(
-        ("part", "bytes", "share"), tuple((name, size_text(n), share_text(n / whole)) for name, n in parts.items())
-    )
-
-
-def layers(target: TargetReport) -> Table:
-    """Return how much of each layer of the int8 model is int8."""
-    rows = tuple(
-        (layer.layer, size_text(layer.int8_bytes), size_text(layer.float_bytes),
-         share_text(layer.int8_bytes / max(1, layer.int8_bytes + layer.float_bytes)),
-         f"{layer.int8_nodes} of {layer.int8_nodes + layer.float_nodes}")
-        for layer in target.quantization.layers
-    )
-    return Table(("layer", "int8", "float", "of the weight bytes", "nodes in int8"), rows)
-
-
 def memory(target: TargetReport) -> Table:
     """Return the peak memory of every variant that was measured."""
     rows = tuple(
@@ -234,23 +214,6 @@ def memory(target: TargetReport) -> Table:
         if (rss := variant.peak_rss_bytes) is not None
     )
     return Table(("variant", "source", "over the runtime", "bare runtime", "peak RSS"), rows, words=2)
-
-
-def schemes(target: TargetReport) -> Table:
-    """Return the candidates for int8 that were before the court, each with its reason; figures are those on validation."""
-    rows = tuple(
-        (item.title, item.outcome, item.reason, _share_if_known(item.agreement), _share_if_known(item.accuracy),
-         UNKNOWN if item.kl_nats is None else f"{item.kl_nats:.2g}",
-         UNKNOWN if item.size_bytes is None else size_text(item.size_bytes), _share_if_known(item.weight_bytes_share),
-         UNKNOWN if item.p50_s is None else time_text(item.p50_s.value))
-        for item in target.quantization.table
-    )
-    return Table(("candidate", "outcome", "why", "same answer as float", "accuracy", "KL to float, nats", "size",
-                  "weight bytes int8", "p50 on the host"), rows, words=3)
-
-
-def _share_if_known(share: float | None) -> str:
-    return UNKNOWN if share is None else share_text(share)
 
 
 def curves(target: TargetReport) -> Table:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from edgedistill.report.model import DistillationGain, Headline
+from edgedistill.report.model import DistillationGain, Headline, TargetReport
 from edgedistill.results import BudgetCheck, GoalCheck, Interval, ParityReport, ParityResult
 
 _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
@@ -122,6 +122,12 @@ def misses(budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: P
 def parity_gates(parity: ParityReport) -> dict[str, ParityResult]:
     """Return the gates that were run, by name."""
     return parity.gates
+
+
+def memory_place(target: TargetReport) -> str:
+    """Return where the memory of the headline was found: on the device, else on the host."""
+    device = target.device
+    return "device" if device is not None and device.peak_rss_bytes is not None else "host"
 
 
 def gain_text(gain: DistillationGain | None) -> str:

@@ -63,7 +63,25 @@ def test_outcome_when_read_from_pytest_is_the_worst_of_its_tests(tmp_path, cases
     assert outcome_of(tmp_path / "report.xml") == expected
 
 
+def test_outcome_when_the_report_is_of_several_tests_then_is_that_of_the_one_asked_for(tmp_path):
+    (tmp_path / "report.xml").write_text(
+        '<testsuites><testsuite><testcase classname="tests.a.test_b" name="test_one"/>'
+        '<testcase classname="tests.a.test_b" name="test_two[1]"><failure message="no"/></testcase></testsuite></testsuites>')
+
+    asked = ("tests/a/test_b.py::test_one", "tests/a/test_b.py::test_two", "tests/a/test_b.py", "tests/a/test_c.py")
+    assert [outcome_of(tmp_path / "report.xml", test)[0] for test in asked] == ["passed", "failed", "failed", "failed"]
+
+
 def test_checks_then_name_tests_that_exist():
     for check in CHECKS.values():
         file, _, name = check.test.partition("::")
         assert f"def {name or 'test_'}" in (ROOT / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("furthest", "is_ticked"), [(0.04, True), (0.2, False)])
+def test_web_page_when_a_logit_is_further_off_than_allowed_then_is_not_ticked(furthest, is_ticked):
+    row = {"recipe_id": "mine", "student": "a short training", "vectors": 2, "equal_ids": 2, "equal_labels": 2, "within_1e-3": 1,
+           "max_abs_errors": [0.0, furthest], "tolerance": 0.1,
+           "texts": {"rows": 9, "equal_classes": 9, "within_1e-3": 8, "max_abs_error": 0.05}}
+    found = _ticked({"web_logits.json": row})
+    assert any("student of mine (a short training)" in what and "of 9 test texts 9 have" in what for what in found) == is_ticked

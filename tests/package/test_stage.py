@@ -176,15 +176,16 @@ def test_golden_when_chosen_covers_classes_and_both_ends_of_length(packed, input
     assert len(set(chosen)) >= 8  # of 12 lengths
 
 
-def test_golden_when_written_holds_a_tight_tolerance_for_this_instruction_set_unless_told_otherwise(settings, inputs, tmp_path):
+def test_golden_when_written_holds_tight_tolerances_for_this_instruction_set_and_the_browser_unless_told_otherwise(settings, inputs, tmp_path):
     def tolerances(**changes):
         STAGE.run(settings.model_copy(update=changes), inputs, tmp_path)
         return json.loads((tmp_path / "bundle" / "golden.json").read_text())["tolerances"]
 
     here = instruction_set()
     assert tolerances(tolerance=0.25, tolerances={"aarch64": 0.2})[here] == (0.2 if here == "aarch64" else 0.1)
-    assert tolerances(tolerance=0.05) == {here: 0.05}
-    assert tolerances(tolerances={here: 0.3}) == {here: 0.3}
+    assert tolerances(tolerance=0.25) == {here: 0.1, "wasm": 0.1}
+    assert tolerances(tolerance=0.05) == {here: 0.05, "wasm": 0.05}
+    assert tolerances(tolerances={here: 0.3, "wasm": 0.2}) == {here: 0.3, "wasm": 0.2}
 
 
 def test_golden_when_recomputed_by_hand_has_these_logits(packed):

@@ -168,7 +168,7 @@ def adjustments(trial: Trial, now: Situation) -> Iterator[Move]:
     for change, what in options:
         settings = was.model_copy(update=change)
         if settings != was:
-            yield Move(settings, f"{what}, because trial {trial.number} {diagnosis.text}")
+            yield Move(settings, f"{what}, because trial {trial.number + 1} {diagnosis.text}")
 
 
 def _learning_rate(was: TrialSettings, base: TrialSettings, *, up: bool) -> tuple[dict[str, object], str]:

@@ -126,4 +126,21 @@ export class Classifier {
   }
 }
 
+/**
+ * Replay golden vectors: how many ids and classes are the golden ones, how far the furthest logit is off, and what is
+ * allowed in a browser. int8 rounds activations, so a last bit of a float operator can move one to the next of 256 steps.
+ */
+export async function replay(classifier, golden) {
+  const found = { vectors: golden.vectors.length, equalIds: 0, equalLabels: 0, furthest: 0 };
+  found.tolerance = golden.tolerances.wasm ?? golden.tolerance;
+  for (const { text, ids, logits, label } of golden.vectors) {
+    const mine = await classifier.logits(text);
+    found.equalIds += JSON.stringify(classifier.tokenizer.encode(text)) === JSON.stringify(ids);
+    found.equalLabels += classifier.labels[mine.indexOf(Math.max(...mine))] === label;
+    found.furthest = Math.max(found.furthest, ...mine.map((logit, index) => Math.abs(logit - logits[index])));
+  }
+  const isSame = found.equalIds === found.vectors && found.equalLabels === found.vectors;
+  return { ...found, passed: isSame && found.furthest <= found.tolerance };
+}
+
 const INPUT_TYPES = {{ input_types | tojson }};
