@@ -25,6 +25,7 @@ from edgedistill.distill.losses.attention_parts import AttentionParts
 from edgedistill.distill.losses.combined import mix
 from edgedistill.distill.losses.layers import LayerPair, LayerRule, pair_layers
 from edgedistill.distill.projections import EMBEDDING, LAYERS, SENTENCE, LeastSquares, make_projections, sentence_projection
+from edgedistill.errors import ArtifactError
 from edgedistill.examples import NO_LABEL
 from edgedistill.host import this_host
 from edgedistill.objective import LogitObjective, LossFunction, LossTerms, Objective, Scored, TrainingBatch
@@ -82,6 +83,19 @@ def logit_loss(
     beta = _DEFAULT_BETA if decoupled.beta is None else decoupled.beta
     divergence = decoupled_loss(logits, soft, targets, temperature=settings.temperature, beta=beta)
     return mix(decoupled.weight * divergence, hard_label_loss(logits, hard), alpha=settings.alpha)
+
+
+def teacher_loss(
+    settings: Distillation, logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor | None
+) -> torch.Tensor:
+    """Return `logit_loss` of a batch that must have soft labels.
+
+    Raises:
+        ArtifactError: it has none.
+    """
+    if soft is None:
+        raise ArtifactError("a batch without soft labels", hint="run the same command again")
+    return logit_loss(settings, logits, hard, soft)
 
 
 def loss_terms(settings: Distillation, logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor) -> LossTerms:

@@ -17,6 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from edgedistill.distill import work
 from edgedistill.distill.stage import BASELINE, STUDENT, BaselineInputs, StudentInputs, StudentSettings
+from edgedistill.distill.text_sets import text_training_set
 from edgedistill.errors import ArtifactError, RecipeError
 from edgedistill.evaluate.torch_model import TorchModel
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
@@ -107,7 +108,7 @@ def test_training_set_pairs_each_text_with_its_own_label_in_any_batch(
 ) -> None:
     encoder, soft = TextEncoder.load(model_folder("bert")), read_soft_labels(data.folder / "soft_labels.arrow")
     tables = [read_examples(data.folder / f"{name}.arrow") for name in ("transfer", "train")]
-    made = work._training_set(encoder, tables, soft)
+    made = text_training_set(encoder, tables, soft)
     ids = [name for table in tables for name in table.ids]
     hard = [int(label) for table in tables for label in table.labels]
     texts = [text for table in tables for text in table.texts]
@@ -126,7 +127,7 @@ def test_training_set_with_an_example_that_has_no_soft_label_is_refused(
     write_examples(tmp_path / "more.arrow", ["train-0", "unheard-of"], ["lamp", "song"], [0, 1])
     soft = read_soft_labels(data.folder / "soft_labels.arrow")
     with pytest.raises(ArtifactError, match="unheard-of"):
-        work._training_set(TextEncoder.load(model_folder("bert")), [read_examples(tmp_path / "more.arrow")], soft)
+        text_training_set(TextEncoder.load(model_folder("bert")), [read_examples(tmp_path / "more.arrow")], soft)
 
 
 def test_distill_makes_a_student_that_loads_in_transformers(distilled: Done, labels: tuple[str, ...], data: Data) -> None:
@@ -194,7 +195,7 @@ def test_distill_when_killed_and_resumed_gives_the_same_bytes(
     if kind == "inside":
         changes["distillation"] = LOOKING_INSIDE
     whole = distil(tmp_path / "whole", teacher, data, **changes).folder
-    real, calls = work._teacher_loss, 0
+    real, calls = work.teacher_loss, 0
 
     def dying(*arguments: Any) -> torch.Tensor:
         nonlocal calls
@@ -204,7 +205,7 @@ def test_distill_when_killed_and_resumed_gives_the_same_bytes(
         return real(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(work, "_teacher_loss", dying)
+        patch.setattr(work, "teacher_loss", dying)
         distil(tmp_path / "killed", teacher, data, **changes)
     resumed = distil(tmp_path / "killed", teacher, data, **changes).folder
     names = sorted(path.name for path in whole.iterdir() if path.name != "manifest.json")
@@ -248,7 +249,7 @@ def test_training_set_pairs_the_students_tokens_with_the_teachers_and_its_vector
     student, teacher = TextEncoder.load(distilled.folder), TextEncoder.load(model_folder("bert"))
     tables = [read_examples(data.folder / f"{name}.arrow") for name in ("train", "transfer")]
     needs: Any = SimpleNamespace(is_asking=True, is_on_sentences=True)
-    made = work._with_guidance(work._training_set(student, tables, None), tables, needs, data.inputs(model_folder("bert")))
+    made = work._with_guidance(text_training_set(student, tables, None), tables, needs, data.inputs(model_folder("bert")))
     ids = [name for table in tables for name in table.ids]
     texts = [text for table in tables for text in table.texts]
     for batch in plan_batches(made.encoded.lengths, batch_size=7, steps=15, seed=1):
