@@ -43,6 +43,7 @@ def _target(target: TargetReport) -> list[str]:
         *_frontier(target),
         "### int8 and parity",
         plain(target.quantization.decision),
+        plain(wording.aware_text(target.aware)),
         folded("Candidates for int8", tables.schemes(target)),
         table(tables.parity(target)),
         table(tables.emulated(target)) if target.emulated is not None else "",

@@ -39,7 +39,8 @@ def environment() -> Environment:
         "with_interval": with_interval,
         "percent": lambda share: f"{share * 100:.1f}",
     }
-    found.globals |= {"tables": tables, "answered": tables_answers, "range_text": wording.range_text}
+    found.globals |= {"tables": tables, "answered": tables_answers, "range_text": wording.range_text,
+                      "aware_text": wording.aware_text}
     return found
 
 
