@@ -74,6 +74,20 @@ def symmetric_grid(low: torch.Tensor, high: torch.Tensor, *, levels: int) -> Gri
     return Grid(scale, torch.zeros_like(scale), -levels, levels)
 
 
+def centred_grid(low: torch.Tensor, high: torch.Tensor) -> Grid:
+    """Return a grid of 0 .. 255 around 128, which stands for zero.
+
+    onnxruntime's QDQ quantizer gives uint8 weights with a scale an output this one, whatever it is told (seen in 1.32).
+
+    Args:
+        low: the smallest value, any shape.
+        high: the largest, the same shape.
+    """
+    largest = torch.maximum(low.detach().abs(), high.detach().abs())
+    scale = _positive((2 * largest.double() / 255).float())
+    return Grid(scale, torch.full_like(scale, 128), 0, 255)
+
+
 def asymmetric_grid(low: torch.Tensor, high: torch.Tensor, *, is_of_call: bool = False) -> Grid:
     """Return a grid of 0 .. 255 for values in low .. high, with 0 among its numbers.
 

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edgedistill.distill.aware.fake_quantization import Grid, asymmetric_grid, fake_quantize, symmetric_grid
+from edgedistill.distill.aware.fake_quantization import Grid, asymmetric_grid, centred_grid, fake_quantize, symmetric_grid
 from edgedistill.distill.aware.parts import Parts, Product
 from edgedistill.quantize.calibration import Range
 from edgedistill.quantize.scheme_names import Scheme
@@ -107,7 +107,7 @@ def _full_grid(low: torch.Tensor, high: torch.Tensor) -> Grid:
 
 def _weight_grid(scheme: Scheme) -> _GridOf:
     if scheme.weights == "wu8":
-        return asymmetric_grid
+        return centred_grid if scheme.kind == "static" and scheme.is_per_channel else asymmetric_grid
     levels = _REDUCED if scheme.is_reduced_range else _FULL
     return lambda low, high: symmetric_grid(low, high, levels=levels)
 

@@ -74,7 +74,8 @@ def answers_of_file(path: Path, texts: EncodedRows, *, is_as_written: bool) -> n
 
 @pytest.mark.parametrize("name", [
     "dynamic_wi8_afp32", "dynamic_wi8_afp32_per_channel_reduced_range", "dynamic_wu8_afp32", "static_wi8_ai8_per_channel",
-    "static_wi8_au8_reduced_range", "static_wu8_au8", "weight_only_wi8_afp32_per_channel",
+    "static_wi8_au8_reduced_range", "static_wu8_au8", "static_wu8_au8_per_channel",
+    "weight_only_wi8_afp32_per_channel",
 ])
 def test_student_when_fake_quantized_then_answers_as_its_int8_file_and_not_as_float(
     folder: Path, exported: Path, texts: EncodedRows, tmp_path: Path, name: str
