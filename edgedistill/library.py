@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
 from edgedistill.errors import UsageError
+from edgedistill.int8_settings import PostTraining
 from edgedistill.measuring import calibrate, measure, measure_detail, measure_on
 from edgedistill.plan import Plan, make_plan
-from edgedistill.recipe import Parity, Quantization
+from edgedistill.recipe import Parity
 from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
 from edgedistill.stage import Done, Workspace
 from edgedistill.target import Target
@@ -145,7 +146,7 @@ def export(model: Path, out: Path, *, target: Target) -> Done:
 
 
 def quantize(
-    model: Path, data: Path, out: Path, *, target: Target, wanted: Quantization | None = None, gates: Parity | None = None
+    model: Path, data: Path, out: Path, *, target: Target, wanted: PostTraining | None = None, gates: Parity | None = None
 ) -> QuantizationVerdict:
     """Quantize an ONNX model to int8 into `out`: candidates are judged on rows of the data, and may come to "ship float".
 
@@ -165,7 +166,7 @@ def quantize(
     from edgedistill.quantize.schemes import schemes_for
     from edgedistill.user_paths import model_folder, open_calibration
 
-    settings = wanted or Quantization()
+    settings = wanted or PostTraining()
     with model_folder(model) as folder, open_calibration(data, folder) as (judged, train):
         done = Workspace(out.parent).perform_in(out, stage.STAGE, stage.settings_for(
             schemes_for(target, wanted=settings.scheme), min_agreement=(gates or Parity()).int8_min_agreement,

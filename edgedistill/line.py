@@ -52,6 +52,19 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """A student that was fine-tuned for one scheme, before the court.
+
+    Attributes:
+        scheme: the only one that is tried.
+        reference: the float ONNX student before the fine-tuning: its answers must be kept.
+    """
+
+    scheme: str
+    reference: Path
+
+
+@dataclass(frozen=True)
 class Common:
     """Results that do not depend on the target."""
 
@@ -76,22 +89,32 @@ def export_model(line: Line, plan: Plan, which: str, model: Done) -> Done:
     return line.note(step, line.workspace.perform(step, stage.STAGE, settings, stage.Inputs(model.folder)))
 
 
-def quantize_model(line: Line, common: Common, plan: Plan, which: str, model: Done) -> Done:
-    """Quantize an ONNX model for the target; candidates are judged on validation."""
+def quantize_model(
+    line: Line, common: Common, plan: Plan, which: str, model: Done, *, tuned: Tuned | None = None
+) -> Done:
+    """Quantize an ONNX model for the target; candidates are judged on validation.
+
+    A model that was fine-tuned for a scheme is judged in that alone, and nothing else is tried when it misses the goal.
+    """
     from edgedistill.host import this_host
     from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
     from edgedistill.quantize import stage
-    from edgedistill.quantize.schemes import schemes_for
+    from edgedistill.quantize.schemes import SchemeChoice, schemes_for
     from edgedistill.teach.stage import SOFT_LABELS_FILE
 
     recipe, data = line.recipe, common.prepared.folder
+    choice, wanted = schemes_for(plan.target, wanted=recipe.quantization.scheme), recipe.quantization.post_training
+    if tuned is not None:
+        choice = SchemeChoice((tuned.scheme,), "the student was fine-tuned for it")
+        wanted = wanted.model_copy(update={"trials": 0})
     settings = stage.settings_for(
-        schemes_for(plan.target, wanted=recipe.quantization.scheme), min_agreement=recipe.parity.int8_min_agreement,
-        host_saturates=this_host().saturates_u8s8, wanted=recipe.quantization, target=plan.target, seed=recipe.seed,
+        choice, min_agreement=recipe.parity.int8_min_agreement, host_saturates=this_host().saturates_u8s8, wanted=wanted,
+        target=plan.target, seed=recipe.seed,
     )
     is_informed = recipe.quantization.calibration.selection == "informative"
     soft_labels = common.soft_labels.folder / SOFT_LABELS_FILE if is_informed else None
-    inputs = stage.Inputs(model.folder, data / VALIDATION_FILE, data / TRAIN_FILE, soft_labels)
+    inputs = stage.Inputs(model.folder, data / VALIDATION_FILE, data / TRAIN_FILE, soft_labels,
+                          None if tuned is None else tuned.reference)
     step = f"quantize-{which}"
     return line.note(step, line.workspace.perform(step, stage.STAGE, settings, inputs))
 
@@ -109,7 +132,7 @@ def evaluate_models(
     for variant, folder in folders.items():
         settings = stage.Settings(
             variant=variant, split=split, task=line.recipe.task, seed=line.recipe.seed,
-            batch_size=1 if variant.endswith("_int8") else _FLOAT_BATCH,
+            batch_size=1 if "_int8" in variant else _FLOAT_BATCH,
         )
         teacher_logits = done["teacher"].folder / stage.LOGITS_FILE if "teacher" in done else None
         inputs = stage.Inputs(folder, rows, data / LABELS_FILE, teacher_logits)

@@ -116,6 +116,7 @@ def _teach(line: Line, prepared: Done) -> Common:
 
 def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None") -> "TargetResults":
     """Do the steps of one target; steps that another target shares are found done."""
+    from edgedistill.aware_step import Candidates, tune_for_int8
     from edgedistill.distill.stage import CURVE_FILE
     from edgedistill.emulated_step import emulate
     from edgedistill.evaluate.stage import LOGITS_FILE
@@ -130,24 +131,34 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     student = distil_trial(line, common, plan, found.trial)
     baseline = train_baseline(line, common, plan, student)
     student_onnx = export_model(line, plan, "student", student)
-    student_int8 = quantize_model(line, common, plan, "student", student_onnx)
+    post_training = quantize_model(line, common, plan, "student", student_onnx)
+    tuning = tune_for_int8(line, common, plan, Candidates(teacher_onnx, student, student_onnx, post_training, found))
+    student_int8 = tuning.shipped
     folders: dict[Variant, Path] = {"teacher": teacher_onnx.folder, "teacher_int8": teacher_int8.folder}
     if baseline is not None:
         folders["student_no_kd"] = baseline.folder
     folders |= {"student": student.folder, "student_onnx": student_onnx.folder, "student_int8": student_int8.folder}
+    folders |= tuning.variants
     evaluations = evaluate_models(line, common, folders)
     emulation = emulate(line, plan.target, model=student_int8.folder, data=common.prepared.folder / TEST_FILE,
                         host_logits=evaluations["student_int8"].folder / LOGITS_FILE)
     parity = _verify(line, evaluations, emulation)
     passed = _parity_passed(parity)
-    measured = _benchmark(line, common, folders) if passed else None
+    measured = _benchmark(line, common, _distinct(folders)) if passed else None
     packed = _package(line, common, plan, student_int8, evaluations) if passed else None
     on_device = _measure_on(line, common, plan, student_int8, device) if passed and device is not None else None
     curves = {"teacher": common.teacher.folder / CURVE_FILE, "student": student.folder / CURVE_FILE}
     if baseline is not None:
         curves["student_no_kd"] = baseline.folder / CURVE_FILE
+    if tuning.curve is not None:
+        curves["student_int8_aware"] = tuning.curve
     return TargetResults(plan, evaluations, curves, student, student_onnx, student_int8, parity, measured, packed,
-                         found, emulation, on_device)
+                         found, emulation, on_device, tuning)
+
+
+def _distinct(folders: Mapping[Variant, Path]) -> dict[Variant, Path]:
+    """Leave out the fine-tuned int8 student where it is what ships: nothing is timed twice."""
+    return {name: path for name, path in folders.items() if name != "student_int8_aware" or path != folders["student_int8"]}
 
 
 def _verify(line: Line, evaluations: Mapping[Variant, Done], emulation: "Emulation") -> Done:

@@ -8,8 +8,15 @@ from edgedistill.document import Document
 from edgedistill.host import Host
 from edgedistill.recipe import BenchmarkProtocol
 
-Variant = Literal["teacher", "teacher_int8", "student_no_kd", "student", "student_onnx", "student_int8"]
-"""`teacher` and `teacher_int8` are ONNX; `student_no_kd` and `student` are torch; the rest says it."""
+Variant = Literal[
+    "teacher", "teacher_int8", "student_no_kd", "student", "student_onnx", "student_int8", "student_int8_aware",
+    "student_int8_post_training",
+]
+"""`teacher` and `teacher_int8` are ONNX; `student_no_kd` and `student` are torch; the rest says it.
+
+`student_int8` is what ships. `student_int8_aware` is there where a student was fine-tuned for int8; where that one ships,
+`student_int8_post_training` is what would have shipped without.
+"""
 
 Source = Literal["measured", "emulated", "predicted"]
 
@@ -129,6 +136,20 @@ class Int8Candidate(Document):
     reason: str
 
 
+class AwareGain(Document):
+    """What quantization-aware fine-tuning bought. All accuracies are on validation, on which it was decided."""
+
+    scheme: str
+    steps: int = Field(description="optimizer steps of the fine-tuning")
+    learning_rate: float
+    float_accuracy: float = Field(description="of the float student, before the fine-tuning")
+    post_training_accuracy: float = Field(description="of what would ship without it: int8, or float where that was the verdict")
+    aware_accuracy: float = Field(description="of the fine-tuned student in int8; in float where its verdict is to ship float")
+    keeps_the_goal: bool = Field(description="did the court take its int8 file?")
+    is_shipped: bool
+    text: str = Field(description="the same in a sentence")
+
+
 class LayerCoverage(Document):
     """How much of one layer of a graph is int8; weights are initialisers with at least two dimensions."""
 
@@ -154,6 +175,11 @@ class QuantizationVerdict(Document):
         {}, description="signal-to-quantization-noise ratio in decibels, of the nodes that suffer most; only where it was needed"
     )
     layers: tuple[LayerCoverage, ...] = Field((), description="in the order of the graph; empty: not recorded")
+
+    @property
+    def is_float(self) -> bool:
+        """Is the verdict to ship the float model?"""
+        return self.scheme == "float"
 
 
 class Measurement(Document):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from edgedistill.aware_step import Tuning
 from edgedistill.benchmark.stage import MEASUREMENTS_FILE, Measurements
 from edgedistill.benchmark.statistics import percentile, pooled
 from edgedistill.catalog import target_ids
@@ -51,6 +52,7 @@ class TargetResults:
         found: what the search for the student came to.
         emulation: the replay on the target's core, or why there is none.
         device: what was measured on a device; None when there was none.
+        tuning: what became of the fine-tuning for int8; None: nobody asked.
     """
 
     plan: Plan
@@ -65,6 +67,7 @@ class TargetResults:
     found: Found
     emulation: Emulation
     device: Done | None = None
+    tuning: Tuning | None = None
 
 
 def collect_report(
@@ -84,6 +87,8 @@ def collect_report(
     decisions += [decision for result in results.values() for decision in result.found.decisions]
     for done in steps.values():
         decisions += done.manifest.decisions
+    for result in results.values():
+        decisions += result.tuning.decisions if result.tuning is not None else ()
     settings = Settings(
         recipe=recipe.id, task=recipe.task, created=finished_at(steps), host=this_host(),
         tools={name: version for name in _TOOLS if (version := tool_version(name))},
@@ -130,6 +135,7 @@ def _target_settings(recipe: Recipe, result: TargetResults) -> TargetSettings:
         budgets=check_budgets(result.plan, student, Costs(teacher, measured, device)), goals=goals,
         frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals), device=device,
         not_checked=(result.emulation.unchecked,) if result.emulation.unchecked and device is None else (),
+        aware=result.tuning.gain if result.tuning is not None else None,
     )
 
 

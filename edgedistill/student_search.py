@@ -108,7 +108,7 @@ class Job:
         """Recipe, target, and a hash of all that trials have in common: others do not mix with them."""
         recipe = self.recipe
         parts = [
-            *self.origin, recipe.distillation.to_json(), recipe.student.to_json(), recipe.quantization.to_json(),
+            *self.origin, recipe.distillation.to_json(), recipe.student.to_json(), recipe.quantization.post_training.to_json(),
             recipe.parity.to_json(), *(goal.to_json() for goal in recipe.goals), self.look_for,
             str(recipe.search.margin), str(recipe.seed), str(recipe.teacher.max_tokens),
             json.dumps([(rung.id, rung.int8_bytes) for rung in self.rungs]),

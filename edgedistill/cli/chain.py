@@ -137,12 +137,12 @@ def quantize(
     Example: edgedistill quantize mine.onnx --data rows.npz --target laptop-avx2 -o mine-int8
     """
     import edgedistill
+    from edgedistill.int8_settings import PostTraining
     from edgedistill.quantize.schemes import check_scheme
-    from edgedistill.recipe import Quantization
 
     verdict = edgedistill.quantize(
         model, data, out, target=edgedistill.load_target(target),
-        wanted=Quantization.model_validate({"scheme": check_scheme(scheme)}),
+        wanted=PostTraining.model_validate({"scheme": check_scheme(scheme)}),
     )
     if as_json:
         say_json(verdict.to_json())

@@ -27,6 +27,7 @@ from edgedistill.distill.student_model import (
     write_student,
     write_tokenizer,
 )
+from edgedistill.distill.text_sets import ids_of, text_training_set, texts_of
 from edgedistill.distill.vocabulary import SPECIAL_TOKENS, prove_ids
 from edgedistill.distill.vocabulary_loss import StandInEncoder, measure_vocabulary
 from edgedistill.examples import Examples, read_examples
@@ -34,7 +35,7 @@ from edgedistill.manifest import Decision
 from edgedistill.objective import LogitObjective, Objective
 from edgedistill.processes import current_group
 from edgedistill.results import FitOn, Labels
-from edgedistill.soft_labels import SoftLabels, read_soft_labels
+from edgedistill.soft_labels import read_soft_labels
 from edgedistill.stage import Outcome
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.teach.teacher_model import load_classifier
@@ -63,7 +64,7 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     )
     encoder = TextEncoder.load(start)
     objective = _objective(settings, inputs, model, labels)
-    training, validation = _training_set(encoder, tables[:2], soft), _training_set(encoder, tables[2:], soft)
+    training, validation = text_training_set(encoder, tables[:2], soft), text_training_set(encoder, tables[2:], soft)
     if isinstance(objective, GuidedObjective):
         training = _with_guidance(training, tables[:2], objective, inputs)
         objective.fit_projections(training)
@@ -104,22 +105,14 @@ def _with_guidance(
 ) -> TrainingSet:
     """Add what the objective needs of the teacher: its ids of the same tokens, its vectors of the texts."""
     if objective.is_asking:
-        training = replace(training, teacher_encoded=TextEncoder.load(inputs.teacher).encode(_texts_of(tables)))
+        training = replace(training, teacher_encoded=TextEncoder.load(inputs.teacher).encode(texts_of(tables)))
     if objective.is_on_sentences:
         vectors = np.load(inputs.sentence_vectors, mmap_mode="r", allow_pickle=False)
-        rows = read_soft_labels(inputs.soft_labels).rows_of(_ids_of(tables))
+        rows = read_soft_labels(inputs.soft_labels).rows_of(ids_of(tables))
         # rows in file order stay mapped; a copy is made only where the order differs
         is_in_order = np.array_equal(rows, np.arange(len(rows)))
         training = replace(training, sentence_vectors=vectors[: len(rows)] if is_in_order else vectors[rows])
     return training
-
-
-def _texts_of(tables: list[Examples]) -> list[str]:
-    return [text for table in tables for batch in table.text_batches() for text in batch]
-
-
-def _ids_of(tables: list[Examples]) -> list[str]:
-    return [name for table in tables for name in table.ids]
 
 
 @dataclass(frozen=True)
@@ -193,14 +186,6 @@ def _vocabulary_decision(tokenizer: StudentTokenizer, lost: FitOn | None) -> Dec
     return Decision(step="distill", what=what, why="the embedding is the largest part of a small student")
 
 
-def _training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLabels | None) -> TrainingSet:
-    return TrainingSet(
-        encoder.encode(_texts_of(tables)),
-        np.concatenate([table.labels for table in tables]),
-        soft.logits[soft.rows_of(_ids_of(tables))] if soft is not None else None,
-    )
-
-
 def _finish(model: PreTrainedModel, start: Path, out: Path) -> None:
     model.save_pretrained(out, safe_serialization=True)
     for file in start.glob("*token*.json"):
@@ -220,8 +205,8 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
     labelled = read_examples(inputs.train)
     curve = train(
         model,
-        _training_set(encoder, [labelled], None),
-        _training_set(encoder, [read_examples(inputs.validation)], None),
+        text_training_set(encoder, [labelled], None),
+        text_training_set(encoder, [read_examples(inputs.validation)], None),
         loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
         schedule=baseline_schedule(
             settings.distillation, rows=len(labelled), seed=settings.seed, milestones=settings.milestones

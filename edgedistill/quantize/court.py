@@ -58,6 +58,7 @@ class Court:
         goal: what a candidate must keep.
         saturates: does the target add u8 x s8 pairs in 16 bits? Then a product that can overflow there is refused, whatever this
             machine answers.
+        judged_by: the ONNX file whose answers a candidate must keep; None: the source.
     """
 
     source: Path
@@ -66,12 +67,13 @@ class Court:
     calibration: Stream | None
     goal: Goal
     saturates: bool = False
+    judged_by: Path | None = None
     _made: dict[Candidate, Judged] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def reference(self) -> NDArray[np.float32]:
         """The float model's answers."""
-        return answers_of(self.source, self.rows)
+        return answers_of(self.judged_by or self.source, self.rows)
 
     @property
     def judged(self) -> tuple[Judged, ...]:

@@ -8,29 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, UsageError
-from edgedistill.examples import read_examples
 from edgedistill.host import Host, this_host
+from edgedistill.int8_settings import PostTraining
 from edgedistill.manifest import Decision
 from edgedistill.quantize.calibration import Stream
-from edgedistill.quantize.calibration_sample import select_rows
+from edgedistill.quantize.calibration_rows import draw_rows
 from edgedistill.quantize.candidates import Candidate
 from edgedistill.quantize.court import Court, Judged, best_by_chance, least_divergent
 from edgedistill.quantize.instruction_rules import shares_path
 from edgedistill.quantize.judgement import Goal
 from edgedistill.quantize.rescue import rescue
-from edgedistill.quantize.rows import each, read_rows, require_inputs, sample_rows
+from edgedistill.quantize.rows import each, read_rows, require_inputs
 from edgedistill.quantize.scheme_names import parse_scheme
 from edgedistill.quantize.schemes import SchemeChoice
 from edgedistill.quantize.sensitivity import Noise
 from edgedistill.quantize.static_quantizer import is_convolutional
 from edgedistill.quantize.timing import Speed, fast_enough, time_candidates
 from edgedistill.quantize.verdict import Finding, write_verdict
-from edgedistill.recipe import BenchmarkProtocol, Quantization
-from edgedistill.soft_labels import read_soft_labels
+from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.stage import Outcome, Stage
 from edgedistill.target import Target
 from edgedistill.tasks.registry import task_of_model
@@ -52,7 +50,7 @@ class Settings(Document):
     order_because: str
     min_agreement: float
     host_saturates: bool
-    wanted: Quantization = Quantization()
+    wanted: PostTraining = PostTraining()
     target_saturates: bool = False
     model_bytes_limit: float | None = None
     timed_on: Host | None = None
@@ -68,12 +66,14 @@ class Inputs:
         validation: examples, or an .npz of arrays, on which candidates are judged.
         train: the same of the training split; None: static schemes cannot be tried.
         soft_labels: the teacher's answers to the training examples; None: calibration by them cannot be chosen.
+        reference: a float ONNX model folder whose answers int8 must keep; None: those of `model` itself.
     """
 
     model: Path
     validation: Path
     train: Path | None = None
     soft_labels: Path | None = None
+    reference: Path | None = None
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
@@ -81,6 +81,8 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
     for name in names:
         if not (inputs.model / name).is_file():
             raise ArtifactError(f"{inputs.model / name}: no such file", hint="edgedistill export MODEL -o DIR")
+    if inputs.reference is not None and not (inputs.reference / ONNX_FILE).is_file():
+        raise ArtifactError(f"{inputs.reference / ONNX_FILE}: no such file", hint="edgedistill export MODEL -o DIR")
     named = [name for name in settings.schemes if parse_scheme(name).needs_calibration]
     if named and inputs.train is None:
         raise UsageError(f"{named[0]} needs training rows to calibrate on", hint="--data PREPARED_FOLDER, or a file with "
@@ -127,7 +129,8 @@ def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
     require_inputs(rows, [item.name for item in graph.input if item.name not in constants], inputs.validation)
     wanted = settings.wanted
     goal = Goal(settings.min_agreement, wanted.max_accuracy_loss, wanted.min_coverage)
-    return Court(source, scratch, rows, _calibration(settings, inputs), goal, settings.target_saturates)
+    reference = source if inputs.reference is None else inputs.reference / ONNX_FILE
+    return Court(source, scratch, rows, _calibration(settings, inputs), goal, settings.target_saturates, reference)
 
 
 def _calibration(settings: Settings, inputs: Inputs) -> Stream | None:
@@ -135,13 +138,7 @@ def _calibration(settings: Settings, inputs: Inputs) -> Stream | None:
     if inputs.train is None:
         return None
     wanted = settings.wanted.calibration
-    logits: NDArray[np.float32] | None = None
-    if inputs.soft_labels is not None and wanted.selection == "informative":
-        soft = read_soft_labels(inputs.soft_labels)
-        logits = soft.logits[soft.rows_of(read_examples(inputs.train).ids)]
-    chosen = sample_rows(inputs.train, inputs.model, lambda rows, labels: select_rows(
-        wanted.selection, wanted.rows, rows=rows, seed=settings.seed, labels=labels, logits=logits
-    ))
+    chosen = draw_rows(inputs.train, inputs.model, wanted, seed=settings.seed, soft_labels=inputs.soft_labels)
     return lambda: each(chosen)
 
 
@@ -205,7 +202,7 @@ def _untried(settings: Settings, court: Court, inputs: Inputs) -> dict[str, str]
 
 
 def settings_for(
-    choice: SchemeChoice, *, min_agreement: float, host_saturates: bool, wanted: Quantization | None = None,
+    choice: SchemeChoice, *, min_agreement: float, host_saturates: bool, wanted: PostTraining | None = None,
     target: Target | None = None, seed: int = 13,
 ) -> Settings:
     """Return the stage's settings for a choice of schemes.
@@ -218,7 +215,7 @@ def settings_for(
         target: for its size budget, and for whether candidates can be timed here; None: neither counts.
         seed: draws the calibration rows.
     """
-    recipe, host = wanted or Quantization(), this_host()
+    recipe, host = wanted or PostTraining(), this_host()
     is_timed = target is not None and recipe.timing and len(choice.schemes) + len(choice.static) > 1 and shares_path(
         target.cpu, architecture=host.architecture, features=host.features
     )

@@ -37,6 +37,7 @@ from edgedistill.report.model import (
     Verdict,
 )
 from edgedistill.results import (
+    AwareGain,
     BudgetCheck,
     Evaluation,
     FrontierRow,
@@ -50,7 +51,8 @@ from edgedistill.results import (
     Variant,
 )
 
-VARIANTS: tuple[Variant, ...] = ("teacher", "teacher_int8", "student_no_kd", "student", "student_onnx", "student_int8")
+VARIANTS: tuple[Variant, ...] = ("teacher", "teacher_int8", "student_no_kd", "student", "student_onnx", "student_int8",
+                                 "student_int8_aware", "student_int8_post_training")
 """In the order in which they are shown."""
 
 
@@ -79,6 +81,7 @@ class TargetParts:
         not_checked: sentences to add to those that the report finds itself.
         device: what was measured on a device of the target's class; its figures take the place of predicted ones.
         emulated: the int8 student on the target's core under emulation.
+        aware: what quantization-aware fine-tuning bought; None without one.
         thumbnail_of: gives the picture of a test row as a data URI; None for texts.
     """
 
@@ -101,6 +104,7 @@ class TargetParts:
     not_checked: tuple[str, ...] = ()
     device: DeviceMeasurement | None = None
     emulated: EmulatedCheck | None = None
+    aware: AwareGain | None = None
     thumbnail_of: Callable[[int], str | None] = lambda row: None
 
 
@@ -183,6 +187,7 @@ def build_target(parts: TargetParts, *, task: Task = "text-classification") -> T
         not_checked=unchecked.sentences(parts.name, variants, parts.device, task=task) + parts.not_checked,
         device=None if parts.device is None else device_report(parts.device),
         emulated=parts.emulated,
+        aware=parts.aware,
         test_sha256=right_rows.fingerprint(parts.texts, parts.gold),
         teacher_confusion=parts.evaluations["teacher"].confusion,
         teacher_classes=parts.evaluations["teacher"].classes,

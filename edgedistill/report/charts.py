@@ -31,7 +31,8 @@ from edgedistill.results import Source, Variant
 
 _SYMBOLS = {
     "teacher": "star", "teacher_int8": "square", "student_no_kd": "x", "student": "circle",
-    "student_onnx": "triangle-up", "student_int8": "diamond",
+    "student_onnx": "triangle-up", "student_int8": "diamond", "student_int8_aware": "pentagon",
+    "student_int8_post_training": "triangle-down",
 }
 _SIZES = {"teacher": 14, "student": 15, "student_int8": 14}
 _OPEN: dict[Source, tuple[str, str]] = {

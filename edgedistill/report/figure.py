@@ -20,6 +20,8 @@ COLOURS = {
     "student": "#2f7fd6",
     "student_onnx": "#16868e",
     "student_int8": "#d1492e",
+    "student_int8_aware": "#c2417a",
+    "student_int8_post_training": "#7d7a2a",
 }
 """Each at least 3:1 against the page's white and its near-black (WCAG 2.2, 1.4.11)."""
 

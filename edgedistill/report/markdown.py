@@ -83,7 +83,8 @@ def _verdict(target: TargetReport) -> list[Part]:
 def _int8(target: TargetReport) -> list[Part]:
     stayed = tables_int8.float_nodes(target)
     in_float = table(stayed) if stayed.rows else "No node on weights stayed in float."
-    said = f"{plain(target.quantization.decision)}\n\n{tables_int8.coverage_text(target)}"
+    sentences = (plain(target.quantization.decision), plain(wording.aware_text(target.aware)), tables_int8.coverage_text(target))
+    said = "\n\n".join(filter(None, sentences))
     return [
         Part("int8", f"### int8\n\n{said}\n\n{in_float}", 1),
         Part("size by part", table(tables_int8.coverage(target)), 2),

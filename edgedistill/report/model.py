@@ -10,6 +10,7 @@ from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.results import (
+    AwareGain,
     BudgetCheck,
     ClassFigures,
     Coverage,
@@ -227,6 +228,7 @@ class TargetReport(Document):
     not_checked: tuple[str, ...]
     device: DeviceReport | None = Field(None, description="null when nothing ran on a device")
     emulated: EmulatedCheck | None = Field(None, description="the int8 student on the target's core; null: not replayed")
+    aware: AwareGain | None = Field(None, description="the fine-tuning for int8; null: there was none, `decisions` says why")
     test_sha256: str | None = Field(None, description="of the test texts and their labels: runs on the same rows can be paired")
     teacher_confusion: tuple[tuple[int, ...], ...] = Field((), description="the teacher; rows: true label, columns: answer")
     teacher_classes: tuple[ClassFigures, ...] = Field((), description="the teacher, by class, in the order of `classes`")

@@ -25,6 +25,7 @@ from edgedistill.report.html import render_html
 from edgedistill.report.markdown import render_markdown
 from edgedistill.report.model import RunReport, StepReport, TargetLatency
 from edgedistill.results import (
+    AwareGain,
     BudgetCheck,
     Evaluation,
     FrontierRow,
@@ -62,6 +63,7 @@ class TargetSettings(Document):
     target_latencies: dict[Variant, TargetLatency] = {}
     not_checked: tuple[str, ...] = ()
     device: DeviceMeasurement | None = None
+    aware: AwareGain | None = None
 
 
 class Settings(Document):
@@ -154,6 +156,9 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
     """
     test = read_examples(inputs.test)
     measured = () if inputs.measurements is None else _MeasuredVariants.read_json(inputs.measurements).measurements
+    measurements = {measurement.variant: measurement for measurement in measured}
+    if settings.aware is not None and settings.aware.is_shipped and "student_int8" in measurements:  # one file, two names
+        measurements["student_int8_aware"] = measurements["student_int8"].model_copy(update={"variant": "student_int8_aware"})
     return TargetParts(
         name=settings.name,
         evaluations={name: Evaluation.read_json(path) for name, path in inputs.evaluations.items()},
@@ -161,7 +166,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         texts=tuple(test.shown),
         gold=test.labels,
         labels=Labels.read_json(inputs.labels).labels,
-        measurements={measurement.variant: measurement for measurement in measured},
+        measurements=measurements,
         parity=ParityReport.read_json(inputs.parity),
         quantization=QuantizationVerdict.read_json(inputs.verdict),
         predictions=settings.predictions,
@@ -174,6 +179,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         not_checked=settings.not_checked,
         device=settings.device,
         emulated=None if inputs.emulated is None else EmulatedCheck.read_json(inputs.emulated),
+        aware=settings.aware,
         thumbnail_of=lambda row: task_of_examples(test).thumbnail(test, row),
     )
 

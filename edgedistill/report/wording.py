@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edgedistill.report.model import DistillationGain, Headline, TargetReport
-from edgedistill.results import BudgetCheck, GoalCheck, Interval, ParityReport, ParityResult
+from edgedistill.results import AwareGain, BudgetCheck, GoalCheck, Interval, ParityReport, ParityResult
 
 _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
 
@@ -143,6 +143,15 @@ def gain_text(gain: DistillationGain | None) -> str:
         f"Of {gain.n} rows, {test.only_candidate_right} are right only with the teacher's help, "
         f"{test.only_reference_right} only without."
     )
+
+
+def aware_text(gain: AwareGain | None) -> str:
+    """Say what quantization-aware fine-tuning bought; empty where there was none."""
+    if gain is None:
+        return ""
+    fate = "ships as student_int8" if gain.is_shipped else "does not ship"
+    return (f"Fine-tuned for {gain.scheme} in {gain.steps} steps with its rounding, student_int8_aware {fate}. "
+            f"{gain.text[:1].upper()}{gain.text[1:]}.")
 
 
 def _points(interval: Interval) -> str:

@@ -223,6 +223,14 @@ class TaskDoor(Protocol):
     ) -> Work:
         """Return the step that trains a student with its teacher."""
 
+    def tune_for_int8(
+        self, recipe: Recipe, folders: TrainingFolders, *, student: Path, graph: Path, scheme: str
+    ) -> Work | None:
+        """Return the step that fine-tunes a student with the rounding of a scheme; None where the task has none.
+
+        `student` is its folder, `graph` its float ONNX file.
+        """
+
     def train_baseline(self, recipe: Recipe, shape: Shape, *, student: Path, data: Path) -> Work:
         """Return the step that trains the student's shape without the teacher."""
 

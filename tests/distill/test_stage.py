@@ -17,6 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from edgedistill.distill import work
 from edgedistill.distill.stage import BASELINE, STUDENT, BaselineInputs, StudentInputs, StudentSettings
+from edgedistill.distill.text_sets import text_training_set
 from edgedistill.errors import ArtifactError, RecipeError
 from edgedistill.evaluate.torch_model import TorchModel
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
@@ -107,7 +108,7 @@ def test_training_set_pairs_each_text_with_its_own_label_in_any_batch(
 ) -> None:
     encoder, soft = TextEncoder.load(model_folder("bert")), read_soft_labels(data.folder / "soft_labels.arrow")
     tables = [read_examples(data.folder / f"{name}.arrow") for name in ("transfer", "train")]
-    made = work._training_set(encoder, tables, soft)
+    made = text_training_set(encoder, tables, soft)
     ids = [name for table in tables for name in table.ids]
     hard = [int(label) for table in tables for label in table.labels]
     texts = [text for table in tables for text in table.texts]
@@ -126,7 +127,7 @@ def test_training_set_with_an_example_that_has_no_soft_label_is_refused(
     write_examples(tmp_path / "more.arrow", ["train-0", "unheard-of"], ["lamp", "song"], [0, 1])
     soft = read_soft_labels(data.folder / "soft_labels.arrow")
     with pytest.raises(ArtifactError, match="unheard-of"):
-        work._training_set(TextEncoder.load(model_folder("bert")), [read_examples(tmp_path / "more.arrow")], soft)
+        text_training_set(TextEncoder.load(model_folder("bert")), [read_examples(tmp_path / "more.arrow")], soft)
 
 
 def test_distill_makes_a_student_that_loads_in_transformers(distilled: Done, labels: tuple[str, ...], data: Data) -> None:
@@ -248,7 +249,7 @@ def test_training_set_pairs_the_students_tokens_with_the_teachers_and_its_vector
     student, teacher = TextEncoder.load(distilled.folder), TextEncoder.load(model_folder("bert"))
     tables = [read_examples(data.folder / f"{name}.arrow") for name in ("train", "transfer")]
     needs: Any = SimpleNamespace(is_asking=True, is_on_sentences=True)
-    made = work._with_guidance(work._training_set(student, tables, None), tables, needs, data.inputs(model_folder("bert")))
+    made = work._with_guidance(text_training_set(student, tables, None), tables, needs, data.inputs(model_folder("bert")))
     ids = [name for table in tables for name in table.ids]
     texts = [text for table in tables for text in table.texts]
     for batch in plan_batches(made.encoded.lengths, batch_size=7, steps=15, seed=1):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from edgedistill.int8_settings import Quantization
 from edgedistill.quantize.schemes import SchemeChoice
 from edgedistill.quantize.stage import STAGE, Inputs, Settings, settings_for
-from edgedistill.recipe import Quantization
 from edgedistill.results import QuantizationVerdict
 from edgedistill.stage import Workspace
 

@@ -6,10 +6,10 @@ from typing import get_args
 import pytest
 
 from edgedistill.errors import UsageError
+from edgedistill.int8_settings import Int8Scheme, Quantization
 from edgedistill.quantize.instruction_rules import shares_path
 from edgedistill.quantize.scheme_names import all_schemes
 from edgedistill.quantize.schemes import check_scheme, schemes_for
-from edgedistill.recipe import Int8Scheme, Quantization
 from edgedistill.target import Target, read_target
 
 FULL, REDUCED = "dynamic_wi8_afp32", "dynamic_wi8_afp32_reduced_range"

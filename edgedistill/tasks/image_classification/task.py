@@ -102,6 +102,9 @@ class ImageClassification:
         if recipe.student != Student(rung=recipe.student.rung):
             raise RecipeError("student: initialisation and aliases are for texts; a picture student starts from random weights",
                               hint="take them out of the recipe")
+        if recipe.quantization.aware == "always":
+            raise RecipeError("quantization.aware: always is for texts; a picture student cannot be fine-tuned for int8 yet",
+                              hint="--set quantization.aware=auto")
         if recipe.data.hub is not None:
             raise RecipeError("data.hub: pictures are read from files and folders, not from the hub yet",
                               hint="save the data set with save_to_disk(DIR) and give data.train: DIR")
@@ -231,6 +234,12 @@ class ImageClassification:
             validation=folders.data / "validation.arrow", soft_labels=folders.taught / SOFT_LABELS_FILE,
             labels=folders.data / "labels.json",
         ))
+
+    def tune_for_int8(
+        self, recipe: Recipe, folders: TrainingFolders, *, student: Path, graph: Path, scheme: str
+    ) -> None:
+        """Return None: between convolutions sums and activations are int8 too, and batch norms are folded into them."""
+        return
 
     def train_baseline(self, recipe: Recipe, shape: Shape, *, student: Path, data: Path) -> Work:
         """Train the same shape on hard labels alone."""

@@ -191,6 +191,24 @@ class TextClassification:
             token_vectors=taught / TOKEN_VECTORS_FILE, sentence_vectors=taught / SENTENCE_VECTORS_FILE,
         ))
 
+    def tune_for_int8(
+        self, recipe: Recipe, folders: TrainingFolders, *, student: Path, graph: Path, scheme: str
+    ) -> Work:
+        """Fine-tune with the same texts and soft labels as the distillation."""
+        from edgedistill.distill.aware import stage
+        from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
+        from edgedistill.teach.stage import SOFT_LABELS_FILE, TRANSFER_FILE
+
+        wanted, data, taught = recipe.quantization, folders.data, folders.taught
+        settings = stage.Settings(
+            scheme=scheme, steps=wanted.aware_steps, learning_rate=wanted.aware_learning_rate,
+            distillation=recipe.distillation, calibration=wanted.calibration, seed=recipe.seed,
+        )
+        return Work(stage.STAGE, settings, stage.Inputs(
+            student=student, graph=graph, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,
+            validation=data / VALIDATION_FILE, soft_labels=taught / SOFT_LABELS_FILE,
+        ))
+
     def train_baseline(self, recipe: Recipe, shape: Shape, *, student: Path, data: Path) -> Work:
         """Train the student's configuration on hard labels alone."""
         from edgedistill.distill import stage

@@ -1,0 +1,192 @@
+"""The steps of a run that fine-tune the chosen student for int8, and the decision on validation which int8 student ships."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgedistill.int8_settings import Quantization
+from edgedistill.line import Common, Line, Tuned, evaluate_models, export_model, quantize_model
+from edgedistill.manifest import Decision
+from edgedistill.plan import Plan
+from edgedistill.results import AwareGain, Evaluation, Int8Candidate, QuantizationVerdict, Variant
+from edgedistill.stage import Done
+from edgedistill.student_search import Found
+from edgedistill.tasks.task import TrainingFolders
+
+STEP = "distill-aware"
+_AWARE: Variant = "student_int8_aware"
+_REPLACED: Variant = "student_int8_post_training"
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The models that the fine-tuning starts from and is compared with.
+
+    Attributes:
+        teacher_onnx: with which the students are compared on validation.
+        student: the torch student.
+        student_onnx: its float export.
+        student_int8: what the court made of that; float where that was its verdict.
+        found: what the search says of this student.
+    """
+
+    teacher_onnx: Done
+    student: Done
+    student_onnx: Done
+    student_int8: Done
+    found: Found
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What became of the fine-tuning.
+
+    Attributes:
+        shipped: the int8 student that ships.
+        decisions: why it was fine-tuned, or not, and which one ships.
+        variants: the folders of the models that are there besides what ships.
+        curve: the course of the training; None without one.
+        gain: what it bought; None without one.
+    """
+
+    shipped: Done
+    decisions: tuple[Decision, ...]
+    variants: Mapping[Variant, Path] = field(default_factory=dict)
+    curve: Path | None = None
+    gain: AwareGain | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """Is the fine-tuning called for, and for which scheme? Empty: it is not."""
+
+    scheme: str
+    why: str
+
+
+def tune_for_int8(line: Line, common: Common, plan: Plan, models: Candidates) -> Tuning:
+    """Fine-tune the student with the rounding of int8 where that is called for, and keep what is better on validation.
+
+    Everything is decided on the validation split; the test split is not read.
+    """
+    from edgedistill.quantize.stage import VERDICT_FILE
+
+    wanted = line.recipe.quantization
+    verdict = QuantizationVerdict.read_json(models.student_int8.folder / VERDICT_FILE)
+    chosen = models.found.chosen
+    finding = "none" if chosen.is_met else chosen.diagnosis.finding  # without a goal the diagnosis asks for the teacher's figure
+    call = call_for(verdict, wanted, finding=finding, saturates=plan.target.cpu.saturates_u8s8)
+    folders = TrainingFolders(common.prepared.folder, common.teacher.folder, common.soft_labels.folder)
+    work = None
+    if call.scheme:
+        work = line.task.tune_for_int8(line.recipe, folders, student=models.student.folder,
+                                       graph=models.student_onnx.folder / "model.onnx", scheme=call.scheme)
+    if work is None:
+        why = f"{call.why}; {line.task.name} has no such fine-tuning yet" if call.scheme else call.why
+        return Tuning(models.student_int8, (Decision(step=STEP, what="did not fine-tune the student for int8", why=why),))
+    tuned = line.note(STEP, line.workspace.do(STEP, work))
+    exported = export_model(line, plan, "student-aware", tuned)
+    int8 = quantize_model(line, common, plan, "student-aware", exported,
+                          tuned=Tuned(call.scheme, models.student_onnx.folder))
+    return _compared(line, common, models, _Made(tuned, int8, call, verdict))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The fine-tuned student, its int8 file, why it was made, and the verdict on the student before."""
+
+    student: Done
+    int8: Done
+    call: Call
+    before: QuantizationVerdict
+
+
+def call_for(verdict: QuantizationVerdict, wanted: Quantization, *, finding: str, saturates: bool) -> Call:
+    """Say whether a student is to be fine-tuned for int8, for which scheme, and why.
+
+    Args:
+        verdict: of the court on the student as it was distilled.
+        wanted: the recipe's `quantization`.
+        finding: what the search found of it.
+        saturates: does the target add u8 x s8 pairs in 16 bits?
+    """
+    if wanted.aware == "never":
+        return Call("", "quantization.aware is never")
+    reason = _missed(verdict, wanted, finding)
+    if not reason and wanted.aware == "auto":
+        return Call("", "int8 keeps the goal on validation without it")
+    if verdict.is_float and any(row.outcome == "kept" for row in verdict.table):
+        return Call("", "int8 keeps the goal but is slower than float here, which no training changes")
+    scheme = verdict.scheme if not verdict.is_float else _nearest(verdict, wanted, saturates=saturates)
+    if not scheme:
+        return Call("", f"{reason}, and no scheme makes enough of the graph int8 for this target")
+    return Call(scheme, reason or "quantization.aware is always")
+
+
+def _missed(verdict: QuantizationVerdict, wanted: Quantization, finding: str) -> str:
+    """Say what int8 misses on validation; empty where it misses nothing."""
+    if verdict.is_float:
+        return "" if any(row.outcome == "kept" for row in verdict.table) else "no int8 candidate keeps the goal on validation"
+    chosen = next((row for row in verdict.table if row.outcome == "chosen"), None)
+    if chosen is not None and chosen.accuracy_loss is not None and chosen.accuracy_loss > wanted.max_accuracy_loss:
+        return "int8 keeps the goal on validation only by chance"
+    return "the student is good in float and not in int8, on validation" if finding == "lost-in-int8" else ""
+
+
+def _nearest(verdict: QuantizationVerdict, wanted: Quantization, *, saturates: bool) -> str:
+    """Return the scheme that diverges least from float, of those that are refused for their answers alone."""
+    rows = [row for row in verdict.table if row.kl_nats is not None and not row.float_nodes and _is_possible(row, wanted)]
+    usable = [row for row in rows if not saturates or "_reduced_range" in row.scheme or "_wu8_" in row.scheme]
+    return min(usable, key=lambda row: row.kl_nats or 0.0).scheme if usable else ""
+
+
+def _is_possible(row: Int8Candidate, wanted: Quantization) -> bool:
+    shares = [row.weight_bytes_share] if row.scheme.startswith("weight_only") else [row.weight_bytes_share, row.nodes_share]
+    return all(share is not None and share >= wanted.min_coverage for share in shares)
+
+
+def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tuning:
+    """Let validation decide which int8 student ships, and say what the fine-tuning bought."""
+    from edgedistill.distill.stage import CURVE_FILE
+    from edgedistill.evaluate.stage import EVALUATION_FILE
+    from edgedistill.quantize.stage import VERDICT_FILE
+
+    asked: dict[Variant, Path] = {
+        "teacher": models.teacher_onnx.folder, "student_onnx": models.student_onnx.folder,
+        "student_int8": models.student_int8.folder, _AWARE: made.int8.folder,
+    }
+    judged = evaluate_models(line, common, asked, split="validation")
+    in_float, before, after = (
+        Evaluation.read_json(judged[name].folder / EVALUATION_FILE).accuracy.value
+        for name in ("student_onnx", "student_int8", _AWARE)
+    )
+    verdict = QuantizationVerdict.read_json(made.int8.folder / VERDICT_FILE)
+    is_better = not verdict.is_float and (made.before.is_float or after > before)
+    wanted = line.recipe.quantization
+    gain = AwareGain(
+        scheme=made.call.scheme, steps=wanted.aware_steps, learning_rate=wanted.aware_learning_rate, float_accuracy=in_float,
+        post_training_accuracy=before, aware_accuracy=after, keeps_the_goal=not verdict.is_float, is_shipped=is_better,
+        text=_sentence(made, verdict, is_better=is_better, accuracies=(in_float, before, after)),
+    )
+    decisions = (
+        Decision(step=STEP, what=f"fine-tuned the student for {made.call.scheme}", why=made.call.why),
+        Decision(step=STEP, what="shipped the fine-tuned int8 student" if is_better else "kept the int8 student as it was",
+                 why=gain.text),
+    )
+    variants = {_AWARE: made.int8.folder} | ({_REPLACED: models.student_int8.folder} if is_better else {})
+    shipped = made.int8 if is_better else models.student_int8
+    return Tuning(shipped, decisions, variants, made.student.folder / CURVE_FILE, gain)
+
+
+def _sentence(
+    made: _Made, verdict: QuantizationVerdict, *, is_better: bool, accuracies: tuple[float, float, float]
+) -> str:
+    in_float, before, after = accuracies
+    without = "the float model, as no int8 file keeps the goal," if made.before.is_float else "int8 without it"
+    text = (f"validation accuracy: float student {in_float:.4f}, {without} {before:.4f}, fine-tuned "
+            f"{'in float' if verdict.is_float else 'in int8'} {after:.4f}")
+    if verdict.is_float:
+        return f"{text}; the fine-tuned student misses the goal in int8, too: {verdict.decision}"
+    if made.before.is_float:
+        return f"{text}: there is an int8 file now"
+    return f"{text}: better" if is_better else f"{text}: no better"

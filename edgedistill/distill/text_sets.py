@@ -1,0 +1,33 @@
+"""Training sets of texts: what a student reads, with hard and soft labels, paired by id."""
+
+import numpy as np
+
+from edgedistill.examples import Examples
+from edgedistill.soft_labels import SoftLabels
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.training import TrainingSet
+
+
+def text_training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLabels | None) -> TrainingSet:
+    """Return the texts of some tables, one table after the other, in an encoder's ids.
+
+    Args:
+        encoder: the student's.
+        tables: examples.
+        soft: the teacher's answers to all of them, in any order; None without a teacher.
+    """
+    return TrainingSet(
+        encoder.encode(texts_of(tables)),
+        np.concatenate([table.labels for table in tables]),
+        soft.logits[soft.rows_of(ids_of(tables))] if soft is not None else None,
+    )
+
+
+def texts_of(tables: list[Examples]) -> list[str]:
+    """Return the texts of some tables, in order."""
+    return [text for table in tables for batch in table.text_batches() for text in batch]
+
+
+def ids_of(tables: list[Examples]) -> list[str]:
+    """Return the ids of their examples, in the same order."""
+    return [name for table in tables for name in table.ids]

@@ -1,0 +1,83 @@
+"""When a student is fine-tuned for int8, and for which scheme."""
+
+from typing import Any
+
+import pytest
+
+from edgedistill.aware_step import call_for
+from edgedistill.int8_settings import PostTraining, Quantization
+from edgedistill.results import Coverage, Int8Candidate, QuantizationVerdict
+
+PLAIN, COLUMNS, STATIC = "dynamic_wi8_afp32", "dynamic_wi8_afp32_per_channel", "static_wi8_ai8_per_channel"
+
+
+def row(scheme: str, outcome: str, *, kl: float | None = 0.1, loss: float = 0.05, share: float = 1.0, **changes: Any) -> Int8Candidate:
+    return Int8Candidate.model_validate({
+        "title": scheme, "scheme": scheme, "outcome": outcome, "reason": "the test says so", "kl_nats": kl, "accuracy_loss": loss,
+        "weight_bytes_share": share, "nodes_share": share, **changes,
+    })
+
+
+def verdict(scheme: str, *rows: Int8Candidate) -> QuantizationVerdict:
+    coverage = Coverage(weight_bytes_share=1, nodes_share=1, float_nodes=(), bytes_by_part={})
+    return QuantizationVerdict(scheme=scheme, candidates={}, coverage=coverage, decision="", table=rows)
+
+
+def call(found: QuantizationVerdict, aware: str = "auto", *, finding: str = "none", saturates: bool = False) -> tuple[str, str]:
+    made = call_for(found, Quantization.model_validate({"aware": aware}), finding=finding, saturates=saturates)
+    return made.scheme, made.why
+
+
+GOOD = verdict(COLUMNS, row(COLUMNS, "chosen", loss=0.002), row(PLAIN, "kept", loss=0.004))
+FLOAT = verdict("float", row(COLUMNS, "refused", kl=0.3), row(PLAIN, "refused", kl=0.2), row(STATIC, "not tried", kl=None))
+
+
+def test_call_when_int8_keeps_the_goal_then_not_called_for() -> None:
+    assert call(GOOD) == ("", "int8 keeps the goal on validation without it")
+
+
+def test_call_when_always_then_for_the_scheme_that_ships() -> None:
+    assert call(GOOD, "always") == (COLUMNS, "quantization.aware is always")
+
+
+@pytest.mark.parametrize("found", [GOOD, FLOAT])
+def test_call_when_never_then_not_called_for(found: QuantizationVerdict) -> None:
+    assert call(found, "never", finding="lost-in-int8") == ("", "quantization.aware is never")
+
+
+def test_call_when_the_verdict_is_float_then_for_the_scheme_that_diverges_least() -> None:
+    assert call(FLOAT) == (PLAIN, "no int8 candidate keeps the goal on validation")
+
+
+def test_call_when_the_goal_is_kept_by_chance_then_called_for() -> None:
+    by_chance = verdict(COLUMNS, row(COLUMNS, "chosen", loss=0.009))
+    assert call(by_chance) == (COLUMNS, "int8 keeps the goal on validation only by chance")
+
+
+def test_call_when_the_search_found_it_good_in_float_only_then_called_for() -> None:
+    assert call(GOOD, finding="lost-in-int8") == (COLUMNS, "the student is good in float and not in int8, on validation")
+    assert call(GOOD, finding="does-not-fit")[0] == ""
+
+
+@pytest.mark.parametrize("aware", ["auto", "always"])
+def test_call_when_int8_is_good_and_only_slow_then_not_called_for(aware: str) -> None:
+    slow = verdict("float", row(COLUMNS, "kept", loss=0.0), row(PLAIN, "refused"))
+    assert call(slow, aware)[0] == ""
+
+
+def test_call_when_candidates_left_nodes_in_float_or_too_little_int8_then_others_are_taken() -> None:
+    rows = (row(PLAIN, "refused", kl=0.1, share=0.3), row(COLUMNS, "refused", kl=0.2, float_nodes=("head",)), row(STATIC, "refused", kl=0.4))
+    assert call(verdict("float", *rows))[0] == STATIC
+    scheme, why = call(verdict("float", *rows[:2]))
+    assert scheme == ""
+    assert "no scheme makes enough of the graph int8" in why
+
+
+def test_call_when_the_target_saturates_then_only_for_schemes_that_cannot() -> None:
+    rows = (row(PLAIN, "refused", kl=0.1), row(f"{PLAIN}_reduced_range", "refused", kl=0.2))
+    assert call(verdict("float", *rows), saturates=True)[0] == f"{PLAIN}_reduced_range"
+
+
+def test_post_training_settings_know_nothing_of_the_fine_tuning() -> None:
+    one, other = (Quantization.model_validate({"trials": 3, "aware": aware}).post_training for aware in ("never", "always"))
+    assert one == other == PostTraining(trials=3)
