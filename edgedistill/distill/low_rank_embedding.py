@@ -57,6 +57,5 @@ def merge_embedding(model: PreTrainedModel) -> None:
     embeddings = model.bert.embeddings
     parts = embeddings.word_embeddings
     if isinstance(parts, LowRankEmbedding):
-        embeddings.word_embeddings = torch.nn.Embedding.from_pretrained(
-            parts.weight.detach(), freeze=False, padding_idx=parts.padding
-        )
+        table = parts.weight.detach()
+        embeddings.word_embeddings = torch.nn.Embedding(*table.shape, padding_idx=parts.padding, _weight=table)
