@@ -56,11 +56,25 @@ def test_weight_when_compared_with_written_files_then_right_to_a_kilobyte(
     assert weight.float_bytes == pytest.approx(float_bytes, abs=100)
 
 
+def test_weigh_when_the_embedding_is_of_low_rank_then_a_thin_table_and_a_matrix() -> None:
+    weight = weigh(SMALL.model_copy(update={"embedding_rank": 4}), classes=3, positions=10)
+    assert weight.embedding == 100 * 4 + 4 * 8 + 10 * 8 + 2 * 8
+    assert weight.columns == COLUMNS + 8
+    full = macs_of(SMALL, tokens=5, classes=3).on_weights
+    assert macs_of(SMALL.model_copy(update={"embedding_rank": 4}), tokens=5, classes=3).on_weights == full + 5 * 4 * 8
+
+
+def test_shape_when_its_rank_saves_nothing_then_refused() -> None:
+    with pytest.raises(ValueError, match="embedding_rank 8 saves nothing: it must be below hidden 8"):
+        StudentShape(id="no", layers=1, hidden=8, heads=2, intermediate=16, vocabulary=100, embedding_rank=8)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "shape",
     [
         StudentShape(id="a", layers=1, hidden=64, heads=2, intermediate=256, vocabulary=2000),
+        StudentShape(id="c", layers=2, hidden=96, heads=3, intermediate=128, vocabulary=3000, embedding_rank=32),
         StudentShape(id="b", layers=4, hidden=96, heads=3, intermediate=200, vocabulary=700),
     ],
 )
@@ -70,8 +84,10 @@ def test_weight_when_compared_with_files_made_now_then_within_two_percent(tmp_pa
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
+    from edgedistill.distill.low_rank_embedding import round_to_rank
     from edgedistill.export.exporter import export_classifier
     from edgedistill.export.graph import fuse
+    from edgedistill.export.split_table import split_table
     from edgedistill.quantize.onnx_quantizer import quantize_weights
 
     torch.manual_seed(0)
@@ -81,8 +97,12 @@ def test_weight_when_compared_with_files_made_now_then_within_two_percent(tmp_pa
     ))
     for parameter in model.parameters():  # as trained: equal vectors would be stored once
         torch.nn.init.normal_(parameter, std=0.1)
+    if shape.embedding_rank is not None:
+        round_to_rank(model, shape.embedding_rank)
     model.save_pretrained(tmp_path)
     export_classifier(tmp_path, tmp_path / "raw.onnx")
+    if shape.embedding_rank is not None:
+        split_table(tmp_path / "raw.onnx", shape.embedding_rank)
     fuse(tmp_path / "raw.onnx", tmp_path / "fused.onnx", model_type="bert", heads=shape.heads, hidden=shape.hidden)
     quantize_weights(tmp_path / "fused.onnx", tmp_path / "int8.onnx", reduced_range=False, per_channel=True)
     weight = weigh(shape, classes=7, positions=32)

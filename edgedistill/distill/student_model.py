@@ -26,6 +26,7 @@ from edgedistill.distill.vocabulary import (
     student_tokenizer_json,
 )
 from edgedistill.distill.wordpiece import learn_wordpieces
+from edgedistill.low_rank import RANK_KEY
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
 
@@ -46,12 +47,14 @@ class StudentTokenizer:
         tokens: the student's tokens, in the order of its embedding's rows; the special ones first.
         vocabulary: which of the teacher's tokens these are; None when the vocabulary is the student's own.
         note: how it was made, as a sentence.
+        uses: how often the texts use each token, shape (size,); None when the vocabulary is the student's own.
     """
 
     json: str
     tokens: tuple[str, ...]
     vocabulary: StudentVocabulary | None
     note: str
+    uses: NDArray[np.int64] | None = None
 
     @property
     def kept_tokens(self) -> NDArray[np.int64] | None:
@@ -93,6 +96,7 @@ def make_tokenizer(
         chosen,
         f"kept {len(chosen.kept)} of the teacher's {len(counts)} tokens, which make up "
         f"{counts[chosen.kept].sum() / max(1, counts.sum()):.1%} of the texts; the {chosen.left_out} others {fate}",
+        counts[chosen.kept],
     )
 
 
@@ -132,6 +136,8 @@ def student_config(
         config.num_attention_heads = shape.hidden // size
         config.hidden_act = teacher.config.hidden_act
         config.layer_norm_eps = teacher.config.layer_norm_eps
+    if shape.embedding_rank is not None:
+        setattr(config, RANK_KEY, shape.embedding_rank)
     return config
 
 

@@ -15,6 +15,7 @@ from edgedistill.distill.contextual import contextual_embeddings
 from edgedistill.distill.cut import can_be_cut
 from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import hard_label_loss
+from edgedistill.distill.low_rank_embedding import merge_embedding, round_to_rank, split_embedding
 from edgedistill.distill.objective import GuidedObjective, loss_terms, teacher_loss
 from edgedistill.distill.schedule import baseline_schedule, distillation_schedule
 from edgedistill.distill.stage import CURVE_FILE, FIT_FILE, BaselineInputs, StudentInputs, StudentSettings
@@ -62,6 +63,7 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     model = BertForSequenceClassification.from_pretrained(
         start, use_safetensors=True, attn_implementation=quickest_attention()
     )
+    split_embedding(model)
     encoder = TextEncoder.load(start)
     objective = _objective(settings, inputs, model, labels)
     training, validation = text_training_set(encoder, tables[:2], soft), text_training_set(encoder, tables[2:], soft)
@@ -138,6 +140,9 @@ def _make_start(
     config = student_config(settings.shape, labels, vocabulary=tokenizer.size, positions=settings.max_tokens,
                             teacher=teacher)
     model, decision = _first_weights(settings, teacher, encoder, config, tokenizer, train_set)
+    if settings.shape.embedding_rank is not None:
+        importance = None if tokenizer.uses is None else np.sqrt(1.0 + tokenizer.uses)
+        round_to_rank(model, settings.shape.embedding_rank, importance=importance)
     if start.exists():
         shutil.rmtree(start)
     start.mkdir(parents=True)
@@ -187,6 +192,7 @@ def _vocabulary_decision(tokenizer: StudentTokenizer, lost: FitOn | None) -> Dec
 
 
 def _finish(model: PreTrainedModel, start: Path, out: Path) -> None:
+    merge_embedding(model)
     model.save_pretrained(out, safe_serialization=True)
     for file in start.glob("*token*.json"):
         shutil.copyfile(file, out / file.name)
@@ -199,6 +205,7 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
     config = BertConfig.from_json_file(inputs.config)
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = _BASELINE_DROPOUT
     model = AutoModelForSequenceClassification.from_config(config, attn_implementation=quickest_attention())
+    split_embedding(model)
     group, tokenizer = current_group(), inputs.tokenizer.read_text(encoding="utf-8")
     group.on_main(lambda: write_tokenizer(tokenizer, out, max_tokens=settings.max_tokens))
     encoder = TextEncoder.load(out)
@@ -214,6 +221,7 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
         out=out,
     )
     if group.is_main:
+        merge_embedding(model)
         model.save_pretrained(out, safe_serialization=True)
         (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
     return Outcome(

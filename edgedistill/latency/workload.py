@@ -40,8 +40,8 @@ def workload_of(shape: StudentShape, *, tokens: int, classes: int) -> Workload:
         int8_macs=work.on_weights,
         float_macs=work.in_attention,
         glue_elements=shape.layers * glue_per_layer(shape.hidden, shape.intermediate, shape.heads, tokens),
-        gathered_bytes=3 * tokens * shape.hidden,
-        weight_bytes=weight.encoder + weight.head,
+        gathered_bytes=tokens * (2 * shape.hidden + shape.token_numbers),
+        weight_bytes=weight.encoder + weight.head + (shape.embedding_rank or 0) * shape.hidden,
         nodes=weight.nodes,
     )
 

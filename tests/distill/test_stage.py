@@ -37,6 +37,9 @@ SETTINGS = StudentSettings(
 )
 
 
+LOW_RANK = SHAPE.model_copy(update={"id": "thin", "embedding_rank": 6})
+
+
 class Killed(BaseException):
     """Stands for SIGKILL."""
 
@@ -185,7 +188,7 @@ LOOKING_INSIDE = SETTINGS.distillation.model_copy(update={"losses": tuple(map(Lo
 )))})
 
 
-@pytest.mark.parametrize("kind", ["cut", "random", "bpe", "inside"])
+@pytest.mark.parametrize("kind", ["cut", "random", "bpe", "inside", "low-rank"])
 def test_distill_when_killed_and_resumed_gives_the_same_bytes(
     model_folder: Callable[[str], Path], bpe_teacher: Path, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     kind: str,
@@ -194,6 +197,8 @@ def test_distill_when_killed_and_resumed_gives_the_same_bytes(
     changes: dict[str, Any] = {"initialisation": "random" if kind == "random" else "cut"}
     if kind == "inside":
         changes["distillation"] = LOOKING_INSIDE
+    if kind == "low-rank":
+        changes["shape"] = LOW_RANK
     whole = distil(tmp_path / "whole", teacher, data, **changes).folder
     real, calls = work.teacher_loss, 0
 
@@ -211,6 +216,17 @@ def test_distill_when_killed_and_resumed_gives_the_same_bytes(
     names = sorted(path.name for path in whole.iterdir() if path.name != "manifest.json")
     assert names == sorted(path.name for path in resumed.iterdir() if path.name != "manifest.json")
     assert [name for name in names if (whole / name).read_bytes() != (resumed / name).read_bytes()] == []
+
+
+def test_distill_with_a_thin_embedding_leaves_a_stock_student_whose_table_has_that_rank(
+    model_folder: Callable[[str], Path], bpe_teacher: Path, data: Data, tmp_path: Path
+) -> None:
+    for name, teacher in (("bert", model_folder("bert")), ("bpe", bpe_teacher)):
+        folder = distil(tmp_path / name, teacher, data, shape=LOW_RANK).folder
+        table = load_file(folder / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+        assert torch.linalg.matrix_rank(table.double(), rtol=1e-5) == LOW_RANK.embedding_rank
+        assert AutoModelForSequenceClassification.from_pretrained(folder).config.embedding_rank == LOW_RANK.embedding_rank
+        assert not any("word_embeddings.rows" in name for name in load_file(folder / "model.safetensors"))
 
 
 def test_distill_with_losses_on_internals_leaves_a_plain_student_that_they_have_changed(
@@ -287,6 +303,18 @@ def test_distill_learns_what_the_teacher_says_and_not_the_hard_labels(
     by_teacher = (answers == np.array([data.logits[name] for name in examples.ids]).argmax(1)).mean()
     by_label = (answers == examples.labels).mean()
     assert by_teacher > by_label + 0.1
+
+
+def test_baseline_of_a_student_with_a_thin_embedding_has_one_too(
+    model_folder: Callable[[str], Path], data: Data, tmp_path: Path
+) -> None:
+    student = distil(tmp_path / "student", model_folder("bert"), data, shape=LOW_RANK).folder
+    inputs = BaselineInputs(
+        student / "config.json", student / "tokenizer.json", data.folder / "train.arrow", data.folder / "validation.arrow"
+    )
+    folder = Workspace(tmp_path / "baseline").perform("baseline", BASELINE, SETTINGS, inputs).folder
+    table = load_file(folder / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+    assert torch.linalg.matrix_rank(table.double(), rtol=1e-5) == LOW_RANK.embedding_rank
 
 
 def test_baseline_trains_the_students_shape_on_hard_labels_alone(distilled: Done, data: Data, tmp_path: Path) -> None:

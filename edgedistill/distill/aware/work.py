@@ -13,6 +13,7 @@ from edgedistill.distill.aware.ranges import learn_ranges
 from edgedistill.distill.aware.stage import GAIN_FILE, Gain, Inputs, Settings
 from edgedistill.distill.aware.student import fake_quantized
 from edgedistill.distill.fit import measure_fit
+from edgedistill.distill.low_rank_embedding import merge_embedding, split_embedding
 from edgedistill.distill.objective import loss_terms, teacher_loss
 from edgedistill.distill.stage import CURVE_FILE
 from edgedistill.distill.text_sets import text_training_set
@@ -48,6 +49,7 @@ def tune_student(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     model = BertForSequenceClassification.from_pretrained(
         inputs.student, use_safetensors=True, attn_implementation=quickest_attention()
     )
+    split_embedding(model)
     parts = find_parts(model, read_fusion(inputs.graph))
     ranges = _ranges(settings, inputs, model, parts, scheme)
     encoder, soft = TextEncoder.load(inputs.student), read_soft_labels(inputs.soft_labels)
@@ -98,6 +100,7 @@ def _best_step(curve: TrainingLog) -> int:
 
 
 def _write(model: BertForSequenceClassification, source: Path, out: Path) -> None:
+    merge_embedding(model)
     model.save_pretrained(out, safe_serialization=True)
     for file in source.glob("*token*.json"):
         shutil.copyfile(file, out / file.name)

@@ -224,12 +224,16 @@ class TextClassification:
         ))
 
     def finish_graph(self, exported: Path, out: Path, *, model: Path) -> None:
-        """Fuse attention, LayerNorm and GELU to one node each."""
+        """Fuse attention, LayerNorm and GELU to one node each; a table of low rank becomes the two parts it is made of."""
         import json
 
         from edgedistill.export.graph import fuse
+        from edgedistill.export.split_table import split_table
+        from edgedistill.low_rank import RANK_KEY
 
         config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+        if config.get(RANK_KEY) is not None:
+            split_table(exported, int(config[RANK_KEY]))
         fuse(
             exported, out, model_type=config["model_type"],
             heads=config.get("num_attention_heads") or config.get("n_heads") or 0,
