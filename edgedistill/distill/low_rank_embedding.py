@@ -14,8 +14,9 @@ class LowRankEmbedding(torch.nn.Module):
     def __init__(self, rows: torch.Tensor, basis: torch.Tensor, *, padding: int | None) -> None:
         """Take the two parts: shapes (tokens, rank) and (rank, width); the padding token's row is not trained."""
         super().__init__()
-        self.rows = torch.nn.Embedding(*rows.shape, padding_idx=padding, _weight=rows)
-        self.basis = torch.nn.Linear(*basis.shape, bias=False)
+        (tokens, rank), (_, width) = rows.shape, basis.shape
+        self.rows = torch.nn.Embedding(tokens, rank, padding_idx=padding, _weight=rows)
+        self.basis = torch.nn.Linear(rank, width, bias=False)
         self.basis.weight.data = basis.T.contiguous()
 
     @property
@@ -60,4 +61,5 @@ def merge_embedding(model: PreTrainedModel) -> None:
     parts = embeddings.word_embeddings
     if isinstance(parts, LowRankEmbedding):
         table = parts.weight.detach()
-        embeddings.word_embeddings = torch.nn.Embedding(*table.shape, padding_idx=parts.rows.padding_idx, _weight=table)
+        tokens, width = table.shape
+        embeddings.word_embeddings = torch.nn.Embedding(tokens, width, padding_idx=parts.rows.padding_idx, _weight=table)

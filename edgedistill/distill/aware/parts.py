@@ -8,6 +8,7 @@ import onnx
 import torch
 from torch import nn
 
+from edgedistill.distill.low_rank_embedding import LowRankEmbedding
 from edgedistill.errors import ArtifactError
 
 
@@ -18,10 +19,12 @@ class Product:
     Attributes:
         name: of the first of them in the model.
         layers: one or three; all read the same input.
+        reads_table: is its input a row of a stored table? A dynamic scheme takes that as it is stored, with the table's scale.
     """
 
     name: str
     layers: tuple[nn.Linear, ...]
+    reads_table: bool = False
 
     @torch.no_grad()
     def extremes(self, *, by_output: bool) -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:
@@ -102,6 +105,7 @@ def find_parts(model: nn.Module, fusion: Fusion) -> Parts:
 def _products(model: nn.Module, *, is_fused: bool) -> Iterator[Product]:
     """Yield every linear layer once, those of an attention together where the graph has them so."""
     seen: set[int] = set()
+    behind_tables = {id(module.basis) for module in model.modules() if isinstance(module, LowRankEmbedding)}
     for name, module in model.named_modules():
         layers: tuple[nn.Linear, ...] = ()
         if is_fused and hasattr(module, "query"):
@@ -110,4 +114,4 @@ def _products(model: nn.Module, *, is_fused: bool) -> Iterator[Product]:
             layers = (module,)
         if layers:
             seen |= {id(layer) for layer in layers}
-            yield Product(name, layers)
+            yield Product(name, layers, reads_table=id(layers[0]) in behind_tables)

@@ -5,7 +5,7 @@ What is rounded, and to which grid, follows the scheme and the fusion of the flo
     products    the matrix to int8 around zero (or uint8), one scale or one an output; queries, keys and values of a fused
                 attention share what is one matrix there
     inputs      dynamic: to uint8 between the extremes of each text's own values, as its file computes them per call; static:
-                between fixed ones; weight only: not at all
+                between fixed ones; weight only: not at all. What a thin embedding looked up is not rounded a second time
     tables      one scale a table; in uint8 where onnxruntime's dynamic quantizer stores them, in a fused embedding always
     norms       gain and bias of a fused embedding's LayerNorm; a static scheme takes that apart and leaves them float
 
@@ -90,7 +90,8 @@ def _forwards(
 ) -> Iterator[tuple[nn.Module, _Forward]]:
     """Yield what each touched module computes in the place of its own."""
     for product in parts.products:
-        inputs = _input_grid(scheme, mask, ranges.get(product.name))
+        is_as_stored = product.reads_table and scheme.kind == "dynamic"
+        inputs = None if is_as_stored else _input_grid(scheme, mask, ranges.get(product.name))
         for place, layer in enumerate(product.layers):
             yield layer, _product_forward(product, place, scheme, inputs)
     is_one_node = bool(parts.norms) and scheme.kind != "static"  # which takes a fused embedding apart

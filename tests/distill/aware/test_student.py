@@ -12,9 +12,11 @@ import torch
 from edgedistill.distill.aware.parts import Fusion, find_parts, read_fusion
 from edgedistill.distill.aware.ranges import learn_ranges
 from edgedistill.distill.aware.student import fake_quantized
+from edgedistill.distill.low_rank_embedding import round_to_rank, split_embedding
 from edgedistill.errors import ArtifactError
 from edgedistill.export.stage import STAGE as EXPORT
 from edgedistill.export.stage import Inputs, Settings
+from edgedistill.low_rank import RANK_KEY
 from edgedistill.quantize.candidates import Candidate, make_candidate
 from edgedistill.quantize.rows import EncodedRows, each
 from edgedistill.quantize.scheme_names import parse_scheme
@@ -91,6 +93,29 @@ def test_student_when_fake_quantized_then_answers_as_its_int8_file_and_not_as_fl
         found = answers(model, list(each(texts)))
     assert np.abs(found - expected).max() < 1e-3
     assert np.abs(in_float - expected).max() > 0.1
+
+
+def test_student_when_its_embedding_is_thin_then_its_two_parts_are_rounded_as_in_the_file(
+    folder: Path, texts: EncodedRows, tmp_path: Path
+) -> None:
+    thin, model = tmp_path / "thin", load(folder)
+    round_to_rank(model, 6)
+    setattr(model.config, RANK_KEY, 6)
+    model.save_pretrained(thin)
+    for file in folder.glob("*token*.json"):
+        (thin / file.name).write_bytes(file.read_bytes())
+    settings = Settings(max_ir_version=10, max_opset=18)
+    graph = Workspace(tmp_path / "stages").perform("export", EXPORT, settings, Inputs(thin)).folder / "model.onnx"
+    scheme = parse_scheme("dynamic_wi8_afp32_per_channel")
+    make_candidate(graph, tmp_path / "int8.onnx", Candidate(scheme), calibration=lambda: each(texts))
+    expected = answers_of_file(tmp_path / "int8.onnx", texts, is_as_written=False)
+    model = load(thin)
+    in_float = answers(model, list(each(texts)))
+    split_embedding(model)
+    with fake_quantized(model, find_parts(model, read_fusion(graph)), scheme):
+        found = answers(model, list(each(texts)))
+    assert np.abs(in_float - expected).max() > 0.1
+    assert np.abs(found - expected).max() < 1e-3
 
 
 def test_student_when_texts_are_padded_then_a_dynamic_scheme_rounds_each_as_if_it_were_alone(
