@@ -33,6 +33,7 @@ docs: $(READY)
 	$(BIN)/python benchmarks/readme_table.py
 	$(BIN)/python benchmarks/support_matrix.py
 	$(BIN)/python benchmarks/students_table.py
+	$(BIN)/python benchmarks/images_table.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/shape_latency.py

@@ -1,9 +1,10 @@
-"""The tables of the README come from result files, and nothing is ticked without one."""
+"""The tables of the README and of the pictures' page come from result files, and nothing is ticked without one."""
 
 from pathlib import Path
 
 import pytest
 from bundle_checks import CHECKS, outcome_of
+from images_table import table as picture_table
 from readme_table import BEGIN as TABLE_BEGIN
 from readme_table import table
 from support_matrix import BEGIN, claims, matrix
@@ -22,6 +23,10 @@ def _ticked(results, targets=("raspberry-pi", "pixel-8")):
 def test_readme_then_holds_the_tables_that_the_scripts_make(begin, fresh):
     assert begin in fresh()
     assert fresh() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_page_of_pictures_then_holds_the_table_that_the_script_makes():
+    assert picture_table() in (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
 
 
 def test_matrix_when_there_is_no_result_ticks_nothing():
