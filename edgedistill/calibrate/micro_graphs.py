@@ -1,8 +1,8 @@
 """Some forty small ONNX graphs, each mostly one class of operator, with the work that each does; and a few whole encoders.
 
 A class of operator alone runs with its weights in the nearest cache, over and over. In a student the next layer's weights take
-their place, and every node waits for the one before. Rates of single operators alone made students 1.3 times too fast, so
-whole encoders, of the nodes that a student's graph has, are among the graphs.
+their place, and every node waits for the one before. Rates of single operators alone make students too fast, so whole
+encoders, of the nodes that a student's graph has, are among the graphs.
 """
 
 from collections.abc import Callable, Mapping, Sequence

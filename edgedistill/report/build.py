@@ -154,8 +154,7 @@ def build_target(parts: TargetParts, *, task: Task = "text-classification") -> T
     variants = {name: _variant(name, parts) for name in VARIANTS if name in parts.evaluations}
     headline = _headline(parts, variants)
     student, parity = parts.evaluations["student_int8"], _with_device(parts.parity, parts.device)
-    missed = wording.misses(parts.budgets, parts.goals, parity)
-    verdict: Verdict = "fail" if missed else "pass"
+    verdict: Verdict = "fail" if wording.misses(parts.budgets, parts.goals, parity) else "pass"
     return TargetReport(
         verdict=verdict,
         budgets=parts.budgets,

@@ -44,8 +44,8 @@ def variants(target: TargetReport) -> Table:
     return Table(headers, tuple(_variant_row(name, variant) for name, variant in target.variants.items()))
 
 
-def _variant_row(name: str, variant: VariantReport) -> tuple[str, ...]:
-    host, there, memory = variant.latency.host, variant.latency.target, variant.peak_rss_bytes
+def answer_cells(name: str, variant: VariantReport) -> tuple[str, ...]:
+    """Return the cells of a variant that hold what it weighs and how well it answers."""
     return (
         name,
         f"{variant.parameters / 1e6:.2f} M",
@@ -53,6 +53,13 @@ def _variant_row(name: str, variant: VariantReport) -> tuple[str, ...]:
         f"{share_text(variant.accuracy)} ({range_text(variant.accuracy_ci95)})",
         f"{share_text(variant.macro_f1)} ({range_text(variant.macro_f1_ci95)})",
         UNKNOWN if variant.agreement_with_teacher is None else share_text(variant.agreement_with_teacher),
+    )
+
+
+def _variant_row(name: str, variant: VariantReport) -> tuple[str, ...]:
+    host, there, memory = variant.latency.host, variant.latency.target, variant.peak_rss_bytes
+    return (
+        *answer_cells(name, variant),
         UNKNOWN if host is None else _p50_text(host),
         UNKNOWN if host is None else time_text(host.p90_s),
         UNKNOWN if there is None else f"{time_text(there.p50_s)} {there.source}",

@@ -1,7 +1,7 @@
 """The tables of report.md in which every cost carries a mark that says how it is known. Plain text in cells."""
 
 from edgedistill.report.model import HostLatency, RunReport, TargetLatency, TargetReport, VariantReport
-from edgedistill.report.tables import UNKNOWN, Table
+from edgedistill.report.tables import UNKNOWN, Table, answer_cells
 from edgedistill.report.wording import (
     BUDGET_NAMES,
     amount_text,
@@ -95,12 +95,7 @@ def variants(target: TargetReport) -> Table:
 def _variant_row(name: str, variant: VariantReport) -> tuple[str, ...]:
     host, there, memory = variant.latency.host, variant.latency.target, variant.peak_rss_bytes
     return (
-        name,
-        f"{variant.parameters / 1e6:.2f} M",
-        size_text(variant.size_bytes),
-        f"{share_text(variant.accuracy)} ({range_text(variant.accuracy_ci95)})",
-        f"{share_text(variant.macro_f1)} ({range_text(variant.macro_f1_ci95)})",
-        UNKNOWN if variant.agreement_with_teacher is None else share_text(variant.agreement_with_teacher),
+        *answer_cells(name, variant),
         UNKNOWN if host is None else _host_p50(host),
         UNKNOWN if host is None else f"{time_text(host.p90_s)} {MARKS['measured']}",
         UNKNOWN if there is None else _target_p50(there),
