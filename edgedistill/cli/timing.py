@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _ROUNDS = 2
 _PROCESSES = 24
-"""Pairs that find a tenth in 95 of 100 on a machine as restless as `tests/benchmark/synthetic.py` makes it."""
+"""Half as many find a tenth in 95 of 100 on machines as restless as `tests/benchmark/synthetic.py` makes them; a real one with
+another program beside is worse."""
 
 log = logging.getLogger("edgedistill")
 
