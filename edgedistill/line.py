@@ -57,7 +57,7 @@ class Tuned:
 
     Attributes:
         scheme: the only one that is tried.
-        reference: the float ONNX student before the fine-tuning: its answers must be kept.
+        reference: the float ONNX student before the fine-tuning: its accuracy must be kept.
     """
 
     scheme: str

@@ -58,7 +58,8 @@ class Court:
         goal: what a candidate must keep.
         saturates: does the target add u8 x s8 pairs in 16 bits? Then a product that can overflow there is refused, whatever this
             machine answers.
-        judged_by: the ONNX file whose answers a candidate must keep; None: the source.
+        judged_by: the ONNX file whose accuracy a candidate must keep, where the source is that one tuned for int8: it must still
+            decide as the source does, which says that int8 computes what was learned. None: the source.
     """
 
     source: Path
@@ -72,8 +73,13 @@ class Court:
 
     @cached_property
     def reference(self) -> NDArray[np.float32]:
-        """The float model's answers."""
+        """The answers of the float model whose accuracy is to be kept."""
         return answers_of(self.judged_by or self.source, self.rows)
+
+    @cached_property
+    def own(self) -> NDArray[np.float32]:
+        """The answers of the float model that candidates are made of."""
+        return self.reference if self.judged_by in (None, self.source) else answers_of(self.source, self.rows)
 
     @property
     def judged(self) -> tuple[Judged, ...]:
@@ -88,7 +94,7 @@ class Court:
             make_candidate(self.source, file, candidate, calibration=self.calibration)
             evidence = judge_answers(self.reference, answers_of(file, self.rows), self.rows.labels,
                                      size_bytes=file.stat().st_size, coverage=measure_coverage(file),
-                                     needs_int8_nodes=candidate.scheme.kind != "weight_only")
+                                     needs_int8_nodes=candidate.scheme.kind != "weight_only", own=self.own)
             log.info("%s: agrees with the float model on %.2f %% of validation", candidate.title, 100 * evidence.agreement)
             missed = misses(evidence, self.goal) + (_saturated(saturating_nodes(file)) if self.saturates else ())
             self._made[candidate] = Judged(candidate, file, evidence, missed)

@@ -58,18 +58,20 @@ class Evidence:
 
 def judge_answers(
     reference: _Logits, answers: _Logits, labels: NDArray[np.int64] | None, *, size_bytes: int, coverage: Coverage,
-    needs_int8_nodes: bool = True,
+    needs_int8_nodes: bool = True, own: _Logits | None = None,
 ) -> Evidence:
     """Compare a candidate's answers with the float model's.
 
     Args:
-        reference: the float model's logits, shape (n, classes).
+        reference: logits of the float model whose accuracy is to be kept, shape (n, classes).
         answers: the candidate's.
         labels: the classes, shape (n,), `NO_LABEL` for none; None without labels, or when the rows of the logits are not
             those of the labels (a model that answers for each token).
         size_bytes: of the candidate's file.
         coverage: of its graph.
         needs_int8_nodes: must its nodes run in int8, too?
+        own: logits of the float model that the candidate was made of, where that is another one; agreement and divergence
+            are from these, accuracy is against the reference.
     """
     share = min(coverage.weight_bytes_share, coverage.nodes_share) if needs_int8_nodes else coverage.weight_bytes_share
     before, after = reference.argmax(1), answers.argmax(1)
@@ -80,8 +82,9 @@ def judge_answers(
         was_right, is_right = ((answer == labels)[is_labelled] for answer in (before, after))
         accuracy, loss = float(is_right.mean()), float(was_right.mean() - is_right.mean())
         error = _paired_error(was_right, is_right)
-    agreement = float(np.mean(before == after))
-    return Evidence(agreement, divergence(reference, answers), accuracy, loss, error, size_bytes, coverage, share)
+    origin = reference if own is None else own
+    agreement = float(np.mean(origin.argmax(1) == after))
+    return Evidence(agreement, divergence(origin, answers), accuracy, loss, error, size_bytes, coverage, share)
 
 
 def divergence(reference: _Logits, answers: _Logits) -> float:

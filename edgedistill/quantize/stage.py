@@ -66,7 +66,7 @@ class Inputs:
         validation: examples, or an .npz of arrays, on which candidates are judged.
         train: the same of the training split; None: static schemes cannot be tried.
         soft_labels: the teacher's answers to the training examples; None: calibration by them cannot be chosen.
-        reference: a float ONNX model folder whose answers int8 must keep; None: those of `model` itself.
+        reference: a float ONNX model folder whose accuracy int8 must keep, of which `model` was tuned; None: `model` itself.
     """
 
     model: Path
@@ -232,5 +232,5 @@ def _ensures(out: Path) -> None:
         raise ArtifactError(f"{out}: holds no model and verdict", hint="run the same command again")
 
 
-STAGE = Stage(name="quantize", version=4, run=_run, requires=_requires, ensures=_ensures,
+STAGE = Stage(name="quantize", version=5, run=_run, requires=_requires, ensures=_ensures,
               tools=("onnx", "onnxruntime", "numpy", "neural-compressor"))

@@ -21,6 +21,14 @@ def test_judge_answers_by_hand() -> None:
     assert found.loss_error == pytest.approx(np.sqrt(2) / 4)  # one lost, one won: sqrt(1 + 1 - 0) / n
 
 
+def test_judge_answers_of_a_tuned_model_agrees_with_its_own_float_and_keeps_the_accuracy_of_the_one_before() -> None:
+    labels, before, own = np.array([0, 1, 2, 0]), answers(0, 1, 1, 1), answers(0, 1, 2, 0)
+    found = judge_answers(before, own, labels, size_bytes=1, coverage=FULL, own=own)
+    assert (found.agreement, found.accuracy_loss, found.kl_nats) == (1.0, -0.5, 0.0)  # it learned, and int8 is what it learned
+    found = judge_answers(before, before, labels, size_bytes=1, coverage=FULL, own=own)
+    assert (found.agreement, found.accuracy_loss) == (0.5, 0.0)  # int8 undid what it learned
+
+
 def test_judge_answers_leaves_rows_without_a_label_out_of_the_accuracy() -> None:
     found = judge_answers(answers(0, 1, 2), answers(0, 1, 1), np.array([0, -1, 2]), size_bytes=1, coverage=FULL)
     assert (found.accuracy, found.accuracy_loss) == (0.5, 0.5)
