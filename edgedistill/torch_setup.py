@@ -1,6 +1,12 @@
 """What every use of torch needs: a setting made before its worker threads start, the device, the quickest attention."""
 
+from typing import TypeVar
+
 import torch
+
+from edgedistill.host import this_host
+
+_Module = TypeVar("_Module", bound=torch.nn.Module)
 
 
 def set_up_torch() -> None:
@@ -20,6 +26,15 @@ def quickest_attention() -> str | None:
     (benchmarks/results/attention_speed.json); torch's fused one was made for long texts and GPUs.
     """
     return None if torch.cuda.is_available() else "eager"
+
+
+def with_quickest_layout(model: _Module) -> _Module:
+    """Return the model with the weights of its convolutions laid out as this machine computes them quickest.
+
+    Channels last makes the training of small ResNets 1.3 to 1.7 times faster where the CPU multiplies bfloat16, and slower
+    where it does not (benchmarks/results/layout_speed.json). What follows a convolution takes its layout; files are the same.
+    """
+    return model.to(memory_format=torch.channels_last) if this_host().has_bf16 else model
 
 
 def own_device(local_rank: int) -> torch.device:

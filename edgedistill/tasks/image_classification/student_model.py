@@ -14,13 +14,19 @@ from transformers import (
 
 from edgedistill.plan import PictureSize
 from edgedistill.tasks.image_classification.shape import MobileNetShape, ResNetShape, ViTShape
-from edgedistill.torch_setup import quickest_attention
+from edgedistill.torch_setup import quickest_attention, with_quickest_layout
 
 
 def build_student(
     shape: ResNetShape | MobileNetShape | ViTShape, size: PictureSize, labels: Sequence[str]
 ) -> PreTrainedModel:
     """Return an untrained classifier; set torch's seed before."""
+    return with_quickest_layout(_stock_student(shape, size, labels))
+
+
+def _stock_student(
+    shape: ResNetShape | MobileNetShape | ViTShape, size: PictureSize, labels: Sequence[str]
+) -> PreTrainedModel:
     names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
     if isinstance(shape, ResNetShape):
         return ResNetForImageClassification(ResNetConfig(

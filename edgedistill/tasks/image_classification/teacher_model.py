@@ -16,7 +16,7 @@ from edgedistill.processes import current_group, share_of
 from edgedistill.recipe import Configuration
 from edgedistill.tasks.encoding import Encoded
 from edgedistill.teach.classifier import ClassifierKind, load_with_head, names_of
-from edgedistill.torch_setup import set_up_torch
+from edgedistill.torch_setup import set_up_torch, with_quickest_layout
 
 _BATCH = 256
 
@@ -25,7 +25,7 @@ def load_image_classifier(folder: Path, labels: Sequence[str], *, is_trained: bo
     """Load a teacher of pictures with one output per label; arguments and errors as `load_with_head`."""
     kind = ClassifierKind(AutoModelForImageClassification, "image classifier",
                           "name an image classifier of transformers, or give teacher.configuration")
-    return load_with_head(kind, folder, labels, is_trained=is_trained)
+    return with_quickest_layout(load_with_head(kind, folder, labels, is_trained=is_trained))
 
 
 def make_image_classifier(configuration: Configuration, labels: Sequence[str], size: PictureSize) -> PreTrainedModel:
@@ -48,7 +48,7 @@ def make_image_classifier(configuration: Configuration, labels: Sequence[str], s
         raise TeacherError(f"teacher.configuration: transformers makes no image classifier of it ({_first_line(bad)})",
                            hint="model_type: resnet, vit, convnext or mobilenet_v2, with the values of its configuration class"
                            ) from bad
-    return model
+    return with_quickest_layout(model)
 
 
 def _first_line(bad: BaseException) -> str:
