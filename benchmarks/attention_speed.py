@@ -6,6 +6,8 @@ Writes benchmarks/results/attention_speed.json: the seconds of every repetition,
 import json
 import subprocess
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -47,27 +49,38 @@ def rows_of(shape: str) -> list[dict[str, object]]:
     for texts, tokens in BATCHES:
         ids = torch.randint(5, vocabulary, (texts, tokens))
         for is_training in (False, True):
-            seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
-            for repetition in range(REPETITIONS + 1):
-                for kind in KINDS:
-                    taken = step(models[kind], ids, is_training=is_training)
-                    if repetition:  # the first warms up
-                        seconds[kind].append(taken)
+            seconds = timed_in_turn({kind: partial(step, model, ids, is_training=is_training) for kind, model in models.items()})
             rows.append({"shape": shape, "texts": texts, "tokens": tokens, "is_training": is_training, "seconds": seconds})
     return rows
+
+
+def timed_in_turn(runs: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Return the seconds that each run says it took, the runs in turn; the first turn warms up and is left out."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(REPETITIONS + 1):
+        for name, run in runs.items():
+            taken = run()
+            if turn:
+                seconds[name].append(taken)
+    return seconds
+
+
+def write_result(path: Path, script: str, rows: list[dict[str, object]]) -> None:
+    """Write rows with what they were measured on."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    content = {
+        "command": f"python benchmarks/{script}", "commit": commit, "threads": 1,
+        "host": this_host().model_dump(mode="json"), "torch": tool_version("torch"),
+        "transformers": tool_version("transformers"), "rows": rows,
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     """Time all shapes and write the result."""
     set_up_torch()
     torch.set_num_threads(1)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    content = {
-        "command": "python benchmarks/attention_speed.py", "commit": commit, "threads": 1,
-        "host": this_host().model_dump(mode="json"), "torch": tool_version("torch"),
-        "transformers": tool_version("transformers"), "rows": [row for shape in SHAPES for row in rows_of(shape)],
-    }
-    RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_result(RESULT, "attention_speed.py", [row for shape in SHAPES for row in rows_of(shape)])
 
 
 if __name__ == "__main__":

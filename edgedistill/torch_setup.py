@@ -34,7 +34,9 @@ def with_quickest_layout(model: _Module) -> _Module:
     Channels last makes the training of small ResNets 1.3 to 1.7 times faster where the CPU multiplies bfloat16, and slower
     where it does not (benchmarks/results/layout_speed.json). What follows a convolution takes its layout; files are the same.
     """
-    return model.to(memory_format=torch.channels_last) if this_host().has_bf16 else model
+    if this_host().has_bf16:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs do not know it of modules
+    return model
 
 
 def own_device(local_rank: int) -> torch.device:
