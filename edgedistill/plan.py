@@ -159,7 +159,7 @@ def predict(shape: Shape, recipe: Recipe, target: Target, facts: DataFacts) -> P
     """Predict what a student costs on a target; bytes are exact, memory and time are estimates.
 
     The p50 is that of the median text on one thread, by `edgedistill.latency`; as a longer text is never faster, it is
-    also the median over the texts. Its interval covers 80 % of published latencies of devices that the fit had not seen.
+    also the median over the texts. Its interval is meant to cover 80 %; docs/plan.md says how often it did.
     """
     task = task_named(recipe.task)
     weight = task.weigh(shape, recipe, facts)
