@@ -12,7 +12,7 @@ from edgedistill.tasks.registry import task_named
 _WIDTH = 100
 _SHORT = {"model_bytes": "model", "peak_memory_bytes": "memory", "latency_p50_s": "p50", "float_bytes": "float file"}
 _SOURCES = {
-    "fitted": "fitted on published latencies; the interval holds 84 % of published transformers on chips that the fit had not seen",
+    "fitted": "fitted on published latencies; the interval is meant to hold 80 % of devices; docs/plan.md says how often it did",
     "given": "rates given by the profile",
     "calibrated": "calibrated on the device",
 }
