@@ -1,6 +1,6 @@
 """Is the plan right? Every rung of the ladder: its predicted bytes against the file made, its predicted p50 against this host.
 
-    python benchmarks/plan_check.py --bytes-only     # any machine, at any time
+    python benchmarks/plan_check.py --bytes-only     # bytes and memory: any machine, at any time
     python benchmarks/plan_check.py                  # an idle machine: calibrates it, then times every rung
 
 Rows are kept in benchmarks/results/plan_check.json: stopped and started again, it makes those that are missing. A host has
@@ -28,12 +28,13 @@ from edgedistill.host import this_host
 from edgedistill.latency.estimate import estimate
 from edgedistill.latency.rates import rates_of
 from edgedistill.latency.workload import workload_of
+from edgedistill.plan import memory_bytes
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.shape import StudentShape, weigh
 from edgedistill.target import Target
 from edgedistill.tasks.text_classification.task import ladder
 
-TOKENS = 12
+TOKENS, MEMORY_TOKENS = 12, (12, 64)
 BYTES_LIMIT, RANK_LIMIT, TIME_LIMIT = 0.02, 0.95, 0.25
 Row = dict[str, Any]
 
@@ -77,6 +78,30 @@ def time_row(file: RowFile, shape: StudentShape, target: Target, attempt: int, c
     return file.add(settings, figures, command=command)
 
 
+def memory_row(file: RowFile, shape: StudentShape, tokens: int, command: str) -> Row:
+    """Return the row of a rung's peak memory over the bare runtime's, and of what the plan predicts; any machine will do."""
+    predicted = memory_bytes(weigh(shape, classes=CLASSES, positions=POSITIONS).int8_bytes)
+    settings = {"kind": "memory", "shape": shape.model_dump(), "tokens": tokens, "host": this_host().model_dump(mode="json")}
+    found = file.find(settings)
+    if found is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            model = build_student(Path(scratch) / shape.id, shape)
+            inputs = write_inputs(Path(scratch) / "inputs.npz", tokens=tokens, vocabulary=shape.vocabulary)
+            protocol = BenchmarkProtocol(processes=1, rounds=2, pinned=False)
+            trace = measure([Candidate(shape.id, "onnx", model, inputs, tokens)], protocol, seed=0)[shape.id]
+        found = file.add(settings, {"peak_rss_bytes": trace.peak_rss_bytes, "baseline_rss_bytes": trace.baseline_rss_bytes},
+                         command=command)
+    return {**found, "predicted_bytes": predicted, "measured_bytes": found["peak_rss_bytes"] - found["baseline_rss_bytes"]}
+
+
+def summarize_memory(rows: list[Row]) -> str:
+    """Say how far the predicted memory is from what the processes took."""
+    errors = np.array([row["predicted_bytes"] / row["measured_bytes"] - 1 for row in rows])
+    worst = rows[int(np.abs(errors).argmax())]["settings"]["shape"]["id"]
+    return (f"memory: {len(rows)} sessions, median error {np.median(np.abs(errors)):.1%}, from {errors.min():+.1%} to "
+            f"{errors.max():+.1%} ({worst} is furthest)")
+
+
 def summarize_bytes(rows: list[Row]) -> str:
     """Say how far predicted bytes are from those of the files."""
     errors = np.array([row["predicted_bytes"] / row["made_bytes"] - 1 for row in rows])
@@ -103,7 +128,7 @@ def summarize_times(rows: list[Row]) -> str:
 def main() -> None:
     """Make the rows that are missing and print the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bytes-only", action="store_true", help="time nothing")
+    parser.add_argument("--bytes-only", action="store_true", help="bytes and memory alone: time nothing")
     parser.add_argument("--again", type=int, default=0, metavar="N", help="attempt N: calibrate and time anew")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="where plan_check.json lies")
     given = parser.parse_args()
@@ -111,6 +136,7 @@ def main() -> None:
     file = RowFile(given.results / "plan_check.json")
     shapes = sorted(ladder(), key=lambda shape: shape.id)
     print(summarize_bytes([bytes_row(file, shape, command) for shape in shapes]))
+    print(summarize_memory([memory_row(file, shape, tokens, command) for shape in shapes for tokens in MEMORY_TOKENS]))
     if given.bytes_only:
         return
     target = calibration(file, given.again, command)
