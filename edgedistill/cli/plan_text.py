@@ -114,5 +114,8 @@ def _latency_words(plan: Plan) -> str:
     if row.latency_p50_threads_s is not None:
         words += f"; on {row.threads} threads {milliseconds(row.latency_p50_threads_s)}"
     if row.static_latency_p50_s is not None:
-        words += f"; second opinion, counted instructions through a cycle model: {milliseconds(row.static_latency_p50_s)}"
+        low, high = row.latency_interval_s
+        is_outside = not low <= row.static_latency_p50_s <= high
+        words += (f"; second opinion, counted instructions through a cycle model: {milliseconds(row.static_latency_p50_s)}"
+                  + (", outside the interval: calibrate the device" if is_outside else ""))
     return words

@@ -95,11 +95,12 @@ def weighted_quantile(values: Mapping[int, float], counts: Mapping[int, int], sh
 def static_p50(work: Workload, target: Target) -> float | None:
     """Return the second opinion: counted instructions through a cycle model, None where nobody counted.
 
+    Transformers were counted, so there is none for work without attention, as that of convolutions.
     Whole graphs were counted, so the cost of nodes and glue is in it. Good to a factor of two either way; on ARM it
     was never compared with a device.
     """
     static = target.static_estimate
-    if static is None:
+    if static is None or not work.float_macs:
         return None
     cycles = work.int8_macs * static.int8_cycles_per_mac.value + work.float_macs * static.float_cycles_per_mac.value
     return cycles / target.cpu.clock_hz.value

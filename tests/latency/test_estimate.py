@@ -1,5 +1,7 @@
 """Estimates: the sum over classes of operators by hand, threads, lengths, and the second opinion."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgedistill.catalog import load_target
@@ -60,3 +62,4 @@ def test_weighted_quantile_when_ten_texts_then_by_counting(share: float, expecte
 def test_static_p50_when_counted_then_cycles_over_clock_else_none() -> None:
     assert static_p50(WORK, load_target("raspberry-pi")) == pytest.approx((1000 * 11.3 / 50.3 + 100 * 15.0 / 50.3) / 1.8e9, rel=1e-4)
     assert static_p50(WORK, load_target("pixel-6")) is None
+    assert static_p50(replace(WORK, float_macs=0.0), load_target("raspberry-pi")) is None  # no transformer, so not what was counted
