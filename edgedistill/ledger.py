@@ -114,7 +114,8 @@ def _next_larger(plan: Plan) -> Prediction | None:
 def _byte_words(plan: Plan) -> str:
     parts = plan.chosen.int8_bytes_by_part
     part = max(parts, key=lambda name: parts[name])
-    words = f"the {part} is {parts[part] / plan.chosen.int8_bytes:.0%} of the bytes"
+    verb = "are" if part.endswith("s") else "is"
+    words = f"the {part} {verb} {parts[part] / plan.chosen.int8_bytes:.0%} of the bytes"
     if part != "embedding":
         return f"{words}: fewer layers or a smaller width would make room"
     shape = plan.shape
