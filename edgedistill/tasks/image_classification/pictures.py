@@ -14,6 +14,8 @@ from edgedistill.plan import PictureSize
 from edgedistill.sealed import seal
 
 _HINT = "edgedistill prepare --recipe RECIPE -o DIR"
+_PIECE_BYTES = 2**30
+"""Pixels in a piece of the file at most: Arrow's format takes no array of 2^31 numbers, and pieces are mapped one by one."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,15 @@ def write_pictures(path: Path, rows: Rows, batches: Iterable[NDArray[np.uint8]],
         [("id", pa.string()), ("name", pa.string()), ("image", kind), ("label", pa.int32())], metadata=metadata
     )
     with pa.memory_map(str(raw)) if len(rows.ids) else pa.BufferReader(b"") as source:
-        flat = pa.Array.from_buffers(pa.uint8(), len(rows.ids) * length, [None, source.read_buffer()])
-        columns = [pa.array(rows.ids, pa.string()), pa.array(rows.names, pa.string()),
-                   pa.FixedSizeListArray.from_arrays(flat, length), pa.array(rows.labels, pa.int32())]
+        pixels, most = source.read_buffer(), max(1, _PIECE_BYTES // length)
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-            writer.write_batch(pa.record_batch(columns, schema=schema))
+            for start in range(0, max(1, len(rows.ids)), most):
+                piece = slice(start, start + most)
+                count = len(rows.ids[piece])
+                flat = pa.Array.from_buffers(pa.uint8(), count * length, [None, pixels.slice(start * length, count * length)])
+                columns = [pa.array(rows.ids[piece], pa.string()), pa.array(rows.names[piece], pa.string()),
+                           pa.FixedSizeListArray.from_arrays(flat, length), pa.array(rows.labels[piece], pa.int32())]
+                writer.write_batch(pa.record_batch(columns, schema=schema))
     raw.unlink()
     seal(path)
 
