@@ -28,10 +28,11 @@ from edgedistill.host import this_host
 from edgedistill.latency.estimate import estimate
 from edgedistill.latency.rates import rates_of
 from edgedistill.latency.workload import workload_of
+from edgedistill.local_target import local_target
 from edgedistill.plan import memory_bytes
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.shape import StudentShape, weigh
-from edgedistill.target import Target
+from edgedistill.target import LatencyModel, Target
 from edgedistill.tasks.text_classification.task import ladder
 
 TOKENS, MEMORY_TOKENS = 12, (12, 64)
@@ -57,7 +58,12 @@ def calibration(file: RowFile, attempt: int, command: str) -> Target:
     found = file.find(settings)
     if found is None:
         found = file.add(settings, {"profile": calibrate_this_machine().to_yaml()}, command=command)
-    return Target.model_validate(yaml.safe_load(found["profile"]))
+    return with_rates_of(found["profile"])
+
+
+def with_rates_of(profile: str) -> Target:
+    """Return this host with the rates of a stored profile of it: the rest may be in the form of an earlier version."""
+    return local_target().model_copy(update={"latency": LatencyModel.model_validate(yaml.safe_load(profile)["latency"])})
 
 
 def time_row(file: RowFile, shape: StudentShape, target: Target, attempt: int, command: str) -> Row:

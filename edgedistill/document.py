@@ -163,6 +163,8 @@ def _problem(kind: type[Document], item: Any) -> str:
         return f"unknown key; {advice}"
     if item["type"] == "model_type":
         return "a mapping of keys to values is expected; leave the key out to take the defaults"
+    if item["type"] == "missing" and (meant := _description_at(kind, item["loc"])):
+        return f"Field required: {meant}"
     given = item.get("input")
     if item["type"] == "literal_error" and isinstance(given, str):
         close = difflib.get_close_matches(given, re.findall(r"'([^']*)'", item["ctx"]["expected"]), n=1)
@@ -172,8 +174,21 @@ def _problem(kind: type[Document], item: Any) -> str:
     return str(item["msg"]).removeprefix("Value error, ") + shown
 
 
+def _description_at(kind: type[Document], loc: Sequence[int | str]) -> str:
+    """What the schema says of the key at a place in a document, empty where it says nothing."""
+    holder = _model_at(kind, loc[:-1])
+    field = _by_key(holder).get(str(loc[-1])) if holder is not None else None
+    return (field.description or "") if field is not None else ""
+
+
 def _fields_at(kind: type[Document], loc: Sequence[int | str]) -> list[str]:
-    """The keys that are allowed at a place in a document; follows nested documents, lists and optionals."""
+    """The keys that are allowed at a place in a document."""
+    found = _model_at(kind, loc)
+    return [] if found is None else list(_by_key(found))
+
+
+def _model_at(kind: type[Document], loc: Sequence[int | str]) -> type[BaseModel] | None:
+    """The document at a place in a document; follows nested documents, lists and optionals."""
     current: Any = kind
     for part in loc:
         if isinstance(part, int):
@@ -184,9 +199,7 @@ def _fields_at(kind: type[Document], loc: Sequence[int | str]) -> list[str]:
         if field is None:
             break
         current = _inner_model(field.annotation)
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(_by_key(current))
-    return []
+    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
 
 
 def _by_key(kind: type[BaseModel]) -> dict[str, Any]:

@@ -5,12 +5,18 @@ from dataclasses import dataclass
 import psutil
 
 from edgedistill.errors import TargetError
+from edgedistill.figure import Figure, Origin
 from edgedistill.host import Host, this_host, tool_version
-from edgedistill.processor import THIRTY_TWO_BIT, Cpu, Figure, InstructionSet, Int8Path, Peaks, refuse_32_bit
-from edgedistill.target import Budget, Memory, Runtime, Target, TargetBudgets
+from edgedistill.processor import THIRTY_TWO_BIT, Cpu, CpuSources, InstructionSet, Int8Path, Peaks, refuse_32_bit
+from edgedistill.runtime import Runtime, RuntimeSources, ceiling_of
+from edgedistill.target import Budget, Memory, Target, TargetBudgets
 
 LOCAL = "local"
 _ASSUMED_CLOCK_HZ = 2.0e9
+_USUAL_RUNTIME, _OLDEST_RUNTIME = "1.17", "1.6"
+_MOST_OPSET, _MOST_IR_VERSION = 20, 9
+"""Of the shipped profiles: a bundle made for this machine loads on those devices too."""
+
 _FEATURES: dict[str, InstructionSet] = {
     "asimd": "neon", "asimddp": "asimddp", "asimdhp": "asimdhp", "i8mm": "i8mm", "bf16": "bf16", "sve": "sve", "sve2": "sve2",
     "avx2": "avx2", "fma": "fma", "avx512f": "avx512", "avx_vnni": "avx_vnni", "avx512_vnni": "avx512_vnni",
@@ -73,7 +79,8 @@ def described_target(machine: Machine) -> Target:
     clock = _clock(machine.clock_hz)
     cpu = Cpu.model_validate({
         "architecture": architecture, "microarchitecture": host.cpu or "unknown", "cores": host.cores,
-        "clock_hz": clock, "features": features or ("sse4",), "peaks": _peaks(set(features), clock.value),
+        "clock_hz": clock, "features": features or ("sse4",), "sources": _cpu_sources(is_told=bool(features)),
+        "peaks": _peaks(set(features), clock.value),
     })
     return Target(
         id=machine.id,
@@ -82,13 +89,36 @@ def described_target(machine: Machine) -> Target:
         ram_bytes=_figure(host.ram_bytes, "the system: memory in all", is_seen=True),
         memory=Memory(copy_bytes_per_s=_figure(10e9 if architecture == "x86_64" else 4e9,
                                                "a judgement: one core's memcpy on a machine of this kind")),
-        runtime=Runtime(oldest=_oldest(machine.runtime), max_ir_version=9, max_opset=20),
+        runtime=_runtime(machine.runtime),
         budgets=_budgets(host.ram_bytes),
     )
 
 
-def _oldest(runtime: str | None) -> str:
-    return ".".join((runtime or "1.17").split(".")[:2])
+def _cpu_sources(*, is_told: bool) -> CpuSources:
+    cores = Origin(source="the system: processors that it counts, all taken for one kind", how="seen")
+    if is_told:
+        return CpuSources(cores=cores, features=Origin(source="the system: flags of its processor", how="seen"))
+    usual = "a judgement: the system names none; every 64-bit x86 of the last fifteen years has these"
+    return CpuSources(cores=cores, features=Origin(source=usual, how="assumed"))
+
+
+def _runtime(installed: str | None) -> Runtime:
+    """Describe the runtime: the release that is there is the oldest that a bundle must load in."""
+    oldest = ".".join((installed or _USUAL_RUNTIME).split(".")[:2])
+    ceiling = ceiling_of(oldest)
+    if ceiling is None:
+        raise TargetError(f"onnxruntime {installed} is older than {_OLDEST_RUNTIME} and reads none of these models",
+                          hint="pip install --upgrade onnxruntime")
+    said = (Origin(source=f"the system: onnxruntime {installed} is installed", how="seen") if installed
+            else Origin(source="a judgement: no onnxruntime is installed; that of the shipped profiles", how="assumed"))
+    reads = f"onnxruntime {oldest} reads opset {ceiling.opset} and IR version {ceiling.ir_version} (microsoft/onnxruntime " \
+            "docs/reference/compatibility.md, or the release itself); no more than the shipped profiles have"
+    read = Origin(source=reads, how="derived")
+    providers = Origin(source="microsoft/onnxruntime docs/execution-providers/index.md: the CPU's is in every build", how="seen")
+    return Runtime(
+        oldest=oldest, max_ir_version=min(_MOST_IR_VERSION, ceiling.ir_version), max_opset=min(_MOST_OPSET, ceiling.opset),
+        sources=RuntimeSources(oldest=said, max_ir_version=read, max_opset=read, execution_providers=providers),
+    )
 
 
 def _figure(value: float, source: str, *, is_seen: bool = False) -> Figure:

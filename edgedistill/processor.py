@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from edgedistill.document import Document, wrong_at
+from edgedistill.figure import Figure, Origin
 
 InstructionSet = Literal[
     "neon", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2", "sse4", "avx2", "fma", "avx512", "avx_vnni", "avx512_vnni",
@@ -37,14 +38,6 @@ def refuse_32_bit(architecture: str) -> str:
             "architecture: aarch64 (a Pi Zero 2 W, 3, 4 or 5 can; a Pi Zero, 1 or 2 with its Armv6 or Armv7 cannot)")
 
 
-class Figure(Document):
-    """A number with where it comes from. `seen`: read there; `derived`: computed from such; `assumed`: a judgement."""
-
-    value: float = Field(gt=0)
-    source: str = Field(min_length=3)
-    how: Literal["seen", "derived", "assumed"]
-
-
 class Cluster(Document):
     """Further cores of another kind."""
 
@@ -66,6 +59,14 @@ class Caches(Document):
         if self.l1d_bytes.value > self.l2_bytes.value:
             raise wrong_at(("l1d_bytes", "value"), f"{self.l1d_bytes.value:g} is more than l2_bytes {self.l2_bytes.value:g}")
         return self
+
+
+class CpuSources(Document):
+    """Where the facts of the processor come from that are no `Figure`."""
+
+    cores: Origin = Field(description="how many cores of the fastest kind, and which")
+    others: Origin | None = Field(None, description="the same of the other kinds; needed where there are any")
+    features: Origin
 
 
 class Peaks(Document):
@@ -104,6 +105,7 @@ class Cpu(Document):
     clock_hz: Figure
     others: tuple[Cluster, ...] = ()
     features: tuple[InstructionSet, ...] = Field(min_length=1)
+    sources: CpuSources = Field(description="source and how of cores, of features and, where there are any, of others")
     caches: Caches | None = None
     peaks: Peaks | None = None
 
@@ -130,6 +132,13 @@ class Cpu(Document):
         if wrong:
             raise wrong_at((features.index(wrong[0]),), f"features {', '.join(wrong)} do not exist on {architecture}")
         return features
+
+    @field_validator("sources")
+    @classmethod
+    def _others_have_a_source(cls, sources: CpuSources, info: object) -> CpuSources:
+        if getattr(info, "data", {}).get("others") and sources.others is None:
+            raise wrong_at(("others",), "is missing: cpu.others needs its source and how here")
+        return sources
 
     @field_validator("peaks")
     @classmethod

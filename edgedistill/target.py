@@ -8,10 +8,12 @@ from pydantic import Field, model_validator
 
 from edgedistill.document import Document, parse, read_text, wrong_at
 from edgedistill.errors import TargetError
-from edgedistill.processor import Cpu, Figure, InstructionSet
+from edgedistill.figure import Figure, Origin
+from edgedistill.processor import Cpu, InstructionSet
+from edgedistill.runtime import DeniedVersion, Runtime
 
 __all__ = [
-    "Budget", "Cpu", "DeniedVersion", "Figure", "InstructionSet", "LatencyModel", "Memory", "Runtime", "StaticEstimate",
+    "Budget", "Cpu", "DeniedVersion", "Figure", "InstructionSet", "LatencyModel", "Memory", "Origin", "Runtime", "StaticEstimate",
     "Target", "TargetBudgets", "read_target",
 ]
 
@@ -24,43 +26,6 @@ class Memory(Document):
 
     copy_bytes_per_s: Figure = Field(description="memcpy; a byte that is copied counts once")
     read_bytes_per_s: Figure | None = None
-
-
-class DeniedVersion(Document):
-    """An onnxruntime version that must not be used on this device."""
-
-    version: str
-    reason: str
-    reference: str
-
-    def covers(self, installed: str) -> bool:
-        """Is the installed version this one? "1.21" stands for every 1.21.x."""
-        wanted = self.version.split(".")
-        return installed.split("+")[0].split(".")[: len(wanted)] == wanted
-
-
-class Runtime(Document):
-    """What the device's onnxruntime reads."""
-
-    name: Literal["onnxruntime"] = "onnxruntime"
-    oldest: str = Field(pattern=r"^\d+\.\d+(\.\d+)?$", description="oldest version the bundle must load in")
-    max_ir_version: int = Field(ge=7, le=13)
-    max_opset: int = Field(ge=13, le=25)
-    denied: tuple[DeniedVersion, ...] = ()
-    execution_providers: tuple[str, ...] = Field(
-        ("CPUExecutionProvider",), min_length=1, description="those that exist there; edgedistill counts on the CPU's alone"
-    )
-
-    @model_validator(mode="after")
-    def _oldest_is_allowed(self) -> Self:
-        denied = self.denial_of(self.oldest)
-        if denied is not None:
-            raise ValueError(f"oldest {self.oldest} is denied: {denied.reason}")
-        return self
-
-    def denial_of(self, installed: str | None) -> DeniedVersion | None:
-        """Return why a version of onnxruntime must not be used on the device, None when it may."""
-        return next((d for d in self.denied if installed is not None and d.covers(installed)), None)
 
 
 class LatencyModel(Document):

@@ -36,7 +36,7 @@ def target_with(*, model_bytes: float = 1e9, peak_memory_bytes: float = 1e9, lat
     figures = rates | {"node_overhead_s": 1e-5, "spread": 2.0}
     limits = {"model_bytes": model_bytes, "peak_memory_bytes": peak_memory_bytes, "latency_p50_s": latency_p50_s}
     budgets = {name: {"limit": limit, "why": "a test says so"} for name, limit in limits.items()}
-    latency = LatencyModel(**{k: Figure(value=v, source="a test", how="assumed") for k, v in figures.items()})
+    latency = LatencyModel(**{k: Figure(value=v, source="a test says", how="assumed") for k, v in figures.items()})
     content = base.model_dump() | {"latency": latency.model_dump(), "budgets": budgets}
     return Target.model_validate(content)
 
@@ -183,7 +183,7 @@ def test_predict_when_shown_by_part_then_the_parts_add_up() -> None:
 
 
 def test_predict_when_the_profile_counts_instructions_then_a_second_opinion() -> None:
-    static = {name: {"value": value, "source": "a test", "how": "assumed"}
+    static = {name: {"value": value, "source": "a test says", "how": "assumed"}
               for name, value in (("int8_cycles_per_mac", 0.5), ("float_cycles_per_mac", 2.0))}
     target = Target.model_validate(target_with().model_dump() | {"static_estimate": static})
     row = predict(RUNGS[0], recipe_with(), target, FACTS)

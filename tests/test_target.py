@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from edgedistill.catalog import data_folder, load_target, target_ids
 from edgedistill.errors import TargetError
-from edgedistill.target import Budget, DeniedVersion, Figure, Target, read_target
+from edgedistill.target import Budget, DeniedVersion, Figure, Origin, Target, read_target
 
 MIB = 2**20
 
@@ -66,10 +66,12 @@ def test_shipped_target_when_loaded_then_id_is_the_file_name_and_every_figure_ha
     target = load_target(name)
     assert target.id == name
     found = dict(documents_in(target))
-    figures = {path: item for path, item in found.items() if isinstance(item, Figure)}
+    figures = {path: item for path, item in found.items() if isinstance(item, Figure | Origin)}
     assert set(figures) >= {
         ".cpu.clock_hz", ".ram_bytes", ".memory.copy_bytes_per_s", ".cpu.caches.l1d_bytes", ".cpu.caches.l2_bytes",
-        ".cpu.peaks.fp32_flops", ".cpu.peaks.int8_ops.scalar",
+        ".cpu.peaks.fp32_flops", ".cpu.peaks.int8_ops.scalar", ".cpu.sources.cores", ".cpu.sources.features",
+        ".runtime.sources.oldest", ".runtime.sources.max_ir_version", ".runtime.sources.max_opset",
+        ".runtime.sources.execution_providers",
     }
     for path, figure in figures.items():
         assert len(figure.source.split()) >= 3, f"{path}: {figure.source!r} is no source"
@@ -77,6 +79,51 @@ def test_shipped_target_when_loaded_then_id_is_the_file_name_and_every_figure_ha
     budgets = [item for item in found.values() if isinstance(item, Budget)]
     assert len(budgets) == 4
     assert all(len(budget.why.split()) >= 4 for budget in budgets)
+
+
+def without_a_source(content: Any, path: str = "") -> Iterator[str]:
+    """Every number, list of names and version of a profile that has no source, reason or reference beside it."""
+    if not isinstance(content, dict):
+        return
+    sources = content.get("sources", {})
+    for key, item in content.items():
+        has_one = bool({"source", "why", "reference"} & set(content)) or key in sources
+        if isinstance(item, dict):
+            yield from without_a_source(item, f"{path}.{key}") if key != "sources" else ()
+        elif isinstance(item, list) and item and isinstance(item[0], dict):
+            for number, part in enumerate(item):  # one source stands for the counts of all further kinds of cores
+                inherited = {"sources": {"cores": sources[key]}} if key in sources else {}
+                yield from without_a_source({**part, **inherited}, f"{path}.{key}.{number}")
+        elif not has_one and not isinstance(item, bool) and item != [] and (
+            key in {"oldest", "version"} or isinstance(item, int | float | list)
+        ):
+            yield f"{path}.{key}"
+
+
+@pytest.mark.parametrize("name", [*target_ids(), "local"])
+def test_target_when_every_number_is_looked_at_then_only_the_schema_version_has_no_source(name: str) -> None:
+    assert list(without_a_source(yaml.safe_load(load_target(name).to_yaml()))) == [".schema_version"]
+
+
+@pytest.mark.parametrize(
+    "dotted", ["cpu.sources", "cpu.sources.cores", "cpu.sources.others", "cpu.sources.features", "runtime.sources",
+               "runtime.sources.oldest", "runtime.sources.max_ir_version", "runtime.sources.max_opset",
+               "runtime.sources.execution_providers"],
+)
+def test_read_target_when_a_source_is_missing_then_refused_with_the_line_and_what_is_wanted(tmp_path: Path, dotted: str) -> None:
+    content = dict(yaml.safe_load((data_folder("targets") / "rock-5b.yaml").read_text()))
+    *parents, last = dotted.split(".")
+    holder: Any = content
+    for parent in parents:
+        holder = holder[parent]
+    del holder[last]
+    message = refusal(content, tmp_path)
+    wanted = "is missing: cpu.others needs its source and how here" if last == "others" else "Field required"
+    assert f": {dotted}: {wanted}" in message
+    line = int(message.removeprefix(f"{tmp_path / 'device.yaml'}:").split(":")[0])
+    assert (tmp_path / "device.yaml").read_text().splitlines()[line - 1].strip() == f"{parents[-1]}:"
+    if last == "sources":
+        assert "Field required: source and how of " in message
 
 
 @pytest.mark.parametrize("name", target_ids())
@@ -129,7 +176,10 @@ def test_saturates_when_x86_has_vnni_then_not() -> None:
         ("cpu.clock_hz.value", -1.8e9, "cpu.clock_hz.value: Input should be greater than 0"),
         ("cpu.clock_hz.value", 0, "cpu.clock_hz.value: Input should be greater than 0"),
         ("cpu.clock_hz.value", float("inf"), "cpu.clock_hz.value: Input should be a finite number"),
-        ("cpu.clock_hz.source", "", "cpu.clock_hz.source: "),
+        ("cpu.clock_hz.source", "", "cpu.clock_hz.source: is no source: name the document and what it says, in 3 words at least"),
+        ("cpu.clock_hz.source", "the maker", "cpu.clock_hz.source: is no source: name the document and what it says"),
+        ("cpu.sources.cores.source", "I know", "cpu.sources.cores.source: is no source"),
+        ("cpu.sources.cores.how", "guessed", "cpu.sources.cores.how: "),
         ("cpu.clock_hz", 1.8e9, "cpu.clock_hz: a mapping of keys to values is expected"),
         ("cpu.cores", 0, "cpu.cores: "),
         ("cpu.architecture", "riscv64", "cpu.architecture: "),
@@ -152,8 +202,8 @@ def test_saturates_when_x86_has_vnni_then_not() -> None:
         ("static_estimate.int8_cycles_per_mac.value", 1e-3, "static_estimate.int8_cycles_per_mac.value: 0.001 is less than"),
         ("budgets.accuracy_loss.limit", 1.5, "budgets.accuracy_loss.limit: is a share of the teacher's accuracy"),
         ("budgets.accuracy_loss.limit", -0.1, "budgets.accuracy_loss.limit: Input should be greater than 0"),
-        ("cpu.peaks.int8_ops.sdot", {"value": 1e11, "source": "a test", "how": "assumed"}, "cpu.peaks.int8_ops.sdot: needs asimddp"),
-        ("cpu.peaks.int8_ops.magic", {"value": 1e11, "source": "a test", "how": "assumed"}, "cpu.peaks.int8_ops.magic"),
+        ("cpu.peaks.int8_ops.sdot", {"value": 1e11, "source": "a test says", "how": "assumed"}, "cpu.peaks.int8_ops.sdot: needs asimddp"),
+        ("cpu.peaks.int8_ops.magic", {"value": 1e11, "source": "a test says", "how": "assumed"}, "cpu.peaks.int8_ops.magic"),
         ("cpu.peaks.fp32_flops.value", 1e13, "cpu.peaks.fp32_flops.value: is 5.56e+03 operations a cycle"),
         ("memory.copy_bytes_per_s.value", -1.0, "memory.copy_bytes_per_s.value: Input should be greater than 0"),
         ("memory", None, "cpu.peaks and memory are needed, or latency"),

@@ -1,6 +1,13 @@
 """The summaries of plan_check, on rows that can be counted by hand."""
 
+import json
+from pathlib import Path
+
 import plan_check
+
+from edgedistill.latency.rates import rates_of
+
+PUBLISHED = Path(plan_check.__file__).parent / "results" / "plan_check.json"
 
 
 def _bytes(name, predicted, made):
@@ -28,3 +35,11 @@ def test_times_when_two_neighbours_are_swapped_then_the_rank_correlation_is_that
     assert "Spearman 0.900 (BELOW 0.95)" in text
     assert "largest 66.7% (60% within 25%)" in text  # 0, 0, 1/4, 1/3 and 2/3 off
     assert "80% inside the interval, 0 rows noisy" in text
+
+
+def test_rates_when_the_profile_was_stored_by_an_earlier_version_then_still_those_that_were_measured():
+    rows = json.loads(PUBLISHED.read_text())["rows"]
+    profile = next(row["profile"] for row in rows if "profile" in row)
+    assert "sources:" not in profile  # what `targets check` asks for now
+    (rate,) = [line for line in profile.splitlines()[profile.splitlines().index("  int8_macs_per_s:") + 1:][:1]]
+    assert 1 / rates_of(plan_check.with_rates_of(profile)).int8_mac_s == float(rate.split()[1])

@@ -29,6 +29,8 @@ def test_calibrate_when_over_a_transport_then_the_profile_is_the_devices_and_rea
     assert found.latency is not None
     assert found.latency.origin == "calibrated"
     assert found.latency.int8_macs_per_s.source.startswith("measured on Raspberry Pi 4 Model B Rev 1.4: ")
+    assert found.cpu.sources.features.how == "seen"
+    assert found.runtime.sources.oldest.source == f"the system: onnxruntime {device.facts.onnxruntime} is installed"
     (tmp_path / "x.yaml").write_text(found.to_yaml())
     assert read_target(tmp_path / "x.yaml") == found
     assert not list(tmp_path.rglob("graphs.npz"))

@@ -9,7 +9,7 @@ from edgedistill.target import Figure, LatencyModel, Target
 
 
 def figure(value: float) -> Figure:
-    return Figure(value=value, source="a test", how="assumed")
+    return Figure(value=value, source="a test says", how="assumed")
 
 
 def own(**more: Figure) -> LatencyModel:
