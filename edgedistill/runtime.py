@@ -1,9 +1,10 @@
 """The runtime of a target: which versions of onnxruntime it takes, what they read, and their execution providers."""
 
+import difflib
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from edgedistill.document import Document, wrong_at
 from edgedistill.figure import Origin
@@ -34,7 +35,8 @@ _CEILINGS: dict[tuple[int, int], Ceiling] = {
 NEWEST = Ceiling(28, 14)
 """Of the newest release in the table; a still newer one reads no less."""
 
-ExecutionProvider = Literal[
+_ENDING = "ExecutionProvider"
+_ProviderName = Literal[
     "CPUExecutionProvider", "ACLExecutionProvider", "ArmNNExecutionProvider", "AzureExecutionProvider", "CANNExecutionProvider",
     "CoreMLExecutionProvider", "CUDAExecutionProvider", "DmlExecutionProvider", "DnnlExecutionProvider", "JsExecutionProvider",
     "MIGraphXExecutionProvider", "NnapiExecutionProvider", "NvTensorRTRTXExecutionProvider", "OpenVINOExecutionProvider",
@@ -43,6 +45,20 @@ ExecutionProvider = Literal[
     "WebGpuExecutionProvider", "WebNNExecutionProvider", "XnnpackExecutionProvider",
 ]
 """As `onnxruntime.get_all_providers()` writes them; those that have left it since 1.17 included."""
+
+
+def _known_provider(name: object) -> object:
+    """Answer an unknown name by the closest one; their common ending would make any two of them close."""
+    if not isinstance(name, str) or name in get_args(_ProviderName):
+        return name
+    short = {known.removesuffix(_ENDING).lower(): known for known in get_args(_ProviderName)}
+    close = difflib.get_close_matches(name.removesuffix(_ENDING).lower(), short, n=1, cutoff=0.75)
+    there_are = ", ".join(sorted(get_args(_ProviderName)))
+    raise ValueError("is no execution provider of onnxruntime; "
+                     + (f"did you mean {short[close[0]]!r}?" if close else f"there are {there_are}"))
+
+
+ExecutionProvider = Annotated[_ProviderName, BeforeValidator(_known_provider)]
 
 
 def ceiling_of(version: str) -> Ceiling | None:

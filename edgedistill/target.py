@@ -18,7 +18,17 @@ __all__ = [
 ]
 
 
-_MOST_RAM_BYTES, _FASTEST_COPY, _FEWEST_CYCLES = 2**46, 1e12, 1 / 256
+_MOST_RAM_BYTES, _FEWEST_CYCLES, _MOST_CYCLES = 2**46, 1 / 256, 1e4
+_SLOWEST_COPY, _FASTEST_COPY = 1e7, 1e12
+_RATES = {"int8_macs_per_s": 1e5, "float_macs_per_s": 1e5, "glue_elements_per_s": 1e4, "read_bytes_per_s": 1e6}
+"""The least that one thread of a processor that runs onnxruntime does in a second."""
+
+MOST_WORK_PER_S, LEAST_S = 1e13, 1e-13
+"""More than one thread does in a second, less than anything takes: a calibration writes them for what took no time that could
+be seen."""
+
+MOST_SPREAD = 1e3
+_MOST_NODE_S, _MOST_CALL_S = 1.0, 60.0
 
 
 class Memory(Document):
@@ -26,6 +36,19 @@ class Memory(Document):
 
     copy_bytes_per_s: Figure = Field(description="memcpy; a byte that is copied counts once")
     read_bytes_per_s: Figure | None = None
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        for name in ("copy_bytes_per_s", "read_bytes_per_s"):
+            _check(getattr(self, name), (name, "value"), _SLOWEST_COPY, _FASTEST_COPY, "what one core moves in a second")
+        return self
+
+
+def _check(figure: Figure | None, place: tuple[str, ...], least: float, most: float, what: str) -> None:
+    """Refuse a figure that lies outside what can be."""
+    if figure is not None and not least <= figure.value <= most:
+        raise wrong_at(place, f"{figure.value:g} cannot be: {what} lies between {least:g} and {most:g}; correct it, or leave it "
+                       "out where it is optional")
 
 
 class LatencyModel(Document):
@@ -46,6 +69,16 @@ class LatencyModel(Document):
     residual_error: float | None = Field(None, ge=0, description="calibrated: median |predicted / measured - 1| of the graphs")
     warnings: tuple[str, ...] = Field((), description="calibrated: why the fit must not be trusted")
 
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        for name, least in _RATES.items():
+            _check(getattr(self, name), (name, "value"), least, MOST_WORK_PER_S, "what one thread does in a second")
+        _check(self.node_overhead_s, ("node_overhead_s", "value"), LEAST_S, _MOST_NODE_S, "the seconds that a node costs")
+        _check(self.call_overhead_s, ("call_overhead_s", "value"), LEAST_S, _MOST_CALL_S, "the seconds that a run costs")
+        _check(self.thread_exponent, ("thread_exponent", "value"), 0.0, 1.0, "the power of their number that threads are worth")
+        _check(self.spread, ("spread", "value"), 1.0, MOST_SPREAD, "the factor by which a prediction is widened")
+        return self
+
 
 class StaticEstimate(Document):
     """Cycles a multiply-accumulate, whole graph: executed instructions counted under emulation, through a cycle model."""
@@ -56,9 +89,7 @@ class StaticEstimate(Document):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         for name in ("int8_cycles_per_mac", "float_cycles_per_mac"):
-            value = getattr(self, name).value
-            if value < _FEWEST_CYCLES:
-                raise wrong_at((name, "value"), f"{value:g} is less than a core needs for one of 256 products a cycle")
+            _check(getattr(self, name), (name, "value"), _FEWEST_CYCLES, _MOST_CYCLES, "what a multiply-accumulate takes")
         return self
 
 
@@ -107,13 +138,12 @@ class Target(Document):
             raise wrong_at(("budgets", "model_bytes", "limit"), "is more than the device's ram_bytes")
         if self.ram_bytes.value > _MOST_RAM_BYTES:
             raise wrong_at(("ram_bytes", "value"), f"{self.ram_bytes.value:g} is more memory than any machine has")
-        if self.memory is not None and self.memory.copy_bytes_per_s.value > _FASTEST_COPY:
-            rate = self.memory.copy_bytes_per_s.value
-            raise wrong_at(("memory", "copy_bytes_per_s", "value"), f"{rate:g} is more than one core can move")
         if self.budgets.accuracy_loss is not None and self.budgets.accuracy_loss.limit > 1:
             raise wrong_at(("budgets", "accuracy_loss", "limit"), "is a share of the teacher's accuracy: at most 1")
-        if self.latency is not None and self.latency.spread.value < 1:
-            raise wrong_at(("latency", "spread", "value"), "is a factor of at least 1")
+        for name in ("l1d_bytes", "l2_bytes", "l3_bytes") if self.cpu.caches is not None else ():
+            cache = getattr(self.cpu.caches, name)
+            if cache is not None and cache.value > self.ram_bytes.value:
+                raise wrong_at(("cpu", "caches", name, "value"), f"{cache.value:g} is more than ram_bytes; lscpu -B shows bytes")
         if self.latency is None and (self.cpu.peaks is None or self.memory is None):
             raise ValueError("cpu.peaks and memory are needed, or latency: nothing to predict a latency from")
         return self

@@ -196,10 +196,13 @@ def test_saturates_when_x86_has_vnni_then_not() -> None:
         ("cpu.peaks.int8_ops.smull.value", 1e15, "cpu.peaks.int8_ops.smull.value: is 5.56e+05 operations a cycle of clock_hz"),
         ("cpu.clock_hz.value", 1.8, "cpu.clock_hz.value: 1.8 Hz is no clock"),
         ("cpu.clock_hz.value", 1.8e13, "cpu.clock_hz.value: 1.8e+13 Hz is no clock"),
+        ("cpu.peaks.int8_ops.scalar.value", 1e-9, "cpu.peaks.int8_ops.scalar.value: is 5.56e-19 operations a cycle"),
+        ("cpu.peaks.fp32_flops.value", 1.0, "cpu.peaks.fp32_flops.value: is 5.56e-10 operations a cycle"),
+        ("cpu.caches.l2_bytes.value", 1e15, "cpu.caches.l2_bytes.value: 1e+15 is more than ram_bytes"),
         ("cpu.caches.l1d_bytes.value", 2 * MIB, "cpu.caches.l1d_bytes.value: 2.09715e+06 is more than l2_bytes"),
-        ("memory.copy_bytes_per_s.value", 1e14, "memory.copy_bytes_per_s.value: 1e+14 is more than one core can move"),
+        ("memory.copy_bytes_per_s.value", 1e14, "memory.copy_bytes_per_s.value: 1e+14 cannot be: what one core moves"),
         ("ram_bytes.value", 1e16, "ram_bytes.value: 1e+16 is more memory than any machine has"),
-        ("static_estimate.int8_cycles_per_mac.value", 1e-3, "static_estimate.int8_cycles_per_mac.value: 0.001 is less than"),
+        ("static_estimate.int8_cycles_per_mac.value", 1e-3, "static_estimate.int8_cycles_per_mac.value: 0.001 cannot be"),
         ("budgets.accuracy_loss.limit", 1.5, "budgets.accuracy_loss.limit: is a share of the teacher's accuracy"),
         ("budgets.accuracy_loss.limit", -0.1, "budgets.accuracy_loss.limit: Input should be greater than 0"),
         ("cpu.peaks.int8_ops.sdot", {"value": 1e11, "source": "a test says", "how": "assumed"}, "cpu.peaks.int8_ops.sdot: needs asimddp"),
@@ -210,6 +213,7 @@ def test_saturates_when_x86_has_vnni_then_not() -> None:
         ("runtime.oldest", "1.21.0", "runtime: oldest 1.21.0 is denied: SIGILL"),
         ("latency", {"int8_macs_per_s": 1}, "latency.int8_macs_per_s: a mapping of keys to values is expected"),
         ("runtime.oldest", "new", "runtime.oldest: "),
+        ("runtime.oldest", "1.16.3", "runtime.max_opset: onnxruntime 1.16.3, the oldest, reads 19 at most, not 20: lower it"),
         ("runtime.max_opset", 99, "runtime.max_opset: "),
         ("runtime.max_ir_version", 1, "runtime.max_ir_version: "),
         ("id", "Raspberry Pi", "id: "),
@@ -220,6 +224,85 @@ def test_read_target_when_the_device_is_impossible_then_refused_by_name(
 ) -> None:
     set_in(content, dotted, value)
     assert says in refusal(content, tmp_path)
+
+
+RATES = {
+    "int8_macs_per_s": 1e10, "float_macs_per_s": 1e9, "read_bytes_per_s": 1e9, "node_overhead_s": 1e-6, "spread": 2.0,
+    "glue_elements_per_s": 1e9, "call_overhead_s": 1e-5, "thread_exponent": 0.8,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "dotted", "value", "says"),
+    [
+        ("rock-5b", "cpu.others.0.clock_hz.value", 1e20, "1e+20 Hz is no clock of a processor that runs onnxruntime: write one of"),
+        ("rock-5b", "cpu.others.0.clock_hz.value", 5.0, "5 Hz is no clock"),
+        ("raspberry-pi-5", "memory.read_bytes_per_s.value", 1e18, "1e+18 cannot be: what one core moves in a second lies between"),
+        ("raspberry-pi-5", "memory.read_bytes_per_s.value", 1.0, "1 cannot be: "),
+        ("raspberry-pi-5", "memory.copy_bytes_per_s.value", 1.0, "1 cannot be: "),
+        ("raspberry-pi", "static_estimate.float_cycles_per_mac.value", 1e9, "1e+09 cannot be: what a multiply-accumulate takes"),
+        ("raspberry-pi", "runtime.max_opset", 25, "onnxruntime 1.17, the oldest, reads 20 at most, not 25: lower it, or raise oldest"),
+        ("raspberry-pi", "runtime.max_opset", 21, "onnxruntime 1.17, the oldest, reads 20 at most, not 21"),
+        ("raspberry-pi", "runtime.max_ir_version", 13, "onnxruntime 1.17, the oldest, reads 9 at most, not 13: lower it, or raise"),
+        ("raspberry-pi", "runtime.max_ir_version", 10, "onnxruntime 1.17, the oldest, reads 9 at most, not 10"),
+        ("raspberry-pi", "runtime.oldest", "1.5", "onnxruntime 1.5 reads opset 12 at most, these models have 13 or newer: write 1.6"),
+        ("raspberry-pi", "runtime.execution_providers.0", "MagicProvider", "is no execution provider of onnxruntime; there are ACL"),
+        ("raspberry-pi", "runtime.execution_providers.0", "CpuExecutionProvider",
+         "is no execution provider of onnxruntime; did you mean 'CPUExecutionProvider'?"),
+        ("raspberry-pi", "runtime.execution_providers.0", "NNAPI", "did you mean 'NnapiExecutionProvider'?"),
+        ("raspberry-pi", "runtime.execution_providers.0", 3, "Input should be 'CPUExecutionProvider', "),
+        ("raspberry-pi", "runtime.execution_providers", ["CoreMLExecutionProvider"], "run on it: add it"),
+        *((("raspberry-pi", f"latency.{name}.value", value, f"{value:g} cannot be: "))
+          for name in RATES for value in ((1e30, 1e-30) if name != "spread" else (1e30, 0.5))
+          if (name, value) != ("thread_exponent", 1e-30)),
+    ],
+)
+def test_read_target_when_a_value_is_impossible_then_its_very_line_is_named(  # noqa: PLR0917 - a table of cases
+    tmp_path: Path, name: str, dotted: str, value: Any, says: str
+) -> None:
+    content = dict(yaml.safe_load((data_folder("targets") / f"{name}.yaml").read_text()))
+    content["latency"] = {key: {"value": rate, "source": "a test says so", "how": "assumed"} for key, rate in RATES.items()}
+    holder: Any = content
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        holder = holder[int(parent)] if parent.isdigit() else holder[parent]
+    holder[int(last) if last.isdigit() else last] = "PLACE"
+    message = refusal_of_text(yaml.safe_dump(content, sort_keys=False, width=1000), value, tmp_path)
+    assert f": {dotted}: " in message
+    assert says in message
+
+
+def refusal_of_text(text: str, value: Any, folder: Path) -> str:
+    """Write `value` where the text says PLACE, and return the refusal, which names that line and one problem."""
+    path = folder / "device.yaml"
+    shown = yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
+    path.write_text(text.replace("PLACE", shown))
+    with pytest.raises(TargetError) as caught:
+        read_target(path)
+    line = 1 + next(number for number, line in enumerate(text.splitlines()) if "PLACE" in line)
+    assert caught.value.message.startswith(f"{path}:{line}: ")
+    assert "\n" not in caught.value.message
+    return caught.value.message
+
+
+def test_read_target_when_rates_are_at_what_a_calibration_writes_for_the_unknown_then_accepted(
+    content: dict[str, Any], tmp_path: Path
+) -> None:
+    unknown = RATES | {"int8_macs_per_s": 1e13, "read_bytes_per_s": 1e13, "node_overhead_s": 1e-13}
+    content["latency"] = {key: {"value": rate, "source": "a test says so", "how": "assumed"} for key, rate in unknown.items()}
+    (tmp_path / "device.yaml").write_text(yaml.safe_dump(content))
+    assert read_target(tmp_path / "device.yaml").latency is not None
+
+
+def test_read_target_when_the_scalar_path_is_left_out_then_asked_for_with_what_to_write(
+    content: dict[str, Any], tmp_path: Path
+) -> None:
+    del content["cpu"]["peaks"]["int8_ops"]["scalar"]
+    set_in(content, "cpu.peaks.int8_ops.smull.value", 1e9)  # slower than the scalar path that was left out
+    message = refusal(content, tmp_path)
+    lines = (tmp_path / "device.yaml").read_text().splitlines()
+    assert message.startswith(f"{tmp_path / 'device.yaml'}:{lines.index('    int8_ops:') + 1}: cpu.peaks.int8_ops: scalar is missing")
+    assert "write it, 2 x clock_hz" in message
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,9 @@
 """A target profile out of fitted rates: a machine, with rates that were measured on it."""
 
 from edgedistill.calibrate.fit import FittedRates
-from edgedistill.target import Figure, LatencyModel, Target
+from edgedistill.target import LEAST_S, MOST_SPREAD, MOST_WORK_PER_S, Figure, LatencyModel, Target
 
 _SPREAD_SOURCE = "derived from the residuals of the fit; at least 1.25, at least 2 after a warning"
-_UNKNOWN_RATE = 1e13
-"""Units a second where the fit left no time for a class: fast enough that it does not count."""
 
 
 def calibrated_profile(  # noqa: PLR0913 - what the source of the figures says
@@ -29,7 +27,7 @@ def calibrated_profile(  # noqa: PLR0913 - what the source of the figures says
 
     def rate(column: str) -> Figure:
         seconds = rates.seconds[column]
-        return figure(1 / seconds if seconds > 1 / _UNKNOWN_RATE else _UNKNOWN_RATE)
+        return figure(1 / seconds if seconds > 1 / MOST_WORK_PER_S else MOST_WORK_PER_S)
 
     call = rates.seconds["call"]
     latency = LatencyModel(
@@ -37,10 +35,10 @@ def calibrated_profile(  # noqa: PLR0913 - what the source of the figures says
         float_macs_per_s=rate("float_macs"),
         glue_elements_per_s=rate("glue_elements"),
         read_bytes_per_s=rate("bytes"),
-        node_overhead_s=figure(max(rates.seconds["nodes"], 1 / _UNKNOWN_RATE)),
-        call_overhead_s=figure(call) if call > 0 else None,
+        node_overhead_s=figure(max(rates.seconds["nodes"], LEAST_S)),
+        call_overhead_s=figure(call) if call > LEAST_S else None,
         thread_exponent=None if exponent is None else figure(exponent),
-        spread=Figure(value=rates.spread, source=_SPREAD_SOURCE, how="derived"),
+        spread=Figure(value=min(rates.spread, MOST_SPREAD), source=_SPREAD_SOURCE, how="derived"),
         origin="calibrated",
         residual_error=rates.residual_error,
         warnings=rates.warnings,

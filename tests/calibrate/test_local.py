@@ -1,5 +1,6 @@
 """Calibrating this machine: it runs, the profile has the same form each time, and reads back."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_calibrated_profile_when_a_rate_is_unknown_then_it_does_not_count_and_th
     assert target.latency is not None
     assert target.latency.warnings == ("no time was left for bytes",)
     assert (rates.low, rates.high) == (0.5, 2.0)
+
+
+def test_calibrated_profile_when_a_fit_leaves_next_to_nothing_then_the_profile_can_still_be_read(tmp_path: Path) -> None:
+    odd = dataclasses.replace(RATES, seconds=RATES.seconds | {"int8_macs": 1e-30, "nodes": 0.0, "call": 1e-20}, spread=1e9)
+    target = calibrated_profile(local_target(), odd, graphs=40, runtime="onnxruntime 1.32.0", exponent=0.01)
+    (tmp_path / "a.yaml").write_text(target.to_yaml())
+    latency = read_target(tmp_path / "a.yaml").latency
+    assert latency is not None
+    assert (latency.int8_macs_per_s.value, latency.node_overhead_s.value, latency.call_overhead_s) == (1e13, 1e-13, None)
+    assert latency.spread.value == 1000
 
 
 def test_time_graphs_when_the_clock_is_ours_then_the_seconds_are_its_ticks() -> None:
