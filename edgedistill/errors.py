@@ -18,6 +18,11 @@
 A class without a number has its parent's.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what an error carries is of no module that this one may need
+    from edgedistill.plan import Misfit
+
 
 class EdgedistillError(Exception):
     """A failure that a person can act on.
@@ -74,9 +79,19 @@ class StorageError(UsageError):
 
 
 class GoalMissedError(EdgedistillError):
-    """A goal or a budget is missed; every artifact is written all the same."""
+    """A goal or a budget is missed; every artifact is written all the same.
+
+    Args:
+        message: what happened.
+        hint: the next thing to do.
+        misfit: where no student fits a target: every shape that was considered, with what it misses.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, hint: str, misfit: "Misfit | None" = None) -> None:
+        super().__init__(message, hint=hint)
+        self.misfit = misfit
 
 
 class ParityError(EdgedistillError):

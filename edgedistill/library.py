@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
-from edgedistill.errors import UsageError
+from edgedistill.errors import GoalMissedError, UsageError
 from edgedistill.int8_settings import PostTraining
 from edgedistill.measuring import calibrate, measure, measure_detail, measure_on
 from edgedistill.plan import Plan, make_plan
@@ -68,14 +68,20 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
     """Choose the student for a target, without torch and without training.
 
     Raises:
-        EdgedistillError: the data or the recipe is wrong, or nothing fits the target.
+        GoalMissedError: no student fits the target; its `misfit` holds the whole ledger.
+        EdgedistillError: the data or the recipe is wrong.
     """
     task = task_named(recipe.recipe.task)
     settled = task.settle(recipe, [target])
     wanted = settled.located.recipe
     facts = task.facts_before(settled.located)
     task.check(wanted, task.find_teacher(recipe, check_weights=False))
-    return dataclasses.replace(make_plan(wanted, target, facts, task.ladder()), settled=settled.decisions)
+    try:
+        return dataclasses.replace(make_plan(wanted, target, facts, task.ladder()), settled=settled.decisions)
+    except GoalMissedError as missed:
+        if missed.misfit is not None:
+            missed.misfit = dataclasses.replace(missed.misfit, settled=settled.decisions)
+        raise
 
 
 def prepare(recipe: LocatedRecipe, out: Path, *, targets: Sequence[Target] = ()) -> Done:

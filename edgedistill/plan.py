@@ -103,6 +103,35 @@ class Plan:
         return Decision(step="plan", what=f"student {self.shape.id}", why=why)
 
 
+@dataclass(frozen=True)
+class Misfit:
+    """What was considered for a target that no student fits; `GoalMissedError` carries it.
+
+    Attributes:
+        recipe: what the user wants.
+        target: the device class.
+        budgets: the limits that count.
+        facts: the data.
+        ledger: every student shape considered, largest first; none is chosen.
+        nearest: the row whose worst budget is exceeded by the smallest factor.
+        settled: what the data would be prepared for, and why, where the recipe left it open.
+    """
+
+    recipe: Recipe
+    target: Target
+    budgets: dict[str, Budget]
+    facts: DataFacts
+    ledger: tuple[Prediction, ...]
+    nearest: Prediction
+    settled: tuple[Decision, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Which student comes nearest, and what it misses."""
+        return (f"{self.target.id} cannot be met: no student of the ladder fits, the nearest, {self.nearest.rung}, "
+                f"{self.nearest.rejected_because}")
+
+
 def memory_bytes(int8_bytes: int) -> int:
     """Predict the peak resident memory of a session over the bare runtime's, in bytes.
 
@@ -126,30 +155,25 @@ def make_plan(recipe: Recipe, target: Target, facts: DataFacts, rungs: Sequence[
 
     Raises:
         RecipeError: the recipe names a rung that does not exist.
-        GoalMissedError: no rung fits the budgets; the message names the budget that is furthest off.
+        GoalMissedError: no rung fits the budgets; the message names the nearest and what it misses, and the error carries
+            the whole ledger as a `Misfit`.
     """
     budgets = effective_budgets(recipe.budgets, target)
-    shapes = sorted(rungs, key=lambda s: predict(s, recipe, target, facts).int8_bytes, reverse=True)
-    reasons = {s.id: _rejection(predict(s, recipe, target, facts), budgets) for s in shapes}
-    if recipe.student.rung is not None:
-        chosen = next((s for s in shapes if s.id == recipe.student.rung), None)
-        if chosen is None:
-            raise RecipeError(f"student.rung: no rung {recipe.student.rung!r}",
-                              hint=f"choose one of {', '.join(s.id for s in shapes)}")
-    else:
-        chosen = next((s for s in shapes if not reasons[s.id]), None)
-        if chosen is None:
-            smallest = shapes[-1]
-            raise GoalMissedError(f"{target.id} cannot be met: even the smallest student, {smallest.id}, "
-                                  f"{reasons[smallest.id]}",
-                                  hint="raise that budget in the recipe (budgets:), or choose another --target")
-    ledger = tuple(
-        predict(s, recipe, target, facts).model_copy(
-            update={"is_chosen": s.id == chosen.id, "rejected_because": reasons[s.id]}
-        )
-        for s in shapes
-    )
-    return Plan(recipe, target, budgets, facts, ledger, chosen)
+    predicted = {shape.id: predict(shape, recipe, target, facts) for shape in rungs}
+    shapes = sorted(rungs, key=lambda shape: predicted[shape.id].int8_bytes, reverse=True)
+    rows = [predicted[shape.id].model_copy(update={"rejected_because": _rejection(predicted[shape.id], budgets)})
+            for shape in shapes]
+    wanted = recipe.student.rung
+    if wanted is not None and wanted not in predicted:
+        raise RecipeError(f"student.rung: no rung {wanted!r}", hint=f"choose one of {', '.join(s.id for s in shapes)}")
+    chosen = next((row.rung for row in rows if row.rung == wanted or (wanted is None and not row.rejected_because)), None)
+    if chosen is None:
+        nearest = min(reversed(rows), key=lambda row: max(_used(row, budgets).values()))
+        misfit = Misfit(recipe, target, budgets, facts, tuple(rows), nearest)
+        raise GoalMissedError(misfit.words, hint="raise that budget in the recipe (budgets:), or choose another --target",
+                              misfit=misfit)
+    ledger = tuple(row.model_copy(update={"is_chosen": row.rung == chosen}) for row in rows)
+    return Plan(recipe, target, budgets, facts, ledger, next(shape for shape in shapes if shape.id == chosen))
 
 
 def effective_budgets(wanted: Budgets, target: Target) -> dict[str, Budget]:
@@ -205,18 +229,21 @@ def predict(shape: Shape, recipe: Recipe, target: Target, facts: DataFacts) -> P
 
 def _rejection(row: Prediction, budgets: dict[str, Budget]) -> str:
     """Say which budgets a shape breaks and by how much; empty when it fits."""
-    values = {
-        "model_bytes": float(row.int8_bytes),
-        "peak_memory_bytes": float(row.peak_memory_bytes),
-        "latency_p50_s": row.latency_p50_s,
-    }
-    broken = [
-        f"{name} {_amount(name, value)} is over {_amount(name, budgets[name].limit)}"
-        f" (x{value / budgets[name].limit:.2f})"
-        for name, value in values.items()
-        if value > budgets[name].limit
-    ]
-    return "; ".join(broken)
+    return "; ".join(
+        f"{name} {_amount(name, used * budgets[name].limit)} is over {_amount(name, budgets[name].limit)} (x{_factor(used)})"
+        for name, used in _used(row, budgets).items()
+        if used > 1
+    )
+
+
+def _used(row: Prediction, budgets: dict[str, Budget]) -> dict[str, float]:
+    """Return what a shape takes of each budget, by the budget's name; above 1 it is broken."""
+    values = {"model_bytes": row.int8_bytes, "peak_memory_bytes": row.peak_memory_bytes, "latency_p50_s": row.latency_p50_s}
+    return {name: value / budgets[name].limit for name, value in values.items()}
+
+
+def _factor(used: float) -> str:
+    return f"{used:.2f}" if used < 100 else f"{used:.0f}"
 
 
 def _amount(name: str, value: float) -> str:

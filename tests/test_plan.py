@@ -95,15 +95,37 @@ def test_make_plan_when_two_budgets_are_short_then_both_are_named() -> None:
     assert [reason.split()[0] for reason in first] == ["model_bytes", "latency_p50_s"]
 
 
-def test_make_plan_when_nothing_fits_then_goal_missed_naming_smallest_budget_and_factor() -> None:
+def test_make_plan_when_nothing_fits_then_goal_missed_naming_nearest_budget_and_factor() -> None:
     with pytest.raises(GoalMissedError) as caught:
         plan_with(model_bytes=size_of("small") / 4)
     assert "raspberry-pi" in caught.value.message
-    assert "the smallest student, small, model_bytes" in caught.value.message
+    assert "no student of the ladder fits, the nearest, small, model_bytes" in caught.value.message
     assert "(x4.00)" in caught.value.message
     assert "latency" not in caught.value.message
     assert "budgets" in caught.value.hint
     assert caught.value.exit_code == 3
+
+
+def test_make_plan_when_nothing_fits_then_the_error_carries_the_whole_ledger() -> None:
+    with pytest.raises(GoalMissedError) as caught:
+        plan_with(model_bytes=size_of("small") / 4)
+    misfit = caught.value.misfit
+    assert misfit is not None
+    assert [row.rung for row in misfit.ledger] == ["large", "middle", "small"]
+    assert not any(row.is_chosen for row in misfit.ledger)
+    assert all(row.rejected_because.startswith("model_bytes ") for row in misfit.ledger)
+    assert misfit.nearest == misfit.ledger[-1]
+    assert (misfit.target.id, misfit.facts, misfit.budgets["model_bytes"].limit) == ("raspberry-pi", FACTS, size_of("small") / 4)
+
+
+def test_make_plan_when_the_smallest_is_slower_than_another_then_the_nearest_is_the_one_that_misses_less() -> None:
+    shipped = read_ladder(data_folder("models") / "students.yaml").rungs
+    rungs = [rung for rung in shipped if rung.id in ("bert-6x128s", "bert-6x96")]
+    rows = {row.rung: row for row in make_plan(recipe_with(), target_with(), FACTS, rungs).ledger}
+    assert rows["bert-6x128s"].int8_bytes < rows["bert-6x96"].int8_bytes
+    assert rows["bert-6x128s"].latency_p50_s > rows["bert-6x96"].latency_p50_s
+    with pytest.raises(GoalMissedError, match=r"the nearest, bert-6x96, latency_p50_s .* \(x2\.00\)$"):
+        make_plan(recipe_with(), target_with(latency_p50_s=rows["bert-6x96"].latency_p50_s / 2), FACTS, rungs)
 
 
 def test_make_plan_when_the_recipe_has_budgets_then_they_count() -> None:

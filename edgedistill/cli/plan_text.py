@@ -1,10 +1,12 @@
 """The plan as text: budgets, every student shape with its cost and interval, what binds, what was chosen."""
 
+import json
 import textwrap
+from collections.abc import Sequence
 
 from edgedistill.cli.terminal import mebibytes, milliseconds, table
 from edgedistill.ledger import Span, binding_of, may_miss, spans_of
-from edgedistill.plan import Plan
+from edgedistill.plan import Misfit, Plan
 from edgedistill.results import Prediction
 from edgedistill.target import Target
 from edgedistill.tasks.registry import task_named
@@ -20,27 +22,68 @@ _SOURCES = {
 
 def plan_text(plan: Plan) -> str:
     """Return the plan of one target, at most 100 columns wide where the names allow it."""
-    facts = plan.facts
-    lines = [
-        f"{plan.recipe.id} on {plan.target.name}",
-        *_wrapped("budgets", ", ".join(f"{n} {_amount(n, b.limit)}" for n, b in plan.budgets.items())),
-        *_wrapped("data", task_named(plan.recipe.task).facts_in_words(facts)),
-        *(line for decision in plan.settled for line in _wrapped("stored", f"{decision.what}: {decision.why}")),
-        *_wrapped("runtime", runtime_words(plan.target)),
-        "",
-        _ledger(plan),
-        "",
+    return "\n".join([
+        *_opening(plan),
         _parts(plan),
         "",
         _spans(plan),
         "",
-        *_wrapped("p50", _latency_words(plan)),
+        *_wrapped("p50", _latency_words(plan.chosen)),
         *_wrapped("binding", binding_of(plan).words),
         *(_wrapped("unsure", words) if (words := may_miss(plan)) else []),
         *_wrapped("chosen", f"{plan.decision.what}: {plan.decision.why}"),
         *_wrapped("steps", ", ".join(plan.steps)),
+    ])
+
+
+def misfit_text(misfit: Misfit) -> str:
+    """Return what was considered for a target that nothing fits, in the form of a plan, and the student that comes nearest."""
+    return "\n".join([
+        *_opening(misfit),
+        _spans(misfit),
+        "",
+        *_wrapped("p50", _latency_words(misfit.nearest)),
+        *_wrapped("nearest", f"{misfit.nearest.rung}: {misfit.nearest.rejected_because}"),
+    ])
+
+
+def as_json_text(found: Sequence[Plan | Misfit]) -> str:
+    """Return one JSON object, a key a target: the same keys whether a student fits or not, null or empty where there is none.
+
+    `nearest` and `misses` stand there where nothing fits: the student that comes nearest, and by how much it misses what.
+    """
+    return json.dumps({item.target.id: {
+        **(_choice(item) if isinstance(item, Plan) else _no_choice(item)),
+        "stored": [decision.model_dump(mode="json") for decision in item.settled],
+        "spans": {name: vars(span) for name, span in spans_of(item.ledger).items()},
+        "lengths": [{"tokens": n, "texts": count} for n, count in item.facts.lengths.items()],
+        "runtime": item.target.runtime.model_dump(mode="json"),
+        "ledger": [row.model_dump(mode="json") for row in item.ledger],
+    } for item in found})
+
+
+def _choice(plan: Plan) -> dict[str, object]:
+    return {"chosen": plan.shape.id, "why": plan.decision.why, "steps": plan.steps, "binding": vars(binding_of(plan)),
+            "unsure": may_miss(plan)}
+
+
+def _no_choice(misfit: Misfit) -> dict[str, object]:
+    return {"chosen": None, "why": misfit.words, "steps": (), "binding": None, "unsure": "", "nearest": misfit.nearest.rung,
+            "misses": misfit.nearest.rejected_because}
+
+
+def _opening(considered: Plan | Misfit) -> list[str]:
+    """Return the lines up to the ledger, which any target has."""
+    return [
+        f"{considered.recipe.id} on {considered.target.name}",
+        *_wrapped("budgets", ", ".join(f"{n} {_amount(n, b.limit)}" for n, b in considered.budgets.items())),
+        *_wrapped("data", task_named(considered.recipe.task).facts_in_words(considered.facts)),
+        *(line for decision in considered.settled for line in _wrapped("stored", f"{decision.what}: {decision.why}")),
+        *_wrapped("runtime", runtime_words(considered.target)),
+        "",
+        _ledger(considered),
+        "",
     ]
-    return "\n".join(lines)
 
 
 def runtime_words(target: Target) -> str:
@@ -63,7 +106,7 @@ def _amount(name: str, value: float) -> str:
     return milliseconds(value) if name.endswith("_s") else mebibytes(value)
 
 
-def _ledger(plan: Plan) -> str:
+def _ledger(plan: Plan | Misfit) -> str:
     header = ("student", "int8", "memory", "p50", "interval, ms", "fits, or over by")
     return table(header, [
         (
@@ -75,7 +118,7 @@ def _ledger(plan: Plan) -> str:
     ])
 
 
-def _verdict(plan: Plan, row: Prediction) -> str:
+def _verdict(plan: Plan | Misfit, row: Prediction) -> str:
     if not row.rejected_because:
         return "fits" if row.latency_interval_s[1] <= plan.budgets["latency_p50_s"].limit else "fits, p50 unsure"
     broken = [part.split() for part in row.rejected_because.split("; ")]
@@ -92,7 +135,7 @@ def _parts(plan: Plan) -> str:
     ])
 
 
-def _spans(plan: Plan) -> str:
+def _spans(plan: Plan | Misfit) -> str:
     spans = spans_of(plan.ledger)
 
     def cells(name: str, span: Span) -> tuple[str, ...]:
@@ -105,8 +148,7 @@ def _spans(plan: Plan) -> str:
                  [cells(name, span) for name, span in spans.items()])
 
 
-def _latency_words(plan: Plan) -> str:
-    row = plan.chosen
+def _latency_words(row: Prediction) -> str:
     words = f"predicted, one thread, {_SOURCES[row.latency_source]}"
     if row.latency_p90_text_s is not None and row.latency_mean_s is not None:
         words += (f"; over the data's lengths: median text {milliseconds(row.latency_p50_s)}, mean "

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgedistill.cli.options import DEFAULT_RECIPE, JsonOption, OnOption, RecipeOption, SetOption, TargetsOption, add_command
-from edgedistill.cli.terminal import boxed, mebibytes, milliseconds, say, say_json, step_teller, table, tell
+from edgedistill.cli.terminal import boxed, mebibytes, milliseconds, say, say_json, step_teller, table, tell, tell_error
 from edgedistill.errors import GoalMissedError, ParityError, UsageError
 
 if TYPE_CHECKING:
+    from edgedistill.catalog import LocatedRecipe
     from edgedistill.pipeline import RunResult
+    from edgedistill.plan import Misfit, Plan
+    from edgedistill.target import Target
 
 RunFolderOption = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; default runs/<recipe>.")
@@ -132,32 +135,42 @@ def plan(
     """Show which student fits a target, before anything is trained.
 
     Every student shape of the ladder is listed with what it would cost and why it was not taken.
+    Exit code 3: no student fits one of the targets; all of them are shown all the same.
 
     Example: edgedistill plan --target raspberry-pi
     """
     import edgedistill
+    from edgedistill.cli.plan_text import as_json_text, misfit_text, plan_text
+    from edgedistill.plan import Plan
 
     located = edgedistill.load_recipe(recipe, overrides=set_ or ())
-    plans = [edgedistill.plan(located, edgedistill.load_target(name)) for name in dict.fromkeys(target)]
+    targets = [edgedistill.load_target(name) for name in dict.fromkeys(target)]
+    found, missed = _considered(located, targets)
     if as_json:
-        import json
+        say_json(as_json_text(found))
+    else:
+        say("\n\n".join(plan_text(item) if isinstance(item, Plan) else misfit_text(item) for item in found))
+        sys.stdout.flush()
+    for failure in missed:
+        tell_error(failure)
+    return GoalMissedError.exit_code if missed else 0
 
-        from edgedistill.ledger import binding_of, may_miss, spans_of
 
-        say_json(json.dumps({p.target.id: {
-            "chosen": p.shape.id, "why": p.decision.why, "steps": p.steps,
-            "stored": [decision.model_dump(mode="json") for decision in p.settled],
-            "binding": vars(binding_of(p)), "unsure": may_miss(p),
-            "spans": {name: vars(span) for name, span in spans_of(p.ledger).items()},
-            "lengths": [{"tokens": n, "texts": count} for n, count in p.facts.lengths.items()],
-            "runtime": p.target.runtime.model_dump(mode="json"),
-            "ledger": [row.model_dump(mode="json") for row in p.ledger],
-        } for p in plans}))
-        return 0
-    from edgedistill.cli.plan_text import plan_text
+def _considered(located: "LocatedRecipe", targets: "list[Target]") -> "tuple[list[Plan | Misfit], list[GoalMissedError]]":
+    """Plan for every target; one that nothing fits does not hide the others."""
+    import edgedistill
 
-    say("\n\n".join(plan_text(item) for item in plans))
-    return 0
+    found: list[Plan | Misfit] = []
+    missed: list[GoalMissedError] = []
+    for target in targets:
+        try:
+            found.append(edgedistill.plan(located, target))
+        except GoalMissedError as failure:
+            if failure.misfit is None:
+                raise
+            found.append(failure.misfit)
+            missed.append(failure)
+    return found, missed
 
 
 def init(  # noqa: PLR0917 - a command's options

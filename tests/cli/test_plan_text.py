@@ -6,7 +6,8 @@ import pytest
 
 from edgedistill.catalog import load_recipe, load_target, target_ids
 from edgedistill.cli.app import run_command_line
-from edgedistill.cli.plan_text import plan_text, runtime_words
+from edgedistill.cli.plan_text import misfit_text, plan_text, runtime_words
+from edgedistill.errors import GoalMissedError
 from edgedistill.plan import DataFacts, make_plan
 from edgedistill.tasks.text_classification.ladder import ladder
 
@@ -48,3 +49,54 @@ def test_plan_json_then_parts_spans_binding_and_lengths(capsys: pytest.CaptureFi
     assert found["spans"]["model_bytes"]["least"] == found["ledger"][-1]["int8_bytes"]
     assert sum(item["texts"] for item in found["lengths"]) > 1000
     assert found["runtime"]["denied"][0]["version"] == "1.21.0"
+
+
+TIGHT = ("--set", "budgets.latency_p50_s=0.0005")
+"""Half a millisecond: no student on a Raspberry Pi, several on a Graviton3."""
+
+
+@pytest.mark.parametrize("name", target_ids())
+def test_misfit_text_when_nothing_fits_then_ledger_spans_and_nearest_within_a_hundred_columns(name: str) -> None:
+    recipe = load_recipe("home-intents", overrides=["budgets.latency_p50_s=0.00005"]).recipe
+    with pytest.raises(GoalMissedError) as caught:
+        make_plan(recipe, load_target(name), FACTS, ladder())
+    assert caught.value.misfit is not None
+    text = misfit_text(caught.value.misfit)
+    assert max(map(len, text.splitlines())) <= 100
+    assert all(rung.id in text for rung in ladder())
+    assert "  fits" not in text.replace("  fits, or over by", "")
+    for words in ("smallest", "median", "largest", "0.05 ms", "nearest: bert-", "latency_p50_s"):
+        assert words in text, words
+
+
+def test_plan_when_nothing_fits_then_prints_what_was_considered_and_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["plan", "--target", "raspberry-pi", *TIGHT]) == 3
+    said = capsys.readouterr()
+    assert "bert-6x384" in said.out
+    assert "17 shapes  smallest" in said.out
+    assert "nearest: bert-2x64: latency_p50_s" in said.out
+    assert said.err.startswith("error: raspberry-pi cannot be met: no student of the ladder fits, the nearest, bert-2x64, latency")
+
+
+def test_plan_json_when_nothing_fits_then_the_same_keys_and_what_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["plan", "-t", "raspberry-pi", "-t", "graviton3", "--json", *TIGHT]) == 3
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    misfit, plan = found["raspberry-pi"], found["graviton3"]
+    assert set(plan) == set(misfit) - {"nearest", "misses"}
+    assert (misfit["chosen"], misfit["binding"], misfit["steps"], misfit["nearest"]) == (None, None, [], "bert-2x64")
+    assert misfit["misses"] == misfit["ledger"][-1]["rejected_because"]
+    assert misfit["spans"]["latency_p50_s"]["least"] > 0.0005
+    assert len(misfit["ledger"]) == len(ladder())
+    assert plan["chosen"].startswith("bert-")
+    assert said.err.count("error: ") == 1
+
+
+def test_plan_when_one_of_several_targets_cannot_be_met_then_all_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    targets = ("raspberry-pi", "graviton3", "raspberry-pi-zero-2w")
+    assert run_command_line(["run", "--dry-run", *(word for name in targets for word in ("-t", name)), *TIGHT]) == 3
+    said = capsys.readouterr()
+    assert [line.split(": ")[1].split()[0] for line in said.err.splitlines() if line.startswith("error: ")] == [targets[0], targets[2]]
+    assert said.out.count("nearest: ") == 2
+    assert said.out.count("chosen:  student ") == 1
+    assert said.out.count("17 shapes  smallest") == 3

@@ -87,7 +87,7 @@ def test_choose_side_when_nothing_fits_then_is_the_smallest_and_the_plan_says_wh
     wanted = recipe(budgets={"latency_p50_s": 1e-9})
     choice = choose_side(wanted, [target], facts(96), RUNGS)
     assert choice.side == 32
-    assert "even the smallest student, resnet-8-16, latency_p50_s" in choice.decision.why
+    assert "the nearest, resnet-8-16, latency_p50_s" in choice.decision.why
 
 
 def test_choose_side_when_a_run_has_two_targets_then_is_the_smaller_of_theirs(target: Target) -> None:
