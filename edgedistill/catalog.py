@@ -14,6 +14,7 @@ from pydantic import Field
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError, TargetError, UsageError
 from edgedistill.local_target import LOCAL, local_target
+from edgedistill.processor import THIRTY_TWO_BIT, THIRTY_TWO_BIT_BOARDS, refuse_32_bit, refuse_32_bit_board
 from edgedistill.recipe import BenchmarkProtocol, Recipe, read_recipe
 from edgedistill.target import Target, read_target
 
@@ -97,7 +98,7 @@ def load_target(name: str | Path) -> Target:
     `local` is this machine; it has no file.
 
     Raises:
-        TargetError: there is no such target, or the profile is wrong.
+        TargetError: there is no such target, it is 32-bit ARM, or the profile is wrong.
     """
     path = _as_file(name)
     if path is None and name == LOCAL:
@@ -105,6 +106,10 @@ def load_target(name: str | Path) -> Target:
     if path is None:
         path = data_folder("targets") / f"{name}.yaml"
         if not path.is_file():
+            if str(name).lower() in THIRTY_TWO_BIT_BOARDS:
+                raise TargetError(refuse_32_bit_board(str(name).lower()), hint="edgedistill targets list")
+            if str(name).lower() in THIRTY_TWO_BIT:
+                raise TargetError(refuse_32_bit(str(name)), hint="edgedistill targets list")
             raise TargetError(f"no target {str(name)!r}{_did_you_mean(str(name), [*target_ids(), LOCAL])}",
                               hint="edgedistill targets list")
     return read_target(path)

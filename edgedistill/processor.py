@@ -29,6 +29,19 @@ THIRTY_TWO_BIT = frozenset({"armv6l", "armv7l", "armv7", "armv8l", "armhf", "arm
 """What a 32-bit ARM system, or a 32-bit system on a 64-bit processor, calls itself."""
 
 
+THIRTY_TWO_BIT_BOARDS = {
+    "raspberry-pi-zero": "Armv6", "raspberry-pi-zero-w": "Armv6", "raspberry-pi-1": "Armv6", "raspberry-pi-2": "Armv7",
+    "beaglebone-black": "Armv7",
+}
+"""Boards that people ask for, whose processors take no 64-bit system. (The last Pi 2, 1.2, has the Pi 3's: `raspberry-pi-3`.)"""
+
+
+def refuse_32_bit_board(board: str) -> str:
+    """Return why there is no target for one of `THIRTY_TWO_BIT_BOARDS`, and what there is instead."""
+    return (f"{board} is a 32-bit ARM board ({THIRTY_TWO_BIT_BOARDS[board]}), for which PyPI has no onnxruntime, and it takes no "
+            "64-bit system; a Pi Zero 2 W, 3, 4 or 5 does")
+
+
 def refuse_32_bit(architecture: str) -> str:
     """Return why there is no target for a 32-bit ARM system.
 

@@ -31,6 +31,26 @@ def test_ids_when_listed_then_sorted_and_each_loads() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "architecture"),
+    [("raspberry-pi-zero", "Armv6"), ("raspberry-pi-1", "Armv6"), ("raspberry-pi-2", "Armv7"), ("Raspberry-Pi-Zero-W", "Armv6")],
+)
+def test_load_target_when_the_board_is_32_bit_arm_then_says_so_and_suggests_no_other_name(name: str, architecture: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        load_target(name)
+    assert caught.value.message == (
+        f"{name.lower()} is a 32-bit ARM board ({architecture}), for which PyPI has no onnxruntime, and it takes no 64-bit system; "
+        "a Pi Zero 2 W, 3, 4 or 5 does"
+    )
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["armv7l", "armv6l", "ARMHF"])
+def test_load_target_when_a_32_bit_architecture_is_asked_for_then_refused_as_one(name: str) -> None:
+    with pytest.raises(TargetError, match=f"^{name} is 32-bit ARM, for which PyPI has no onnxruntime"):
+        load_target(name)
+
+
+@pytest.mark.parametrize(
     ("name", "says"),
     [("rasberry-pi", "did you mean 'raspberry-pi'?"), ("raspberry-pi-4", "did you mean 'raspberry-pi"),
      ("zzz", "there are: android-low, android-midrange, "), ("locl", "did you mean 'local'?"), ("", "there are: ")],

@@ -1,6 +1,10 @@
 """The plan as text: within a hundred columns, all shapes, the parts, the spans, what binds, the denied runtime."""
 
 import json
+import resource
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -100,3 +104,21 @@ def test_plan_when_one_of_several_targets_cannot_be_met_then_all_are_shown(capsy
     assert said.out.count("nearest: ") == 2
     assert said.out.count("chosen:  student ") == 1
     assert said.out.count("17 shapes  smallest") == 3
+
+
+MOST_CPU_S = 3.0
+"""What a plan may take. Time of the processor, not of the clock, and three times what it needs: a busy machine changes it little."""
+
+
+@pytest.mark.parametrize("name", target_ids())
+def test_plan_when_any_shipped_target_then_takes_less_than_three_seconds_of_the_processor(name: str) -> None:
+    began = time.process_time()
+    assert run_command_line(["plan", "--target", name]) == 0
+    assert time.process_time() - began < MOST_CPU_S
+
+
+def test_plan_when_the_interpreter_starts_with_it_then_still_less_than_three_seconds_of_the_processor() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "edgedistill", "plan", "--target", "raspberry-pi"], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < MOST_CPU_S
