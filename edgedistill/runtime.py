@@ -120,7 +120,7 @@ class Runtime(Document):
     def _is_possible(self) -> Self:
         denied = self.denial_of(self.oldest)
         if denied is not None:
-            raise ValueError(f"oldest {self.oldest} is denied: {denied.reason}")
+            raise wrong_at(("oldest",), f"{self.oldest} is denied: {denied.reason}; write another release")
         ceiling = ceiling_of(self.oldest)
         if ceiling is None:
             raise wrong_at(("oldest",), f"onnxruntime {self.oldest} reads opset 12 at most, these models have 13 or newer: "
