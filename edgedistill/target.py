@@ -12,8 +12,10 @@ from edgedistill.processor import Cpu, Figure, InstructionSet
 
 __all__ = [
     "Budget", "Cpu", "DeniedVersion", "Figure", "InstructionSet", "LatencyModel", "Memory", "Runtime", "StaticEstimate",
-    "Target", "TargetBudgets", "read_target",
+    "Platform", "Target", "TargetBudgets", "read_target",
 ]
+
+Platform = Literal["android", "ios", "linux"]
 
 
 _MOST_RAM_BYTES, _FASTEST_COPY, _FEWEST_CYCLES = 2**46, 1e12, 1 / 256
@@ -57,6 +59,13 @@ class Runtime(Document):
         if denied is not None:
             raise ValueError(f"oldest {self.oldest} is denied: {denied.reason}")
         return self
+
+    @property
+    def platform(self) -> Platform:
+        """The system that onnxruntime is built for: NNAPI exists on Android alone, and CoreML stands for iOS."""
+        if "NnapiExecutionProvider" in self.execution_providers:
+            return "android"
+        return "ios" if "CoreMLExecutionProvider" in self.execution_providers else "linux"
 
     def denial_of(self, installed: str | None) -> DeniedVersion | None:
         """Return why a version of onnxruntime must not be used on the device, None when it may."""

@@ -14,9 +14,10 @@ from edgedistill.package.bill_of_materials import bill_of_materials
 from edgedistill.package.card import CardFigures, CardParts, licence_notes, model_card
 from edgedistill.package.contents import BundleIdentity, BundleManifest, GoldenVectors, Labels, Sizes
 from edgedistill.package.onnx_facts import OnnxFacts
-from edgedistill.package.ort_format import Architecture, OrtModel
+from edgedistill.package.ort_format import OrtModel
 from edgedistill.package.runtime_build import runtime_build
 from edgedistill.package.text_model import TextModel
+from edgedistill.target import Platform
 
 TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "onnxruntime-extensions", "tokenizers")
 """Packages whose version is told in bundle.json; another version may give other bytes."""
@@ -33,7 +34,7 @@ class BundleParts:
         model: the int8 .onnx file.
         ort: the same model in ORT format.
         text: the same model with the tokenizer in front, or why there is none.
-        architecture: the target's processor.
+        platform: the target's system.
         facts: inputs, opsets and format version of the .onnx file.
         tokenizer_files: bytes by file name; kept as they are, since saving a loaded tokenizer would lose tokens that
             share an id.
@@ -46,7 +47,7 @@ class BundleParts:
     model: bytes
     ort: OrtModel
     text: TextModel
-    architecture: Architecture
+    platform: Platform
     facts: OnnxFacts
     tokenizer_files: Mapping[str, bytes]
     max_tokens: int
@@ -64,7 +65,7 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
         figures: what the card tells about quality and licences.
     """
     runtime = parts.golden.runtime.removeprefix("onnxruntime ")
-    build = runtime_build(parts.ort, parts.architecture, runtime=runtime)
+    build = runtime_build(parts.ort, parts.platform, runtime=runtime)
     card = model_card(identity, figures, CardParts(
         model_bytes=len(parts.model), classes=len(parts.labels), inputs=parts.facts.inputs, golden=parts.golden,
         preprocessing=parts.text.told, build=build, rows=parts.rows, max_tokens=parts.max_tokens,

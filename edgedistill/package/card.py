@@ -9,6 +9,7 @@ import yaml
 
 from edgedistill.document import Document
 from edgedistill.package.contents import (
+    TEXT_MODEL_FILE,
     BundleIdentity,
     GoldenVector,
     GoldenVectors,
@@ -101,7 +102,7 @@ Give one text a call: the int8 scale of the activations is computed per call, an
 
 ## Runtime
 
-{runtime_words(parts.build)}
+{runtime_words(parts.build, own="tokenizer")}
 
 ## Check
 
@@ -176,19 +177,35 @@ def _over_budget(preprocessing: Preprocessing) -> str:
     return " and over the target's budget for model files" if preprocessing.fits_budget is False else ""
 
 
-def runtime_words(build: RuntimeBuild) -> str:
-    """Return how the runtime is made smaller, and what to run the model on."""
+def runtime_words(build: RuntimeBuild, *, own: str) -> str:
+    """Return how the runtime is made smaller, and what to run the model on.
+
+    Args:
+        build: the command and the verdicts.
+        own: what an app must bring that loads `model.ort`.
+    """
     rows = "\n".join(f"| {a.name} | {'try it' if a.use else 'no'} | {a.why} |" for a in build.accelerators)
-    return f"""A build of onnxruntime with nothing but what `model.ort` needs, made in a checkout of onnxruntime (BUNDLE is this
-folder):
+    return f"""A build of onnxruntime with nothing but what `model.ort` needs, made in a checkout of onnxruntime{_machine(build)}
+(BUNDLE is this folder):
 
 ```
 {build.command}
 ```
 
+That runtime loads `model.ort` and no other model of this bundle (`--minimal_build`, `--disable_ml_ops`): it is for apps that
+bring their own {own}. Modules in `android/` and `ios/` use onnxruntime's ordinary packages, because they load
+`{TEXT_MODEL_FILE}`.
+
 | accelerator | use | why |
 |---|---|---|
 {rows}"""
+
+
+def _machine(build: RuntimeBuild) -> str:
+    """Return where the command is to be run, where it matters."""
+    where = {"android": " with Android's SDK and NDK", "ios": " on a Mac with Xcode",
+             "linux": " on a machine with the target's processor"}
+    return "" if build.platform is None else where[build.platform]
 
 
 def facts_table(identity: BundleIdentity, figures: CardFigures, *, classes: int, model_bytes: int) -> str:

@@ -12,7 +12,7 @@ from edgedistill.artifact import Artifact
 from edgedistill.document import Document, DocumentT, parse, read_text
 from edgedistill.errors import BundleError, UsageError
 from edgedistill.recipe import Task
-from edgedistill.target import DeniedVersion
+from edgedistill.target import DeniedVersion, Platform
 
 MANIFEST_FILE = "bundle.json"
 ONNX_FILE = "model.onnx"
@@ -159,7 +159,8 @@ class Accelerator(Document):
 class RuntimeBuild(Document):
     """How onnxruntime is made smaller for this model, and what it should run on."""
 
-    command: str = Field(description="run in a checkout of onnxruntime; OPERATORS stands in this bundle")
+    command: str = Field(description="run in a checkout of onnxruntime; BUNDLE is this folder. It loads model.ort alone")
+    platform: Platform | None = Field(None, description="system that the command builds for; linux: for the machine at hand")
     accelerators: tuple[Accelerator, ...]
 
 

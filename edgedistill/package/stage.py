@@ -34,7 +34,7 @@ from edgedistill.package.standalone_verify import instruction_set
 from edgedistill.package.text_model import TextModel, make_text_model
 from edgedistill.recipe import Task
 from edgedistill.stage import Outcome, Stage
-from edgedistill.target import DeniedVersion
+from edgedistill.target import DeniedVersion, Platform
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.verify.bundle import require_sound_bundle
 
@@ -58,6 +58,7 @@ class Settings(Document):
     runtime_oldest: str = Field(description="oldest onnxruntime of the target")
     runtime_denied: tuple[DeniedVersion, ...] = Field((), description="versions that must not be used on the target")
     architecture: Architecture = Field(default="aarch64", description="the target's processor")
+    platform: Platform = Field(description="the target's system, for which a smaller runtime is built")
     card: CardFigures = CardFigures()
     tolerance: float = Field(gt=0, description="how far a logit may be off on another instruction set")
     tolerances: dict[InstructionSet, float] = Field(default={}, description="the same on a set that has its own")
@@ -154,7 +155,7 @@ def _parts(settings: Settings, inputs: Inputs) -> BundleParts:
         model=model,
         ort=convert_to_ort(model, settings.architecture),
         text=_text_model(settings, inputs, model, encoder),
-        architecture=settings.architecture,
+        platform=settings.platform,
         facts=read_onnx_facts(inputs.model / ONNX_FILE),
         tokenizer_files={name: (inputs.model / name).read_bytes() for name in names},
         max_tokens=_max_tokens(encoder, inputs.model / TOKENIZER_FILE),
@@ -245,4 +246,4 @@ def _text_decision(text: TextModel) -> Decision:
     )
 
 
-STAGE = Stage(name="package", version=4, run=run, requires=requires, ensures=ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=5, run=run, requires=requires, ensures=ensures, tools=TOOLS)

@@ -13,7 +13,7 @@ from edgedistill.package.contents import (
 
 NONE = Preprocessing(file=None, reason="it is not BERT's", texts_proved=0, texts_fuzzed=0, added_bytes=0, pieces=0,
                      piece_table_bytes=0, fits_budget=None)
-BUILD = RuntimeBuild(command="./build.sh --minimal_build",
+BUILD = RuntimeBuild(command="./build.sh --minimal_build", platform="linux",
                      accelerators=(Accelerator(name="NNAPI", use=False, why="it takes 1 of 9 nodes"),))
 
 
@@ -55,7 +55,9 @@ def test_card_when_the_example_text_is_odd_stays_python():
 def test_card_when_the_runtime_can_be_reduced_says_how_and_what_to_run_it_on():
     text = _card()
 
+    assert "made in a checkout of onnxruntime on a machine with the target's processor" in text
     assert "./build.sh --minimal_build" in text
+    assert "loads `model.ort` and no other model of this bundle" in text
     assert "| NNAPI | no | it takes 1 of 9 nodes |" in text
 
 

@@ -200,7 +200,7 @@ def test_golden_when_recomputed_by_hand_has_these_logits(packed):
 def test_settings_when_tolerance_is_zero_refuse():
     with pytest.raises(ValueError, match="tolerance"):
         Settings(recipe_id="a", task="text-classification", target_id="b", base_model="c", runtime_oldest="1.17",
-                 tolerance=0, seed=0)
+                 platform="linux", tolerance=0, seed=0)
 
 
 def test_text_model_when_asked_with_raw_text_answers_as_computed_by_hand(packed):

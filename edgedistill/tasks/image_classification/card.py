@@ -41,7 +41,7 @@ def picture_card(  # noqa: PLR0913 - a card tells a little of everything
 
 ## Runtime
 
-{runtime_words(build)}
+{runtime_words(build, own="pre-processing")}
 
 ## Check
 

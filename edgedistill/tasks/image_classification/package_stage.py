@@ -122,7 +122,7 @@ def _parts(settings: Settings, inputs: Inputs, how: Preprocessing) -> _Parts:
 def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, config: bytes) -> dict[str, bytes]:
     identity = identity_of(settings)
     runtime = parts.golden.runtime.removeprefix("onnxruntime ")
-    build = runtime_build(parts.ort, settings.architecture, runtime=runtime)
+    build = runtime_build(parts.ort, settings.platform, runtime=runtime)
     sources = app_sources(title=f"{identity.recipe_id} for {identity.target_id}", labels=parts.labels)
     models = {contents.ONNX_FILE: parts.model, contents.ORT_FILE: parts.ort.model, contents.TEXT_MODEL_FILE: parts.pictures.model}
     made = {
@@ -166,4 +166,4 @@ def _ensures(out: Path) -> None:
     require_sound_bundle(out / BUNDLE_FOLDER)
 
 
-STAGE = Stage(name="package", version=1, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=2, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)
