@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "bundle_checks.json"
 _RUN = "tests/integration/test_run.py::test_student_when_loaded_by_"
 _APPS = "tests/package/test_app_sources.py::test_"
+_PICTURE_APPS = "tests/package/test_picture_app_sources.py::test_"
 _LONGEST_S = 3600
 """A check is of what ships, not of how busy this machine is; a test with a limit of its own keeps it."""
 
@@ -55,6 +56,13 @@ CHECKS: Mapping[str, BundleCheck] = {
         _APPS + "kotlin_when_compiled_against_onnxruntimes_own_classes_has_no_error"),
     "swift-grammar": BundleCheck(
         "the Swift package read by a grammar; no compiler has seen it", _APPS + "swift_when_parsed_has_no_error"),
+    "kotlin-pictures": BundleCheck(
+        "pictures: the Kotlin module compiled against onnxruntime's own Android classes (Android and its tests are stubs), and "
+        "its reading of a bitmap run",
+        _PICTURE_APPS + "kotlin_when_compiled_against_onnxruntimes_own_classes_has_no_error_and_reads_bitmaps"),
+    "swift-grammar-pictures": BundleCheck(
+        "pictures: the Swift package read by a grammar; no compiler has seen it",
+        _PICTURE_APPS + "swift_when_parsed_has_no_error"),
     "bill-of-materials": BundleCheck(
         "the bill of materials against CycloneDX's 1.6 schema",
         "tests/package/test_bill_of_materials.py::test_bill_when_checked_against_the_schema_is_valid"),

@@ -26,6 +26,13 @@ _LISTED = (contents.ONNX_FILE, contents.ORT_FILE, contents.TEXT_MODEL_FILE, cont
 """Files that the bill of materials lists with their hash; bundle.json has all of them."""
 
 
+_SOURCES = "`android/`, `ios/`, `web/`, `Package.swift`, `verify.py`"
+_USED = (
+    ("onnxruntime-extensions", "MIT", "runs the tokenizer in the graph; not contained in this bundle"),
+    ("tokenizers", "Apache-2.0", "reads `tokenizer.json`; not contained in this bundle"),
+)
+
+
 @dataclass(frozen=True)
 class BundleParts:
     """What a bundle is made of.
@@ -79,7 +86,7 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
         contents.LABELS_FILE: Labels(labels=tuple(parts.labels)).to_json().encode(),
         contents.GOLDEN_FILE: parts.golden.to_json().encode(),
         contents.CARD_FILE: card.encode(),
-        contents.LICENCES_FILE: licence_notes(identity, figures).encode(),
+        contents.LICENCES_FILE: licence_notes(identity, figures, sources=_SOURCES, more=_USED).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
     }
     listed = {name: made[name] for name in _LISTED if name in made}

@@ -71,6 +71,7 @@ def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts)
         parts: what the files say.
     """
     front = yaml.safe_dump(front_matter(identity, figures), sort_keys=False, allow_unicode=True)
+    kind = Kind("text", "sources, languages or times", f"Texts are cut after {parts.max_tokens} tokens.")
     table, golden = facts_table(identity, figures, classes=parts.classes, model_bytes=parts.model_bytes), parts.golden
     return f"""---
 {front}---
@@ -92,13 +93,9 @@ Give one text a call: the int8 scale of the activations is computed per call, an
 {_raw_text(parts.preprocessing, golden)}
 {_apps(parts.preprocessing)}
 
-## Data
+{data_words(identity, figures, kind, parts.rows)}
 
-{_data(identity, figures, parts)}
-
-## Limits
-
-{_limits(identity, figures, parts)}
+{limits_words(identity, figures, kind, classes=parts.classes)}
 
 ## Runtime
 
@@ -130,19 +127,40 @@ print(model.run(["label"], {{"text": np.array([{ascii(_example_vector(golden).te
 """
 
 
-def _data(identity: BundleIdentity, figures: CardFigures, parts: CardParts) -> str:
-    rows = ", ".join(f"{count:,} {split}" for split, count in parts.rows.items())
-    return f"""Labelled texts of `{identity.recipe_id}`: {rows} rows; licence: {figures.data_licence}. In a run the
+@dataclass(frozen=True)
+class Kind:
+    """What is classified, in the words of a card.
+
+    Attributes:
+        one: the noun of one example; an s makes it many.
+        untried: where such examples may come from that nobody tried.
+        narrowed: a sentence about what the model does not see of it.
+    """
+
+    one: str
+    untried: str
+    narrowed: str
+
+
+def data_words(identity: BundleIdentity, figures: CardFigures, kind: Kind, rows: Mapping[str, int]) -> str:
+    """Return the section on the data, of which there are so many `rows` by split."""
+    told = ", ".join(f"{count:,} {split}" for split, count in rows.items())
+    return f"""## Data
+
+Labelled {kind.one}s of `{identity.recipe_id}`: {told} rows; licence: {figures.data_licence}. In a run the
 student learns from the train rows, from variations of them and from what the teacher says to both; validation rows choose
 among students and int8 schemes; test rows serve the figures above and the golden vectors, and nothing else."""
 
 
-def _limits(identity: BundleIdentity, figures: CardFigures, parts: CardParts) -> str:
-    measured = "Its figures hold for texts like the test rows" if figures.accuracy else "It was packed without figures"
-    return f"""- It knows {parts.classes} classes, and gives every text one of them; one that belongs to none gets one too,
+def limits_words(identity: BundleIdentity, figures: CardFigures, kind: Kind, *, classes: int) -> str:
+    """Return the section on what the model cannot do, and what was not tried."""
+    measured = f"Its figures hold for {kind.one}s like the test rows" if figures.accuracy else "It was packed without figures"
+    return f"""## Limits
+
+- It knows {classes} classes, and gives every {kind.one} one of them; one that belongs to none gets one too,
   unless there is a class for such.
-- {measured}. Other sources, languages or times were not tried, nor what it does to groups of people.
-- Texts are cut after {parts.max_tokens} tokens.
+- {measured}. Other {kind.untried} were not tried, nor what it does to groups of people.
+- {kind.narrowed}
 - It derives from `{identity.base_model}`, and may share its biases and mistakes.
 - Golden vectors prove sameness, not quality. Latency and memory stand in the report of the run, not here."""
 
@@ -221,18 +239,27 @@ def facts_table(identity: BundleIdentity, figures: CardFigures, *, classes: int,
     return "\n".join(f"| {name} | {value} |" for name, value in rows)
 
 
-def licence_notes(identity: BundleIdentity, figures: CardFigures) -> str:
-    """Return the text of `LICENSES.md`: of the teacher, of the data, and of what runs the model."""
+def licence_notes(
+    identity: BundleIdentity, figures: CardFigures, *, sources: str, more: Sequence[tuple[str, str, str]] = ()
+) -> str:
+    """Return the text of `LICENSES.md`: of the teacher, of the data, and of what runs the model.
+
+    Args:
+        identity: whose bundle it is.
+        figures: licences of teacher and data.
+        sources: names of the sources in the bundle, as Markdown.
+        more: what else is used with it: name, licence, and why it matters.
+    """
+    rest = "".join(f"| {what} | {licence} | {why} |\n" for what, licence, why in more)
     return f"""# Licences
 
 | what | licence | why it matters here |
 |---|---|---|
 | `{identity.base_model}` (teacher) | {figures.teacher_licence} | this model's weights derive from it |
 | data of `{identity.recipe_id}` | {figures.data_licence} | this model was trained on it; `golden.json` quotes it |
-| ONNX Runtime, onnxruntime-extensions | MIT | run the model; not contained in this bundle |
-| sources in `android/`, `ios/`, `web/`, `Package.swift`, `verify.py` | Apache-2.0 | go into the app |
-| tokenizers | Apache-2.0 | reads `tokenizer.json`; not contained in this bundle |
-
+| ONNX Runtime | MIT | runs the model; not contained in this bundle |
+| sources: {sources} | Apache-2.0 | go into the app |
+{rest}
 "unknown" means that nobody stated it: find out before you publish.
 """
 

