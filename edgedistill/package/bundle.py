@@ -73,12 +73,14 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
     """
     runtime = parts.golden.runtime.removeprefix("onnxruntime ")
     build = runtime_build(parts.ort, parts.platform, runtime=runtime)
+    apps = _text_files(parts, identity)
     card = model_card(identity, figures, CardParts(
         model_bytes=len(parts.model), classes=len(parts.labels), inputs=parts.facts.inputs, golden=parts.golden,
-        preprocessing=parts.text.told, build=build, rows=parts.rows, max_tokens=parts.max_tokens,
+        preprocessing=parts.text.told, has_android=any(name.startswith("android/") for name in apps), build=build,
+        rows=parts.rows, max_tokens=parts.max_tokens,
     ))
     made = {
-        **_text_files(parts, identity),
+        **apps,
         **parts.tokenizer_files,
         contents.ONNX_FILE: parts.model,
         contents.ORT_FILE: parts.ort.model,

@@ -47,6 +47,7 @@ class CardParts:
         inputs: inputs of model.onnx.
         golden: the golden vectors; a rather short one is the example.
         preprocessing: whether the tokenizer is inside of a graph.
+        has_android: is there a module for Android?
         build: how the runtime is made smaller, and what it should run on.
         rows: labelled texts by split.
         max_tokens: texts are cut after so many tokens.
@@ -57,6 +58,7 @@ class CardParts:
     inputs: Sequence[ModelInput]
     golden: GoldenVectors
     preprocessing: Preprocessing
+    has_android: bool
     build: RuntimeBuild
     rows: Mapping[str, int]
     max_tokens: int
@@ -91,7 +93,7 @@ def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts)
 
 Give one text a call: the int8 scale of the activations is computed per call, and neighbours would change it.
 {_raw_text(parts.preprocessing, golden)}
-{_apps(parts.preprocessing)}
+{_apps(parts.preprocessing, has_android=parts.has_android)}
 
 {data_words(identity, figures, kind, parts.rows)}
 
@@ -165,12 +167,15 @@ def limits_words(identity: BundleIdentity, figures: CardFigures, kind: Kind, *, 
 - Golden vectors prove sameness, not quality. Latency and memory stand in the report of the run, not here."""
 
 
-def _apps(preprocessing: Preprocessing) -> str:
+def _apps(preprocessing: Preprocessing, *, has_android: bool) -> str:
     if preprocessing.file is None:
         return f"""## Apps
 
 No model with the tokenizer inside is in this bundle, and so no modules for Android, iOS and the web:
 {preprocessing.reason}. Bring a tokenizer that reads `tokenizer.json`, tokens that share an id included."""
+    android = """`android/` is a Gradle module. `Classifier.fromAssets(context).classify(text)` gives a `List<Prediction>`;
+  `gradle connectedAndroidTest` replays the golden vectors on the device.""" if has_android else (
+        "no module: tokens hold characters beyond U+FFFF, which Java's binding cannot hand over.")
     return f"""## Apps
 
 `{preprocessing.file}` takes raw text, shape (1,), and answers with `logits`, `probabilities` and `label`; its nodes are
@@ -178,8 +183,7 @@ those of onnxruntime-extensions. Its token ids are those of `tokenizer.json` on 
 at hand and on {preprocessing.texts_fuzzed:,} fuzzed ones. It is {preprocessing.added_bytes:,} bytes larger than
 `model.onnx`{_over_budget(preprocessing)}. A text must not hold U+0000, at which strings end: put U+0001 in its place.
 
-- Android: `android/` is a Gradle module. `Classifier.fromAssets(context).classify(text)` gives a `List<Prediction>`;
-  `gradle connectedAndroidTest` replays the golden vectors on the device.
+- Android: {android}
 - iOS: this folder is a Swift package. `try Classifier().classify(text)` gives `[Prediction]`; its test does the same.
 - Web: copy this folder, `npm install` in its `web/`, serve the folder, open `web/index.html`. The page needs only
   `model.onnx`, `tokenizer.json`, `labels.json` and `web/`."""

@@ -235,6 +235,16 @@ def read_manifest(folder: Path) -> BundleManifest:
     return _read(BundleManifest, path)
 
 
+def missing_apps(manifest: BundleManifest) -> str | None:
+    """Return what a bundle lacks of the sources for apps, and why; None where nothing is missing."""
+    told = manifest.preprocessing
+    if told is not None and told.file is None:
+        return f"no modules for Android and iOS and no web page in the bundle: {told.reason}"
+    if not any(file.path.startswith("android/") for file in manifest.files):
+        return "no module for Android in the bundle: tokens hold characters beyond U+FFFF, which Java's binding cannot hand over"
+    return None
+
+
 def read_labels(path: Path) -> Labels:
     """Read a bundle's `labels.json`.
 

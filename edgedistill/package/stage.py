@@ -1,6 +1,7 @@
 """package: an int8 model folder becomes the bundle that an app loads, and its zip."""
 
 import json
+import logging
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from edgedistill.package.contents import (
     GoldenVectors,
     InstructionSet,
     Labels,
+    missing_apps,
+    read_manifest,
 )
 from edgedistill.package.golden import GoldenRule, make_golden_vectors
 from edgedistill.package.licences import origins, require_allowed
@@ -37,6 +40,8 @@ from edgedistill.stage import Outcome, Stage
 from edgedistill.target import DeniedVersion, Platform
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.verify.bundle import require_sound_bundle
+
+log = logging.getLogger("edgedistill")
 
 BUNDLE_FOLDER = "bundle"
 ZIP_FILE = "bundle.zip"
@@ -108,6 +113,9 @@ def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     """Write `bundle/` and `bundle.zip` below `out`."""
     parts = _parts(settings, inputs)
     write_bundle(bundle_files(parts, identity_of(settings), settings.card), out)
+    missing = missing_apps(read_manifest(out / BUNDLE_FOLDER))
+    if missing is not None:
+        log.warning("%s", missing)
     return Outcome(decisions=(_decision(parts.golden), _text_decision(parts.text)))
 
 

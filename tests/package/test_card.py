@@ -22,7 +22,7 @@ def _card(base_model="someone/teacher", text="turn the lights down", **figures):
     vector = GoldenVector(text=text, ids=(1,), logits=(0.0, 1.0), label="light")
     golden = GoldenVectors(tolerance=0.1, runtime="onnxruntime 1", architecture="x86_64", vectors=(vector,))
     inputs = [ModelInput(name="input_ids", dtype="int64")]
-    parts = CardParts(model_bytes=1234567, classes=27, inputs=inputs, golden=golden, preprocessing=NONE, build=BUILD,
+    parts = CardParts(model_bytes=1234567, classes=27, inputs=inputs, golden=golden, preprocessing=NONE, has_android=False, build=BUILD,
                       rows={"train": 1800, "test": 200}, max_tokens=48)
     return model_card(identity, CardFigures(**figures), parts)
 

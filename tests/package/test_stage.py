@@ -7,11 +7,13 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
 
+from edgedistill.cli.whole import _summary
 from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples, write_examples
 from edgedistill.package.contents import read_manifest, sealed_json
@@ -245,20 +247,45 @@ def test_text_model_when_over_the_budget_says_so(settings, inputs, tmp_path):
     assert "over the target's budget" in (tmp_path / "bundle" / "README.md").read_text()
 
 
-def test_bundle_when_the_tokenizer_is_not_berts_ships_without_text_model_and_says_why(settings, inputs, tmp_path):
+def test_bundle_when_the_tokenizer_is_not_berts_ships_without_text_model_and_says_why(settings, inputs, tmp_path, caplog):
     model = tmp_path / "model"
     shutil.copytree(inputs.model, model)
     state = json.loads((model / "tokenizer.json").read_text())
     state["normalizer"] = {"type": "Lowercase"}
     (model / "tokenizer.json").write_text(json.dumps(state))
 
-    STAGE.run(settings, dataclasses.replace(inputs, model=model), tmp_path / "out")
+    STAGE.run(settings, dataclasses.replace(inputs, model=model), tmp_path / "pi")
 
-    told = read_manifest(tmp_path / "out" / "bundle").preprocessing
+    told = read_manifest(tmp_path / "pi" / "bundle").preprocessing
     assert told.file is None
     assert "its normalizer is Lowercase, not BERT's BertNormalizer" in told.reason
-    assert not (tmp_path / "out" / "bundle" / "android").exists()
-    assert told.reason in (tmp_path / "out" / "bundle" / "README.md").read_text().replace("\n", " ")
+    assert not (tmp_path / "pi" / "bundle" / "android").exists()
+    assert told.reason in (tmp_path / "pi" / "bundle" / "README.md").read_text().replace("\n", " ")
+    (warning,) = caplog.messages
+    assert warning == f"no modules for Android and iOS and no web page in the bundle: {told.reason}"
+    run = SimpleNamespace(report=SimpleNamespace(targets={"pi": SimpleNamespace(verdict="pass", summary="", variants={})}), folder=tmp_path)
+    assert "no modules for Android and iOS and no web page in the bundle" in _summary(run)
+
+
+def test_bundle_when_pieces_hold_characters_that_java_cannot_hand_over_has_no_android_module_and_says_so(settings, inputs, tmp_path, caplog):
+    model = tmp_path / "model"
+    shutil.copytree(inputs.model, model)
+    state = json.loads((model / "tokenizer.json").read_text())
+    state["model"]["vocab"]["\U0001f600"] = state["model"]["vocab"]["[UNK]"]
+    (model / "tokenizer.json").write_text(json.dumps(state))
+
+    STAGE.run(settings, dataclasses.replace(inputs, model=model), tmp_path / "out")
+
+    (warning,) = caplog.messages
+    assert warning.startswith("no module for Android in the bundle")
+    assert (tmp_path / "out" / "bundle" / "Package.swift").is_file()
+    assert "- Android: no module" in (tmp_path / "out" / "bundle" / "README.md").read_text()
+
+
+def test_bundle_when_whole_warns_of_nothing(settings, inputs, tmp_path, caplog):
+    STAGE.run(settings, inputs, tmp_path)
+
+    assert caplog.messages == []
 
 
 def test_bundle_when_a_split_holds_a_text_that_the_graph_reads_otherwise_ships_without_text_model(settings, inputs, tmp_path):
