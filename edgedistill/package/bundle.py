@@ -1,6 +1,5 @@
 """The bundle: from a model and what goes with it to the bytes of every file in it."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -74,11 +73,6 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
     runtime = parts.golden.runtime.removeprefix("onnxruntime ")
     build = runtime_build(parts.ort, parts.platform, runtime=runtime)
     apps = _text_files(parts, identity)
-    card = model_card(identity, figures, CardParts(
-        model_bytes=len(parts.model), classes=len(parts.labels), inputs=parts.facts.inputs, golden=parts.golden,
-        preprocessing=parts.text.told, has_android=any(name.startswith("android/") for name in apps), build=build,
-        rows=parts.rows, max_tokens=parts.max_tokens,
-    ))
     made = {
         **apps,
         **parts.tokenizer_files,
@@ -87,12 +81,16 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
         contents.OPERATORS_FILE: parts.ort.operators.encode(),
         contents.LABELS_FILE: Labels(labels=tuple(parts.labels)).to_json().encode(),
         contents.GOLDEN_FILE: parts.golden.to_json().encode(),
-        contents.CARD_FILE: card.encode(),
         contents.LICENCES_FILE: licence_notes(identity, figures, sources=_SOURCES, more=_USED).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
     }
     listed = {name: made[name] for name in _LISTED if name in made}
     made[contents.BOM_FILE] = bill_of_materials(identity, figures, files=listed, runtime=runtime).encode()
+    made[contents.CARD_FILE] = model_card(identity, figures, CardParts(
+        model_bytes=len(parts.model), sizes=Sizes.of(made), classes=len(parts.labels), inputs=parts.facts.inputs,
+        golden=parts.golden, preprocessing=parts.text.told, has_android=any(name.startswith("android/") for name in apps),
+        build=build, rows=parts.rows, max_tokens=parts.max_tokens,
+    )).encode()
     manifest = _manifest(parts, identity, made, build)
     made[contents.MANIFEST_FILE] = contents.sealed_json(manifest).encode()
     return dict(sorted(made.items()))
@@ -108,13 +106,6 @@ def _text_files(parts: BundleParts, identity: BundleIdentity) -> dict[str, bytes
         inputs=parts.facts.inputs, example=shortest.text,
     )
     return {contents.TEXT_MODEL_FILE: parts.text.model, **sources_as_bytes(sources)}
-
-
-def _sizes(made: Mapping[str, bytes]) -> Sizes:
-    deflated = {name: len(zlib.compress(content, 9)) for name, content in sorted(made.items())}
-    return Sizes(
-        files_bytes=sum(len(content) for content in made.values()), deflated_bytes=sum(deflated.values()), deflated=deflated
-    )
 
 
 def _manifest(
@@ -136,7 +127,7 @@ def _manifest(
         golden_tolerance=parts.golden.tolerance,
         preprocessing=parts.text.told,
         runtime_build=build,
-        sizes=_sizes(made),
+        sizes=Sizes.of(made),
         files=tuple(
             Artifact(path=name, sha256=sha256(made[name]).hexdigest(), size_bytes=len(made[name]))
             for name in sorted(made)

@@ -9,6 +9,7 @@ import yaml
 
 from edgedistill.document import Document
 from edgedistill.package.contents import (
+    ONNX_FILE,
     TEXT_MODEL_FILE,
     BundleIdentity,
     GoldenVector,
@@ -17,11 +18,13 @@ from edgedistill.package.contents import (
     PictureVectors,
     Preprocessing,
     RuntimeBuild,
+    Sizes,
 )
 from edgedistill.results import Interval
 
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 _FROM_ENCODING = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+_FROM_IDS = {"input_ids": "np.array([ids]", "attention_mask": "np.ones((1, len(ids))", "token_type_ids": "np.zeros((1, len(ids))"}
 
 
 class CardFigures(Document):
@@ -43,6 +46,7 @@ class CardParts:
 
     Attributes:
         model_bytes: size of model.onnx.
+        sizes: of all files but the card and bundle.json.
         classes: number of classes.
         inputs: inputs of model.onnx.
         golden: the golden vectors; a rather short one is the example.
@@ -54,6 +58,7 @@ class CardParts:
     """
 
     model_bytes: int
+    sizes: Sizes
     classes: int
     inputs: Sequence[ModelInput]
     golden: GoldenVectors
@@ -74,7 +79,8 @@ def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts)
     """
     front = yaml.safe_dump(front_matter(identity, figures), sort_keys=False, allow_unicode=True)
     kind = Kind("text", "sources, languages or times", f"Texts are cut after {parts.max_tokens} tokens.")
-    table, golden = facts_table(identity, figures, classes=parts.classes, model_bytes=parts.model_bytes), parts.golden
+    golden = parts.golden
+    table = facts_table(identity, figures, classes=parts.classes, model_bytes=parts.model_bytes, sizes=parts.sizes)
     return f"""---
 {front}---
 # {identity.recipe_id} for {identity.target_id}
@@ -87,8 +93,16 @@ def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts)
 
 ## Use
 
+With numpy, onnxruntime and tokenizers, from text:
+
 ```python
 {_example(parts.inputs, golden)}
+```
+
+With numpy and onnxruntime alone, where the token ids are at hand; here they are those of the same text in `golden.json`:
+
+```python
+{_example_of_ids(parts.inputs, golden)}
 ```
 
 Give one text a call: the int8 scale of the activations is computed per call, and neighbours would change it.
@@ -117,7 +131,7 @@ def _raw_text(preprocessing: Preprocessing, golden: GoldenVectors) -> str:
     if preprocessing.file is None:
         return ""
     return f"""
-The same from raw text, with onnxruntime-extensions in place of tokenizers:
+With numpy, onnxruntime and onnxruntime-extensions, from text without a tokenizer beside the model:
 
 ```python
 import numpy as np, onnxruntime, onnxruntime_extensions
@@ -230,14 +244,24 @@ def _machine(build: RuntimeBuild) -> str:
     return "" if build.platform is None else where[build.platform]
 
 
-def facts_table(identity: BundleIdentity, figures: CardFigures, *, classes: int, model_bytes: int) -> str:
-    """Return the rows of the table at the top of a card."""
+def facts_table(identity: BundleIdentity, figures: CardFigures, *, classes: int, model_bytes: int, sizes: Sizes) -> str:
+    """Return the rows of the table at the top of a card.
+
+    Args:
+        identity: whose bundle it is.
+        figures: accuracy and licences.
+        classes: number of classes.
+        model_bytes: size of model.onnx.
+        sizes: of all files but the card itself and bundle.json.
+    """
     rows = [
         ("made by recipe", f"`{identity.recipe_id}`"),
         ("distilled from", f"`{identity.base_model}`"),
         ("for", f"`{identity.target_id}`, onnxruntime {identity.runtime_oldest} or newer"),
         ("classes", str(classes)),
-        ("model.onnx (int8)", f"{model_bytes:,} bytes"),
+        ("model.onnx (int8)", f"{model_bytes:,} bytes, compressed {sizes.deflated[ONNX_FILE]:,}"),
+        ("all files but this one and `bundle.json`",
+         f"{sizes.files_bytes:,} bytes, compressed {sizes.deflated_bytes:,} (deflate, each by itself)"),
         *_figure_rows(figures),
     ]
     return "\n".join(f"| {name} | {value} |" for name, value in rows)
@@ -320,5 +344,16 @@ def _example(inputs: Sequence[ModelInput], golden: GoldenVectors) -> str:
     return f"""import json, numpy as np, onnxruntime, tokenizers
 model, tokenizer = onnxruntime.InferenceSession("model.onnx"), tokenizers.Tokenizer.from_file("tokenizer.json")
 e = tokenizer.encode({ascii(example.text)})
+logits = model.run(None, {{{feed}}})[0][0]
+print(json.load(open("labels.json", encoding="utf-8"))["labels"][logits.argmax()])  # {ascii(example.label)[1:-1]}"""
+
+
+def _example_of_ids(inputs: Sequence[ModelInput], golden: GoldenVectors) -> str:
+    """Five lines that run in the bundle's folder and need no tokenizer."""
+    example = _example_vector(golden)
+    feed = ", ".join(f'"{i.name}": {_FROM_IDS[i.name]}, "{i.dtype}")' for i in inputs)
+    return f"""import json, numpy as np, onnxruntime
+model, golden = onnxruntime.InferenceSession("model.onnx"), json.load(open("golden.json", encoding="utf-8"))
+ids = golden["vectors"][{golden.vectors.index(example)}]["ids"]
 logits = model.run(None, {{{feed}}})[0][0]
 print(json.load(open("labels.json", encoding="utf-8"))["labels"][logits.argmax()])  # {ascii(example.label)[1:-1]}"""

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, Self
@@ -146,6 +148,12 @@ class Sizes(Document):
     files_bytes: int = Field(ge=0, description="all files as they are; the zip stores them like this")
     deflated_bytes: int = Field(ge=0, description="all files, each deflated at level 9: about what a download takes")
     deflated: dict[str, int] = Field(description="bytes of each file, deflated at level 9")
+
+    @classmethod
+    def of(cls, made: Mapping[str, bytes]) -> Self:
+        """Return what files by name take."""
+        deflated = {name: len(zlib.compress(content, 9)) for name, content in sorted(made.items())}
+        return cls(files_bytes=sum(map(len, made.values())), deflated_bytes=sum(deflated.values()), deflated=deflated)
 
 
 class Accelerator(Document):

@@ -87,15 +87,16 @@ def test_operators_when_listed_come_from_the_graph_and_name_no_folder(packed):
 def test_readme_when_its_example_is_run_prints_the_golden_label(packed):
     text = (packed / "bundle" / "README.md").read_text()
     golden = json.loads((packed / "bundle" / "golden.json").read_text())["vectors"]
-    example, raw_text = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    example, of_ids, raw_text = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", example], cwd=packed / "bundle", capture_output=True, text=True, check=True
-    )
+    def printed(program):
+        done = subprocess.run([sys.executable, "-I", "-c", program], cwd=packed / "bundle", capture_output=True, text=True, check=True)
+        return done.stdout.strip()
 
     (asked,) = re.findall(r"encode\('(.*)'\)", example)
-    assert done.stdout.strip() == next(v["label"] for v in golden if v["text"] == asked)
-    assert len(example.strip().splitlines()) == len(raw_text.strip().splitlines()) == 5
+    assert printed(example) == printed(of_ids) == next(v["label"] for v in golden if v["text"] == asked)
+    assert {len(program.strip().splitlines()) for program in (example, of_ids, raw_text)} == {5}
+    assert of_ids.startswith("import json, numpy as np, onnxruntime\n")
     compile(raw_text, "card", "exec")  # run in an environment of its own by tests/verify/test_empty_environment.py
     assert "95.0 % (95 % interval 90.0 to 98.0 %)" in text
     assert "base_model: someone/teacher" in text
@@ -235,6 +236,9 @@ def test_manifest_when_read_tells_sizes_deflated_and_not(packed):
     assert sizes.files_bytes == sum(map(len, files.values()))
     assert sizes.deflated == {name: len(zlib.compress(content, 9)) for name, content in files.items()}
     assert sizes.deflated_bytes == sum(sizes.deflated.values())
+    others = {name: content for name, content in files.items() if name != "README.md"}
+    card = files["README.md"].decode()
+    assert f"{sum(map(len, others.values())):,} bytes, compressed {sum(len(zlib.compress(c, 9)) for c in others.values()):,} " in card
 
 
 def test_text_model_when_over_the_budget_says_so(settings, inputs, tmp_path):

@@ -14,12 +14,12 @@ from edgedistill.package.card import (
     own_tolerances,
     runtime_words,
 )
-from edgedistill.package.contents import TEXT_MODEL_FILE, BundleIdentity, PictureInput, PictureVectors, RuntimeBuild
+from edgedistill.package.contents import TEXT_MODEL_FILE, BundleIdentity, PictureInput, PictureVectors, RuntimeBuild, Sizes
 
 
 def picture_card(  # noqa: PLR0913 - a card tells a little of everything
     identity: BundleIdentity, figures: CardFigures, *, told: PictureInput, build: RuntimeBuild, golden: PictureVectors,
-    model_bytes: int, rows: Mapping[str, int],
+    model_bytes: int, sizes: Sizes, rows: Mapping[str, int],
 ) -> str:
     """Return the text of `README.md`, with the front matter that hubs read.
 
@@ -30,11 +30,12 @@ def picture_card(  # noqa: PLR0913 - a card tells a little of everything
         build: how the runtime is made smaller, and what it should run on.
         golden: the golden pictures.
         model_bytes: size of model.onnx.
+        sizes: of all files but the card and bundle.json.
         rows: labelled pictures by split.
     """
     front = yaml.safe_dump(front_matter(identity, figures), sort_keys=False, allow_unicode=True)
     classes = len(golden.vectors[0].logits)
-    table = facts_table(identity, figures, classes=classes, model_bytes=model_bytes)
+    table = facts_table(identity, figures, classes=classes, model_bytes=model_bytes, sizes=sizes)
     kind = Kind("picture", "cameras, places or times", f"A picture is resized to {told.side} x {told.side} pixels, "
                 f"{'grey' if told.channels == 1 else 'in colour'}; what is finer than that is not seen.")
     return f"""---
@@ -77,6 +78,8 @@ Licences: see [LICENSES.md](LICENSES.md).
 def _use(told: PictureInput) -> str:
     kind = "grey" if told.channels == 1 else "red, green and blue"
     return f"""## Use
+
+With numpy, onnxruntime and, for the file, Pillow:
 
 ```python
 import numpy as np, onnxruntime

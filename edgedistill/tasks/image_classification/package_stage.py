@@ -1,6 +1,5 @@
 """The package stage of pictures: an int8 model folder becomes the bundle that an app loads, and its zip."""
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -138,14 +137,14 @@ def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, conf
         contents.OPERATORS_FILE: parts.ort.operators.encode(),
         contents.LABELS_FILE: Labels(labels=parts.labels).to_json().encode(),
         contents.GOLDEN_FILE: parts.golden.to_json().encode(),
-        contents.CARD_FILE: picture_card(
-            identity, settings.card, told=parts.pictures.told, build=build, golden=parts.golden, model_bytes=len(parts.model),
-            rows=parts.rows,
-        ).encode(),
         contents.LICENCES_FILE: licence_notes(identity, settings.card, sources=_SOURCES).encode(),
         contents.BOM_FILE: bill_of_materials(identity, settings.card, files=models, runtime=runtime).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
     }
+    made[contents.CARD_FILE] = picture_card(
+        identity, settings.card, told=parts.pictures.told, build=build, golden=parts.golden, model_bytes=len(parts.model),
+        sizes=Sizes.of(made), rows=parts.rows,
+    ).encode()
     made[contents.MANIFEST_FILE] = contents.sealed_json(_manifest(identity, parts, made, build)).encode()
     return dict(sorted(made.items()))
 
@@ -153,7 +152,6 @@ def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, conf
 def _manifest(
     identity: BundleIdentity, parts: _Parts, made: dict[str, bytes], build: contents.RuntimeBuild
 ) -> BundleManifest:
-    deflated = {name: len(zlib.compress(content, 9)) for name, content in sorted(made.items())}
     versions = versions_of(parts.model)
     return BundleManifest(
         recipe_id=identity.recipe_id, task=identity.task, target_id=identity.target_id, base_model=identity.base_model,
@@ -161,8 +159,7 @@ def _manifest(
         runtime_oldest=identity.runtime_oldest, runtime_denied=identity.runtime_denied,
         inputs=(ModelInput(name=INPUT, dtype="float32"),), opsets=dict(versions.opsets), ir_version=versions.ir_version,
         golden_tolerance=parts.golden.tolerance, pictures=parts.pictures.told, runtime_build=build,
-        sizes=Sizes(files_bytes=sum(len(content) for content in made.values()), deflated_bytes=sum(deflated.values()),
-                    deflated=deflated),
+        sizes=Sizes.of(made),
         files=tuple(Artifact(path=name, sha256=sha256(made[name]).hexdigest(), size_bytes=len(made[name]))
                     for name in sorted(made)),
     )
