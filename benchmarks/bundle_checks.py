@@ -94,6 +94,10 @@ CHECKS: Mapping[str, BundleCheck] = {
     "swift-grammar-pictures": BundleCheck(
         "pictures: the Swift package read by a grammar; no compiler has seen it",
         _PICTURE_APPS + "swift_when_parsed_has_no_error", (*_IOS, *_PICTURE_SOURCES)),
+    "web-page-pictures": BundleCheck(
+        "pictures: the web page in headless Chromium with a float model: golden classes, logits within 1e-3 of Python's, and a "
+        "file read to the pixel",
+        "tests/package/test_picture_web_page.py", (*_MADE, _PACKAGE + "templates/web", *_PICTURE_SOURCES)),
     "bill-of-materials": BundleCheck(
         "the bill of materials against CycloneDX's 1.6 schema",
         "tests/package/test_bill_of_materials.py::test_bill_when_checked_against_the_schema_is_valid",

@@ -23,6 +23,7 @@ _MODULES = {
     "android/GoldenVectorsTest.kt": "android/src/androidTest/kotlin/GoldenVectorsTest.kt",
     "ios/Package.swift": "Package.swift",
     "ios/GoldenVectorsTests.swift": "ios/Tests/GoldenVectorsTests.swift",
+    "web/package.json": "web/package.json",
 }
 """Template below `templates/` -> its place in the bundle, of what is alike for every task."""
 
@@ -30,7 +31,6 @@ _PLACES = {
     "android/Classifier.kt": "android/src/main/kotlin/Classifier.kt",
     "android/GraphText.kt": "android/src/main/kotlin/GraphText.kt",
     "ios/Classifier.swift": "ios/Sources/Classifier.swift",
-    "web/package.json": "web/package.json",
     "web/classifier.js": "web/classifier.js",
     "web/index.html": "web/index.html",
 }
@@ -45,7 +45,7 @@ _LETTERS = range(0x0250, 0x2000)
 
 @dataclass(frozen=True)
 class AppModules:
-    """What the modules for Android and iOS of a task are told.
+    """What the modules for Android and iOS, and the page, of a task are told.
 
     Attributes:
         classifier: the class that they have; the Swift package has its name too.
@@ -130,9 +130,11 @@ def app_sources(
     high = high_characters(rules)
     modules = AppModules(
         classifier="Classifier", package=KOTLIN_PACKAGE, title=title, labels=labels, has_extensions=True,
-        asked_kotlin='vector.getString("text")', asked_swift="vector.text", beside=("web", "tokenizer.json"),
+        asked_kotlin='vector.getString("text")', asked_swift="vector.text", beside=("tokenizer.json",),
     )
-    values = modules.values() | {"example": example, "input_types": {i.name: i.dtype for i in inputs}}
+    values = modules.values() | {
+        "example": example, "page_imports": "Classifier, replay", "input_types": {i.name: i.dtype for i in inputs},
+    }
     if high is not None:
         values |= {name: getattr(high, name) for name in ("vanishing", "standing", "images", "alone", "unknown")}
     places = {name: place for name, place in (_MODULES | _PLACES).items() if high is not None or not name.startswith("android/")}
@@ -140,7 +142,7 @@ def app_sources(
 
 
 def module_sources(modules: AppModules) -> dict[str, str]:
-    """Return what the modules for Android and iOS have alike for every task, by name in the bundle.
+    """Return what the modules for Android and iOS, and the page, have alike for every task, by name in the bundle.
 
     The classifier itself is not among it: each task has its own.
     """
@@ -181,8 +183,8 @@ def characters_json(rules: BertRules) -> str:
 
 
 _NOT_SWIFT = (
-    "android", "ios/Tests", "model.onnx", "model.ort", "labels.json", "bundle.json", "bom.cdx.json", "verify.py", "README.md",
-    "LICENSES.md", "required_operators_and_types.config",
+    "android", "web", "ios/Tests", "model.onnx", "model.ort", "labels.json", "bundle.json", "bom.cdx.json", "verify.py",
+    "README.md", "LICENSES.md", "required_operators_and_types.config",
 )
 
 

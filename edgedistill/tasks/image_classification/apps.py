@@ -1,4 +1,4 @@
-"""The sources for apps in a bundle of pictures: a Gradle module in Kotlin and a Swift package, with `classify(bitmap)`."""
+"""The sources for apps in a bundle of pictures: a Gradle module, a Swift package, both with `classify(bitmap)`, and a page."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -13,6 +13,8 @@ _PLACES = {
     "GoldenPictures.kt": "android/src/androidTest/kotlin/GoldenPictures.kt",
     "PictureClassifier.swift": "ios/Sources/PictureClassifier.swift",
     "GoldenPictures.swift": "ios/Tests/GoldenPictures.swift",
+    "web_classifier.js": "web/classifier.js",
+    "web_index.html": "web/index.html",
 }
 """Template -> its place in the bundle."""
 
@@ -29,5 +31,6 @@ def app_sources(*, title: str, labels: Sequence[str]) -> dict[str, str]:
         asked_kotlin="GoldenPictures.bitmapOf(golden, position)", asked_swift="try GoldenPictures.image(at: position)",
         beside=(PREPROCESSOR_FILE,),
     )
+    values = modules.values() | {"page_imports": "Classifier, Picture, replay"}
     folder = files("edgedistill.tasks.image_classification").joinpath("templates")
-    return module_sources(modules) | render_sources(folder, _PLACES, modules.values())
+    return module_sources(modules) | render_sources(folder, _PLACES, values)

@@ -55,8 +55,8 @@ def picture_card(  # noqa: PLR0913 - a card tells a little of everything
 - Android: `android/` is a Gradle module. `PictureClassifier.fromAssets(context).classify(bitmap)` gives a `List<Prediction>`;
   `gradle connectedAndroidTest` replays the golden pictures on the device.
 - iOS: this folder is a Swift package. `try PictureClassifier().classify(image)` gives `[Prediction]`; its test does the same.
-
-There is no web page for pictures.
+- Web: copy this folder, `npm install` in its `web/`, serve the folder, open `web/index.html`. The page needs only
+  `{TEXT_MODEL_FILE}`, `labels.json`, `golden.json` and `web/`.
 
 {data_words(identity, figures, kind, rows)}
 

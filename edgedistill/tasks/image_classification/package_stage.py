@@ -41,7 +41,7 @@ TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "pillow")
 """Packages whose version is told in bundle.json; another version may give other bytes."""
 
 _MOST_COMPARED = 2_000
-_SOURCES = "`android/`, `ios/`, `Package.swift`, `verify.py`"
+_SOURCES = "`android/`, `ios/`, `web/`, `Package.swift`, `verify.py`"
 
 
 @dataclass(frozen=True)
