@@ -1,7 +1,8 @@
 """Run the slow checks of what ships, and record which passed: `python benchmarks/bundle_checks.py [--only NAME ...]`.
 
 A row a check goes to benchmarks/results/bundle_checks.json; a row that stands there is made anew. A check that could not
-run (no browser, no registry) is recorded as skipped, with its reason, and ticks nothing.
+run (no browser, no registry) is recorded as skipped, with its reason, and ticks nothing. A row carries a hash of the sources of
+what it looked at: it ticks nothing any more once they have changed.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "bundle_checks.json"
 _RUN = "tests/integration/test_run.py::test_student_when_loaded_by_"
 _APPS = "tests/package/test_app_sources.py::test_"
+_PICTURE_APPS = "tests/package/test_picture_app_sources.py::test_"
 _LONGEST_S = 3600
 """A check is of what ships, not of how busy this machine is; a test with a limit of its own keeps it."""
 
@@ -31,33 +34,74 @@ class BundleCheck:
     Attributes:
         what: what is true when it passes.
         test: pytest's name of it, from the root of the repository.
+        sources: files, and folders with all that is in them, of which the thing that is checked is made.
     """
 
     what: str
     test: str
+    sources: tuple[str, ...]
+
+    def sources_sha256(self) -> str:
+        """Return a hash of names and content of the sources as they are now."""
+        found = sha256()
+        files = {file.relative_to(ROOT).as_posix(): file for name in self.sources for file in _files_of(ROOT / name)}
+        for name, file in sorted(files.items()):
+            content = file.read_bytes()
+            found.update(f"{name} {len(content)}\n".encode() + content)
+        return found.hexdigest()
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return a file, or all files below a folder but what Python leaves there; a name that is gone is an error."""
+    if not path.is_dir():
+        return [path]
+    return [file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+
+
+_PACKAGE = "edgedistill/package/"
+_PICTURES = "edgedistill/tasks/image_classification/"
+_MADE = (_PACKAGE + "app_sources.py", _PACKAGE + "mobile_versions.py", _PACKAGE + "templates/parts")
+_ANDROID = (*_MADE, _PACKAGE + "templates/android")
+_IOS = (*_MADE, _PACKAGE + "templates/ios")
+_PICTURE_SOURCES = (_PICTURES + "apps.py", _PICTURES + "templates")
+_HUB_LAYOUT = ("edgedistill/export", "edgedistill/distill/vocabulary.py")
 
 
 CHECKS: Mapping[str, BundleCheck] = {
     "empty-environment": BundleCheck(
         "the bundle alone, with onnxruntime, numpy and onnxruntime-extensions: classifies raw text, `verify.py` passes, "
-        "and names a file with a flipped byte", "tests/verify/test_empty_environment.py"),
+        "and names a file with a flipped byte", "tests/verify/test_empty_environment.py",
+        (_PACKAGE + "standalone_verify.py", _PACKAGE + "card.py", _PACKAGE + "in_graph.py", _PACKAGE + "bert_rules.py")),
     "web-page": BundleCheck(
         "the web page in headless Chromium with a float model: golden ids, and logits within 1e-3 of Python's",
-        "tests/package/test_web_page.py"),
+        "tests/package/test_web_page.py", (*_MADE, _PACKAGE + "templates/web")),
     "transformers-js": BundleCheck(
         "`student/` in transformers.js: logits within 1e-3, float and int8",
-        _RUN + "transformers_js_then_answers_as_onnxruntime_does"),
+        _RUN + "transformers_js_then_answers_as_onnxruntime_does", _HUB_LAYOUT),
     "optimum": BundleCheck(
         "`student/` in transformers (`AutoModelFor...`) and optimum (`ORTModelFor...`)",
-        _RUN + "the_ecosystem_then_answers_alike_everywhere"),
+        _RUN + "the_ecosystem_then_answers_alike_everywhere", _HUB_LAYOUT),
     "kotlin": BundleCheck(
         "the Kotlin module compiled against onnxruntime's own Android classes (Android and its tests are stubs)",
-        _APPS + "kotlin_when_compiled_against_onnxruntimes_own_classes_has_no_error"),
+        _APPS + "kotlin_when_compiled_against_onnxruntimes_own_classes_has_no_error", _ANDROID),
     "swift-grammar": BundleCheck(
-        "the Swift package read by a grammar; no compiler has seen it", _APPS + "swift_when_parsed_has_no_error"),
+        "the Swift package read by a grammar; no compiler has seen it", _APPS + "swift_when_parsed_has_no_error", _IOS),
+    "kotlin-pictures": BundleCheck(
+        "pictures: the Kotlin module compiled against onnxruntime's own Android classes (Android and its tests are stubs), and "
+        "its reading of a bitmap run",
+        _PICTURE_APPS + "kotlin_when_compiled_against_onnxruntimes_own_classes_has_no_error_and_reads_bitmaps",
+        (*_ANDROID, *_PICTURE_SOURCES)),
+    "swift-grammar-pictures": BundleCheck(
+        "pictures: the Swift package read by a grammar; no compiler has seen it",
+        _PICTURE_APPS + "swift_when_parsed_has_no_error", (*_IOS, *_PICTURE_SOURCES)),
+    "web-page-pictures": BundleCheck(
+        "pictures: the web page in headless Chromium with a float model: golden classes, logits within 1e-3 of Python's, and a "
+        "file read to the pixel",
+        "tests/package/test_picture_web_page.py", (*_MADE, _PACKAGE + "templates/web", *_PICTURE_SOURCES)),
     "bill-of-materials": BundleCheck(
         "the bill of materials against CycloneDX's 1.6 schema",
-        "tests/package/test_bill_of_materials.py::test_bill_when_checked_against_the_schema_is_valid"),
+        "tests/package/test_bill_of_materials.py::test_bill_when_checked_against_the_schema_is_valid",
+        (_PACKAGE + "bill_of_materials.py",)),
 }
 
 
@@ -91,7 +135,8 @@ def run_checks(checks: Sequence[BundleCheck]) -> list[dict[str, object]]:
         outcomes = [outcome_of(report, check.test) for check in checks]
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     machine = f"{platform.system()} {platform.machine()}"
-    return [{"what": check.what, "test": check.test, "outcome": outcome, "reason": reason, "commit": commit, "machine": machine}
+    return [{"what": check.what, "test": check.test, "outcome": outcome, "reason": reason,
+             "sources_sha256": check.sources_sha256(), "commit": commit, "machine": machine}
             for check, (outcome, reason) in zip(checks, outcomes, strict=True)]
 
 

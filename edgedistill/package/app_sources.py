@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
 
 import jinja2
 
@@ -13,28 +15,64 @@ from edgedistill.package.mobile_versions import version_values
 
 KOTLIN_PACKAGE = "org.edgedistill.classifier"
 
-_PLACES = {
+_MODULES = {
     "android/settings.gradle.kts": "android/settings.gradle.kts",
     "android/build.gradle.kts": "android/build.gradle.kts",
     "android/gradle.properties": "android/gradle.properties",
     "android/AndroidManifest.xml": "android/src/main/AndroidManifest.xml",
-    "android/Classifier.kt": "android/src/main/kotlin/Classifier.kt",
-    "android/GraphText.kt": "android/src/main/kotlin/GraphText.kt",
     "android/GoldenVectorsTest.kt": "android/src/androidTest/kotlin/GoldenVectorsTest.kt",
     "ios/Package.swift": "Package.swift",
-    "ios/Classifier.swift": "ios/Sources/Classifier.swift",
     "ios/GoldenVectorsTests.swift": "ios/Tests/GoldenVectorsTests.swift",
     "web/package.json": "web/package.json",
+}
+"""Template below `templates/` -> its place in the bundle, of what is alike for every task."""
+
+_PLACES = {
+    "android/Classifier.kt": "android/src/main/kotlin/Classifier.kt",
+    "android/GraphText.kt": "android/src/main/kotlin/GraphText.kt",
+    "ios/Classifier.swift": "ios/Sources/Classifier.swift",
     "web/classifier.js": "web/classifier.js",
     "web/index.html": "web/index.html",
 }
-"""Template below `templates/` -> its place in the bundle."""
+"""The same of what is for texts."""
 
 CHARACTERS_FILE = "web/characters.json"
 
 _LAST_OF_PLANE_0 = 0xFFFF
 _IDEOGRAPHS = range(0x3400, 0xA000)
 _LETTERS = range(0x0250, 0x2000)
+
+
+@dataclass(frozen=True)
+class AppModules:
+    """What the modules for Android and iOS, and the page, of a task are told.
+
+    Attributes:
+        classifier: the class that they have; the Swift package has its name too.
+        package: the Kotlin package.
+        title: what the model is called.
+        labels: name of each class.
+        has_extensions: does the model need the operators of onnxruntime-extensions?
+        asked_kotlin: expression of the input of the golden vector `vector`, at `position` in `golden`.
+        asked_swift: the same in Swift.
+        beside: files of the bundle beside those that every bundle has, which the Swift package leaves out.
+    """
+
+    classifier: str
+    package: str
+    title: str
+    labels: Sequence[str]
+    has_extensions: bool
+    asked_kotlin: str
+    asked_swift: str
+    beside: tuple[str, ...]
+
+    def values(self) -> dict[str, Any]:
+        """Return what templates may name."""
+        excluded = tuple(json.dumps(name) for name in (*_NOT_SWIFT, *self.beside))
+        return dict(vars(self)) | version_values() | {
+            "excluded": excluded, "model_file": TEXT_MODEL_FILE, "golden_file": GOLDEN_FILE,
+        }
 
 
 @dataclass(frozen=True)
@@ -90,20 +128,44 @@ def app_sources(
         all but the Kotlin module when pieces hold characters beyond U+FFFF, which Java's binding cannot hand over.
     """
     high = high_characters(rules)
-    values = {
-        "package": KOTLIN_PACKAGE, "title": title, "labels": labels, "example": example, "model_file": TEXT_MODEL_FILE,
-        "golden_file": GOLDEN_FILE, "input_types": {i.name: i.dtype for i in inputs}, "excluded": _NOT_SWIFT,
-        **version_values(),
+    modules = AppModules(
+        classifier="Classifier", package=KOTLIN_PACKAGE, title=title, labels=labels, has_extensions=True,
+        asked_kotlin='vector.getString("text")', asked_swift="vector.text", beside=("tokenizer.json",),
+    )
+    values = modules.values() | {
+        "example": example, "page_imports": "Classifier, replay", "input_types": {i.name: i.dtype for i in inputs},
     }
     if high is not None:
         values |= {name: getattr(high, name) for name in ("vanishing", "standing", "images", "alone", "unknown")}
-    environment, folder = source_environment(), files("edgedistill.package").joinpath("templates")
-    rendered = {
+    places = {name: place for name, place in (_MODULES | _PLACES).items() if high is not None or not name.startswith("android/")}
+    return render_sources(_templates(), places, values) | {CHARACTERS_FILE: characters_json(rules)}
+
+
+def module_sources(modules: AppModules) -> dict[str, str]:
+    """Return what the modules for Android and iOS, and the page, have alike for every task, by name in the bundle.
+
+    The classifier itself is not among it: each task has its own.
+    """
+    return render_sources(_templates(), _MODULES, modules.values())
+
+
+def render_sources(folder: Traversable, places: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
+    """Return rendered templates by their place in the bundle.
+
+    Args:
+        folder: where the templates lie; parts that they include lie in this module's folder.
+        places: template below `folder` -> its place.
+        values: what the templates may name.
+    """
+    environment = _environment()
+    return {
         place: environment.from_string(folder.joinpath(name).read_text(encoding="utf-8")).render(values)
-        for name, place in _PLACES.items()
-        if high is not None or not name.startswith("android/")
+        for name, place in places.items()
     }
-    return rendered | {CHARACTERS_FILE: characters_json(rules)}
+
+
+def _templates() -> Traversable:
+    return files("edgedistill.package").joinpath("templates")
 
 
 def characters_json(rules: BertRules) -> str:
@@ -120,13 +182,13 @@ def characters_json(rules: BertRules) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n"
 
 
-_NOT_SWIFT = tuple(json.dumps(name) for name in (
-    "android", "web", "ios/Tests", "model.onnx", "model.ort", "tokenizer.json", "labels.json", "bundle.json",
-    "bom.cdx.json", "verify.py", "README.md", "LICENSES.md", "required_operators_and_types.config",
-))
+_NOT_SWIFT = (
+    "android", "web", "ios/Tests", "model.onnx", "model.ort", "labels.json", "bundle.json", "bom.cdx.json", "verify.py",
+    "README.md", "LICENSES.md", "required_operators_and_types.config",
+)
 
 
-def source_environment() -> jinja2.Environment:
+def _environment() -> jinja2.Environment:
     """Return the environment of the templates, with filters for literals of Kotlin and Swift.
 
     A template includes a part by its name below `templates/`; the line of the `include` ends what the part's last line is.
@@ -142,7 +204,7 @@ def source_environment() -> jinja2.Environment:
 
 def _part(name: str) -> str:
     """Return a part that several templates include, without its last end of line."""
-    return files("edgedistill.package").joinpath("templates", name).read_text(encoding="utf-8").removesuffix("\n")
+    return _templates().joinpath(name).read_text(encoding="utf-8").removesuffix("\n")
 
 
 def _kotlin(text: str) -> str:

@@ -1,6 +1,5 @@
 """The bundle: from a model and what goes with it to the bytes of every file in it."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,15 +13,23 @@ from edgedistill.package.bill_of_materials import bill_of_materials
 from edgedistill.package.card import CardFigures, CardParts, licence_notes, model_card
 from edgedistill.package.contents import BundleIdentity, BundleManifest, GoldenVectors, Labels, Sizes
 from edgedistill.package.onnx_facts import OnnxFacts
-from edgedistill.package.ort_format import Architecture, OrtModel
+from edgedistill.package.ort_format import OrtModel
 from edgedistill.package.runtime_build import runtime_build
 from edgedistill.package.text_model import TextModel
+from edgedistill.target import Platform
 
 TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "onnxruntime-extensions", "tokenizers")
 """Packages whose version is told in bundle.json; another version may give other bytes."""
 
 _LISTED = (contents.ONNX_FILE, contents.ORT_FILE, contents.TEXT_MODEL_FILE, contents.TOKENIZER_FILE)
 """Files that the bill of materials lists with their hash; bundle.json has all of them."""
+
+
+_SOURCES = "`android/`, `ios/`, `web/`, `Package.swift`, `verify.py`"
+_USED = (
+    ("onnxruntime-extensions", "MIT", "runs the tokenizer in the graph; not contained in this bundle"),
+    ("tokenizers", "Apache-2.0", "reads `tokenizer.json`; not contained in this bundle"),
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class BundleParts:
         model: the int8 .onnx file.
         ort: the same model in ORT format.
         text: the same model with the tokenizer in front, or why there is none.
-        architecture: the target's processor.
+        platform: the target's system.
         facts: inputs, opsets and format version of the .onnx file.
         tokenizer_files: bytes by file name; kept as they are, since saving a loaded tokenizer would lose tokens that
             share an id.
@@ -46,7 +53,7 @@ class BundleParts:
     model: bytes
     ort: OrtModel
     text: TextModel
-    architecture: Architecture
+    platform: Platform
     facts: OnnxFacts
     tokenizer_files: Mapping[str, bytes]
     max_tokens: int
@@ -64,25 +71,26 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
         figures: what the card tells about quality and licences.
     """
     runtime = parts.golden.runtime.removeprefix("onnxruntime ")
-    build = runtime_build(parts.ort, parts.architecture, runtime=runtime)
-    card = model_card(identity, figures, CardParts(
-        model_bytes=len(parts.model), classes=len(parts.labels), inputs=parts.facts.inputs, golden=parts.golden,
-        preprocessing=parts.text.told, build=build, rows=parts.rows, max_tokens=parts.max_tokens,
-    ))
+    build = runtime_build(parts.ort, parts.platform, runtime=runtime)
+    apps = _text_files(parts, identity)
     made = {
-        **_text_files(parts, identity),
+        **apps,
         **parts.tokenizer_files,
         contents.ONNX_FILE: parts.model,
         contents.ORT_FILE: parts.ort.model,
         contents.OPERATORS_FILE: parts.ort.operators.encode(),
         contents.LABELS_FILE: Labels(labels=tuple(parts.labels)).to_json().encode(),
         contents.GOLDEN_FILE: parts.golden.to_json().encode(),
-        contents.CARD_FILE: card.encode(),
-        contents.LICENCES_FILE: licence_notes(identity, figures).encode(),
+        contents.LICENCES_FILE: licence_notes(identity, figures, sources=_SOURCES, more=_USED).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
     }
     listed = {name: made[name] for name in _LISTED if name in made}
     made[contents.BOM_FILE] = bill_of_materials(identity, figures, files=listed, runtime=runtime).encode()
+    made[contents.CARD_FILE] = model_card(identity, figures, CardParts(
+        model_bytes=len(parts.model), sizes=Sizes.of(made), classes=len(parts.labels), inputs=parts.facts.inputs,
+        golden=parts.golden, preprocessing=parts.text.told, has_android=any(name.startswith("android/") for name in apps),
+        build=build, rows=parts.rows, max_tokens=parts.max_tokens,
+    )).encode()
     manifest = _manifest(parts, identity, made, build)
     made[contents.MANIFEST_FILE] = contents.sealed_json(manifest).encode()
     return dict(sorted(made.items()))
@@ -98,13 +106,6 @@ def _text_files(parts: BundleParts, identity: BundleIdentity) -> dict[str, bytes
         inputs=parts.facts.inputs, example=shortest.text,
     )
     return {contents.TEXT_MODEL_FILE: parts.text.model, **sources_as_bytes(sources)}
-
-
-def _sizes(made: Mapping[str, bytes]) -> Sizes:
-    deflated = {name: len(zlib.compress(content, 9)) for name, content in sorted(made.items())}
-    return Sizes(
-        files_bytes=sum(len(content) for content in made.values()), deflated_bytes=sum(deflated.values()), deflated=deflated
-    )
 
 
 def _manifest(
@@ -126,7 +127,7 @@ def _manifest(
         golden_tolerance=parts.golden.tolerance,
         preprocessing=parts.text.told,
         runtime_build=build,
-        sizes=_sizes(made),
+        sizes=Sizes.of(made),
         files=tuple(
             Artifact(path=name, sha256=sha256(made[name]).hexdigest(), size_bytes=len(made[name]))
             for name in sorted(made)

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, Self
@@ -12,7 +14,7 @@ from edgedistill.artifact import Artifact
 from edgedistill.document import Document, DocumentT, parse, read_text
 from edgedistill.errors import BundleError, UsageError
 from edgedistill.recipe import Task
-from edgedistill.target import DeniedVersion
+from edgedistill.target import DeniedVersion, Platform
 
 MANIFEST_FILE = "bundle.json"
 ONNX_FILE = "model.onnx"
@@ -147,6 +149,12 @@ class Sizes(Document):
     deflated_bytes: int = Field(ge=0, description="all files, each deflated at level 9: about what a download takes")
     deflated: dict[str, int] = Field(description="bytes of each file, deflated at level 9")
 
+    @classmethod
+    def of(cls, made: Mapping[str, bytes]) -> Self:
+        """Return what files by name take."""
+        deflated = {name: len(zlib.compress(content, 9)) for name, content in sorted(made.items())}
+        return cls(files_bytes=sum(map(len, made.values())), deflated_bytes=sum(deflated.values()), deflated=deflated)
+
 
 class Accelerator(Document):
     """An execution provider of a phone, and whether this model should use it."""
@@ -159,7 +167,8 @@ class Accelerator(Document):
 class RuntimeBuild(Document):
     """How onnxruntime is made smaller for this model, and what it should run on."""
 
-    command: str = Field(description="run in a checkout of onnxruntime; OPERATORS stands in this bundle")
+    command: str = Field(description="run in a checkout of onnxruntime; BUNDLE is this folder. It loads model.ort alone")
+    platform: Platform | None = Field(None, description="system that the command builds for; linux: for the machine at hand")
     accelerators: tuple[Accelerator, ...]
 
 
@@ -232,6 +241,16 @@ def read_manifest(folder: Path) -> BundleManifest:
     if not path.is_file():
         raise BundleError(f"{folder}: is no bundle, it has no {MANIFEST_FILE}", hint="name a bundle folder or its zip")
     return _read(BundleManifest, path)
+
+
+def missing_apps(manifest: BundleManifest) -> str | None:
+    """Return what a bundle lacks of the sources for apps, and why; None where nothing is missing."""
+    told = manifest.preprocessing
+    if told is not None and told.file is None:
+        return f"no modules for Android and iOS and no web page in the bundle: {told.reason}"
+    if not any(file.path.startswith("android/") for file in manifest.files):
+        return "no module for Android in the bundle: tokens hold characters beyond U+FFFF, which Java's binding cannot hand over"
+    return None
 
 
 def read_labels(path: Path) -> Labels:

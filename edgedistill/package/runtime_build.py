@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 
 from edgedistill.package.contents import OPERATORS_FILE, Accelerator, RuntimeBuild
-from edgedistill.package.ort_format import Architecture, OrtModel, ProviderSupport
+from edgedistill.package.ort_format import OrtModel, ProviderSupport
+from edgedistill.target import Platform
 
-_BUILD_FLAGS = {
-    "aarch64": "--android --android_abi arm64-v8a --android_api 27 --android_sdk_path $ANDROID_HOME --android_ndk_path "
+_BUILD_FLAGS: Mapping[Platform, str] = {
+    "android": "--android --android_abi arm64-v8a --android_api 27 --android_sdk_path $ANDROID_HOME --android_ndk_path "
                "$ANDROID_NDK_HOME --build_java",
-    "x86_64": "--build_shared_lib",
+    "ios": "--ios --use_xcode --apple_sysroot iphoneos --osx_arch arm64 --apple_deploy_target 15.1 --build_apple_framework",
+    "linux": "--build_shared_lib",
 }
+"""Source: onnxruntime's tools/ci_build/build_args.py. Its --arm64 is for Windows: Linux is built for the machine at hand."""
 _XNNPACK_OPERATORS = frozenset({
     "AveragePool", "Conv", "ConvTranspose", "Gemm", "MatMul", "MaxPool", "QLinearAveragePool", "QLinearConv",
     "QLinearSoftmax", "Resize", "Softmax",
@@ -17,21 +20,22 @@ _XNNPACK_OPERATORS = frozenset({
 """Source: onnxruntime's documentation, execution provider XNNPACK, "Supported ops"."""
 
 
-def runtime_build(ort: OrtModel, architecture: Architecture, *, runtime: str) -> RuntimeBuild:
+def runtime_build(ort: OrtModel, platform: Platform, *, runtime: str) -> RuntimeBuild:
     """Return the build command and the verdicts.
 
     Args:
         ort: the model that ships.
-        architecture: the target's processor; aarch64 is built for Android, x86_64 as a shared library.
+        platform: what it is built for: an Android archive, an iOS framework, or a shared library for the Linux machine
+            that the command is run on.
         runtime: version of onnxruntime that converted the model; the tag to build.
     """
     command = (
         f"git checkout v{runtime} && ./build.sh --config MinSizeRel --parallel --skip_tests --minimal_build "
         f"--include_ops_by_config $BUNDLE/{OPERATORS_FILE} --enable_reduced_operator_type_support --disable_ml_ops "
-        f"--disable_exceptions --disable_rtti {_BUILD_FLAGS[architecture]}"
+        f"--disable_exceptions --disable_rtti {_BUILD_FLAGS[platform]}"
     )
     core_ml = max((ort.support["CoreML NeuralNetwork"], ort.support["CoreML MLProgram"]), key=lambda s: s.supported)
-    return RuntimeBuild(command=command, accelerators=(
+    return RuntimeBuild(command=command, platform=platform, accelerators=(
         _accelerator("NNAPI", ort.support["NNAPI"], "; Android 15 deprecates NNAPI"),
         _accelerator("CoreML", core_ml, ""),
         _xnnpack(ort.nodes),

@@ -1,6 +1,7 @@
 """package: an int8 model folder becomes the bundle that an app loads, and its zip."""
 
 import json
+import logging
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from edgedistill.package.contents import (
     GoldenVectors,
     InstructionSet,
     Labels,
+    missing_apps,
+    read_manifest,
 )
 from edgedistill.package.golden import GoldenRule, make_golden_vectors
 from edgedistill.package.licences import origins, require_allowed
@@ -34,9 +37,11 @@ from edgedistill.package.standalone_verify import instruction_set
 from edgedistill.package.text_model import TextModel, make_text_model
 from edgedistill.recipe import Task
 from edgedistill.stage import Outcome, Stage
-from edgedistill.target import DeniedVersion
+from edgedistill.target import DeniedVersion, Platform
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.verify.bundle import require_sound_bundle
+
+log = logging.getLogger("edgedistill")
 
 BUNDLE_FOLDER = "bundle"
 ZIP_FILE = "bundle.zip"
@@ -58,6 +63,7 @@ class Settings(Document):
     runtime_oldest: str = Field(description="oldest onnxruntime of the target")
     runtime_denied: tuple[DeniedVersion, ...] = Field((), description="versions that must not be used on the target")
     architecture: Architecture = Field(default="aarch64", description="the target's processor")
+    platform: Platform = Field(description="the target's system, for which a smaller runtime is built")
     card: CardFigures = CardFigures()
     tolerance: float = Field(gt=0, description="how far a logit may be off on another instruction set")
     tolerances: dict[InstructionSet, float] = Field(default={}, description="the same on a set that has its own")
@@ -107,6 +113,9 @@ def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     """Write `bundle/` and `bundle.zip` below `out`."""
     parts = _parts(settings, inputs)
     write_bundle(bundle_files(parts, identity_of(settings), settings.card), out)
+    missing = missing_apps(read_manifest(out / BUNDLE_FOLDER))
+    if missing is not None:
+        log.warning("%s", missing)
     return Outcome(decisions=(_decision(parts.golden), _text_decision(parts.text)))
 
 
@@ -154,7 +163,7 @@ def _parts(settings: Settings, inputs: Inputs) -> BundleParts:
         model=model,
         ort=convert_to_ort(model, settings.architecture),
         text=_text_model(settings, inputs, model, encoder),
-        architecture=settings.architecture,
+        platform=settings.platform,
         facts=read_onnx_facts(inputs.model / ONNX_FILE),
         tokenizer_files={name: (inputs.model / name).read_bytes() for name in names},
         max_tokens=_max_tokens(encoder, inputs.model / TOKENIZER_FILE),
@@ -245,4 +254,4 @@ def _text_decision(text: TextModel) -> Decision:
     )
 
 
-STAGE = Stage(name="package", version=4, run=run, requires=requires, ensures=ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=5, run=run, requires=requires, ensures=ensures, tools=TOOLS)

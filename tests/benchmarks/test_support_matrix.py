@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import bundle_checks
 import pytest
-from bundle_checks import CHECKS, outcome_of
+from bundle_checks import CHECKS, BundleCheck, outcome_of
 from images_table import table as picture_table
 from readme_table import BEGIN as TABLE_BEGIN
 from readme_table import table
@@ -51,9 +52,35 @@ def test_matrix_when_a_text_differs_does_not_tick_the_tokenizer():
 
 @pytest.mark.parametrize(("outcome", "is_ticked"), [("passed", True), ("skipped", False), ("failed", False)])
 def test_matrix_when_a_check_did_not_pass_does_not_tick_it(outcome, is_ticked):
-    found = _ticked({"bundle_checks.json": {"checks": {"web-page": {"outcome": outcome}}}})
+    check = CHECKS["web-page"]
+    row = {"outcome": outcome, "sources_sha256": check.sources_sha256()}
+    found = _ticked({"bundle_checks.json": {"checks": {"web-page": row}}})
 
-    assert (CHECKS["web-page"].what in found) == is_ticked
+    assert (check.what in found) == is_ticked
+
+
+@pytest.mark.parametrize("row", [{"outcome": "passed"}, {"outcome": "passed", "sources_sha256": "0" * 64}])
+def test_matrix_when_a_check_looked_at_other_sources_does_not_tick_it(row):
+    assert _ticked({"bundle_checks.json": {"checks": {"web-page": row}}}) == {}
+
+
+def test_hash_of_a_check_when_a_file_in_its_folder_changes_changes_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle_checks, "ROOT", tmp_path)
+    (tmp_path / "made" / "below").mkdir(parents=True)
+    (tmp_path / "made" / "below" / "a.kt").write_text("one")
+    (tmp_path / "b.py").write_text("one")
+    check = BundleCheck("it works", "tests/test_a.py", ("made", "b.py"))
+
+    def after(name, text):
+        (tmp_path / name).write_text(text)
+        return check.sources_sha256()
+
+    seen = [check.sources_sha256(), after("made/below/a.kt", "two"), after("b.py", "two"), after("made/c.kt", "")]
+    assert len(set(seen)) == 4
+
+    (tmp_path / "made" / "c.kt").unlink()
+    after("b.py", "one")
+    assert after("made/below/a.kt", "one") == seen[0]
 
 
 @pytest.mark.parametrize(("cases", "expected"), [
@@ -79,6 +106,7 @@ def test_outcome_when_the_report_is_of_several_tests_then_is_that_of_the_one_ask
 
 def test_checks_then_name_tests_that_exist():
     for check in CHECKS.values():
+        assert all((ROOT / source).exists() for source in check.sources)
         file, _, name = check.test.partition("::")
         assert f"def {name or 'test_'}" in (ROOT / file).read_text(encoding="utf-8")
 

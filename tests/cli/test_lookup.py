@@ -1,6 +1,8 @@
 """targets, recipes, schema, doctor: what is looked up, as text and as JSON."""
 
 import json
+import re
+import tomllib
 from pathlib import Path
 
 import jsonschema
@@ -110,6 +112,23 @@ def test_doctor_when_packages_are_missing_then_ends_with_the_commands_that_mend_
     monkeypatch.setattr(doctor, "tool_version", lambda name: None if name in gone else "1.0")
     run_command_line(["doctor"])
     assert capsys.readouterr().out.splitlines()[-1] == "to run: pip install optuna; pip install jinja2"
+
+
+def test_doctor_then_names_every_dependency_of_the_project_what_it_is_for_and_a_remedy_within_its_bounds() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = {item.name: item for item in doctor.examine().packages}
+    for wanted in [*project["dependencies"], *project["optional-dependencies"]["demo"]]:
+        name = re.split(r"[\[<>=]", wanted)[0]
+        assert found[name].needed_for
+        assert "<" not in wanted or found[name].remedy == f"pip install '{wanted}'"
+
+
+def test_doctor_then_names_the_programs_of_every_feature() -> None:
+    found = {item.name: item for item in doctor.examine().programs}
+    assert {"ssh", "adb", "apt-get", "npm", "gradle", "swift", "chromium", "node", "java"} <= set(found)
+    assert all(item.needed_for and item.remedy for item in found.values())
+    assert "arm-env" in found["apt-get"].needed_for
+    assert "slow tests" in found["java"].needed_for
 
 
 def test_doctor_when_a_program_is_missing_then_says_for_which_feature_and_still_exits_0(

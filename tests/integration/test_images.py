@@ -1,6 +1,7 @@
 """The whole line on a folder of small pictures: one run, its bundle, its report; verbs on plain paths."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,19 @@ def test_bundle_when_asked_with_a_file_then_answers_as_the_evaluated_model(
     _, probabilities, label = session.run(None, {"image": np.asarray(Image.open(picture).convert("RGB"))})
     assert label[0] == answer["label"]
     assert probabilities.max() == pytest.approx(answer["probability"], abs=1e-5)
+
+
+def test_bundle_when_read_holds_modules_for_apps_and_a_card_with_data_and_limits(finished: Path) -> None:
+    bundle = finished / "raspberry-pi-zero-2w" / "bundle"
+    card = (bundle / "README.md").read_text(encoding="utf-8")
+    rows = sum(int(count) for count in re.findall(r"(\d+) (?:train|validation|test)[, ]", card.split("## Data")[1]))
+
+    assert (bundle / "android" / "build.gradle.kts").is_file()
+    assert (bundle / "ios" / "Tests" / "GoldenVectorsTests.swift").is_file()
+    assert rows == 80
+    assert "It knows 2 classes" in card
+    assert "A picture is resized to 32 x 32 pixels, grey" in card
+    assert "tokenizer" not in (bundle / "LICENSES.md").read_text(encoding="utf-8")
 
 
 def test_evaluate_when_given_the_folder_of_pictures_then_reads_it_for_the_model(

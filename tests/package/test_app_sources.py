@@ -4,8 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
-import zipfile
 
 import pytest
 from tokenizers import Tokenizer
@@ -13,10 +11,9 @@ from tokenizers import Tokenizer
 from edgedistill.package.app_sources import app_sources, high_characters
 from edgedistill.package.contents import ModelInput
 from edgedistill.package.fuzz import fuzzed_texts
+from edgedistill.package.mobile_versions import MOBILE_VERSIONS
 
 NODE = shutil.which("node")
-NPM = shutil.which("npm")
-JAVA = shutil.which("java")
 ODD_LABELS = ('say "hi"', "50 % $off ${x}", "back\\slash", "émoji 👍", "</script>")
 INPUTS = (ModelInput(name="input_ids", dtype="int64"), ModelInput(name="attention_mask", dtype="int32"))
 
@@ -105,69 +102,7 @@ process.stdout.write(JSON.stringify(texts.map((text) => reader.encode(text))));
     assert json.loads(done.stdout) == [e.ids for e in expected]
 
 
-RUNTIME_STUBS = {
-    "Ort.kt": """
-package ai.onnxruntime
-class OrtEnvironment {
-    fun createSession(model: ByteArray, options: OrtSession.SessionOptions): OrtSession = OrtSession()
-    companion object { @JvmStatic fun getEnvironment() = OrtEnvironment() }
-}
-class OnnxTensor : AutoCloseable {
-    override fun close() {}
-    companion object { @JvmStatic fun createTensor(env: OrtEnvironment, data: Any): OnnxTensor = OnnxTensor() }
-}
-interface OnnxValue { val value: Any }
-class OrtSession : AutoCloseable {
-    class SessionOptions { fun registerCustomOpLibrary(path: String) {}; fun setIntraOpNumThreads(n: Int) {} }
-    class Result : AutoCloseable {
-        fun get(name: String): java.util.Optional<OnnxValue> = java.util.Optional.empty()
-        override fun close() {}
-    }
-    fun run(inputs: Map<String, OnnxTensor>, wanted: Set<String>): Result = Result()
-    override fun close() {}
-}
-""",
-    "Extensions.kt": "package ai.onnxruntime.extensions\nobject OrtxPackage { @JvmStatic fun getLibraryPath() = \"\" }\n",
-}
-"""As much of onnxruntime as the sources call, for where its own classes cannot be had."""
-
-RUNTIME_PACKAGES = {"com.github.asus4.onnxruntime": "onnxruntime.aar",
-                    "com.github.asus4.onnxruntime-extensions": "onnxruntime-extensions.aar"}
-"""npm packages that carry Microsoft's Android archives; Maven, where these are at home, is not asked by the tests."""
-
-STUBS = {
-    "Android.kt": """
-package android.content
-class AssetManager { fun open(name: String): java.io.InputStream = java.io.ByteArrayInputStream(ByteArray(0)) }
-class Context { val assets = AssetManager() }
-""",
-    "Junit.kt": """
-package org.junit
-annotation class Test
-object Assert {
-    @JvmStatic fun assertEquals(message: String, expected: Any?, found: Any?) {}
-    @JvmStatic fun assertEquals(message: String, expected: Float, found: Float, tolerance: Float) {}
-}
-""",
-    "Runner.kt": "package org.junit.runner\nannotation class RunWith(val value: kotlin.reflect.KClass<*>)\n",
-    "AndroidRunner.kt": "package androidx.test.ext.junit.runners\nclass AndroidJUnit4\n",
-    "Instrumentation.kt": """
-package androidx.test.platform.app
-class Instrumentation { val context = android.content.Context(); val targetContext = android.content.Context() }
-object InstrumentationRegistry { @JvmStatic fun getInstrumentation() = Instrumentation() }
-""",
-    "Json.kt": """
-package org.json
-class JSONObject(text: String) {
-    fun getDouble(name: String) = 0.0
-    fun optDouble(name: String, fallback: Double) = fallback
-    fun getJSONObject(name: String) = JSONObject("")
-    fun getString(name: String) = ""
-    fun getJSONArray(name: String) = JSONArray()
-}
-class JSONArray { fun length() = 0; fun getJSONObject(i: Int) = JSONObject(""); fun getDouble(i: Int) = 0.0 }
-""",
-    "Main.kt": """
+MAIN = {"Main.kt": """
 import org.edgedistill.classifier.GraphText
 fun main() {
     for (line in generateSequence(::readLine)) {
@@ -175,95 +110,40 @@ fun main() {
         println(GraphText.of(text).map { it.code.toString() }.joinToString(" "))
     }
 }
-""",
-}
-"""As much of Android, its test library and JSON as the sources call, with the same signatures."""
+"""}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(NPM is None or JAVA is None, reason="needs npm for the Kotlin compiler, and java to run it")
-def test_kotlin_when_compiled_runs_and_replaces_as_told(sources, student_rules, tmp_path):
-    _npm_install(tmp_path, "kotlin-compiler")
-    library = tmp_path / "node_modules" / "kotlin-compiler" / "lib"
-    _compile_kotlin(tmp_path, sources, RUNTIME_STUBS | STUBS)
+def test_kotlin_when_compiled_runs_and_replaces_as_told(compilers, sources, student_rules, tmp_path):
+    compilers.install_kotlin(tmp_path)
+    compilers.compile_kotlin(tmp_path, sources, compilers.RUNTIME_STUBS | compilers.STUBS | MAIN)
 
     texts = list(fuzzed_texts(300, seed=5))
     asked = "\n".join(" ".join(str(ord(char)) for char in text) for text in texts) + "\n"
-    ran = subprocess.run(
-        [JAVA, "-cp", f"out:{library / 'kotlin-stdlib.jar'}", "MainKt"], cwd=tmp_path, input=asked, capture_output=True,
-        text=True, check=True,
-    )
 
     high = high_characters(student_rules)
-    assert ran.stdout.splitlines() == [" ".join(str(ord(c)) for c in _in_plane_0(text, high)) for text in texts]
+    assert compilers.run_kotlin(tmp_path, asked) == [" ".join(str(ord(c)) for c in _in_plane_0(text, high)) for text in texts]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.skipif(NPM is None or JAVA is None, reason="needs npm for the Kotlin compiler, and java to run it")
-def test_kotlin_when_compiled_against_onnxruntimes_own_classes_has_no_error(sources, tmp_path):
+def test_kotlin_when_compiled_against_onnxruntimes_own_classes_has_no_error(compilers, sources, tmp_path):
     """Only Android, its test library and JSON are stubs here; what a wrong call looks like is shown to fail too."""
-    _npm_install(tmp_path, "kotlin-compiler", *RUNTIME_PACKAGES)
-    jars = [_classes_of(tmp_path, name, archive) for name, archive in RUNTIME_PACKAGES.items()]
+    compilers.install_kotlin(tmp_path, compilers.RUNTIME, compilers.EXTENSIONS)
+    jars = [compilers.classes_of(tmp_path, package) for package in (compilers.RUNTIME, compilers.EXTENSIONS)]
 
-    _compile_kotlin(tmp_path, sources, STUBS, *jars)
+    compilers.compile_kotlin(tmp_path, sources, compilers.STUBS, *jars)
 
     wrong = {name: text.replace("setIntraOpNumThreads(threads)", 'setIntraOpNumThreads("one")') for name, text in sources.items()}
     with pytest.raises(AssertionError, match="Classifier.kt"):
-        _compile_kotlin(tmp_path, wrong, STUBS, *jars)
-
-
-def _classes_of(folder, package, archive):
-    """Take the Java classes out of an Android archive of an npm package."""
-    (found,) = (folder / "node_modules" / package).rglob(archive)
-    jar = folder / f"{archive}.jar"
-    with zipfile.ZipFile(found) as content:
-        jar.write_bytes(content.read("classes.jar"))
-    return jar
-
-
-def _compile_kotlin(folder, sources, stubs, *jars):
-    files = {name.rsplit("/", 1)[1]: text for name, text in sources.items() if name.endswith(".kt")} | stubs
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    library = folder / "node_modules" / "kotlin-compiler" / "lib"
-    compiler = [JAVA, "-Xmx1g", "-cp", str(library / "kotlin-compiler.jar"), "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"]
-    path = ["-classpath", ":".join(map(str, jars))] if jars else []
-    done = subprocess.run(
-        [*compiler, "-no-reflect", "-kotlin-home", str(library.parent), *path, "-d", "out", *files],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )
-    assert done.returncode == 0, done.stderr
+        compilers.compile_kotlin(tmp_path, wrong, compilers.STUBS, *jars)
+    # The extensions' archive does not tell its version.
+    assert MOBILE_VERSIONS["onnxruntime_android"].version.startswith(compilers.runtime_version(tmp_path) + ".")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_swift_when_parsed_has_no_error(sources, tmp_path):
+def test_swift_when_parsed_has_no_error(compilers, sources, tmp_path):
     """No Swift compiler is in the package registries; this is a real grammar, which knows nothing of types."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(tmp_path), "tree-sitter", "tree-sitter-swift"],
-        capture_output=True, text=True, check=False,
-    )
-    if done.returncode != 0:
-        pytest.skip(f"tree-sitter-swift could not be installed: {done.stderr[-200:]}")
-    program = """
-import sys, tree_sitter, tree_sitter_swift
-parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_swift.language()))
-tree = parser.parse(sys.stdin.buffer.read())
-print(tree.root_node.type, tree.root_node.has_error)
-"""
-    swift = {name: text for name, text in sources.items() if name.endswith(".swift")}
-    assert len(swift) == 3
-    for name, text in {**swift, "broken": "func ( {"}.items():
-        found = subprocess.run([sys.executable, "-c", program], input=text, env={"PYTHONPATH": str(tmp_path)},
-                               capture_output=True, text=True, check=True)
-        assert found.stdout.split() == ["source_file", str(name == "broken")], name
-
-
-def _npm_install(folder, *names):
-    (folder / "package.json").write_text('{"private": true}')
-    done = subprocess.run([NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", *names], cwd=folder,
-                          capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"npm could not install {' '.join(names)}: {done.stderr[-200:]}")
+    compilers.require_swift_grammar(sources, tmp_path, 3)

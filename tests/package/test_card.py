@@ -9,12 +9,14 @@ from edgedistill.package.contents import (
     ModelInput,
     Preprocessing,
     RuntimeBuild,
+    Sizes,
 )
 
 NONE = Preprocessing(file=None, reason="it is not BERT's", texts_proved=0, texts_fuzzed=0, added_bytes=0, pieces=0,
                      piece_table_bytes=0, fits_budget=None)
-BUILD = RuntimeBuild(command="./build.sh --minimal_build",
+BUILD = RuntimeBuild(command="./build.sh --minimal_build", platform="linux",
                      accelerators=(Accelerator(name="NNAPI", use=False, why="it takes 1 of 9 nodes"),))
+SIZES = Sizes(files_bytes=2345678, deflated_bytes=8765, deflated={"model.onnx": 7654})
 
 
 def _card(base_model="someone/teacher", text="turn the lights down", **figures):
@@ -22,7 +24,7 @@ def _card(base_model="someone/teacher", text="turn the lights down", **figures):
     vector = GoldenVector(text=text, ids=(1,), logits=(0.0, 1.0), label="light")
     golden = GoldenVectors(tolerance=0.1, runtime="onnxruntime 1", architecture="x86_64", vectors=(vector,))
     inputs = [ModelInput(name="input_ids", dtype="int64")]
-    parts = CardParts(model_bytes=1234567, classes=27, inputs=inputs, golden=golden, preprocessing=NONE, build=BUILD,
+    parts = CardParts(model_bytes=1234567, sizes=SIZES, classes=27, inputs=inputs, golden=golden, preprocessing=NONE, has_android=False, build=BUILD,
                       rows={"train": 1800, "test": 200}, max_tokens=48)
     return model_card(identity, CardFigures(**figures), parts)
 
@@ -45,17 +47,28 @@ def test_card_when_nothing_was_measured_leaves_it_out():
     assert "1,234,567 bytes" in _card()
 
 
+def test_card_when_read_tells_sizes_compressed_and_not():
+    text = _card()
+
+    assert "| model.onnx (int8) | 1,234,567 bytes, compressed 7,654 |" in text
+    assert "| all files but this one and `bundle.json` | 2,345,678 bytes, compressed 8,765 (deflate, each by itself) |" in text
+
+
 def test_card_when_the_example_text_is_odd_stays_python():
     text = _card(text='say "hi" \\ \n``` é')
-    example = text.split("```python\n")[1].split("\n```\n")[0]
+    examples = [part.split("\n```\n")[0] for part in text.split("```python\n")[1:]]
 
-    compile(example, "card", "exec")
+    assert len(examples) == 2
+    for example in examples:
+        compile(example, "card", "exec")
 
 
 def test_card_when_the_runtime_can_be_reduced_says_how_and_what_to_run_it_on():
     text = _card()
 
+    assert "made in a checkout of onnxruntime on a machine with the target's processor" in text
     assert "./build.sh --minimal_build" in text
+    assert "loads `model.ort` and no other model of this bundle" in text
     assert "| NNAPI | no | it takes 1 of 9 nodes |" in text
 
 

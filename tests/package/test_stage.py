@@ -7,11 +7,13 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
 
+from edgedistill.cli.whole import _summary
 from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples, write_examples
 from edgedistill.package.contents import read_manifest, sealed_json
@@ -85,15 +87,16 @@ def test_operators_when_listed_come_from_the_graph_and_name_no_folder(packed):
 def test_readme_when_its_example_is_run_prints_the_golden_label(packed):
     text = (packed / "bundle" / "README.md").read_text()
     golden = json.loads((packed / "bundle" / "golden.json").read_text())["vectors"]
-    example, raw_text = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    example, of_ids, raw_text = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", example], cwd=packed / "bundle", capture_output=True, text=True, check=True
-    )
+    def printed(program):
+        done = subprocess.run([sys.executable, "-I", "-c", program], cwd=packed / "bundle", capture_output=True, text=True, check=True)
+        return done.stdout.strip()
 
     (asked,) = re.findall(r"encode\('(.*)'\)", example)
-    assert done.stdout.strip() == next(v["label"] for v in golden if v["text"] == asked)
-    assert len(example.strip().splitlines()) == len(raw_text.strip().splitlines()) == 5
+    assert printed(example) == printed(of_ids) == next(v["label"] for v in golden if v["text"] == asked)
+    assert {len(program.strip().splitlines()) for program in (example, of_ids, raw_text)} == {5}
+    assert of_ids.startswith("import json, numpy as np, onnxruntime\n")
     compile(raw_text, "card", "exec")  # run in an environment of its own by tests/verify/test_empty_environment.py
     assert "95.0 % (95 % interval 90.0 to 98.0 %)" in text
     assert "base_model: someone/teacher" in text
@@ -200,7 +203,7 @@ def test_golden_when_recomputed_by_hand_has_these_logits(packed):
 def test_settings_when_tolerance_is_zero_refuse():
     with pytest.raises(ValueError, match="tolerance"):
         Settings(recipe_id="a", task="text-classification", target_id="b", base_model="c", runtime_oldest="1.17",
-                 tolerance=0, seed=0)
+                 platform="linux", tolerance=0, seed=0)
 
 
 def test_text_model_when_asked_with_raw_text_answers_as_computed_by_hand(packed):
@@ -233,6 +236,9 @@ def test_manifest_when_read_tells_sizes_deflated_and_not(packed):
     assert sizes.files_bytes == sum(map(len, files.values()))
     assert sizes.deflated == {name: len(zlib.compress(content, 9)) for name, content in files.items()}
     assert sizes.deflated_bytes == sum(sizes.deflated.values())
+    others = {name: content for name, content in files.items() if name != "README.md"}
+    card = files["README.md"].decode()
+    assert f"{sum(map(len, others.values())):,} bytes, compressed {sum(len(zlib.compress(c, 9)) for c in others.values()):,} " in card
 
 
 def test_text_model_when_over_the_budget_says_so(settings, inputs, tmp_path):
@@ -245,20 +251,45 @@ def test_text_model_when_over_the_budget_says_so(settings, inputs, tmp_path):
     assert "over the target's budget" in (tmp_path / "bundle" / "README.md").read_text()
 
 
-def test_bundle_when_the_tokenizer_is_not_berts_ships_without_text_model_and_says_why(settings, inputs, tmp_path):
+def test_bundle_when_the_tokenizer_is_not_berts_ships_without_text_model_and_says_why(settings, inputs, tmp_path, caplog):
     model = tmp_path / "model"
     shutil.copytree(inputs.model, model)
     state = json.loads((model / "tokenizer.json").read_text())
     state["normalizer"] = {"type": "Lowercase"}
     (model / "tokenizer.json").write_text(json.dumps(state))
 
-    STAGE.run(settings, dataclasses.replace(inputs, model=model), tmp_path / "out")
+    STAGE.run(settings, dataclasses.replace(inputs, model=model), tmp_path / "pi")
 
-    told = read_manifest(tmp_path / "out" / "bundle").preprocessing
+    told = read_manifest(tmp_path / "pi" / "bundle").preprocessing
     assert told.file is None
     assert "its normalizer is Lowercase, not BERT's BertNormalizer" in told.reason
-    assert not (tmp_path / "out" / "bundle" / "android").exists()
-    assert told.reason in (tmp_path / "out" / "bundle" / "README.md").read_text().replace("\n", " ")
+    assert not (tmp_path / "pi" / "bundle" / "android").exists()
+    assert told.reason in (tmp_path / "pi" / "bundle" / "README.md").read_text().replace("\n", " ")
+    (warning,) = caplog.messages
+    assert warning == f"no modules for Android and iOS and no web page in the bundle: {told.reason}"
+    run = SimpleNamespace(report=SimpleNamespace(targets={"pi": SimpleNamespace(verdict="pass", summary="", variants={})}), folder=tmp_path)
+    assert "no modules for Android and iOS and no web page in the bundle" in _summary(run)
+
+
+def test_bundle_when_pieces_hold_characters_that_java_cannot_hand_over_has_no_android_module_and_says_so(settings, inputs, tmp_path, caplog):
+    model = tmp_path / "model"
+    shutil.copytree(inputs.model, model)
+    state = json.loads((model / "tokenizer.json").read_text())
+    state["model"]["vocab"]["\U0001f600"] = state["model"]["vocab"]["[UNK]"]
+    (model / "tokenizer.json").write_text(json.dumps(state))
+
+    STAGE.run(settings, dataclasses.replace(inputs, model=model), tmp_path / "out")
+
+    (warning,) = caplog.messages
+    assert warning.startswith("no module for Android in the bundle")
+    assert (tmp_path / "out" / "bundle" / "Package.swift").is_file()
+    assert "- Android: no module" in (tmp_path / "out" / "bundle" / "README.md").read_text()
+
+
+def test_bundle_when_whole_warns_of_nothing(settings, inputs, tmp_path, caplog):
+    STAGE.run(settings, inputs, tmp_path)
+
+    assert caplog.messages == []
 
 
 def test_bundle_when_a_split_holds_a_text_that_the_graph_reads_otherwise_ships_without_text_model(settings, inputs, tmp_path):

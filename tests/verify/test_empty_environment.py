@@ -51,8 +51,9 @@ def test_environment_then_has_neither_edgedistill_nor_tokenizers(python, tmp_pat
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_bundle_when_copied_there_alone_classifies_raw_text_as_its_readme_shows(python, unpacked):
-    _, raw_text = re.findall(r"```python\n(.*?)```", (unpacked / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    _, of_ids, raw_text = re.findall(r"```python\n(.*?)```", (unpacked / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
+    assert _ran(python, unpacked, "-c", of_ids).stdout.strip() in {"light", "music", "weather"}
     assert _ran(python, unpacked, "-c", raw_text).stdout.strip() in {"light", "music", "weather"}
     asked = re.sub(r"np.array\(\['.*?'\]", "np.array(['Please, some RAIN now']", raw_text)
     assert _ran(python, unpacked, "-c", asked).stdout == "weather\n"

@@ -1,14 +1,25 @@
 """The model card (README.md) of a bundle of pictures."""
 
+from collections.abc import Mapping
+
 import yaml
 
-from edgedistill.package.card import CardFigures, facts_table, front_matter, own_tolerances, runtime_words
-from edgedistill.package.contents import TEXT_MODEL_FILE, BundleIdentity, PictureInput, PictureVectors, RuntimeBuild
+from edgedistill.package.card import (
+    CardFigures,
+    Kind,
+    data_words,
+    facts_table,
+    front_matter,
+    limits_words,
+    own_tolerances,
+    runtime_words,
+)
+from edgedistill.package.contents import TEXT_MODEL_FILE, BundleIdentity, PictureInput, PictureVectors, RuntimeBuild, Sizes
 
 
 def picture_card(  # noqa: PLR0913 - a card tells a little of everything
     identity: BundleIdentity, figures: CardFigures, *, told: PictureInput, build: RuntimeBuild, golden: PictureVectors,
-    model_bytes: int,
+    model_bytes: int, sizes: Sizes, rows: Mapping[str, int],
 ) -> str:
     """Return the text of `README.md`, with the front matter that hubs read.
 
@@ -19,9 +30,14 @@ def picture_card(  # noqa: PLR0913 - a card tells a little of everything
         build: how the runtime is made smaller, and what it should run on.
         golden: the golden pictures.
         model_bytes: size of model.onnx.
+        sizes: of all files but the card and bundle.json.
+        rows: labelled pictures by split.
     """
     front = yaml.safe_dump(front_matter(identity, figures), sort_keys=False, allow_unicode=True)
-    table = facts_table(identity, figures, classes=len(golden.vectors[0].logits), model_bytes=model_bytes)
+    classes = len(golden.vectors[0].logits)
+    table = facts_table(identity, figures, classes=classes, model_bytes=model_bytes, sizes=sizes)
+    kind = Kind("picture", "cameras, places or times", f"A picture is resized to {told.side} x {told.side} pixels, "
+                f"{'grey' if told.channels == 1 else 'in colour'}; what is finer than that is not seen.")
     return f"""---
 {front}---
 # {identity.recipe_id} for {identity.target_id}
@@ -36,12 +52,19 @@ def picture_card(  # noqa: PLR0913 - a card tells a little of everything
 
 ## Apps
 
-- Android: `android/PictureClassifier.kt`; `PictureClassifier.fromAssets(context).classify(bitmap)` gives a `List<Prediction>`.
-- iOS: `ios/PictureClassifier.swift`; `try PictureClassifier(model: url).classify(image)` gives `[Prediction]`.
+- Android: `android/` is a Gradle module. `PictureClassifier.fromAssets(context).classify(bitmap)` gives a `List<Prediction>`;
+  `gradle connectedAndroidTest` replays the golden pictures on the device.
+- iOS: this folder is a Swift package. `try PictureClassifier().classify(image)` gives `[Prediction]`; its test does the same.
+- Web: copy this folder, `npm install` in its `web/`, serve the folder, open `web/index.html`. The page needs only
+  `{TEXT_MODEL_FILE}`, `labels.json`, `golden.json` and `web/`.
+
+{data_words(identity, figures, kind, rows)}
+
+{limits_words(identity, figures, kind, classes=classes)}
 
 ## Runtime
 
-{runtime_words(build)}
+{runtime_words(build, own="pre-processing")}
 
 ## Check
 
@@ -55,6 +78,8 @@ Licences: see [LICENSES.md](LICENSES.md).
 def _use(told: PictureInput) -> str:
     kind = "grey" if told.channels == 1 else "red, green and blue"
     return f"""## Use
+
+With numpy, onnxruntime and, for the file, Pillow:
 
 ```python
 import numpy as np, onnxruntime

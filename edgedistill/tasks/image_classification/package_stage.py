@@ -1,7 +1,7 @@
 """The package stage of pictures: an int8 model folder becomes the bundle that an app loads, and its zip."""
 
-import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -41,6 +41,7 @@ TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "pillow")
 """Packages whose version is told in bundle.json; another version may give other bytes."""
 
 _MOST_COMPARED = 2_000
+_SOURCES = "`android/`, `ios/`, `web/`, `Package.swift`, `verify.py`"
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,13 @@ class Inputs:
         model: folder with model.onnx (int8), preprocessor_config.json and config.json.
         data: Arrow file of pictures; the golden ones are taken from it.
         labels: labels.json of prepare.
+        splits: Arrow files of further pictures, by name; the card tells how many there are.
     """
 
     model: Path
     data: Path
     labels: Path
+    splits: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class _Parts:
     pictures: PictureModel
     golden: PictureVectors
     labels: tuple[str, ...]
+    rows: Mapping[str, int]
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
@@ -116,13 +120,14 @@ def _parts(settings: Settings, inputs: Inputs, how: Preprocessing) -> _Parts:
             rule=GoldenRule(settings.tolerance, settings.tolerances, settings.seed),
         ),
         labels=labels,
+        rows={name: len(read_examples(path)) for name, path in sorted(inputs.splits.items())} | {"test": len(examples)},
     )
 
 
 def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, config: bytes) -> dict[str, bytes]:
     identity = identity_of(settings)
     runtime = parts.golden.runtime.removeprefix("onnxruntime ")
-    build = runtime_build(parts.ort, settings.architecture, runtime=runtime)
+    build = runtime_build(parts.ort, settings.platform, runtime=runtime)
     sources = app_sources(title=f"{identity.recipe_id} for {identity.target_id}", labels=parts.labels)
     models = {contents.ONNX_FILE: parts.model, contents.ORT_FILE: parts.ort.model, contents.TEXT_MODEL_FILE: parts.pictures.model}
     made = {
@@ -132,13 +137,14 @@ def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, conf
         contents.OPERATORS_FILE: parts.ort.operators.encode(),
         contents.LABELS_FILE: Labels(labels=parts.labels).to_json().encode(),
         contents.GOLDEN_FILE: parts.golden.to_json().encode(),
-        contents.CARD_FILE: picture_card(
-            identity, settings.card, told=parts.pictures.told, build=build, golden=parts.golden, model_bytes=len(parts.model)
-        ).encode(),
-        contents.LICENCES_FILE: licence_notes(identity, settings.card).encode(),
+        contents.LICENCES_FILE: licence_notes(identity, settings.card, sources=_SOURCES).encode(),
         contents.BOM_FILE: bill_of_materials(identity, settings.card, files=models, runtime=runtime).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
     }
+    made[contents.CARD_FILE] = picture_card(
+        identity, settings.card, told=parts.pictures.told, build=build, golden=parts.golden, model_bytes=len(parts.model),
+        sizes=Sizes.of(made), rows=parts.rows,
+    ).encode()
     made[contents.MANIFEST_FILE] = contents.sealed_json(_manifest(identity, parts, made, build)).encode()
     return dict(sorted(made.items()))
 
@@ -146,7 +152,6 @@ def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, conf
 def _manifest(
     identity: BundleIdentity, parts: _Parts, made: dict[str, bytes], build: contents.RuntimeBuild
 ) -> BundleManifest:
-    deflated = {name: len(zlib.compress(content, 9)) for name, content in sorted(made.items())}
     versions = versions_of(parts.model)
     return BundleManifest(
         recipe_id=identity.recipe_id, task=identity.task, target_id=identity.target_id, base_model=identity.base_model,
@@ -154,8 +159,7 @@ def _manifest(
         runtime_oldest=identity.runtime_oldest, runtime_denied=identity.runtime_denied,
         inputs=(ModelInput(name=INPUT, dtype="float32"),), opsets=dict(versions.opsets), ir_version=versions.ir_version,
         golden_tolerance=parts.golden.tolerance, pictures=parts.pictures.told, runtime_build=build,
-        sizes=Sizes(files_bytes=sum(len(content) for content in made.values()), deflated_bytes=sum(deflated.values()),
-                    deflated=deflated),
+        sizes=Sizes.of(made),
         files=tuple(Artifact(path=name, sha256=sha256(made[name]).hexdigest(), size_bytes=len(made[name]))
                     for name in sorted(made)),
     )
@@ -166,4 +170,4 @@ def _ensures(out: Path) -> None:
     require_sound_bundle(out / BUNDLE_FOLDER)
 
 
-STAGE = Stage(name="package", version=1, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=2, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)

@@ -273,7 +273,11 @@ class ImageClassification:
         from edgedistill.tasks.image_classification import package_stage as stage
 
         data = packing.data
-        return Work(stage.STAGE, packing.settings, stage.Inputs(packing.model, data / "test.arrow", data / "labels.json"))
+        splits = {name: data / f"{name}.arrow" for name in ("train", "validation")}
+        return Work(stage.STAGE, packing.settings, stage.Inputs(
+            packing.model, data / "test.arrow", data / "labels.json",
+            splits={name: path for name, path in splits.items() if path.is_file()},
+        ))
 
     def write_golden(self, bundle: Path, path: Path) -> None:
         """Write the pictures of golden.json."""

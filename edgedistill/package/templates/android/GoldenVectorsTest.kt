@@ -20,15 +20,16 @@ class GoldenVectorsTest {
         val own = golden.getJSONObject("tolerances")
         val tolerance = own.optDouble(System.getProperty("os.arch").orEmpty(), golden.getDouble("tolerance")).toFloat()
         val vectors = golden.getJSONArray("vectors")
-        Classifier.fromAssets(instrumentation.targetContext).use { classifier ->
+        {{ classifier }}.fromAssets(instrumentation.targetContext).use { classifier ->
             for (position in 0 until vectors.length()) {
                 val vector = vectors.getJSONObject(position)
-                val asked = vector.getString("text")
-                assertEquals(asked, vector.getString("label"), classifier.classify(asked).first().label)
+                val name = vector.getString("text")
+                val asked = {{ asked_kotlin }}
+                assertEquals(name, vector.getString("label"), classifier.classify(asked).first().label)
                 val logits = classifier.logits(asked)
                 val expected = vector.getJSONArray("logits")
                 for (index in logits.indices) {
-                    assertEquals(asked, expected.getDouble(index).toFloat(), logits[index], tolerance)
+                    assertEquals(name, expected.getDouble(index).toFloat(), logits[index], tolerance)
                 }
             }
         }

@@ -6,9 +6,11 @@ plugins {
     id("org.jetbrains.kotlin.android") version "{{ kotlin_version }}"
 }
 
-// The model's tokenizer is made of nodes of onnxruntime-extensions; raise both versions together.
-val onnxruntimeVersion = "{{ onnxruntime_android_version }}"
+{% if has_extensions %}// The model's tokenizer is made of nodes of onnxruntime-extensions; raise both versions together.
+{% endif %}val onnxruntimeVersion = "{{ onnxruntime_android_version }}"
+{%- if has_extensions %}
 val extensionsVersion = "{{ extensions_android_version }}"
+{%- endif %}
 
 android {
     namespace = "{{ package }}"
@@ -41,7 +43,9 @@ tasks.named("preBuild") { dependsOn(copyModel, copyGoldenVectors) }
 
 dependencies {
     implementation("com.microsoft.onnxruntime:onnxruntime-android:$onnxruntimeVersion")
+{%- if has_extensions %}
     implementation("com.microsoft.onnxruntime:onnxruntime-extensions-android:$extensionsVersion")
+{%- endif %}
     androidTestImplementation("androidx.test.ext:junit:{{ android_test_junit_version }}")
     androidTestImplementation("androidx.test:runner:{{ android_test_runner_version }}")
 }

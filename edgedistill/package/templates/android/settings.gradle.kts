@@ -12,4 +12,4 @@ dependencyResolutionManagement {
         mavenCentral()
     }
 }
-rootProject.name = "classifier"
+rootProject.name = "{{ classifier | lower }}"

@@ -2,7 +2,7 @@
 import Foundation
 import XCTest
 
-@testable import Classifier
+@testable import {{ classifier }}
 
 /// Replays the golden vectors on the device: the same class, and every logit within the tolerance.
 final class GoldenVectorsTests: XCTestCase {
@@ -28,12 +28,14 @@ final class GoldenVectorsTests: XCTestCase {
     }
 
     func testGoldenVectorsWhenReplayedGiveTheSameAnswers() throws {
-        let data = try Data(contentsOf: Classifier.resource("{{ golden_file }}"))
+        let data = try Data(contentsOf: {{ classifier }}.resource("{{ golden_file }}"))
         let golden = try JSONDecoder().decode(Golden.self, from: data)
-        let classifier = try Classifier()
-        for vector in golden.vectors {
-            XCTAssertEqual(try classifier.classify(vector.text).first?.label, vector.label, vector.text)
-            for (found, expected) in zip(try classifier.logits(vector.text), vector.logits) {
+        let classifier = try {{ classifier }}()
+        for position in golden.vectors.indices {
+            let vector = golden.vectors[position]
+            let asked = {{ asked_swift }}
+            XCTAssertEqual(try classifier.classify(asked).first?.label, vector.label, vector.text)
+            for (found, expected) in zip(try classifier.logits(asked), vector.logits) {
                 XCTAssertEqual(found, expected, accuracy: golden.toleranceHere, vector.text)
             }
         }

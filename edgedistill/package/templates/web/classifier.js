@@ -83,11 +83,7 @@ export class Classifier {
 
   /** Load everything below `base`, the bundle's address, with onnxruntime-web as `ort`. */
   static async load(ort, base) {
-    const read = async (name) => {
-      const answer = await fetch(new URL(name, base));
-      if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
-      return answer;
-    };
+{% include "parts/read.js" %}
     const [tokenizer, characters, labels] = await Promise.all(
       ["tokenizer.json", "web/characters.json", "labels.json"].map(async (name) => (await read(name)).json()),
     );
@@ -117,12 +113,7 @@ export class Classifier {
   /** All classes of one text with their probabilities, most probable first. */
   async classify(text) {
     const logits = await this.logits(text);
-    const largest = Math.max(...logits);
-    const weights = logits.map((logit) => Math.exp(logit - largest));
-    const total = weights.reduce((sum, weight) => sum + weight, 0);
-    return weights
-      .map((weight, index) => ({ label: this.labels[index], probability: weight / total }))
-      .sort((a, b) => b.probability - a.probability);
+{% include "parts/ranked.js" %}
   }
 }
 

@@ -31,17 +31,17 @@ class PictureClassifier(model: ByteArray, threads: Int = 1) : AutoCloseable {
 
     /** Classify a picture of any size, upright; the classes come most probable first. */
     fun classify(bitmap: Bitmap): List<Prediction> =
-        run(rgbOf(bitmap), bitmap.height, bitmap.width, "probabilities")
+        run(bitmap, "probabilities")
 {% include "parts/ranked.kt" %}
 
-    /** Raw logits, in the order of [LABELS], of red, green and blue bytes, row by row. */
-    fun logits(rgb: ByteBuffer, height: Int, width: Int): FloatArray = run(rgb, height, width, "logits")
+    /** Raw logits of a picture, in the order of [LABELS]. */
+    fun logits(bitmap: Bitmap): FloatArray = run(bitmap, "logits")
 
     override fun close() = session.close()
 
-    private fun run(rgb: ByteBuffer, height: Int, width: Int, output: String): FloatArray {
-        val shape = longArrayOf(height.toLong(), width.toLong(), 3)
-        OnnxTensor.createTensor(environment, rgb, shape, OnnxJavaType.UINT8).use { input ->
+    private fun run(bitmap: Bitmap, output: String): FloatArray {
+        val shape = longArrayOf(bitmap.height.toLong(), bitmap.width.toLong(), 3)
+        OnnxTensor.createTensor(environment, rgbOf(bitmap), shape, OnnxJavaType.UINT8).use { input ->
             session.run(mapOf("image" to input), setOf(output)).use { answer ->
                 @Suppress("UNCHECKED_CAST")
                 return (answer.get(output).get().value as Array<FloatArray>)[0]

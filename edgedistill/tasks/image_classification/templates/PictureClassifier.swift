@@ -5,8 +5,9 @@ import OnnxRuntimeBindings
 
 {% include "parts/prediction.swift" %}
 
-/// The picture cannot be read, or the model did not answer as it should.
+/// A file or the picture cannot be read, or the model did not answer as it should.
 public enum PictureClassifierError: Error {
+    case missingFile(String)
     case unreadablePicture
     case badAnswer(String)
 }
@@ -16,34 +17,20 @@ public enum PictureClassifierError: Error {
 public final class PictureClassifier {
 {% include "parts/labels.swift" %}
 
-    private let environment: ORTEnv
-    private let session: ORTSession
-
-    /// Open the model.
-    ///
-    /// - Parameters:
-    ///   - model: {{ model_file }}.
-    ///   - threads: threads of one call.
-    public init(model: URL, threads: Int32 = 1) throws {
-        environment = try ORTEnv(loggingLevel: .warning)
-        let options = try ORTSessionOptions()
-        try options.setIntraOpNumThreads(threads)
-        session = try ORTSession(env: environment, modelPath: model.path, sessionOptions: options)
-    }
+{% include "parts/open.swift" %}
 
     /// Classify a picture of any size, upright; the classes come most probable first.
     public func classify(_ bitmap: CGImage) throws -> [Prediction] {
-        let rgb = try PictureClassifier.rgb(of: bitmap)
-        let probabilities = try run(rgb, height: bitmap.height, width: bitmap.width, output: "probabilities")
-        return zip(PictureClassifier.labels, probabilities)
-            .map { Prediction(label: $0, probability: $1) }
-            .sorted { $0.probability > $1.probability }
+        let probabilities = try run(bitmap, output: "probabilities")
+{% include "parts/ranked.swift" %}
     }
 
-    /// Raw logits, in the order of `labels`, of red, green and blue bytes, row by row.
-    public func logits(_ rgb: Data, height: Int, width: Int) throws -> [Float] {
-        try run(rgb, height: height, width: width, output: "logits")
+    /// Raw logits of a picture, in the order of `labels`.
+    public func logits(_ bitmap: CGImage) throws -> [Float] {
+        try run(bitmap, output: "logits")
     }
+
+{% include "parts/resource.swift" %}
 
     /// Red, green and blue of every pixel, row by row; transparency is dropped.
     static func rgb(of bitmap: CGImage) throws -> Data {
@@ -63,15 +50,11 @@ public final class PictureClassifier {
         return rgb
     }
 
-    private func run(_ rgb: Data, height: Int, width: Int, output: String) throws -> [Float] {
-        let shape: [NSNumber] = [NSNumber(value: height), NSNumber(value: width), 3]
+    private func run(_ bitmap: CGImage, output: String) throws -> [Float] {
+        let rgb = try PictureClassifier.rgb(of: bitmap)
+        let shape: [NSNumber] = [NSNumber(value: bitmap.height), NSNumber(value: bitmap.width), 3]
         let input = try ORTValue(tensorData: NSMutableData(data: rgb), elementType: .uInt8, shape: shape)
         let answer = try session.run(withInputs: ["image": input], outputNames: [output], runOptions: nil)
-        guard let value = answer[output] else { throw PictureClassifierError.badAnswer(output) }
-        let data = try value.tensorData() as Data
-        guard data.count == PictureClassifier.labels.count * MemoryLayout<Float>.stride else {
-            throw PictureClassifierError.badAnswer("\(data.count) bytes of \(output)")
-        }
-        return data.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+{% include "parts/answer.swift" %}
     }
 }

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import CoreGraphics
+import Foundation
+
+@testable import {{ classifier }}
+
+/// The pictures of {{ golden_file }}: base64 of bytes, row by row, one a pixel where they are grey and else three.
+struct GoldenPictures: Decodable {
+    private struct Vector: Decodable {
+        let pixels: Data
+    }
+
+    private let side: Int
+    private let channels: Int
+    private let vectors: [Vector]
+
+    /// Return the picture at a position of the list.
+    static func image(at position: Int) throws -> CGImage {
+        let data = try Data(contentsOf: {{ classifier }}.resource("{{ golden_file }}"))
+        let golden = try JSONDecoder().decode(GoldenPictures.self, from: data)
+        return try golden.image(of: golden.vectors[position].pixels)
+    }
+
+    private func image(of pixels: Data) throws -> CGImage {
+        let rgb = channels == 3 ? pixels : Data(pixels.flatMap { [$0, $0, $0] })
+        guard let provider = CGDataProvider(data: rgb as CFData),
+            let image = CGImage(
+                width: side, height: side, bitsPerComponent: 8, bitsPerPixel: 24, bytesPerRow: 3 * side,
+                space: CGColorSpaceCreateDeviceRGB(), bitmapInfo: CGBitmapInfo(rawValue: CGImageAlphaInfo.none.rawValue),
+                provider: provider, decode: nil, shouldInterpolate: false, intent: .defaultIntent
+            )
+        else { throw {{ classifier }}Error.unreadablePicture }
+        return image
+    }
+}
