@@ -46,12 +46,10 @@ def calibrate_device(
                           hint="edgedistill targets calibrate --ssh USER@HOST of the device itself")
     base = described_target(_machine(device))
     graphs = micro_graphs()
-    with tempfile.TemporaryDirectory() as scratch:
-        session = open_session(device, _work(Path(scratch), graphs, seconds))
-        session.begin()
+    with (tempfile.TemporaryDirectory() as scratch,
+          open_session(device, _work(Path(scratch), graphs, seconds)).opened() as session):
         one = [_round(session, index, 1, rounds) for index in range(rounds)]
         two = [_round(session, index, 2, rounds) for index in range(rounds)] if device.facts.cores > 1 else []
-        session.clean()
     timed = _timed(graphs, one)
     large = [t for t in timed if t.graph.is_large]
     exponent = thread_exponent(large, _timed([t.graph for t in large], two)) if two else None
