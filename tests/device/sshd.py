@@ -3,6 +3,7 @@
 import atexit
 import functools
 import os
+import re
 import shutil
 import signal
 import socket
@@ -93,27 +94,54 @@ def _tool(name: str) -> str:
 
 
 @functools.cache
+def _lists() -> AptState:
+    """Return apt's lists, fetched anew into a folder of this process: no state of the machine is read or changed."""
+    folder = Path(tempfile.mkdtemp(prefix="edgedistill-sshd-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    state = AptState(folder, (machine_architecture(),))
+    state.update()
+    return state
+
+
+@functools.cache
+def _unpacked(package: str) -> Path:
+    """Return a folder with a package and what it needs, unpacked and not installed, as the emulated environment's are."""
+    try:
+        state = _lists()
+        folder = state.folder / package
+        for archive in state.download([package], architecture=state.architectures[0], on_top_of_machine=True):
+            unpack(archive, folder)
+    except MissingDependencyError as missing:
+        pytest.skip(f"{package} is not installed, and apt cannot download it: {missing.message}")
+    return folder
+
+
+@functools.cache
 def find_programs() -> Programs:
-    """Return the installed programs, or Debian's, unpacked and not installed: got as the emulated environment's packages are."""
-    names, unpacked = ("sshd", "ssh", "ssh-keygen"), None
-    if not all(map(_find, names)):
-        folder = Path(tempfile.mkdtemp(prefix="edgedistill-sshd-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        unpacked = folder / "unpacked"
-        try:
-            state = AptState(folder, (machine_architecture(),))
-            state.update()
-            for archive in state.download(["openssh-server"], architecture=state.architectures[0], on_top_of_machine=True):
-                unpack(archive, unpacked)
-        except MissingDependencyError as missing:
-            pytest.skip(f"sshd is not installed, and apt cannot download it: {missing.message}")
+    """Return the installed programs, else Debian's."""
+    names = ("sshd", "ssh", "ssh-keygen")
+    unpacked = None if all(map(_find, names)) else _unpacked("openssh-server")
     sshd, ssh, ssh_keygen = (str(_find(name, unpacked)) for name in names)
     libraries = sorted({str(path.parent) for path in unpacked.rglob("lib*.so*")}) if unpacked else []
     return Programs(sshd, ssh, ssh_keygen, {"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {})
 
 
+def _lines_for(programs: Programs) -> str:
+    """Return what newer servers need besides: one that lost a connection must take the next, and find its own parts."""
+    told = subprocess.run([programs.ssh, "-V"], capture_output=True, text=True, env=os.environ | programs.variables).stderr
+    found = re.search(r"OpenSSH_(\d+)\.(\d+)", told)
+    if found is None or (int(found[1]), int(found[2])) < (9, 8):
+        return ""
+    parts = {"SshdSessionPath": "sshd-session", "SshdAuthPath": "sshd-auth"}
+    places = {option: Path(programs.sshd).parents[1] / "lib" / "openssh" / name for option, name in parts.items()}
+    return "PerSourcePenalties no\n" + "".join(f"{option} {path}\n" for option, path in places.items() if path.is_file())
+
+
 def _as_root(folder: Path, command: Sequence[str]) -> list[str]:
-    """Return the command in a mount namespace in which the user `sshd` exists and root may log in with a key."""
+    """Return the command so that the user `sshd` exists for it and root may log in with a key, and for nothing else.
+
+    In a mount namespace of its own; in a container that may have none, with a library that answers who is a user.
+    """
     if os.getuid() != 0:
         return list(command)
     for name, more in (("passwd", "sshd:x:64998:65534::/run/sshd:/usr/sbin/nologin\n"), ("shadow", "sshd:*:19000::::::\n")):
@@ -122,10 +150,15 @@ def _as_root(folder: Path, command: Sequence[str]) -> list[str]:
         (folder / name).write_text("\n".join([root, *lines]) + "\n" + more)
     script = (f"mount --bind {folder}/passwd /etc/passwd && mount --bind {folder}/shadow /etc/shadow && "
               f"mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec \"$@\"")
-    probe = subprocess.run([_tool("unshare"), "-m", "sh", "-c", f"mount --bind {folder}/passwd /etc/passwd"], capture_output=True)
-    if probe.returncode != 0:
-        pytest.skip("as root, sshd needs the user sshd or a mount namespace of its own, and this machine gives neither")
-    return [_tool("unshare"), "-m", "sh", "-c", script, "sh", *command]
+    apart = [_tool("unshare"), "-m", "sh", "-c"]
+    if subprocess.run([*apart, f"mount --bind {folder}/passwd /etc/passwd"], capture_output=True).returncode == 0:
+        return [*apart, script, "sh", *command]
+    if not Path("/run/sshd").exists():  # sshd insists on this empty folder
+        Path("/run/sshd").mkdir(mode=0o755)
+        atexit.register(Path("/run/sshd").rmdir)
+    (library,) = _unpacked("libnss-wrapper").rglob("libnss_wrapper.so")
+    return ["env", f"LD_PRELOAD={library}", f"NSS_WRAPPER_PASSWD={folder}/passwd", f"NSS_WRAPPER_SHADOW={folder}/shadow",
+            "NSS_WRAPPER_GROUP=/etc/group", *command]
 
 
 @contextmanager
@@ -149,7 +182,7 @@ def serving(folder: Path, *, python: str) -> Iterator[Server]:
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nAuthorizedKeysFile {folder}/client_key.pub\n"
         f"StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
-        f"PidFile none\nForceCommand {login}\n"
+        f"PidFile none\nForceCommand {login}\n{_lines_for(programs)}"
     )
     host = " ".join((folder / "host_key.pub").read_text().split()[:2])
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host}\n")
