@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,16 @@ FILLERS = ("please", "the", "now", "turn", "some", "is", "it", "up", "down", "of
 PIECES = ("##s", "##ing", "##er", "##ed", "##y", "##ly", "##est", "a", "b", "e", "i", "o", "u", "##a", "##e", "##o", ",", "?")
 LABELS = tuple(KEY_WORDS)
 MAX_TOKENS = 16
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where EDGEDISTILL_REQUIRE_ARM is set, as in continuous integration, a test of the marker `arm` may not be skipped."""
+    report = yield
+    if report.skipped and os.environ.get("EDGEDISTILL_REQUIRE_ARM") and item.get_closest_marker("arm"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"EDGEDISTILL_REQUIRE_ARM is set, and this was skipped. {reason}"
+    return report
 
 
 @pytest.fixture(scope="module")

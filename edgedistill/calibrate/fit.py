@@ -22,7 +22,9 @@ level is that of whole encoders."""
 
 _REWEIGHTINGS = 8
 _LEAST_SPREAD = 1.25
-_NOISY_SPREAD = 2.0
+NOISY_SPREAD = 2.0
+"""At least, where a warning says that the fit must not be trusted."""
+
 _Z80 = 1.2816
 
 
@@ -76,7 +78,7 @@ def fit_rates(timed: Sequence[Timed]) -> FittedRates:
         seconds=dict(zip(COLUMNS, map(float, found), strict=True)),
         residual_error=residual,
         noise=noise,
-        spread=max(spread, _NOISY_SPREAD) if warnings else spread,
+        spread=max(spread, NOISY_SPREAD) if warnings else spread,
         warnings=warnings,
     )
 

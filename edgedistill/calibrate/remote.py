@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from edgedistill.calibrate.fit import fit_rates, thread_exponent
+from edgedistill.calibrate.fit import NOISY_SPREAD, fit_rates, thread_exponent
 from edgedistill.calibrate.micro_graphs import MicroGraph, micro_graphs
 from edgedistill.calibrate.profile import calibrated_profile
 from edgedistill.calibrate.timing import Timed
@@ -25,17 +26,25 @@ from edgedistill.target import Target
 
 log = logging.getLogger("edgedistill")
 
+TIME_LIMIT_S = 100.0
+"""For putting the graphs there and timing them: two minutes less what looking at the device and cleaning up take."""
+
+_THREADS = (1, 2)
+
 
 def calibrate_device(
-    device: Device, *, rounds: int, seconds: float, open_session: Callable[[Device, Work], Session] = Session
+    device: Device, *, rounds: int, seconds: float, open_session: Callable[[Device, Work], Session] = Session,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Target:
-    """Measure a device and return it as a target.
+    """Measure a device and return it as a target, within two minutes where its slowest round allows that.
 
     Args:
         device: from `find_device`.
-        rounds: how often all graphs are timed, each time in a process of its own.
+        rounds: how often all graphs are timed, each time in a process of its own; fewer where these would take longer than
+            `TIME_LIMIT_S`, at least one.
         seconds: time for a graph in a round.
         open_session: for tests.
+        clock: seconds, for tests.
 
     Raises:
         TargetError: it is emulated, so its times are void; or its architecture cannot be a target.
@@ -45,19 +54,49 @@ def calibrate_device(
         raise TargetError(f"{device.transport.name}: is emulated, its times say nothing about the device",
                           hint="edgedistill targets calibrate --ssh USER@HOST of the device itself")
     base = described_target(_machine(device))
-    graphs = micro_graphs()
-    with tempfile.TemporaryDirectory() as scratch:
-        session = open_session(device, _work(Path(scratch), graphs, seconds))
-        session.begin()
-        one = [_round(session, index, 1, rounds) for index in range(rounds)]
-        two = [_round(session, index, 2, rounds) for index in range(rounds)] if device.facts.cores > 1 else []
-        session.clean()
+    graphs, end = micro_graphs(), clock() + TIME_LIMIT_S
+    with (tempfile.TemporaryDirectory() as scratch,
+          open_session(device, _work(Path(scratch), graphs, seconds)).opened() as session):
+        found = _rounds(session, rounds, end=end, clock=clock)
+    one, two = (tuple(made[n] for made in found if n in made) for n in _THREADS)
     timed = _timed(graphs, one)
     large = [t for t in timed if t.graph.is_large]
     exponent = thread_exponent(large, _timed([t.graph for t in large], two)) if two else None
-    found = calibrated_profile(base, fit_rates(timed), graphs=len(graphs), runtime=f"onnxruntime {device.facts.onnxruntime}",
-                               exponent=exponent, where=base.name)
-    return _with_warnings(found, throttled_states([(r.cpus, r.before, r.after) for r in (*one, *two)]))
+    runtime = f"onnxruntime {device.facts.onnxruntime}" + (f" in {len(one)} of {rounds} rounds" if len(one) < rounds else "")
+    profile = calibrated_profile(base, fit_rates(timed), graphs=len(graphs), runtime=runtime, exponent=exponent, where=base.name)
+    warnings = throttled_states([(r.cpus, r.before, r.after) for r in (*one, *two)])
+    if len(one) == 1 < rounds:
+        warnings += ("the device is so slow that the graphs were timed once: whether it was busy is not known",)
+    return _with_warnings(profile, warnings)
+
+
+def _rounds(session: Session, rounds: int, *, end: float, clock: Callable[[], float]) -> list[dict[int, GraphRound]]:
+    """Time the graphs on one thread, and the large ones on two, as often as that ends in time, by the longest round so far.
+
+    The first round is timed in any case; one that was finished before a lost connection takes no time.
+
+    Args:
+        session: begun.
+        rounds: at most.
+        end: when `clock` shall say that all is done.
+        clock: seconds.
+
+    Returns:
+        of each round what was found, by threads.
+    """
+    threads = _THREADS[:1] if session.device.facts.cores == 1 else _THREADS
+    found: list[dict[int, GraphRound]] = []
+    longest_s = 0.0
+    while len(found) < rounds:
+        start = clock()
+        if found and start + longest_s > end:
+            log.warning("%s: a round takes up to %.0f s; %d of %d are timed, so that it ends within two minutes",
+                        session.device.transport.name, longest_s, len(found), rounds)
+            break
+        index = len(found)
+        found.append({n: _round(session, index, n, rounds) for n in threads})
+        longest_s = max(longest_s, clock() - start)
+    return found
 
 
 def _machine(device: Device) -> Machine:
@@ -102,5 +141,6 @@ def _timed(graphs: Sequence[MicroGraph], rounds: Sequence[GraphRound]) -> tuple[
 def _with_warnings(target: Target, more: tuple[str, ...]) -> Target:
     if target.latency is None or not more:
         return target
-    latency = target.latency.model_copy(update={"warnings": (*target.latency.warnings, *more)})
+    spread = target.latency.spread.model_copy(update={"value": max(target.latency.spread.value, NOISY_SPREAD)})
+    latency = target.latency.model_copy(update={"spread": spread, "warnings": (*target.latency.warnings, *more)})
     return target.model_copy(update={"latency": latency})

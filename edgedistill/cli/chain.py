@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgedistill.cli.emulated import EmulateOption, RuntimeOption, say_emulated
+from edgedistill.cli.emulated import EmulateOption, InstructionsOption, RuntimeOption, say_emulated
 from edgedistill.cli.options import (
     DEFAULT_RECIPE,
     DEFAULT_TARGET,
@@ -188,6 +188,7 @@ def verify(
     against: Annotated[Path | None, typer.Option("--against", metavar="MODEL", help="Reference model folder.")] = None,
     emulate: EmulateOption = None,
     onnxruntime: RuntimeOption = None,
+    instructions_at_most: InstructionsOption = None,
     data: Annotated[
         Path | None, typer.Option("--data", "-d", metavar="DIR|FILE", help="Texts for --against, and more for --emulate.")
     ] = None,
@@ -196,10 +197,12 @@ def verify(
     """Check a bundle, or that two models give the same answers, or that one does so on another instruction set.
 
     Of a bundle, every hash and the golden vectors are checked. With --emulate its model answers on the cores named too,
-    and is compared with this machine (`edgedistill arm-env` builds the emulator). Exit code 4: it failed.
+    and is compared with this machine (`edgedistill arm-env` builds the emulator). Exit code 4: it failed, or needs more
+    instructions than --instructions-at-most.
 
     Example: edgedistill verify runs/home-intents/raspberry-pi/bundle
     Example: edgedistill verify runs/home-intents/raspberry-pi/bundle --emulate cortex-a72
+    Example: edgedistill verify runs/home-intents/raspberry-pi/bundle --emulate cortex-a72 --instructions-at-most 6000000
     Example: edgedistill verify work/int8 --against work/onnx --data work/data
     """
     import edgedistill
@@ -207,7 +210,10 @@ def verify(
     if emulate and against is not None:
         raise UsageError("--against and --emulate are two checks", hint="run edgedistill verify once with each")
     if emulate:
-        return say_emulated(model, emulate, data, onnxruntime=onnxruntime, as_json=as_json)
+        return say_emulated(model, emulate, data, onnxruntime=onnxruntime, instructions_at_most=instructions_at_most,
+                            as_json=as_json)
+    if instructions_at_most is not None:
+        raise UsageError("--instructions-at-most is of a model in the emulator", hint="add --emulate CORE")
     if onnxruntime:
         raise UsageError("--onnxruntime is the version in the emulator", hint="add --emulate CORE")
     if against is None:

@@ -21,6 +21,11 @@ RuntimeOption = Annotated[
     str | None,
     typer.Option("--onnxruntime", metavar="VERSION", help="Of the runtime in the emulator; default: the one installed here."),
 ]
+InstructionsOption = Annotated[
+    int | None,
+    typer.Option("--instructions-at-most", metavar="N", min=1,
+                 help="Of one inference on each core of --emulate; exit code 4 when it takes more."),
+]
 
 
 def arm_env(
@@ -51,12 +56,19 @@ def arm_env(
 
 
 def say_emulated(
-    model: Path, cores: list[str], data: Path | None, *, onnxruntime: str | None, as_json: bool
+    model: Path, cores: list[str], data: Path | None, *, onnxruntime: str | None, instructions_at_most: int | None,
+    as_json: bool,
 ) -> int:
     """Replay a model on emulated cores and say what came of it; returns the exit code."""
-    from edgedistill.verify.on_cores import verify_on_cores
+    from edgedistill.verify.emulated import limit_instructions
+    from edgedistill.verify.on_cores import require_counts, verify_on_cores
 
+    if instructions_at_most is not None:
+        require_counts(onnxruntime)
     found = verify_on_cores(model, cores, data, onnxruntime=onnxruntime)
+    if instructions_at_most is not None:
+        found = found.model_copy(update={
+            "cores": tuple(limit_instructions(one, instructions_at_most) for one in found.cores)})
     if as_json:
         say_json(found.to_json())
     else:
@@ -82,8 +94,9 @@ def _say_core(found: "BundleEmulation") -> None:
     if counted is None:
         say(f"  instructions were not counted: {check.not_counted_because}")
         return
-    say(f"  {counted.total:,} instructions an inference of shape {' x '.join(map(str, counted.row_shape))}; int8 products by "
-        f"{(counted.int8_path or 'no known instruction').upper()}")
+    allowed = "" if found.instructions_at_most is None else f" ({found.instructions_at_most:,} are allowed)"
+    say(f"  {counted.total:,} instructions an inference of shape {' x '.join(map(str, counted.row_shape))}{allowed}; int8 "
+        f"products by {(counted.int8_path or 'no known instruction').upper()}")
     rows = sorted(counted.by_class.items(), key=lambda item: -item[1])
     say(table(("  class", "instructions", "share"), [
         (f"  {name}", f"{count:,}", f"{count / counted.total:.1%}") for name, count in rows if count

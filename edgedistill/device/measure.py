@@ -18,7 +18,7 @@ from edgedistill.benchmark.inputs import choose_rows
 from edgedistill.benchmark.protocol import share_of_round
 from edgedistill.device.results import DeviceRound
 from edgedistill.device.session import Device, Session, Work
-from edgedistill.errors import EdgedistillError, TargetUnreachableError
+from edgedistill.errors import EdgedistillError
 from edgedistill.examples import Examples
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.tasks.registry import open_encoder
@@ -73,12 +73,11 @@ def observe(
         write_rows(folder / "timed.npz", encoder.pack(chosen.examples))
         write_job(folder / "job.json", protocol)
         names = ("rows.npz", "timed.npz", "job.json")
-        session = open_session(device, Work({"model.onnx": model} | {name: folder / name for name in names}))
-        session.begin()
-        logits = _answers(session, len(examples))
-        count = 0 if device.facts.is_emulated else protocol.rounds
-        rounds = tuple(_round(session, index, count) for index in range(count))
-        _clean(session)
+        work = Work({"model.onnx": model} | {name: folder / name for name in names})
+        with open_session(device, work).opened() as session:
+            logits = _answers(session, len(examples))
+            count = 0 if device.facts.is_emulated else protocol.rounds
+            rounds = tuple(_round(session, index, count) for index in range(count))
     return Observed(logits, rounds, chosen.sequence_tokens, session.reconnections)
 
 
@@ -123,10 +122,3 @@ def _garbled(session: Session, what: object) -> EdgedistillError:
     return EdgedistillError(f"{session.device.transport.name}: sent a result that cannot be read ({what})",
                             hint="does its login print text? a shell's start-up files must be silent")
 
-
-def _clean(session: Session) -> None:
-    """Clean up; everything is here already, so a connection that breaks only now costs a folder and not the result."""
-    try:
-        session.clean()
-    except TargetUnreachableError as lost:
-        log.warning("%s; %s was left there", lost.message, session.folder)

@@ -3,6 +3,7 @@
     python3 runner.py facts                what the machine is; imports neither numpy nor onnxruntime
     python3 runner.py FOLDER check         which files and finished parts FOLDER holds
     python3 runner.py FOLDER part NAME     do one part of the work, in a process of its own
+    python3 runner.py FOLDER end           stop the part that is running, if one is
 
 A part that is finished lies whole in FOLDER/parts and is not done again. Only one part runs at a time: who comes while
 one is running, waits for it. Parts: `answers-START-STOP`, `round-I`, `graphs-I-THREADS`; FOLDER/job.json says how.
@@ -10,6 +11,7 @@ one is running, waits for it. Parts: `answers-START-STOP`, `round-I`, `graphs-I-
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import glob
 import hashlib
@@ -17,12 +19,19 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
+import string
 import sys
 import time
 from typing import Any, Callable, Iterator  # noqa: UP035 - a Python 3.8 has no other
 
 AGE_LIMIT_S = 6 * 3600
-"""Parts that are older do not belong to the same measurement any more."""
+"""Parts that are older do not belong to the same measurement any more, and a folder of which all is older to nobody."""
+
+KEY_LENGTH = 20
+"""Hexadecimal digits in the name of a folder of work; nothing else beside it is touched."""
+
+END_TRIES, END_PAUSE_S = 50, 0.1
 
 CLOCKS = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/"
 MICRO = 1e-6
@@ -242,8 +251,11 @@ def do_part(name: str) -> None:
 
     os.makedirs("parts", exist_ok=True)
     path = os.path.join("parts", name)
-    with open("lock", "w", encoding="utf-8") as lock:
+    with open("lock", "a+", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         if os.path.exists(path):
             return
         with open("job.json", encoding="utf-8") as stream:
@@ -262,15 +274,53 @@ def do_part(name: str) -> None:
         os.replace(path + ".partial", path)
 
 
+def end() -> None:
+    """Stop who holds the lock, and who gets it next, until nobody does: its process id stands in it."""
+    import fcntl
+    import signal
+
+    with open("lock", "a+", encoding="utf-8") as lock:
+        for _ in range(END_TRIES):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = read("lock")
+                if holder.isdigit():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(holder), signal.SIGTERM)
+                time.sleep(END_PAUSE_S)
+            else:
+                return
+
+
+def is_old(path: str) -> bool:
+    """Was this last written long ago, or in a future that a clock without a battery believed in?"""
+    return abs(time.time() - os.path.getmtime(path)) > AGE_LIMIT_S
+
+
+def remove_old_folders() -> None:
+    """Take away the folders beside this one in which nothing was written for long: nobody came back for them."""
+    here = os.getcwd()
+    for folder in glob.glob(os.path.join(os.path.dirname(here), "*")):
+        name = os.path.basename(folder)
+        if folder == here or os.path.islink(folder) or len(name) != KEY_LENGTH or set(name) - set(string.hexdigits):
+            continue
+        with contextlib.suppress(FileNotFoundError):  # another session's, which writes there just now
+            paths = [folder, *glob.glob(folder + "/*"), *glob.glob(folder + "/parts/*")]
+            if all(is_old(path) for path in paths):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def check() -> dict[str, Any]:
-    """Say which files are here, with their sha256, and which parts are finished; old parts are taken away first."""
+    """Say which files are here, with their sha256, and which parts are finished; what is old is taken away first."""
+    remove_old_folders()
     files, parts = {}, []
     for path in sorted(glob.glob("*")):
         if os.path.isfile(path) and path != "lock":
             with open(path, "rb") as stream:
                 files[path] = hashlib.sha256(stream.read()).hexdigest()
     for path in sorted(glob.glob("parts/*")):
-        if abs(time.time() - os.path.getmtime(path)) > AGE_LIMIT_S:
+        if is_old(path):
             os.remove(path)
         elif not path.endswith(".partial"):
             parts.append(os.path.basename(path))
@@ -285,6 +335,8 @@ def main(arguments: list[str]) -> None:
     os.chdir(arguments[0])
     if arguments[1] == "check":
         sys.stdout.write(json.dumps(check()))
+    elif arguments[1] == "end":
+        end()
     else:
         do_part(arguments[2])
 

@@ -1,7 +1,7 @@
 """Work on a device: find its Python, put the work there, do it part by part over a connection that may break, clean up.
 
 The device keeps every finished part, so a part is done once however often the connection breaks. Where it does not come
-back, the work stays on the device, and the same command goes on with it.
+back, the work stays on the device, and the same command goes on with it; a session from six hours on takes it away.
 """
 
 import json
@@ -9,7 +9,8 @@ import logging
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.resources import files
@@ -28,7 +29,8 @@ log = logging.getLogger("edgedistill")
 RETRY_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """How long to wait before each attempt to come back: about a minute in all, enough for a router or a reboot of the link."""
 
-_ROOT = ".cache/edgedistill"
+_CACHE = ".cache"
+_ROOT = f"{_CACHE}/edgedistill"
 _PROBE_S, _PART_S = 60.0, 3600.0
 _ILLEGAL_INSTRUCTION = 132
 _KILLED = 137
@@ -155,7 +157,10 @@ class Session:
         return f"{_ROOT}/{self.work.key}"
 
     def begin(self) -> None:
-        """Put there what is missing or damaged, and see which parts an earlier attempt has finished."""
+        """Put there what is missing or damaged, and see which parts an earlier attempt has finished.
+
+        What other sessions left there more than six hours ago is taken away.
+        """
         self._insist(lambda: self._checked(f"mkdir -p {self.folder}", timeout_s=_PROBE_S))
         with tempfile.TemporaryDirectory() as scratch:
             runner = Path(scratch) / "runner.py"
@@ -179,10 +184,37 @@ class Session:
         command = f"{self._python(f'part {name}')} && cat {self.folder}/parts/{name}"
         return self._insist(lambda: self._checked(command, timeout_s=_PART_S)).out
 
+    @contextmanager
+    def opened(self) -> Iterator["Session"]:
+        """Begin, and clean up at the end of the block, however it ends.
+
+        Only where the connection stays away, the work is kept there, for the same command to go on with. A connection that
+        breaks at the very end costs a folder there, which is said, and not the result.
+        """
+        try:
+            self.begin()
+            yield self
+        except TargetUnreachableError:
+            raise
+        except BaseException as end:  # Ctrl-C too; it is raised again
+            self._leave(() if isinstance(end, KeyboardInterrupt) else self.pauses_s, is_stopped=True)
+            raise
+        self._leave(self.pauses_s)
+
     def clean(self) -> None:
         """Take away what was put there."""
-        command = f"rm -rf {self.folder} && (rmdir {_ROOT} 2>/dev/null || true)"
-        self._insist(lambda: self._checked(command, timeout_s=_PROBE_S))
+        self._insist(self._remove)
+
+    def _leave(self, pauses_s: tuple[float, ...], *, is_stopped: bool = False) -> None:
+        """Clean up, after ending the part that may still run there; where that fails, say what is left."""
+        try:
+            self._insist(lambda: self._remove(is_stopped=is_stopped), pauses_s)
+        except EdgedistillError as failed:
+            log.warning("%s; %s was left there: a measurement from six hours on takes it away", failed.message, self.folder)
+
+    def _remove(self, *, is_stopped: bool = False) -> None:
+        end = f"{self._python('end')}; " if is_stopped else ""
+        self._checked(f"{end}rm -rf {self.folder} && (rmdir {_ROOT} && rmdir {_CACHE} || true) 2>/dev/null", timeout_s=_PROBE_S)
 
     def _put(self, name: str) -> None:
         """Push a file whole: a connection that breaks in between leaves no half of it under its name."""
@@ -202,15 +234,16 @@ class Session:
             hint = "the device may have run out of memory: close what runs on it"
         raise EdgedistillError(f"{self.device.transport.name}: exit code {answer.code}\n{_tail(answer)}", hint=hint)
 
-    def _insist(self, attempt: Callable[[], T]) -> T:
+    def _insist(self, attempt: Callable[[], T], pauses_s: tuple[float, ...] | None = None) -> T:
         """Do something that may be done again, until the connection holds."""
-        for pause in (*self.pauses_s, None):
+        waits = self.pauses_s if pauses_s is None else pauses_s
+        for pause in (*waits, None):
             try:
                 return attempt()
             except TargetUnreachableError as lost:
                 if pause is None:
                     raise TargetUnreachableError(
-                        f"{lost.message}; it did not come back within {sum(self.pauses_s):.0f} s",
+                        f"{lost.message}; it did not come back within {sum(waits):.0f} s",
                         hint="run the same command again: what the device has finished is kept there for six hours",
                     ) from lost
                 log.warning("%s; trying again", lost.message)

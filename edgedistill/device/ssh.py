@@ -49,9 +49,13 @@ class SshTransport:
         return self._judged(self._client.call(("--", self.address.host, command), timeout_s=timeout_s))
 
     def push(self, file: Path, path: str) -> None:
-        """See `Transport.push`; the bytes go through stdin, so that the device needs no file server."""
+        """See `Transport.push`; the bytes go through stdin, so that the device needs no file server.
+
+        A connection that breaks looks there like the end of the bytes, so they are counted.
+        """
         partial, whole = shlex.quote(f"{path}.partial"), shlex.quote(path)
-        command = f"cat > {partial} && mv -f {partial} {whole}"
+        size_bytes = file.stat().st_size
+        command = f'cat > {partial} && test "$(wc -c < {partial})" -eq {size_bytes} && mv -f {partial} {whole}'
         done = self._judged(self._client.call(("--", self.address.host, command), stdin=file, timeout_s=_PUSH_S))
         if done.code != 0:
             raise EdgedistillError(f"{self.name}: {path} could not be written ({done.err})",

@@ -37,6 +37,7 @@ class BundleEmulation(Document):
 
     check: EmulatedCheck
     golden: GoldenCheck | None = Field(description="null: the model did not run, or it is no bundle")
+    instructions_at_most: int | None = Field(default=None, description="of one inference; null: any number passes")
     passed: bool
     problems: tuple[str, ...] = Field(description="a sentence each")
 
@@ -93,6 +94,27 @@ def check_on_core(
             problems.append(f"{core.name}: {vectors.decisions_flipped} of {vectors.vectors} golden vectors have another class, "
                             f"a logit is off by up to {vectors.max_abs_error:.3g}, {vectors.tolerance:g} is allowed")
     return BundleEmulation(check=check, golden=vectors, passed=not problems, problems=tuple(problems))
+
+
+def limit_instructions(found: BundleEmulation, most: int) -> BundleEmulation:
+    """Hold a model on an emulated core to a number of instructions of one inference; as many as that still pass.
+
+    Args:
+        found: from `check_on_core`.
+        most: 1 or more.
+
+    Returns:
+        the same, failed with a sentence more when the model needs more, or when they were not counted.
+    """
+    core, counted = found.check.core, found.check.instructions
+    if counted is None:
+        problem = f"{core}: instructions were not counted ({found.check.not_counted_because}), at most {most:,} are allowed"
+    elif counted.total > most:
+        problem = (f"{core}: {counted.total:,} instructions an inference of shape {' x '.join(map(str, counted.row_shape))}, "
+                   f"{counted.total / most - 1:.1%} more than the {most:,} that are allowed")
+    else:
+        return found.model_copy(update={"instructions_at_most": most})
+    return found.model_copy(update={"instructions_at_most": most, "passed": False, "problems": (*found.problems, problem)})
 
 
 def read_golden(folder: Path) -> GoldenVectors:

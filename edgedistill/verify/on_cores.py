@@ -7,7 +7,7 @@ from pathlib import Path
 from edgedistill.emulation.cores import core_named
 from edgedistill.emulation.environment import require_environment
 from edgedistill.emulation.guest import Feeds
-from edgedistill.errors import UsageError
+from edgedistill.errors import MissingDependencyError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.package.archive import opened_bundle
 from edgedistill.package.contents import MANIFEST_FILE, ONNX_FILE
@@ -54,6 +54,21 @@ def verify_on_cores(
             check_on_core(file, rows, core=core, environment=environment, min_agreement=agreement, golden=golden)
             for core in wanted
         ))
+
+
+def require_counts(onnxruntime: str | None = None) -> None:
+    """Refuse to hold a model to a number of instructions where they cannot be counted.
+
+    Args:
+        onnxruntime: version of the runtime in the emulator; default: the one installed here.
+
+    Raises:
+        MissingDependencyError: there is no emulated environment with that runtime, or it cannot count.
+    """
+    facts = require_environment(onnxruntime).facts
+    if not facts.counts_instructions:
+        raise MissingDependencyError(f"instructions cannot be counted here: {facts.no_counts_because}",
+                                     hint="edgedistill arm-env once that is mended; or leave out --instructions-at-most")
 
 
 def _feeds(model: Path, data: Path, split: str) -> list[Feeds]:

@@ -1,6 +1,12 @@
 """A piece of work on a device: what is put there, what survives a lost connection, and what is left at the end."""
 
 import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -150,6 +156,116 @@ def test_clean_when_done_then_nothing_is_left(home: Path, work: Work) -> None:
     session.begin()
     session.clean()
     assert not (home / ".cache" / "edgedistill").exists()
+
+
+def test_clean_when_done_then_a_cache_folder_of_others_stays(home: Path, work: Work) -> None:
+    (home / ".cache" / "pip").mkdir(parents=True)
+    with _session(FolderTransport(home), work).opened():
+        pass
+    assert [p.name for p in (home / ".cache").iterdir()] == ["pip"]
+
+
+@pytest.mark.parametrize("end", [EdgedistillError("broken", hint="-"), KeyboardInterrupt(), ValueError("ours")])
+def test_opened_when_the_block_fails_then_nothing_is_left_and_the_failure_goes_on(
+    home: Path, work: Work, end: BaseException
+) -> None:
+    with pytest.raises(type(end)), _session(FolderTransport(home), work).opened():
+        raise end
+    assert [p.name for p in home.iterdir()] == ["bin"]
+
+
+def test_opened_when_the_beginning_fails_then_nothing_is_left(home: Path, work: Work) -> None:
+    class Full(FolderTransport):
+        def push(self, file: Path, path: str) -> None:
+            super().push(file, path)
+            if path.endswith("model.onnx"):
+                raise EdgedistillError("no room", hint="-")
+
+    with pytest.raises(EdgedistillError, match="no room"), _session(Full(home), work).opened():
+        raise AssertionError("the block does not begin")
+    assert [p.name for p in home.iterdir()] == ["bin"]
+
+
+def test_opened_when_the_connection_stays_away_then_the_work_is_kept(home: Path, work: Work) -> None:
+    transport = FolderTransport(home, cuts={6, 7, 8})
+    session = _session(transport, work)
+    with pytest.raises(TargetUnreachableError), session.opened():
+        session.part("x")
+    assert (home / session.folder / "model.onnx").exists()
+    assert len(transport.commands) == 8
+
+
+def test_opened_when_only_cleaning_fails_then_the_result_is_kept_and_what_is_left_is_said(
+    home: Path, work: Work, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = _session(FolderTransport(home, cuts={6, 7, 8}, is_done_there=False), work)
+    with session.opened():
+        pass
+    assert f"{session.folder} was left there" in caplog.text
+
+
+def test_opened_when_interrupted_and_the_device_is_gone_then_it_is_tried_once(home: Path, work: Work) -> None:
+    transport = FolderTransport(home, cuts=set(range(6, 20)), is_done_there=False)
+    with pytest.raises(KeyboardInterrupt), _session(transport, work).opened():
+        raise KeyboardInterrupt
+    assert len(transport.commands) == 6
+
+
+def test_opened_when_interrupted_then_the_part_that_runs_there_is_stopped(home: Path, work: Work) -> None:
+    session = _session(FolderTransport(home), work)
+    with pytest.raises(KeyboardInterrupt), session.opened():
+        there = home / session.folder
+        program = ("import os, sys, time; os.chdir(sys.argv[1]); sys.path.insert(0, '.'); import runner\n"
+                   "runner.answers = lambda *asked: (print('busy', flush=True), time.sleep(300))\nrunner.do_part('answers-0-1')")
+        busy, waiting = (
+            subprocess.Popen([sys.executable, "-c", program, str(there)], stdout=subprocess.PIPE, cwd=home) for _ in range(2)
+        )
+        assert select.select([busy.stdout, waiting.stdout], [], [], 60)[0]  # one of them holds the lock
+        raise KeyboardInterrupt
+    assert {busy.wait(timeout=60), waiting.wait(timeout=60)} <= {-signal.SIGTERM, 1}  # stopped, or its folder was gone
+    for process in (busy, waiting):
+        assert process.stdout is not None
+        process.stdout.close()
+    assert [p.name for p in home.iterdir()] == ["bin"]
+
+
+SEVEN_HOURS_S = 7 * 3600
+
+
+def _age(folder: Path, seconds: float) -> None:
+    for path in (*folder.rglob("*"), folder):
+        os.utime(path, (time.time() - seconds, time.time() - seconds))
+
+
+def _left_behind(home: Path, name: str) -> Path:
+    folder = home / ".cache" / "edgedistill" / name
+    (folder / "parts").mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(b"left")
+    (folder / "parts" / "round-0").write_bytes(b"left")
+    _age(folder, SEVEN_HOURS_S)
+    return folder
+
+
+def test_begin_when_an_earlier_session_left_its_work_then_it_goes_after_six_hours(home: Path, work: Work) -> None:
+    old, young, used = (_left_behind(home, letter * 20) for letter in "abc")
+    _age(young, 5 * 3600)
+    (used / "parts" / "round-1").write_bytes(b"a moment ago")
+    other = _left_behind(home, "emulation")  # a device may be somebody's host, too
+    _session(FolderTransport(home), work).begin()
+    assert [folder.exists() for folder in (old, young, used, other)] == [False, True, True, True]
+
+
+def test_begin_when_the_old_folder_is_its_own_then_the_files_are_used_and_the_parts_are_not(home: Path, work: Work) -> None:
+    session = _session(FolderTransport(home), work)
+    session.begin()
+    (home / session.folder / "parts").mkdir()
+    (home / session.folder / "parts" / "x").write_text("old")
+    _age(home / session.folder, SEVEN_HOURS_S)
+    transport = FolderTransport(home)
+    again = _session(transport, work)
+    again.begin()
+    assert not (home / session.folder / "parts" / "x").exists()
+    assert not any("model.onnx" in command for command in transport.commands)
 
 
 def test_key_when_a_byte_differs_then_is_another(work: Work, tmp_path: Path) -> None:

@@ -67,6 +67,18 @@ def test_verify_twice_then_instructions_are_the_same_within_a_thousandth(run_fol
     assert abs(first.total / second.total - 1) <= REPEATABLE
 
 
+def test_verify_command_with_a_limit_then_fails_above_it_and_passes_a_hundredth_over_what_was_counted(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["verify", str(run_folder / "raspberry-pi" / "bundle"), "--emulate", "cortex-a72", "--json", "--instructions-at-most"]
+    assert run_command_line([*command, "1000"]) == 4
+    (found,) = json.loads(capsys.readouterr().out)["cores"]
+    assert "more than the 1,000 that are allowed" in found["problems"][0]
+    assert found["check"]["parity"]["passed"]
+    total = found["check"]["instructions"]["total"]
+    assert run_command_line([*command, str(round(1.01 * total))]) == 0
+
+
 def test_verify_then_the_guests_memory_is_near_what_a_machine_of_its_own_would_show(run_folder: Path) -> None:
     (found,) = verify_on_cores(run_folder / "raspberry-pi" / "bundle", ["cortex-a76"]).cores
     assert found.check.peak_rss_bytes is not None

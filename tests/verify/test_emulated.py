@@ -1,5 +1,6 @@
 """The int8 model on an emulated core: what is compared with what, and what is made of it. Replays are made up."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from edgedistill.cli.app import run_command_line
 from edgedistill.emulation.cores import core_named
 from edgedistill.emulation.environment import Environment, EnvironmentFacts
+from edgedistill.emulation.findings import InstructionCount
 from edgedistill.emulation.replay import Replay
 from edgedistill.errors import ArtifactError, MissingDependencyError, UsageError
 from edgedistill.evaluate.logits import read_logits, write_logits
@@ -23,22 +25,31 @@ FACTS = EnvironmentFacts(emulator="7.2.22", onnxruntime="1.32.0", numpy="2.4.6",
                          packages=(), vital_files=(), tree_sha256="a" * 64, size_bytes=1)
 
 
+COUNTED = InstructionCount(total=6_180_000, by_class={"simd_widen": 6_180_000}, row_shape=(1, 9), inferences=20, spread=0.0,
+                           int8_path="smull")
+
+
 def answer(logits: np.ndarray | None, failure: str = "") -> Replay:
     return Replay(logits, failure, "onnxruntime 1.32.0", "b" * 64, not_counted_because="no C compiler")
 
 
-@pytest.fixture
-def guest(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[np.ndarray], Replay]], None]:
-    """A function that sets what the guest makes of the host's logits; an environment is there then."""
+def counted_answer(logits: np.ndarray) -> Replay:
+    return Replay(logits, "", "onnxruntime 1.32.0", "b" * 64, instructions=COUNTED)
 
-    def give(make: Callable[[np.ndarray], Replay]) -> None:
+
+@pytest.fixture
+def guest(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A function that sets what the guest makes of the host's logits; an environment is there then, and counts or does not."""
+
+    def give(make: Callable[[np.ndarray], Replay], *, counts: bool = False) -> None:
         def replay(model: Path, rows: list[dict[str, np.ndarray]], **means: object) -> Replay:
             here = OnnxModel(model)
             return make(np.concatenate([here.logits(row) for row in rows]))
 
         monkeypatch.setattr(emulated, "replay", replay)
         monkeypatch.setattr(stage, "replay", replay)
-        found = Environment(Path("/somewhere"), FACTS)
+        why = "" if counts else "no C compiler"
+        found = Environment(Path("/somewhere"), FACTS.model_copy(update={"counts_instructions": counts, "no_counts_because": why}))
         monkeypatch.setattr(stage, "find", lambda onnxruntime=None: found)
         monkeypatch.setattr("edgedistill.emulation.environment.find", lambda onnxruntime=None: found)
 
@@ -187,7 +198,8 @@ def test_judge_then_not_a_number_counts_as_flipped() -> None:
 
 @pytest.mark.parametrize(("options", "said"), [
     (["--emulate", "cortex-a72", "--against", "x"], "two checks"), (["--onnxruntime", "1.23.2"], "the version in the emulator"),
-    (["--emulate", "z80"], "no core 'z80'"),
+    (["--emulate", "z80"], "no core 'z80'"), (["--instructions-at-most", "9"], "add --emulate CORE"),
+    (["--emulate", "cortex-a72", "--instructions-at-most", "0"], "greater than or equal to 1"),
 ])
 def test_verify_command_with_options_that_do_not_go_together_then_refused(
     options: list[str], said: str, packed: Path, capsys: pytest.CaptureFixture[str]
@@ -205,3 +217,48 @@ def test_verify_command_with_a_core_then_prints_agreement_golden_vectors_and_why
     assert "cortex-a72 (qemu 7.2.22, onnxruntime 1.32.0): 32 of 32 decisions as here" in printed
     assert "32 golden vectors: 0 flipped" in printed
     assert "not counted: no C compiler" in printed
+
+
+@pytest.mark.parametrize(("most", "code"), [(6_180_000, 0), (6_179_999, 4)])
+def test_verify_command_with_a_limit_then_exit_4_above_it(
+    packed: Path, guest, capsys: pytest.CaptureFixture[str], most: int, code: int
+) -> None:
+    guest(counted_answer, counts=True)
+    command = ["verify", str(packed / "bundle"), "--emulate", "cortex-a72", "--instructions-at-most", str(most)]
+    assert run_command_line([*command, "--json"]) == code
+    (found,) = json.loads(capsys.readouterr().out)["cores"]
+    assert (found["passed"], found["instructions_at_most"]) == (code == 0, most)
+    assert run_command_line(command) == code
+    printed = capsys.readouterr().out
+    assert f"6,180,000 instructions an inference of shape 1 x 9 ({most:,} are allowed)" in printed
+    assert ("problem: " in printed) == (code == 4)
+
+
+def test_verify_command_with_a_limit_then_the_problem_says_how_many_and_how_much_more(
+    packed: Path, guest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guest(counted_answer, counts=True)
+    command = ["verify", str(packed / "bundle"), "--emulate", "cortex-a72", "--emulate", "cortex-a53"]
+    assert run_command_line([*command, "--instructions-at-most", "6000000"]) == 4
+    printed = capsys.readouterr().out
+    for core in ("cortex-a72", "cortex-a53"):
+        assert (f"problem: {core}: 6,180,000 instructions an inference of shape 1 x 9, 3.0% more than the 6,000,000 that are "
+                "allowed") in printed
+
+
+def test_verify_command_with_a_limit_when_nothing_can_be_counted_then_exit_6_before_any_work(
+    packed: Path, guest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guest(lambda here: pytest.fail("it ran"))
+    command = ["verify", str(packed / "bundle"), "--emulate", "cortex-a72", "--instructions-at-most", "9"]
+    assert run_command_line(command) == 6
+    assert "instructions cannot be counted here: no C compiler" in capsys.readouterr().err
+
+
+def test_verify_command_with_a_limit_when_it_does_not_run_there_then_exit_4(
+    packed: Path, guest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guest(lambda here: answer(None, "ended with SIGILL"), counts=True)
+    command = ["verify", str(packed / "bundle"), "--emulate", "cortex-a72", "--instructions-at-most", "9"]
+    assert run_command_line(command) == 4
+    assert "instructions were not counted" in capsys.readouterr().out
