@@ -5,7 +5,7 @@ model's own runtime needs, because its memory is what is measured: no pydantic, 
 """
 
 import gc
-import json
+import importlib
 import os
 import sys
 import time
@@ -31,13 +31,14 @@ from edgedistill.benchmark.messages import (
     decode,
     encode,
 )
+from edgedistill.benchmark.raw_rows import raw_of
 from edgedistill.errors import EdgedistillError
 
 Arrays = Mapping[str, NDArray[Any]]
 """The model inputs of one call by name: of texts, shape (batch, tokens)."""
 
-Row = Arrays | tuple[str, ...]
-"""What one call gets: model inputs, or texts that are tokenized inside of it."""
+Row = Arrays | tuple[bytes, ...]
+"""What one call gets: model inputs, or texts or picture files that become model inputs inside of it."""
 
 
 class Model(Protocol):
@@ -87,7 +88,8 @@ class Bench:
 
     def _load(self, request: Load, runtime: Runtime) -> Loaded:
         begin = time.perf_counter_ns()
-        self.call = with_tokenizer(Path(request.model), runtime.load(Path(request.model), request.arena), self.rows)
+        path = Path(request.model)
+        self.call = with_encoder(path, runtime.load(path, request.arena), request.encoder)
         load_ns = time.perf_counter_ns() - begin
         (first_run_ns,) = self._time(self.call, runs=1)
         return Loaded(load_ns, first_run_ns, self._time(self.call, runs=request.warmup_runs))
@@ -136,16 +138,21 @@ def import_runtime(engine: Engine, *, threads: int) -> Runtime:
     return Runtime(f"torch {torch.__version__}", lambda path, arena: TorchModel(path))
 
 
-def with_tokenizer(path: Path, model: Model, rows: tuple[Row, ...]) -> Callable[[Row], object]:
-    """Return what is timed: the model alone where rows are model inputs, tokenizer and model where they are texts."""
-    if rows and not isinstance(rows[0], tuple):
-        return model.logits  # type: ignore[return-value]  # all rows are of the kind of the first
-    from edgedistill.tasks.text_classification.encoding import TextEncoder
+def with_encoder(path: Path, model: Model, encoder: str) -> Callable[[Row], object]:
+    """Return what is timed: the model alone, or encoder and model.
 
-    encoder = TextEncoder.load(path.parent)
+    Args:
+        path: an .onnx file, the encoder's files beside it.
+        model: what was loaded from there.
+        encoder: "module:class" (see `Load`); empty: the rows are model inputs.
+    """
+    if not encoder:
+        return model.logits  # type: ignore[return-value]  # the rows are model inputs then
+    module, _, name = encoder.partition(":")
+    loaded = getattr(importlib.import_module(module), name).load(path.parent)
 
-    def answer(texts: Row) -> object:
-        encoded = encoder.encode(texts)
+    def answer(raw: Row) -> object:
+        encoded = loaded.encode_raw(raw)
         return model.logits(encoded.batch(range(len(encoded))))
 
     return answer
@@ -157,12 +164,12 @@ def _used(before: int | None, after: int | None) -> int | None:
 
 
 def read_rows(path: Path, *, batch: int = 1) -> tuple[Row, ...]:
-    """Return what each call gets: `batch` rows of an .npz of model inputs, contiguous in memory; or as many texts."""
-    if path.suffix == ".json":
-        texts = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(tuple(texts[i : i + batch]) for i in range(0, len(texts) - batch + 1, batch))
+    """Return what each call gets: `batch` rows of an .npz of model inputs, contiguous in memory; or as many raw ones."""
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: np.ascontiguousarray(stored[name]) for name in stored.files}
+    raw = raw_of(arrays)
+    if raw is not None:
+        return tuple(raw[i : i + batch] for i in range(0, len(raw) - batch + 1, batch))
     count = min(len(array) for array in arrays.values())
     starts = range(0, count - batch + 1, batch)
     return tuple({name: array[i : i + batch] for name, array in arrays.items()} for i in starts)

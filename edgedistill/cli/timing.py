@@ -13,6 +13,7 @@ from edgedistill.errors import ParityError, UsageError
 if TYPE_CHECKING:
     from edgedistill.device.results import DeviceMeasurement
     from edgedistill.recipe import BenchmarkProtocol
+    from edgedistill.tasks.task import TaskDoor
 
 _ROUNDS = 2
 _PROCESSES = 24
@@ -34,8 +35,8 @@ def benchmark(
     data: Annotated[
         Path | None,
         typer.Option("--data", "-d", metavar="DIR|FILE",
-                     help="Folder that `prepare` wrote, or a file with columns text and label. Of a bundle with --on, the "
-                     "golden examples are taken without it."),
+                     help="Folder that `prepare` wrote, or a file with columns text and label, or pictures. Of a bundle with "
+                     "--on, the golden examples are taken without it."),
     ] = None,
     on: OnOption = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads of the runtime.")] = 1,
@@ -43,7 +44,7 @@ def benchmark(
         int | None, typer.Option("--processes", min=1, max=200, help="Fresh processes a model; default: 24 of several, 1 of one.")
     ] = None,
     detail: Annotated[
-        bool, typer.Option("--detail", help="One model by length, batch, threads and arena, and with its tokenizer.")
+        bool, typer.Option("--detail", help="One model by length, batch, threads and arena, and with its pre-processing.")
     ] = False,
     out: KeepOption = None,
     as_json: JsonOption = False,
@@ -60,13 +61,13 @@ def benchmark(
     Example: edgedistill benchmark runs/home-intents/raspberry-pi/bundle --on ssh://pi@raspberrypi.local
     """
     if on is not None:
-        from edgedistill.user_paths import length_unit
+        from edgedistill.user_paths import task_at
 
         measured = _on_device(on, models, data, out, threads)
-        say_json(measured.to_json()) if as_json else say(_device_words(measured, unit=length_unit(models[0])))
+        say_json(measured.to_json()) if as_json else say(_device_words(measured, task_at(models[0])))
         return 0 if measured.against_host.passed else ParityError.exit_code
     if data is None:
-        raise UsageError("texts are needed to time models on", hint="add --data FILE or --data PREPARED_FOLDER")
+        raise UsageError("texts or pictures are needed to time models on", hint="add --data FILE or --data PREPARED_FOLDER")
     from edgedistill.recipe import BenchmarkProtocol
 
     if detail:
@@ -81,7 +82,7 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
     from edgedistill.benchmark.naming import name_models
     from edgedistill.benchmark.separation import sentences
     from edgedistill.benchmark.statistics import summarize
-    from edgedistill.user_paths import length_unit
+    from edgedistill.user_paths import task_at
 
     named = name_models(models)
     for name, path in named.items():
@@ -90,13 +91,15 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
     if as_json:
         say_json(found.to_json())
         return 0
-    say(table(("model", "p50", "p90", "p99", "load", "memory over runtime", "noisy"), [
-        (str(named[m.variant]), *map(milliseconds, (s.p50_s, s.p90_s, s.p99_s, m.load_s)),
+    task = task_at(models[0])
+    say(table(("model", "p50", "p90", "p99", f"{task.rate_unit} a second", "load", "memory over runtime", "noisy"), [
+        (str(named[m.variant]), *map(milliseconds, (s.p50_s, s.p90_s, s.p99_s)),
+         f"{task.rate_of(m.sequence_tokens) / s.p50_s:.0f}", milliseconds(m.load_s),
          mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes), "yes" if m.is_noisy else "no")
         for m, s in ((m, summarize(m.rounds_s)) for m in found.measurements)
     ]))
     first = found.measurements[0]
-    say(f"{found.sequence_tokens} {length_unit(models[0])}, {protocol.threads} thread(s), {first.runtime}, "
+    say(f"{found.sequence_tokens} {task.length_unit}, {protocol.threads} thread(s), {first.runtime}, "
         f"{protocol.processes} process(es) a model"
         + (f" kept to core(s) {', '.join(map(str, first.cpus))}" if first.cpus else ""))
     if protocol.processes > 1:
@@ -108,6 +111,7 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
 def _in_detail(models: list[Path], data: Path, out: Path | None, threads: int, *, as_json: bool) -> int:
     import edgedistill
     from edgedistill.recipe import BenchmarkProtocol
+    from edgedistill.user_paths import task_at
 
     if len(models) != 1:
         raise UsageError("one model at a time is measured in detail", hint="edgedistill benchmark MODEL --data DATA --detail")
@@ -115,8 +119,10 @@ def _in_detail(models: list[Path], data: Path, out: Path | None, threads: int, *
     if as_json:
         say_json(found.to_json())
         return 0
-    say(table(("case", "p50", "p90", "p99", "tokens a second", "load", "first run", "memory over runtime"), [
-        (row.case.name, *map(milliseconds, (row.p50_s, row.p90_s, row.p99_s)), f"{row.tokens_per_s:.0f}",
+    task = task_at(models[0])
+    say(table(("case", "p50", "p90", "p99", f"{task.rate_unit} a second", "load", "first run", "memory over runtime"), [
+        (row.case.name, *map(milliseconds, (row.p50_s, row.p90_s, row.p99_s)),
+         f"{task.rate_of(row.case.sequence_tokens) * row.examples_per_s:.0f}",
          milliseconds(row.measurement.load_s), milliseconds(row.measurement.first_run_s),
          mebibytes(row.measurement.peak_rss_bytes - row.measurement.baseline_rss_bytes))
         for row in found.rows
@@ -124,7 +130,7 @@ def _in_detail(models: list[Path], data: Path, out: Path | None, threads: int, *
     first = found.rows[0].measurement
     energy = "this machine has no counter that may be read" if first.energy_per_run_j is None else (
         f"{first.energy_per_run_j * 1e3:.3g} mJ, whole package, first case")
-    say(f"{first.runtime}; energy a run: {energy}")
+    say(f"{first.runtime}; energy a run: {energy}; end to end: {task.preprocessing} inside the timed call")
     for row in found.rows:
         for warning in row.measurement.warnings:
             tell(f"warning: {row.case.name}: {warning}")
@@ -140,8 +146,8 @@ def _on_device(address: str, models: list[Path], data: Path | None, out: Path | 
     return edgedistill.measure_on(address, models[0], data, out, protocol=BenchmarkProtocol(threads=threads))
 
 
-def _device_words(found: "DeviceMeasurement", *, unit: str) -> str:
-    """Return what was found on a device as text, lengths in `unit`; an emulated one has no times to show."""
+def _device_words(found: "DeviceMeasurement", task: "TaskDoor") -> str:
+    """Return what was found on a device as text; an emulated one has no times to show."""
     from edgedistill.benchmark.statistics import summarize
 
     device, answers = found.device, found.against_host
@@ -159,8 +165,9 @@ def _device_words(found: "DeviceMeasurement", *, unit: str) -> str:
             *map(milliseconds, (figures.p50_s, figures.p90_s, figures.p99_s, first.load_s, first.first_run_s)),
             mebibytes(memory),
         )]))
-        lines.append(f"{found.sequence_tokens} {unit}, {found.protocol.threads} thread(s), {figures.n} runs in "
-                     f"{len(found.rounds)} processes")
+        rate = task.rate_of(found.sequence_tokens) / figures.p50_s
+        lines.append(f"{found.sequence_tokens} {task.length_unit}, {rate:.0f} {task.rate_unit} a second, "
+                     f"{found.protocol.threads} thread(s), {figures.n} runs in {len(found.rounds)} processes")
     return "\n".join([*lines, *(f"warning: {sentence}" for sentence in found.warnings)])
 
 

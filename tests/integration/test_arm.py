@@ -14,8 +14,8 @@ from edgedistill.emulation.environment import Environment
 from edgedistill.library import prepare
 from edgedistill.report.model import RunReport
 from edgedistill.verify.on_cores import verify_on_cores
+from tests.device.picture_model import make_picture_bundle
 
-from ..device.picture_model import make_picture_bundle
 from .tiny import write_recipe
 
 pytestmark = [pytest.mark.arm, pytest.mark.timeout(1800), pytest.mark.usefixtures("emulated_environment")]

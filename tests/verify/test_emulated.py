@@ -18,8 +18,7 @@ from edgedistill.results import ParityReport
 from edgedistill.stage import Workspace
 from edgedistill.verify import emulated, stage
 from edgedistill.verify.on_cores import verify_on_cores
-
-from ..device.picture_model import make_picture_bundle, write_some_pictures
+from tests.device.picture_model import make_picture_bundle, write_some_pictures
 
 FACTS = EnvironmentFacts(emulator="7.2.22", onnxruntime="1.32.0", numpy="2.4.6", python="3.11.2", counts_instructions=False,
                          packages=(), vital_files=(), tree_sha256="a" * 64, size_bytes=1)
