@@ -13,6 +13,7 @@ from edgedistill.errors import ParityError, UsageError
 if TYPE_CHECKING:
     from edgedistill.device.results import DeviceMeasurement
     from edgedistill.recipe import BenchmarkProtocol
+    from edgedistill.results import Measurement
     from edgedistill.tasks.task import TaskDoor
 
 _ROUNDS = 2
@@ -81,7 +82,6 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
     import edgedistill
     from edgedistill.benchmark.naming import name_models
     from edgedistill.benchmark.separation import sentences
-    from edgedistill.benchmark.statistics import summarize
     from edgedistill.user_paths import task_at
 
     named = name_models(models)
@@ -91,13 +91,10 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
     if as_json:
         say_json(found.to_json())
         return 0
-    task = task_at(models[0])
-    say(table(("model", "p50", "p90", "p99", f"{task.rate_unit} a second", "load", "memory over runtime", "noisy"), [
-        (str(named[m.variant]), *map(milliseconds, (s.p50_s, s.p90_s, s.p99_s)),
-         f"{task.rate_of(m.sequence_tokens) / s.p50_s:.0f}", milliseconds(m.load_s),
-         mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes), "yes" if m.is_noisy else "no")
-        for m, s in ((m, summarize(m.rounds_s)) for m in found.measurements)
-    ]))
+    task, paths = task_at(models[0]), [str(named[m.variant]) for m in found.measurements]
+    say(_times_table(paths, found.measurements))
+    say()
+    say(_costs_table(paths, found.measurements, task))
     first = found.measurements[0]
     say(f"{found.sequence_tokens} {task.length_unit}, {protocol.threads} thread(s), {first.runtime}, "
         f"{protocol.processes} process(es) a model"
@@ -106,6 +103,36 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
         for sentence in sentences(found.measurements, {name: str(path) for name, path in named.items()}):
             say(sentence)
     return 0
+
+
+def _times_table(names: list[str], measurements: "tuple[Measurement, ...]") -> str:
+    """Return the steady state of each model; with energy, where the machine tells it."""
+    from edgedistill.benchmark.statistics import summarize
+    from edgedistill.report.wording import energy_text, time_range_text, time_text
+
+    energies = [m.energy_per_run_j for m in measurements]
+    is_told = any(energy is not None for energy in energies)
+    rows = []
+    for name, measurement, energy in zip(names, measurements, energies, strict=True):
+        s = summarize(measurement.rounds_s)
+        p50 = time_range_text(s.p50_s, (s.median_s.low, s.median_s.high))
+        told = ("-" if energy is None else energy_text(energy),) if is_told else ()
+        rows.append((name, p50, *map(time_text, (s.mad_s, s.p90_s, s.p99_s)), *told))
+    header = ("model", "p50 (95 % interval)", "MAD", "p90", "p99")
+    return table((*header, "energy a run") if is_told else header, rows)
+
+
+def _costs_table(names: list[str], measurements: "tuple[Measurement, ...]", task: "TaskDoor") -> str:
+    """Return the throughput of each model, its start, its memory, and whether all of this can be relied on."""
+    from edgedistill.benchmark.statistics import percentile, pooled
+    from edgedistill.report.wording import time_text
+
+    return table(("model", f"{task.rate_unit} a second", "load", "first run", "memory over runtime", "noisy"), [
+        (name, f"{task.rate_of(m.sequence_tokens) / percentile(pooled(m.rounds_s), 50):.0f}",
+         *map(time_text, (m.load_s, m.first_run_s)), mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes),
+         "yes" if m.is_noisy else "no")
+        for name, m in zip(names, measurements, strict=True)
+    ])
 
 
 def _in_detail(models: list[Path], data: Path, out: Path | None, threads: int, *, as_json: bool) -> int:
@@ -149,6 +176,7 @@ def _on_device(address: str, models: list[Path], data: Path | None, out: Path | 
 def _device_words(found: "DeviceMeasurement", task: "TaskDoor") -> str:
     """Return what was found on a device as text; an emulated one has no times to show."""
     from edgedistill.benchmark.statistics import summarize
+    from edgedistill.report.wording import energy_text, time_range_text, time_text
 
     device, answers = found.device, found.against_host
     lines = [
@@ -160,14 +188,16 @@ def _device_words(found: "DeviceMeasurement", task: "TaskDoor") -> str:
     ]
     if found.rounds:
         figures, first = summarize(found.rounds_s), found.rounds[0]
-        memory = (found.peak_rss_bytes or 0) - (found.baseline_rss_bytes or 0)
-        lines.append(table(("p50", "p90", "p99", "load", "first run", "memory over runtime"), [(
-            *map(milliseconds, (figures.p50_s, figures.p90_s, figures.p99_s, first.load_s, first.first_run_s)),
-            mebibytes(memory),
+        memory = mebibytes((found.peak_rss_bytes or 0) - (found.baseline_rss_bytes or 0))
+        lines.append(table(("p50 (95 % interval)", "MAD", "p90", "p99", "load", "first run"), [(
+            time_range_text(figures.p50_s, (figures.median_s.low, figures.median_s.high)),
+            *map(time_text, (figures.mad_s, figures.p90_s, figures.p99_s, first.load_s, first.first_run_s)),
         )]))
         rate = task.rate_of(found.sequence_tokens) / figures.p50_s
         lines.append(f"{found.sequence_tokens} {task.length_unit}, {rate:.0f} {task.rate_unit} a second, "
                      f"{found.protocol.threads} thread(s), {figures.n} runs in {len(found.rounds)} processes")
+        energy = "no counter that may be read" if found.energy_per_run_j is None else energy_text(found.energy_per_run_j)
+        lines.append(f"memory over runtime {memory}; energy a run: {energy}")
     return "\n".join([*lines, *(f"warning: {sentence}" for sentence in found.warnings)])
 
 

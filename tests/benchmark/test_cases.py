@@ -7,7 +7,6 @@ import pytest
 
 import edgedistill
 from edgedistill.benchmark.cases import Case, CaseRow, cases_of, rows_near
-from edgedistill.cli.app import run_command_line
 from edgedistill.errors import ArtifactError
 from edgedistill.recipe import BenchmarkProtocol
 from tests.device.picture_model import make_picture_folder, write_some_pictures
@@ -79,33 +78,3 @@ def test_detail_when_nothing_to_encode_with_lies_beside_the_model_then_refused(t
     (tmp_path / "rows.tsv").write_text("label\ttext\na\tturn off\n")
     with pytest.raises(ArtifactError, match=r"tokenizer\.json"):
         edgedistill.measure_detail(folder, tmp_path / "rows.tsv", protocol=SHORT)
-
-
-def _short(monkeypatch):
-    """Let the command measure for a moment only."""
-    measure = edgedistill.measure_detail
-    monkeypatch.setattr(edgedistill, "measure_detail", lambda *given, protocol: measure(*given, protocol=SHORT))
-
-
-def test_benchmark_command_in_detail_when_pictures_then_counts_images_and_says_what_end_to_end_is(
-    tmp_path, monkeypatch, capsys
-):
-    _short(monkeypatch)
-    write_some_pictures(tmp_path / "rows.arrow")
-    folder = make_picture_folder(tmp_path / "student")
-    assert run_command_line(["benchmark", str(folder), "--data", str(tmp_path / "rows.arrow"), "--detail"]) == 0
-    printed = capsys.readouterr().out
-    assert "images a second" in printed
-    assert "36 pixels, batch 8, 1 thread(s)" in printed
-    assert "end to end: decoding a PNG file and normalising inside the timed call" in printed
-    assert "token" not in printed
-
-
-def test_benchmark_command_in_detail_when_texts_then_counts_tokens(tmp_path, make_model_folder, monkeypatch, capsys):
-    _short(monkeypatch)
-    (tmp_path / "rows.tsv").write_text("label\ttext\na\tturn off\na\tturn the lights off\n")
-    command = ["benchmark", str(make_model_folder("student")), "--data", str(tmp_path / "rows.tsv"), "--detail"]
-    assert run_command_line(command) == 0
-    printed = capsys.readouterr().out
-    assert "tokens a second" in printed
-    assert "end to end: tokenization inside the timed call" in printed
