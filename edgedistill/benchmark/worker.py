@@ -62,7 +62,7 @@ class Bench:
 
     runtime: Runtime | None = None
     rows: tuple[Row, ...] = ()
-    call: Callable[[Row], object] | None = None
+    call: Callable[[Any], object] | None = None
     turns: int = 0
 
     def answer(self, request: Message) -> Message:
@@ -87,20 +87,22 @@ class Bench:
         return Opened(self.runtime.name, peak_rss_bytes())
 
     def _load(self, request: Load, runtime: Runtime) -> Loaded:
-        begin = time.perf_counter_ns()
         path = Path(request.model)
-        self.call = with_encoder(path, runtime.load(path, request.arena), request.encoder)
+        kind = import_encoder(request.encoder, path.parent) if request.encoder else None
+        begin = time.perf_counter_ns()
+        model = runtime.load(path, request.arena)
+        self.call = model.logits if kind is None else with_encoder(model, kind.load(path.parent))
         load_ns = time.perf_counter_ns() - begin
         (first_run_ns,) = self._time(self.call, runs=1)
         return Loaded(load_ns, first_run_ns, self._time(self.call, runs=request.warmup_runs))
 
-    def _run(self, request: Run, call: Callable[[Row], object]) -> Ran:
+    def _run(self, request: Run, call: Callable[[Any], object]) -> Ran:
         self._time(call, runs=request.rewarm_runs)
         before = energy_uj()
         samples = self._time(call, runs=request.runs, duration_ns=request.duration_ns)
         return Ran(samples, peak_rss_bytes(), _used(before, energy_uj()))
 
-    def _time(self, call: Callable[[Row], object], *, runs: int, duration_ns: int = 0) -> tuple[int, ...]:
+    def _time(self, call: Callable[[Any], object], *, runs: int, duration_ns: int = 0) -> tuple[int, ...]:
         """Return the nanoseconds of every run; the rows are taken in turn, on from where the last call stopped."""
         samples: list[int] = []
         total = 0
@@ -138,21 +140,24 @@ def import_runtime(engine: Engine, *, threads: int) -> Runtime:
     return Runtime(f"torch {torch.__version__}", lambda path, arena: TorchModel(path))
 
 
-def with_encoder(path: Path, model: Model, encoder: str) -> Callable[[Row], object]:
-    """Return what is timed: the model alone, or encoder and model.
+def import_encoder(name: str, folder: Path) -> Any:
+    """Return the class of an encoder, with all that it imports late: an app would not pay for this package's imports.
 
     Args:
-        path: an .onnx file, the encoder's files beside it.
-        model: what was loaded from there.
-        encoder: "module:class" (see `Load`); empty: the rows are model inputs.
+        name: "module:class" (see `Load`).
+        folder: the model's.
     """
-    if not encoder:
-        return model.logits  # type: ignore[return-value]  # the rows are model inputs then
-    module, _, name = encoder.partition(":")
-    loaded = getattr(importlib.import_module(module), name).load(path.parent)
+    module, _, kind = name.partition(":")
+    found = getattr(importlib.import_module(module), kind)
+    found.load(folder).encode_raw(())
+    return found
+
+
+def with_encoder(model: Model, encoder: Any) -> Callable[[Row], object]:
+    """Return what is timed end to end: an encoder (see `edgedistill.tasks.encoding.Encoder`) and a model, on raw rows."""
 
     def answer(raw: Row) -> object:
-        encoded = loaded.encode_raw(raw)
+        encoded = encoder.encode_raw(raw)
         return model.logits(encoded.batch(range(len(encoded))))
 
     return answer

@@ -111,7 +111,7 @@ def test_with_encoder_when_raw_pictures_are_given_then_decodes_and_normalises_wh
         def logits(self, batch):
             seen.append(batch["pixel_values"])
 
-    call = with_encoder(folder / "model.onnx", Recorder(), f"{PictureEncoder.__module__}:PictureEncoder")
+    call = with_encoder(Recorder(), encoder)
     for row in read_rows(tmp_path / "raw.npz", batch=2):
         call(row)
     assert [batch.shape for batch in seen] == [(2, 3, 6, 6)] * 2  # five pictures: a batch that is not whole is left out

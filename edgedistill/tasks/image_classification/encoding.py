@@ -113,15 +113,18 @@ class PictureEncoder:
         return [to_png(pixels.take([row])[0]) for row in range(len(pixels))]
 
     def encode_raw(self, raw: Sequence[bytes]) -> EncodedPictures:
-        """Decode picture files and fit them to the model's size, as `predict` does; at least one.
+        """Decode picture files and fit them to the model's size, as `predict` does.
 
         Raises:
             BrokenPictureError: one is no picture.
         """
         from edgedistill.tasks.image_classification.decode import open_picture, to_square
 
-        fitted = np.stack([to_square(open_picture(file), self.how.size) for file in raw])
-        return EncodedPictures(Pixels((fitted,), self.how.size), self.how)
+        size = self.how.size
+        fitted = np.zeros((len(raw), size.side, size.side, size.channels), np.uint8)
+        for row, file in enumerate(raw):
+            fitted[row] = to_square(open_picture(file), size)
+        return EncodedPictures(Pixels((fitted,), size), self.how)
 
 
 def as_inputs(pixels: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.float32]:
