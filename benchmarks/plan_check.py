@@ -1,4 +1,4 @@
-"""Is the plan right? Every rung of the ladder: its predicted bytes against the file made, its predicted p50 against this host.
+"""Is the plan right? Every rung: its predicted int8 and float bytes against the files made, its predicted p50 against this host.
 
     python benchmarks/plan_check.py --bytes-only     # bytes and memory: any machine, at any time
     python benchmarks/plan_check.py                  # an idle machine: calibrates it, then times every rung
@@ -11,12 +11,13 @@ the rank correlation and the errors of p50.
 import argparse
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
-from random_student import CLASSES, POSITIONS, build_student, write_inputs
+from random_student import CLASSES, FLOAT_FILE, POSITIONS, build_student, write_inputs
 from resumable_rows import RowFile
 from scipy import stats
 from script_options import RESULTS, run_script
@@ -40,16 +41,31 @@ BYTES_LIMIT, RANK_LIMIT, TIME_LIMIT = 0.02, 0.95, 0.25
 Row = dict[str, Any]
 
 
-def bytes_row(file: RowFile, shape: StudentShape, command: str) -> Row:
-    """Return the row of a rung's bytes; make the file where there is none."""
-    settings = {"kind": "bytes", "shape": shape.model_dump(), "classes": CLASSES, "positions": POSITIONS}
-    found = file.find(settings)
-    if found is not None:
-        return found
-    predicted = weigh(shape, classes=CLASSES, positions=POSITIONS).int8_bytes
-    with tempfile.TemporaryDirectory() as scratch:
-        made = build_student(Path(scratch) / shape.id, shape).stat().st_size
-    return file.add(settings, {"predicted_bytes": predicted, "made_bytes": made}, command=command)
+@dataclass(frozen=True)
+class ByteRows:
+    """The rows of a rung's bytes: of its int8 file and of its float file."""
+
+    int8: Row
+    float_: Row
+
+
+def byte_rows(file: RowFile, shape: StudentShape, command: str) -> ByteRows:
+    """Return the rows of a rung's bytes; make its files, once for both rows, where one is missing."""
+    common = {"shape": shape.model_dump(), "classes": CLASSES, "positions": POSITIONS}
+    of_int8, of_float = {"kind": "bytes", **common}, {"kind": "float-bytes", **common}
+    int8, float_ = file.find(of_int8), file.find(of_float)
+    if int8 is None or float_ is None:
+        predicted = weigh(shape, classes=CLASSES, positions=POSITIONS)
+        with tempfile.TemporaryDirectory() as scratch:
+            made = build_student(Path(scratch) / shape.id, shape)
+            int8_bytes, float_bytes = made.stat().st_size, made.with_name(FLOAT_FILE).stat().st_size
+        if int8 is None:
+            figures = {"predicted_bytes": predicted.int8_bytes, "made_bytes": int8_bytes}
+            int8 = file.add(of_int8, figures, command=command)
+        if float_ is None:
+            figures = {"predicted_float_bytes": predicted.float_bytes, "made_float_bytes": float_bytes}
+            float_ = file.add(of_float, figures, command=command)
+    return ByteRows(int8, float_)
 
 
 def calibration(file: RowFile, attempt: int, command: str) -> Target:
@@ -108,11 +124,17 @@ def summarize_memory(rows: list[Row]) -> str:
             f"{errors.max():+.1%} ({worst} is furthest)")
 
 
-def summarize_bytes(rows: list[Row]) -> str:
-    """Say how far predicted bytes are from those of the files."""
-    errors = np.array([row["predicted_bytes"] / row["made_bytes"] - 1 for row in rows])
+def summarize_bytes(rows: list[ByteRows]) -> str:
+    """Say how far predicted bytes are from those of the int8 and of the float files."""
+    int8, float_ = [row.int8 for row in rows], [row.float_ for row in rows]
+    return "\n".join((_bytes_text("int8 bytes", int8, predicted="predicted_bytes", made="made_bytes"),
+                      _bytes_text("float bytes", float_, predicted="predicted_float_bytes", made="made_float_bytes")))
+
+
+def _bytes_text(what: str, rows: list[Row], *, predicted: str, made: str) -> str:
+    errors = np.array([row[predicted] / row[made] - 1 for row in rows])
     worst = rows[int(np.abs(errors).argmax())]["settings"]["shape"]["id"]
-    return (f"bytes: {len(rows)} rungs, median error {np.median(np.abs(errors)):.2%}, largest {np.abs(errors).max():.2%} "
+    return (f"{what}: {len(rows)} rungs, median error {np.median(np.abs(errors)):.2%}, largest {np.abs(errors).max():.2%} "
             f"({worst}): {'within' if np.abs(errors).max() <= BYTES_LIMIT else 'BEYOND'} {BYTES_LIMIT:.0%}")
 
 
@@ -141,7 +163,7 @@ def main() -> None:
     command = "python benchmarks/plan_check.py" + (" --bytes-only" if given.bytes_only else "")
     file = RowFile(given.results / "plan_check.json")
     shapes = sorted(ladder(), key=lambda shape: shape.id)
-    print(summarize_bytes([bytes_row(file, shape, command) for shape in shapes]))
+    print(summarize_bytes([byte_rows(file, shape, command) for shape in shapes]))
     print(summarize_memory([memory_row(file, shape, tokens, command) for shape in shapes for tokens in MEMORY_TOKENS]))
     if given.bytes_only:
         return

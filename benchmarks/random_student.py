@@ -12,10 +12,12 @@ from edgedistill.quantize.onnx_quantizer import quantize_weights
 from edgedistill.shape import StudentShape
 
 CLASSES, POSITIONS = 28, 64
+FLOAT_FILE = "fused.onnx"
+"""The float file that the int8 one is made from, beside it."""
 
 
 def build_student(folder: Path, shape: StudentShape) -> Path:
-    """Make a random int8 student below a folder and return its file; the same shape gives the same bytes."""
+    """Make a random int8 student in a folder, `FLOAT_FILE` beside it, and return its path; the same shape, the same bytes."""
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
     config = BertConfig(
@@ -29,8 +31,8 @@ def build_student(folder: Path, shape: StudentShape) -> Path:
                 parameter.add_(torch.randn_like(parameter), alpha=0.02)
     model.save_pretrained(folder)
     export_classifier(folder, folder / "raw.onnx")
-    fuse(folder / "raw.onnx", folder / "fused.onnx", model_type="bert", heads=shape.heads, hidden=shape.hidden)
-    quantize_weights(folder / "fused.onnx", folder / "model.onnx", reduced_range=False, per_channel=True)
+    fuse(folder / "raw.onnx", folder / FLOAT_FILE, model_type="bert", heads=shape.heads, hidden=shape.hidden)
+    quantize_weights(folder / FLOAT_FILE, folder / "model.onnx", reduced_range=False, per_channel=True)
     return folder / "model.onnx"
 
 

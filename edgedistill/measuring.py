@@ -44,11 +44,11 @@ def measure(
 def measure_detail(
     model: Path, data: Path, out: Path | None = None, *, protocol: BenchmarkProtocol | None = None
 ) -> "Detail":
-    """Measure one ONNX model by sequence length, batch and threads, with and without arena, and with its tokenizer.
+    """Measure one ONNX model by length, batch and threads, with and without arena, and end to end.
 
     Args:
-        model: a model folder, or an .onnx file beside its tokenizer.json.
-        data: the folder that `prepare` wrote, or a file of texts; their lengths decide the cases.
+        model: a model folder, or an .onnx file beside its tokenizer.json or preprocessor_config.json.
+        data: the folder that `prepare` wrote, or a file of texts or pictures; the lengths of texts decide the cases.
         out: keeps detail.json; None keeps nothing.
         protocol: threads of the first case, warm-up, runs, seconds and rounds; one process a case.
     """
@@ -60,7 +60,7 @@ def measure_detail(
     wanted = (protocol or BenchmarkProtocol()).model_copy(update={"processes": 1})
     ((variant, file),) = name_models([model]).items()
     settings = detail_stage.Settings(variant=variant, protocol=wanted, host=this_host(), seed=13)
-    with open_examples(data, "test") as examples, tempfile.TemporaryDirectory() as scratch:
+    with open_examples(data, "test", like=file) as examples, tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch) / "detail"
         done = Workspace(folder.parent).perform_in(folder, detail_stage.STAGE, settings, detail_stage.Inputs(file, examples))
         return Detail.read_json(done.folder / detail_stage.DETAIL_FILE)

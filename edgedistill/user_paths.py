@@ -14,7 +14,7 @@ from edgedistill.document import read_text
 from edgedistill.errors import ArtifactError, DataError, UsageError
 from edgedistill.results import Variant
 from edgedistill.tasks.registry import task_named, task_of_model
-from edgedistill.tasks.task import DataFile
+from edgedistill.tasks.task import DataFile, TaskDoor
 
 if TYPE_CHECKING:
     from edgedistill.prepare.rows import LabelledTexts
@@ -48,14 +48,14 @@ def model_classes(model: Path) -> tuple[str, ...]:
     return found
 
 
-def length_unit(model: Path) -> str:
-    """Return what the length of an example is counted in: tokens or pixels; of a bundle, a model folder or a file in one."""
+def task_at(model: Path) -> TaskDoor:
+    """Return the task of a bundle, a model folder or a file in one."""
     from edgedistill.package.archive import opened_bundle
 
     if model.suffix == ".zip":
         with opened_bundle(model) as folder:
-            return task_of_model(folder).length_unit
-    return task_of_model(model if model.is_dir() else model.parent).length_unit
+            return task_of_model(folder)
+    return task_of_model(model if model.is_dir() else model.parent)
 
 
 def require_files(*files: Path, hint: str) -> None:

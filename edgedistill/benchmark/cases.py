@@ -1,4 +1,4 @@
-"""One model in detail: by sequence length, batch and threads, with and without arena, and with its tokenizer."""
+"""One model in detail: by length, batch and threads, with and without arena, and end to end."""
 
 from collections.abc import Sequence
 
@@ -18,18 +18,19 @@ _ROWS = 32
 class Case(Document):
     """How a model is run."""
 
-    sequence_tokens: int = Field(ge=1)
+    sequence_tokens: int = Field(ge=1, description="length of an example; of pictures the pixels")
     batch: int = Field(1, ge=1, description="rows a call")
     threads: int = Field(1, ge=1)
     arena: bool = Field(True, description="may onnxruntime keep freed memory?")
-    is_end_to_end: bool = Field(False, description="is the tokenizer inside the timed call?")
+    is_end_to_end: bool = Field(False, description="is tokenizing, or decoding and normalising, inside the timed call?")
+    unit: str = Field("tokens", description="what the length is counted in: tokens or pixels")
 
     @property
     def name(self) -> str:
         """What tells it from the other cases."""
-        words = [f"{self.sequence_tokens} tokens", f"batch {self.batch}", f"{self.threads} thread(s)"]
+        words = [f"{self.sequence_tokens} {self.unit}", f"batch {self.batch}", f"{self.threads} thread(s)"]
         words += [] if self.arena else ["no arena"]
-        return ", ".join([*words, "with tokenizer"] if self.is_end_to_end else words)
+        return ", ".join([*words, "end to end"] if self.is_end_to_end else words)
 
 
 class CaseRow(Document):
@@ -54,9 +55,14 @@ class CaseRow(Document):
         return percentile(pooled(self.measurement.rounds_s), 99)
 
     @property
+    def examples_per_s(self) -> float:
+        """Examples of a call over its p50: texts or images a second."""
+        return self.case.batch / self.p50_s
+
+    @property
     def tokens_per_s(self) -> float:
-        """Tokens of a call over its p50; special tokens counted."""
-        return self.case.sequence_tokens * self.case.batch / self.p50_s
+        """Tokens of a call over its p50, special tokens counted; of pictures the pixels."""
+        return self.case.sequence_tokens * self.examples_per_s
 
 
 class Detail(Document):
@@ -65,16 +71,19 @@ class Detail(Document):
     rows: tuple[CaseRow, ...] = Field(min_length=1)
 
 
-def cases_of(lengths: NDArray[np.int64], *, threads: int, cores: int) -> tuple[Case, ...]:
+def cases_of(lengths: NDArray[np.int64], *, threads: int, cores: int, unit: str = "tokens") -> tuple[Case, ...]:
     """Return the cases: the data's median length, one row, and from there one thing changed at a time.
 
+    Pictures are all of one length, so that there are no cases of other lengths then.
+
     Args:
-        lengths: tokens of every row, shape (n,), n >= 1.
+        lengths: of every row, shape (n,), n >= 1.
         threads: of the first case.
         cores: of this machine.
+        unit: what lengths are counted in.
     """
     quantiles = np.quantile(lengths, np.array(_PERCENTILES) / 100, method="closest_observation")
-    base = Case(sequence_tokens=int(quantiles[_PERCENTILES.index(50)]), threads=threads)
+    base = Case(sequence_tokens=int(quantiles[_PERCENTILES.index(50)]), threads=threads, unit=unit)
     changes: list[dict[str, object]] = [{"is_end_to_end": True}, {"arena": False}]
     changes += [{"sequence_tokens": int(length)} for length in quantiles]
     changes += [{"batch": batch} for batch in BATCHES]
@@ -88,10 +97,10 @@ def _powers_of_two(most: int) -> list[int]:
 
 
 def rows_near(lengths: NDArray[np.int64], tokens: int, *, batch: int) -> NDArray[np.int64]:
-    """Return the rows of exactly so many tokens, at most 32, and enough for a whole batch: few are repeated.
+    """Return the rows of exactly one length, at most 32, and enough for a whole batch: few are repeated.
 
     Args:
-        lengths: tokens of every row, shape (n,); at least one row has `tokens`.
+        lengths: of every row, shape (n,); at least one row has `tokens`.
         tokens: the length.
         batch: rows a call.
     """

@@ -1,24 +1,26 @@
 """The second door of `benchmark`: one model in detail."""
 
-import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistill.benchmark.cases import Case, Detail, case_rows, cases_of, rows_near
 from edgedistill.benchmark.protocol import Candidate, measure
-from edgedistill.benchmark.stage import measurement_of
+from edgedistill.benchmark.raw_rows import write_raw
+from edgedistill.benchmark.stage import encoder_file_of, measurement_of
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError
-from edgedistill.examples import read_examples
+from edgedistill.examples import Examples, read_examples
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Variant
 from edgedistill.stage import Outcome, Stage
-from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, EncodedTexts, TextEncoder
+from edgedistill.tasks.encoding import Encoder
+from edgedistill.tasks.registry import open_encoder, task_of_model
 
 log = logging.getLogger("edgedistill")
 
@@ -40,35 +42,35 @@ class Inputs:
     """A model and the rows whose lengths decide the cases.
 
     Attributes:
-        model: an .onnx file; tokenizer.json beside it.
+        model: an .onnx file; the file that its encoder is made from beside it.
         data: examples.
-        tokenizer: found from `model`; a field, so that its bytes are part of the step's key.
+        encoder_file: found from `model`; a field, so that its bytes are part of the step's key.
     """
 
     model: Path
     data: Path
-    tokenizer: Path = field(init=False)
+    encoder_file: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tokenizer", self.model.parent / TOKENIZER_FILE)  # the way to fill a frozen dataclass
+        object.__setattr__(self, "encoder_file", encoder_file_of(self.model))  # the way to fill a frozen dataclass
 
 
 def _require(settings: Settings, inputs: Inputs) -> None:
-    for path in (inputs.model, inputs.tokenizer):
+    for path in (inputs.model, inputs.encoder_file):
         if not path.is_file():
             raise ArtifactError(f"{path}: no such file, needed to measure in detail",
-                                hint="name an .onnx file with its tokenizer.json beside it, or a model folder")
+                                hint=f"name an .onnx file with its {inputs.encoder_file.name} beside it, or a model folder")
     if len(read_examples(inputs.data)) == 0:
         raise DataError(f"{inputs.data}: has no examples", hint="give at least one row to time the model on")
 
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
-    texts = read_examples(inputs.data).texts
-    encoded = TextEncoder.load(inputs.model.parent).encode(texts)
-    cases = cases_of(encoded.lengths, threads=settings.protocol.threads, cores=settings.host.cores)
+    source = _source(inputs)
+    unit = task_of_model(inputs.model.parent).length_unit
+    cases = cases_of(source.lengths, threads=settings.protocol.threads, cores=settings.host.cores, unit=unit)
     folder = out / _INPUTS_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    candidates = [_candidate(case, inputs.model, folder / f"{i}", encoded, texts) for i, case in enumerate(cases)]
+    candidates = [_candidate(case, inputs.model, folder / f"{i}.npz", source) for i, case in enumerate(cases)]
     traces = measure(candidates, settings.protocol, seed=settings.seed)
     measurements = [
         measurement_of(settings.variant, c, traces[c.name], settings.protocol, settings.host) for c in candidates
@@ -78,16 +80,33 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     return Outcome((Decision(step="benchmark", what=f"measured {len(cases)} cases", why=why),), scratch=(_INPUTS_FOLDER,))
 
 
-def _candidate(case: Case, model: Path, path: Path, encoded: EncodedTexts, texts: list[str]) -> Candidate:
+@dataclass(frozen=True)
+class _Source:
+    """What the timed rows are taken from: the examples, what makes model inputs of them, and the length of each."""
+
+    examples: Examples
+    encoder: Encoder
+    lengths: NDArray[np.int64]
+
+
+def _source(inputs: Inputs) -> _Source:
+    examples, encoder = read_examples(inputs.data), open_encoder(inputs.model.parent)
+    return _Source(examples, encoder, np.concatenate([encoder.encode_examples(part).lengths for part in examples.parts()]))
+
+
+def _candidate(case: Case, model: Path, file: Path, source: _Source) -> Candidate:
     """Write what a case is timed on, and say how it runs."""
-    rows = rows_near(encoded.lengths, case.sequence_tokens, batch=case.batch)
-    file = path.with_suffix(".json" if case.is_end_to_end else ".npz")
+    rows = source.examples.take(rows_near(source.lengths, case.sequence_tokens, batch=case.batch))
+    encoder = ""
     if case.is_end_to_end:
-        file.write_text(json.dumps([texts[row] for row in rows]), encoding="utf-8")
+        kind = type(source.encoder)
+        encoder = f"{kind.__module__}:{kind.__qualname__}"
+        write_raw(file, source.encoder.raw(rows))
     else:
-        np.savez(file, **encoded.batch(rows))  # type: ignore[arg-type]  # numpy types the keywords by allow_pickle
+        arrays = source.encoder.encode_examples(rows).batch(range(len(rows)))
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy types the keywords by allow_pickle
     return Candidate(case.name, "onnx", model, file, case.sequence_tokens, threads=case.threads, batch=case.batch,
-                     arena=case.arena)
+                     arena=case.arena, encoder=encoder)
 
 
 def _ensure(out: Path) -> None:
@@ -97,5 +116,6 @@ def _ensure(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="benchmark-detail", version=1, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy", "tokenizers")
+    name="benchmark-detail", version=2, run=_run, requires=_require, ensures=_ensure,
+    tools=("onnxruntime", "numpy", "tokenizers", "pillow"),
 )

@@ -19,7 +19,7 @@ class Open:
     Attributes:
         engine: the runtime.
         threads: its intra-op threads.
-        inputs: an .npz of model inputs, each shape (rows, tokens), int64; or a .json of texts, which are tokenized inside
+        inputs: an .npz of model inputs, the rows first; or of raw rows (see `raw_rows`), which become model inputs inside
             the timed call.
         cpus: the cores to stay on; empty: any.
         batch: rows a call.
@@ -42,11 +42,20 @@ class Opened:
 
 @dataclass(frozen=True)
 class Load:
-    """Load the model, run it once, then `warmup_runs` times more; `arena`: may onnxruntime keep freed memory?"""
+    """Load the model, run it once, then `warmup_runs` times more.
+
+    Attributes:
+        model: an .onnx file or a folder.
+        warmup_runs: how often it runs after the first run.
+        arena: may onnxruntime keep freed memory?
+        encoder: "module:class" of what makes model inputs of raw rows, loaded from the model's folder; empty: the rows
+            are model inputs.
+    """
 
     model: str
     warmup_runs: int
     arena: bool = True
+    encoder: str = ""
 
 
 @dataclass(frozen=True)

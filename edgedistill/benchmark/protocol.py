@@ -40,12 +40,12 @@ class Candidate:
         name: the variant, or what tells it from the others.
         engine: which runtime loads it.
         model: an .onnx file, or a transformers folder for torch.
-        inputs: an .npz of its inputs, each shape (rows, sequence_tokens), int64.
-            Or a .json of texts, which are tokenized inside the timed call.
+        inputs: an .npz of its inputs, the rows first; or of raw rows, which become inputs inside the timed call.
         sequence_tokens: the length of all of them.
         threads: None: the protocol's.
         batch: rows a call.
         arena: may onnxruntime keep freed memory?
+        encoder: what makes inputs of raw rows; empty: they are inputs. See `messages.Load`.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Candidate:
     threads: int | None = None
     batch: int = 1
     arena: bool = True
+    encoder: str = ""
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def _prepare(worker: WorkerProcess, candidate: Candidate, protocol: BenchmarkPro
     if protocol.processes == 1:
         log.info("benchmark: loading %s", candidate.name)
     opened = _open(worker, candidate, protocol, timeout_s)
-    request = Load(str(candidate.model), protocol.warmup_runs, candidate.arena)
+    request = Load(str(candidate.model), protocol.warmup_runs, candidate.arena, candidate.encoder)
     return _Session(worker, opened, worker.ask(request, Loaded, timeout_s=timeout_s))
 
 

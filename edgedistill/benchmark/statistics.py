@@ -4,7 +4,7 @@ A measurement is a sequence of rounds, each a sequence of seconds. Nothing here 
 
     percentile      linear between order statistics (Hyndman and Fan 1996, type 7: numpy's default)
     spread          MAD = median |x - median|; not scaled to a standard deviation
-    median          interval from order statistics: [x_(j), x_(n+1-j)], binomial(n, 1/2), no distribution assumed
+    interval        of a percentile p, from order statistics: [x_(r), x_(s)], binomial(n, p / 100), no distribution assumed
     ratio           r_i = median(reference_i) / median(candidate_i) per round i;
                     exp(mean(ln r) +- t_(0.975, R-1) * sd(ln r) / sqrt(R)), a paired t interval over R rounds
     faster, slower  the ratio's interval excludes 1 and the ratio is beyond SEPARABLE_RATIO
@@ -58,7 +58,18 @@ Verdict = Literal["faster", "slower", "same", "undecided"]
 
 @dataclass(frozen=True)
 class LatencySummary:
-    """What a report says of one variant; seconds, over all rounds together."""
+    """What a report says of one variant; seconds, over all rounds together.
+
+    Attributes:
+        n: runs.
+        p50_s: half of them were at most this slow.
+        p90_s: nine tenths of them.
+        p99_s: 99 hundredths of them.
+        mad_s: median absolute deviation.
+        median_s: the median with its 95 % interval.
+        p90_interval_s: 95 % interval (low, high); None where the runs are too few for one: below 36.
+        p99_interval_s: the same; below 368 runs.
+    """
 
     n: int
     p50_s: float
@@ -66,6 +77,8 @@ class LatencySummary:
     p99_s: float
     mad_s: float
     median_s: Interval
+    p90_interval_s: tuple[float, float] | None
+    p99_interval_s: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -102,19 +115,32 @@ def median_absolute_deviation(samples: ArrayLike) -> float:
     return float(np.median(np.abs(values - np.median(values))))
 
 
-def median_interval(samples: Sequence[float]) -> Interval:
-    """Return the median with an interval that covers the true one with at least 95 %.
+def percentile_interval(samples: Sequence[float], percent: float) -> tuple[float, float] | None:
+    """Return an interval that covers the true percentile with at least 95 %, or None where the runs are too few for one.
 
-    The interval is [x_(j), x_(n+1-j)] with the largest j for which P(Binomial(n, 1/2) < j) <= 0.025. Below six samples
-    there is no such j; the interval is then the whole range and covers less. It takes the runs as independent: it tells
-    how well *this session* knows its median, not what another day would give.
+    With B = Binomial(n, percent / 100) the interval is [x_(r), x_(s)]: r the least rank with P(B <= r) >= 0.025, so that
+    P(B < r) < 0.025, and s - 1 the least with P(B <= s - 1) >= 0.975. Far from the middle it takes many runs before x_(r)
+    and x_(s) exist: 6 for the median, 36 for p90, 368 for p99. It takes the runs as independent: it tells how well *this session*
+    knows its percentile, not what another day would give.
+
+    Args:
+        samples: shape (n,), n >= 1.
+        percent: above 0, below 100.
 
     Reference: Conover 1999, "Practical nonparametric statistics", section 3.2.
     """
     ordered = np.sort(np.asarray(samples, dtype=np.float64))
-    n = len(ordered)
-    rank = max(1, int(stats.binom.ppf((1 - CONFIDENCE) / 2, n, 0.5)))
-    return Interval(value=float(np.median(ordered)), low=float(ordered[rank - 1]), high=float(ordered[n - rank]))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = (int(rank) for rank in stats.binom.ppf((tail, 1 - tail), len(ordered), percent / 100))
+    if low < 1 or high >= len(ordered):
+        return None
+    return float(ordered[low - 1]), float(ordered[high])
+
+
+def median_interval(samples: Sequence[float]) -> Interval:
+    """Return the median with its `percentile_interval`; below six samples with their whole range, which covers less."""
+    low, high = percentile_interval(samples, 50) or (min(samples), max(samples))
+    return Interval(value=float(np.median(np.asarray(samples, dtype=np.float64))), low=float(low), high=float(high))
 
 
 def summarize(rounds: Rounds) -> LatencySummary:
@@ -127,6 +153,8 @@ def summarize(rounds: Rounds) -> LatencySummary:
         p99_s=percentile(samples, 99),
         mad_s=median_absolute_deviation(samples),
         median_s=median_interval(samples),
+        p90_interval_s=percentile_interval(samples, 90),
+        p99_interval_s=percentile_interval(samples, 99),
     )
 
 

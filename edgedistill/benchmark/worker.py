@@ -5,7 +5,7 @@ model's own runtime needs, because its memory is what is measured: no pydantic, 
 """
 
 import gc
-import json
+import importlib
 import os
 import sys
 import time
@@ -31,13 +31,14 @@ from edgedistill.benchmark.messages import (
     decode,
     encode,
 )
+from edgedistill.benchmark.raw_rows import raw_of
 from edgedistill.errors import EdgedistillError
 
 Arrays = Mapping[str, NDArray[Any]]
 """The model inputs of one call by name: of texts, shape (batch, tokens)."""
 
-Row = Arrays | tuple[str, ...]
-"""What one call gets: model inputs, or texts that are tokenized inside of it."""
+Row = Arrays | tuple[bytes, ...]
+"""What one call gets: model inputs, or texts or picture files that become model inputs inside of it."""
 
 
 class Model(Protocol):
@@ -61,7 +62,7 @@ class Bench:
 
     runtime: Runtime | None = None
     rows: tuple[Row, ...] = ()
-    call: Callable[[Row], object] | None = None
+    call: Callable[[Any], object] | None = None
     turns: int = 0
 
     def answer(self, request: Message) -> Message:
@@ -86,19 +87,22 @@ class Bench:
         return Opened(self.runtime.name, peak_rss_bytes())
 
     def _load(self, request: Load, runtime: Runtime) -> Loaded:
+        path = Path(request.model)
+        kind = import_encoder(request.encoder, path.parent) if request.encoder else None
         begin = time.perf_counter_ns()
-        self.call = with_tokenizer(Path(request.model), runtime.load(Path(request.model), request.arena), self.rows)
+        model = runtime.load(path, request.arena)
+        self.call = model.logits if kind is None else with_encoder(model, kind.load(path.parent))
         load_ns = time.perf_counter_ns() - begin
         (first_run_ns,) = self._time(self.call, runs=1)
         return Loaded(load_ns, first_run_ns, self._time(self.call, runs=request.warmup_runs))
 
-    def _run(self, request: Run, call: Callable[[Row], object]) -> Ran:
+    def _run(self, request: Run, call: Callable[[Any], object]) -> Ran:
         self._time(call, runs=request.rewarm_runs)
         before = energy_uj()
         samples = self._time(call, runs=request.runs, duration_ns=request.duration_ns)
         return Ran(samples, peak_rss_bytes(), _used(before, energy_uj()))
 
-    def _time(self, call: Callable[[Row], object], *, runs: int, duration_ns: int = 0) -> tuple[int, ...]:
+    def _time(self, call: Callable[[Any], object], *, runs: int, duration_ns: int = 0) -> tuple[int, ...]:
         """Return the nanoseconds of every run; the rows are taken in turn, on from where the last call stopped."""
         samples: list[int] = []
         total = 0
@@ -136,16 +140,24 @@ def import_runtime(engine: Engine, *, threads: int) -> Runtime:
     return Runtime(f"torch {torch.__version__}", lambda path, arena: TorchModel(path))
 
 
-def with_tokenizer(path: Path, model: Model, rows: tuple[Row, ...]) -> Callable[[Row], object]:
-    """Return what is timed: the model alone where rows are model inputs, tokenizer and model where they are texts."""
-    if rows and not isinstance(rows[0], tuple):
-        return model.logits  # type: ignore[return-value]  # all rows are of the kind of the first
-    from edgedistill.tasks.text_classification.encoding import TextEncoder
+def import_encoder(name: str, folder: Path) -> Any:
+    """Return the class of an encoder, with all that it imports late: an app would not pay for this package's imports.
 
-    encoder = TextEncoder.load(path.parent)
+    Args:
+        name: "module:class" (see `Load`).
+        folder: the model's.
+    """
+    module, _, kind = name.partition(":")
+    found = getattr(importlib.import_module(module), kind)
+    found.load(folder).encode_raw(())
+    return found
 
-    def answer(texts: Row) -> object:
-        encoded = encoder.encode(texts)
+
+def with_encoder(model: Model, encoder: Any) -> Callable[[Row], object]:
+    """Return what is timed end to end: an encoder (see `edgedistill.tasks.encoding.Encoder`) and a model, on raw rows."""
+
+    def answer(raw: Row) -> object:
+        encoded = encoder.encode_raw(raw)
         return model.logits(encoded.batch(range(len(encoded))))
 
     return answer
@@ -157,12 +169,12 @@ def _used(before: int | None, after: int | None) -> int | None:
 
 
 def read_rows(path: Path, *, batch: int = 1) -> tuple[Row, ...]:
-    """Return what each call gets: `batch` rows of an .npz of model inputs, contiguous in memory; or as many texts."""
-    if path.suffix == ".json":
-        texts = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(tuple(texts[i : i + batch]) for i in range(0, len(texts) - batch + 1, batch))
+    """Return what each call gets: `batch` rows of an .npz of model inputs, contiguous in memory; or as many raw ones."""
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: np.ascontiguousarray(stored[name]) for name in stored.files}
+    raw = raw_of(arrays)
+    if raw is not None:
+        return tuple(raw[i : i + batch] for i in range(0, len(raw) - batch + 1, batch))
     count = min(len(array) for array in arrays.values())
     starts = range(0, count - batch + 1, batch)
     return tuple({name: array[i : i + batch] for name, array in arrays.items()} for i in starts)

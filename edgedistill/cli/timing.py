@@ -13,6 +13,8 @@ from edgedistill.errors import ParityError, UsageError
 if TYPE_CHECKING:
     from edgedistill.device.results import DeviceMeasurement
     from edgedistill.recipe import BenchmarkProtocol
+    from edgedistill.results import Measurement
+    from edgedistill.tasks.task import TaskDoor
 
 _ROUNDS = 2
 _PROCESSES = 24
@@ -34,8 +36,8 @@ def benchmark(
     data: Annotated[
         Path | None,
         typer.Option("--data", "-d", metavar="DIR|FILE",
-                     help="Folder that `prepare` wrote, or a file with columns text and label. Of a bundle with --on, the "
-                     "golden examples are taken without it."),
+                     help="Folder that `prepare` wrote, or a file with columns text and label, or pictures. Of a bundle with "
+                     "--on, the golden examples are taken without it."),
     ] = None,
     on: OnOption = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads of the runtime.")] = 1,
@@ -43,7 +45,7 @@ def benchmark(
         int | None, typer.Option("--processes", min=1, max=200, help="Fresh processes a model; default: 24 of several, 1 of one.")
     ] = None,
     detail: Annotated[
-        bool, typer.Option("--detail", help="One model by length, batch, threads and arena, and with its tokenizer.")
+        bool, typer.Option("--detail", help="One model by length, batch, threads and arena, and with its pre-processing.")
     ] = False,
     out: KeepOption = None,
     as_json: JsonOption = False,
@@ -60,13 +62,13 @@ def benchmark(
     Example: edgedistill benchmark runs/home-intents/raspberry-pi/bundle --on ssh://pi@raspberrypi.local
     """
     if on is not None:
-        from edgedistill.user_paths import length_unit
+        from edgedistill.user_paths import task_at
 
         measured = _on_device(on, models, data, out, threads)
-        say_json(measured.to_json()) if as_json else say(_device_words(measured, unit=length_unit(models[0])))
+        say_json(measured.to_json()) if as_json else say(_device_words(measured, task_at(models[0])))
         return 0 if measured.against_host.passed else ParityError.exit_code
     if data is None:
-        raise UsageError("texts are needed to time models on", hint="add --data FILE or --data PREPARED_FOLDER")
+        raise UsageError("texts or pictures are needed to time models on", hint="add --data FILE or --data PREPARED_FOLDER")
     from edgedistill.recipe import BenchmarkProtocol
 
     if detail:
@@ -80,8 +82,7 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
     import edgedistill
     from edgedistill.benchmark.naming import name_models
     from edgedistill.benchmark.separation import sentences
-    from edgedistill.benchmark.statistics import summarize
-    from edgedistill.user_paths import length_unit
+    from edgedistill.user_paths import task_at
 
     named = name_models(models)
     for name, path in named.items():
@@ -90,13 +91,12 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
     if as_json:
         say_json(found.to_json())
         return 0
-    say(table(("model", "p50", "p90", "p99", "load", "memory over runtime", "noisy"), [
-        (str(named[m.variant]), *map(milliseconds, (s.p50_s, s.p90_s, s.p99_s, m.load_s)),
-         mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes), "yes" if m.is_noisy else "no")
-        for m, s in ((m, summarize(m.rounds_s)) for m in found.measurements)
-    ]))
+    task, paths = task_at(models[0]), [str(named[m.variant]) for m in found.measurements]
+    say(_times_table(paths, found.measurements))
+    say()
+    say(_costs_table(paths, found.measurements, task))
     first = found.measurements[0]
-    say(f"{found.sequence_tokens} {length_unit(models[0])}, {protocol.threads} thread(s), {first.runtime}, "
+    say(f"{found.sequence_tokens} {task.length_unit}, {protocol.threads} thread(s), {first.runtime}, "
         f"{protocol.processes} process(es) a model"
         + (f" kept to core(s) {', '.join(map(str, first.cpus))}" if first.cpus else ""))
     if protocol.processes > 1:
@@ -105,9 +105,40 @@ def _here(models: list[Path], data: Path, out: Path | None, protocol: "Benchmark
     return 0
 
 
+def _times_table(names: list[str], measurements: "tuple[Measurement, ...]") -> str:
+    """Return the steady state of each model; with energy, where the machine tells it."""
+    from edgedistill.benchmark.statistics import summarize
+    from edgedistill.report.wording import energy_text, time_range_text, time_text
+
+    energies = [m.energy_per_run_j for m in measurements]
+    is_told = any(energy is not None for energy in energies)
+    rows = []
+    for name, measurement, energy in zip(names, measurements, energies, strict=True):
+        s = summarize(measurement.rounds_s)
+        p50 = time_range_text(s.p50_s, (s.median_s.low, s.median_s.high))
+        told = ("-" if energy is None else energy_text(energy),) if is_told else ()
+        rows.append((name, p50, *map(time_text, (s.mad_s, s.p90_s, s.p99_s)), *told))
+    header = ("model", "p50 (95 % interval)", "MAD", "p90", "p99")
+    return table((*header, "energy a run") if is_told else header, rows)
+
+
+def _costs_table(names: list[str], measurements: "tuple[Measurement, ...]", task: "TaskDoor") -> str:
+    """Return the throughput of each model, its start, its memory, and whether all of this can be relied on."""
+    from edgedistill.benchmark.statistics import percentile, pooled
+    from edgedistill.report.wording import time_text
+
+    return table(("model", f"{task.rate_unit} a second", "load", "first run", "memory over runtime", "noisy"), [
+        (name, f"{task.rate_of(m.sequence_tokens) / percentile(pooled(m.rounds_s), 50):.0f}",
+         *map(time_text, (m.load_s, m.first_run_s)), mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes),
+         "yes" if m.is_noisy else "no")
+        for name, m in zip(names, measurements, strict=True)
+    ])
+
+
 def _in_detail(models: list[Path], data: Path, out: Path | None, threads: int, *, as_json: bool) -> int:
     import edgedistill
     from edgedistill.recipe import BenchmarkProtocol
+    from edgedistill.user_paths import task_at
 
     if len(models) != 1:
         raise UsageError("one model at a time is measured in detail", hint="edgedistill benchmark MODEL --data DATA --detail")
@@ -115,8 +146,10 @@ def _in_detail(models: list[Path], data: Path, out: Path | None, threads: int, *
     if as_json:
         say_json(found.to_json())
         return 0
-    say(table(("case", "p50", "p90", "p99", "tokens a second", "load", "first run", "memory over runtime"), [
-        (row.case.name, *map(milliseconds, (row.p50_s, row.p90_s, row.p99_s)), f"{row.tokens_per_s:.0f}",
+    task = task_at(models[0])
+    say(table(("case", "p50", "p90", "p99", f"{task.rate_unit} a second", "load", "first run", "memory over runtime"), [
+        (row.case.name, *map(milliseconds, (row.p50_s, row.p90_s, row.p99_s)),
+         f"{task.rate_of(row.case.sequence_tokens) * row.examples_per_s:.0f}",
          milliseconds(row.measurement.load_s), milliseconds(row.measurement.first_run_s),
          mebibytes(row.measurement.peak_rss_bytes - row.measurement.baseline_rss_bytes))
         for row in found.rows
@@ -124,7 +157,7 @@ def _in_detail(models: list[Path], data: Path, out: Path | None, threads: int, *
     first = found.rows[0].measurement
     energy = "this machine has no counter that may be read" if first.energy_per_run_j is None else (
         f"{first.energy_per_run_j * 1e3:.3g} mJ, whole package, first case")
-    say(f"{first.runtime}; energy a run: {energy}")
+    say(f"{first.runtime}; energy a run: {energy}; end to end: {task.preprocessing} inside the timed call")
     for row in found.rows:
         for warning in row.measurement.warnings:
             tell(f"warning: {row.case.name}: {warning}")
@@ -140,9 +173,10 @@ def _on_device(address: str, models: list[Path], data: Path | None, out: Path | 
     return edgedistill.measure_on(address, models[0], data, out, protocol=BenchmarkProtocol(threads=threads))
 
 
-def _device_words(found: "DeviceMeasurement", *, unit: str) -> str:
-    """Return what was found on a device as text, lengths in `unit`; an emulated one has no times to show."""
+def _device_words(found: "DeviceMeasurement", task: "TaskDoor") -> str:
+    """Return what was found on a device as text; an emulated one has no times to show."""
     from edgedistill.benchmark.statistics import summarize
+    from edgedistill.report.wording import energy_text, time_range_text, time_text
 
     device, answers = found.device, found.against_host
     lines = [
@@ -154,13 +188,16 @@ def _device_words(found: "DeviceMeasurement", *, unit: str) -> str:
     ]
     if found.rounds:
         figures, first = summarize(found.rounds_s), found.rounds[0]
-        memory = (found.peak_rss_bytes or 0) - (found.baseline_rss_bytes or 0)
-        lines.append(table(("p50", "p90", "p99", "load", "first run", "memory over runtime"), [(
-            *map(milliseconds, (figures.p50_s, figures.p90_s, figures.p99_s, first.load_s, first.first_run_s)),
-            mebibytes(memory),
+        memory = mebibytes((found.peak_rss_bytes or 0) - (found.baseline_rss_bytes or 0))
+        lines.append(table(("p50 (95 % interval)", "MAD", "p90", "p99", "load", "first run"), [(
+            time_range_text(figures.p50_s, (figures.median_s.low, figures.median_s.high)),
+            *map(time_text, (figures.mad_s, figures.p90_s, figures.p99_s, first.load_s, first.first_run_s)),
         )]))
-        lines.append(f"{found.sequence_tokens} {unit}, {found.protocol.threads} thread(s), {figures.n} runs in "
-                     f"{len(found.rounds)} processes")
+        rate = task.rate_of(found.sequence_tokens) / figures.p50_s
+        lines.append(f"{found.sequence_tokens} {task.length_unit}, {rate:.0f} {task.rate_unit} a second, "
+                     f"{found.protocol.threads} thread(s), {figures.n} runs in {len(found.rounds)} processes")
+        energy = "no counter that may be read" if found.energy_per_run_j is None else energy_text(found.energy_per_run_j)
+        lines.append(f"memory over runtime {memory}; energy a run: {energy}")
     return "\n".join([*lines, *(f"warning: {sentence}" for sentence in found.warnings)])
 
 

@@ -142,6 +142,20 @@ class PictureVectors(Document):
     vectors: tuple[PictureVector, ...] = Field(min_length=1)
 
 
+class GoldenLogits(Document, extra="ignore"):
+    """The answer to one golden text or picture."""
+
+    logits: tuple[float, ...]
+
+
+class GoldenAnswers(Document, extra="ignore"):
+    """What the golden vectors of every task have in common: the answers, and how far they may be off."""
+
+    tolerance: float = Field(gt=0)
+    tolerances: dict[InstructionSet, float] = {}
+    vectors: tuple[GoldenLogits, ...] = Field(min_length=1)
+
+
 class Sizes(Document):
     """What the files take; bundle.json itself is not counted."""
 

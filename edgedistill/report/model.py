@@ -45,9 +45,17 @@ class HostLatency(Document):
     p50_interval_s: tuple[float, float] | None = Field(
         None, description="95 % interval of the p50, the round as the unit; null below two rounds"
     )
+    p90_interval_s: tuple[float, float] | None = Field(
+        None, description="95 % interval of the p90 from order statistics, the run as the unit; null below 36 runs"
+    )
+    p99_interval_s: tuple[float, float] | None = Field(None, description="the same of the p99; null below 368 runs")
+    mad_s: float | None = Field(None, description="median absolute deviation of the runs; null in older reports")
     quantiles_s: tuple[float, ...] = Field((), description="at 0, 5, ... 100 percent")
     load_s: float
     first_run_s: float
+    energy_per_run_j: float | None = Field(
+        None, description="of the whole processor package; null: there is no counter that may be read"
+    )
     sequence_tokens: int
     runtime: str
     warnings: tuple[str, ...] = ()
@@ -183,6 +191,10 @@ class DeviceReport(Document):
     p50_s: float | None
     p90_s: float | None
     p99_s: float | None
+    p50_interval_s: tuple[float, float] | None = Field(None, description="as of the host's latency")
+    p90_interval_s: tuple[float, float] | None = Field(None, description="as of the host's latency")
+    p99_interval_s: tuple[float, float] | None = Field(None, description="as of the host's latency")
+    mad_s: float | None = Field(None, description="as of the host's latency")
     load_s: float | None
     first_run_s: float | None
     peak_rss_bytes: PeakRss | None

@@ -6,11 +6,13 @@ from edgedistill.report.model import HostLatency, RunReport, TargetReport, Varia
 from edgedistill.report.wording import (
     BUDGET_NAMES,
     amount_text,
+    energy_text,
     p_text,
     parity_gates,
     range_text,
     share_text,
     size_text,
+    time_range_text,
     time_text,
     times_text,
 )
@@ -69,9 +71,7 @@ def _variant_row(name: str, variant: VariantReport) -> tuple[str, ...]:
 
 def _p50_text(host: HostLatency) -> str:
     noisy = " noisy" if host.noisy else ""
-    if host.p50_interval_s is None:
-        return time_text(host.p50_s) + noisy
-    return f"{time_text(host.p50_s)} ({' to '.join(time_text(s) for s in host.p50_interval_s)}){noisy}"
+    return time_range_text(host.p50_s, host.p50_interval_s) + noisy
 
 
 def budgets(target: TargetReport) -> Table:
@@ -104,19 +104,21 @@ def device(target: TargetReport) -> Table:
     if found is None:
         return Table(("on the device", "found"), (), words=2)
     memory = found.peak_rss_bytes
-    times = (("p50", found.p50_s), ("p90", found.p90_s), ("p99", found.p99_s), ("load", found.load_s),
-             ("first run", found.first_run_s))
+    times = (("p50 (95 % interval)", found.p50_s, found.p50_interval_s), ("MAD", found.mad_s, None),
+             ("p90 (95 % interval)", found.p90_s, found.p90_interval_s),
+             ("p99 (95 % interval)", found.p99_s, found.p99_interval_s), ("load", found.load_s, None),
+             ("first run", found.first_run_s, None))
     rows = [
         ("device", f"{found.device.model or found.device.cpu}, {found.device.cores} cores, {found.device.architecture}"),
         ("reached at", found.address), ("source", found.source), ("runtime", found.runtime),
         ("answers otherwise than on the host", f"{found.against_host.decisions_flipped} of {found.rows} rows"),
         ("accuracy", UNKNOWN if found.accuracy is None else share_text(found.accuracy.value)),
-        *((name, time_text(value)) for name, value in times if value is not None),
+        *((name, time_range_text(value, interval)) for name, value, interval in times if value is not None),
         ("memory over runtime", UNKNOWN if memory is None else size_text(memory.value - memory.baseline)),
         *(("warning", sentence) for sentence in found.warnings),
     ]
     if found.energy_per_run_j is not None:
-        rows.append(("energy a run, whole package", f"{found.energy_per_run_j * 1e3:.3g} mJ"))
+        rows.append(("energy a run, whole package", energy_text(found.energy_per_run_j)))
     return Table(("on the device", "found"), tuple(rows), words=2)
 
 
@@ -156,18 +158,30 @@ def emulated(target: TargetReport) -> Table:
 
 
 def latencies(target: TargetReport) -> Table:
-    """Return the latency of every variant on the host, and on the target where it is known."""
+    """Return the latency of every variant on the host, and on the target where it is known; energy where it was read."""
+    hosts = [variant.latency.host for variant in target.variants.values()]
+    energy = ("energy a run",) if any(host is not None and host.energy_per_run_j is not None for host in hosts) else ()
+    headers = ("variant", "where", "source", "p50 (interval)", "MAD", "p90 (interval)", "p99 (interval)", "load", "first run",
+               "runs", *energy)
     rows = []
     for name, variant in target.variants.items():
         host, there = variant.latency.host, variant.latency.target
         if host is not None:
-            figures = tuple(time_text(s) for s in (host.p50_s, host.p90_s, host.p99_s, host.load_s, host.first_run_s))
-            rows.append((name, "host", "measured, noisy" if host.noisy else "measured", *figures, str(host.n)))
+            source = "measured, noisy" if host.noisy else "measured"
+            rows.append((name, "host", source, *_host_figures(host)[: len(headers) - 3]))
         if there is not None:
-            between = f"{time_text(there.p50_s)} ({' to '.join(time_text(s) for s in there.interval_s)})"
-            rows.append((name, target.name, there.source, between, *[UNKNOWN] * 5))
-    headers = ("variant", "where", "source", "p50", "p90", "p99", "load", "first run", "runs")
+            between = time_range_text(there.p50_s, there.interval_s)
+            rows.append((name, target.name, there.source, between, *[UNKNOWN] * (len(headers) - 4)))
     return Table(headers, tuple(rows), words=3)
+
+
+def _host_figures(host: HostLatency) -> tuple[str, ...]:
+    return (
+        time_range_text(host.p50_s, host.p50_interval_s), UNKNOWN if host.mad_s is None else time_text(host.mad_s),
+        time_range_text(host.p90_s, host.p90_interval_s), time_range_text(host.p99_s, host.p99_interval_s),
+        time_text(host.load_s), time_text(host.first_run_s), str(host.n),
+        UNKNOWN if host.energy_per_run_j is None else energy_text(host.energy_per_run_j),
+    )
 
 
 def ledger(target: TargetReport) -> Table:
@@ -180,7 +194,7 @@ def ledger(target: TargetReport) -> Table:
             f"{row.parameters / 1e6:.2f} M",
             size_text(row.int8_bytes),
             size_text(row.peak_memory_bytes),
-            f"{time_text(row.latency_p50_s)} ({' to '.join(time_text(s) for s in row.latency_interval_s)})",
+            time_range_text(row.latency_p50_s, row.latency_interval_s),
         )
         for row in target.ledger
     )

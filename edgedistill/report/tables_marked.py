@@ -9,6 +9,7 @@ from edgedistill.report.wording import (
     range_text,
     share_text,
     size_text,
+    time_range_text,
     time_text,
     times_text,
 )
@@ -105,9 +106,8 @@ def _variant_row(name: str, variant: VariantReport) -> tuple[str, ...]:
 
 def _host_p50(host: HostLatency) -> str:
     noisy = ", noisy" if host.noisy else ""
-    between = "" if host.p50_interval_s is None else f" ({' to '.join(time_text(s) for s in host.p50_interval_s)})"
-    return f"{time_text(host.p50_s)}{between} {MARKS['measured']}{noisy}"
+    return f"{time_range_text(host.p50_s, host.p50_interval_s)} {MARKS['measured']}{noisy}"
 
 
 def _target_p50(there: TargetLatency) -> str:
-    return f"{time_text(there.p50_s)} ({' to '.join(time_text(s) for s in there.interval_s)}) {MARKS[there.source]}"
+    return f"{time_range_text(there.p50_s, there.interval_s)} {MARKS[there.source]}"

@@ -25,14 +25,32 @@ def size_text(size_bytes: float) -> str:
 
 def time_text(seconds: float) -> str:
     """Return seconds with three significant digits and a fitting unit."""
-    for unit, name in ((1.0, "s"), (1e-3, "ms")):
-        if seconds >= unit:
-            return f"{_three_digits(seconds / unit)} {name}"
-    return f"{_three_digits(seconds * 1e6)} µs"
+    unit, name = _time_unit(seconds)
+    value = seconds / unit
+    return f"{value:.{_decimals(value)}f} {name}"
 
 
-def _three_digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+def time_range_text(seconds: float, interval_s: tuple[float, float] | None) -> str:
+    """Return seconds as `time_text` does, followed by their interval in the same unit, with as many decimals; None: alone."""
+    if interval_s is None:
+        return time_text(seconds)
+    unit = _time_unit(seconds)[0]
+    low, high = (f"{bound / unit:.{_decimals(seconds / unit)}f}" for bound in interval_s)
+    return f"{time_text(seconds)} ({low} to {high})"
+
+
+def energy_text(joules: float) -> str:
+    """Return an energy in mJ with three significant digits."""
+    return f"{joules * 1e3:.3g} mJ"
+
+
+def _time_unit(seconds: float) -> tuple[float, str]:
+    return (1.0, "s") if seconds >= 1.0 else (1e-3, "ms") if seconds >= 1e-3 else (1e-6, "µs")
+
+
+def _decimals(value: float) -> int:
+    """Return how many decimals make three significant digits."""
+    return 0 if value >= 100 else 1 if value >= 10 else 2
 
 
 def share_text(share: float) -> str:
@@ -47,7 +65,7 @@ def range_text(interval: tuple[float, float]) -> str:
 
 def times_text(ratio: float) -> str:
     """Return a ratio such as 37.2x."""
-    return f"{_three_digits(ratio)}x"
+    return f"{ratio:.{_decimals(ratio)}f}x"
 
 
 def amount_text(value: float, unit: str) -> str:

@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,10 @@ class Encoded(Protocol):
 class Encoder(Protocol):
     """Turns examples into what one model reads; made from that model's folder."""
 
+    @classmethod
+    def load(cls, model_folder: Path) -> Self:
+        """Read what a model folder says of it; raises ArtifactError where it cannot be read."""
+
     def encode_examples(self, examples: Examples) -> Encoded:
         """Encode examples, in their order."""
 
@@ -45,3 +50,9 @@ class Encoder(Protocol):
         Texts: each input flat, and `offsets`, shape (rows + 1,). Pictures: `pixels`, uint8, shape (rows, height, width,
         channels), and what they are multiplied by (`scale`) and what is subtracted then (`shift`), shape (channels,).
         """
+
+    def raw(self, examples: Examples) -> list[bytes]:
+        """Return what an app would be given: of a text its UTF-8, of a picture a PNG file of its stored pixels."""
+
+    def encode_raw(self, raw: Sequence[bytes]) -> Encoded:
+        """Return the same from there on, as an app does it: texts are tokenized, picture files decoded, fitted and normalised."""

@@ -146,6 +146,8 @@ class TaskDoor(Protocol):
         content_column: the column of the examples that is neither id nor label.
         encoder_file: the file of a model folder that its encoder is made from.
         length_unit: what the length of an example is counted in.
+        rate_unit: what the throughput is counted in.
+        preprocessing: what an app does before the model, in words.
         companions: the files of a model folder besides its weights, `encoder_file` among them.
         model_class: name of transformers' class that loads a model folder.
         shown_keys: the keys that `init` writes, by section of the recipe, in their order.
@@ -154,6 +156,8 @@ class TaskDoor(Protocol):
 
     name: TaskName
     length_unit: str
+    rate_unit: str
+    preprocessing: str
     content_column: str
     encoder_file: str
     companions: tuple[str, ...]
@@ -190,6 +194,9 @@ class TaskDoor(Protocol):
 
     def lengths_not_timed(self, lengths: Sequence[int]) -> str:
         """Say what was not timed; empty where every example is as large as the timed ones."""
+
+    def rate_of(self, length: int) -> int:
+        """Return how much of `rate_unit` an example of a length is."""
 
     def ladder(self) -> Sequence[Shape]:
         """Return the shipped student shapes."""

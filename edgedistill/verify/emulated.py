@@ -15,7 +15,7 @@ from edgedistill.emulation.guest import Feeds
 from edgedistill.emulation.replay import Replay, replay
 from edgedistill.errors import BundleError
 from edgedistill.evaluate.onnx_model import OnnxModel
-from edgedistill.package.contents import GOLDEN_FILE, GoldenVectors, InstructionSet
+from edgedistill.package.contents import GOLDEN_FILE, GoldenAnswers, InstructionSet
 from edgedistill.verify.parity import Gate, compare_logits, emulated_gate, refused
 
 _INSTRUCTION_SETS: Mapping[str, InstructionSet] = {"aarch64": "aarch64", "x86_64": "x86_64"}
@@ -69,7 +69,7 @@ def judge(found: Replay, reference: NDArray[np.float32], *, core: Core, emulator
 
 def check_on_core(
     model: Path, rows: Sequence[Feeds], *, core: Core, environment: Environment, min_agreement: float,
-    golden: GoldenVectors | None = None,
+    golden: GoldenAnswers | None = None,
 ) -> BundleEmulation:
     """Let a model answer here and on an emulated core, and compare.
 
@@ -117,29 +117,20 @@ def limit_instructions(found: BundleEmulation, most: int) -> BundleEmulation:
     return found.model_copy(update={"instructions_at_most": most, "passed": False, "problems": (*found.problems, problem)})
 
 
-def read_golden(folder: Path) -> GoldenVectors:
-    """Read the golden vectors of a bundle's folder.
+def read_golden(folder: Path) -> GoldenAnswers:
+    """Read the answers to the golden texts or pictures of a bundle's folder.
 
     Raises:
         BundleError: they are missing or damaged.
     """
     path = folder / GOLDEN_FILE
     try:
-        return GoldenVectors.model_validate_json(read_text(path, error=BundleError))
+        return GoldenAnswers.model_validate_json(read_text(path, error=BundleError))
     except ValueError as bad:
         raise BundleError(f"{path}: is damaged ({bad})", hint="make the bundle again: edgedistill package --help") from None
 
 
-def golden_feeds(golden: GoldenVectors) -> list[Feeds]:
-    """Return the model inputs of every golden vector."""
-    rows: list[Feeds] = []
-    for vector in golden.vectors:
-        ids = np.array([vector.ids], dtype=np.int64)
-        rows.append({"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)})
-    return rows
-
-
-def _golden_check(golden: GoldenVectors, logits: NDArray[np.float32], core: Core) -> GoldenCheck:
+def _golden_check(golden: GoldenAnswers, logits: NDArray[np.float32], core: Core) -> GoldenCheck:
     packed = np.array([vector.logits for vector in golden.vectors])
     answers = logits[: len(packed)].astype(np.float64)
     flipped = int((answers.argmax(axis=1) != packed.argmax(axis=1)).sum())

@@ -1,6 +1,7 @@
-"""A bundle, or a model folder with texts, on emulated cores: from plain paths to findings."""
+"""A bundle, or a model folder with texts or pictures, on emulated cores: from plain paths to findings."""
 
 import contextlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +11,12 @@ from edgedistill.emulation.guest import Feeds
 from edgedistill.errors import MissingDependencyError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.package.archive import opened_bundle
-from edgedistill.package.contents import MANIFEST_FILE, ONNX_FILE
+from edgedistill.package.contents import MANIFEST_FILE, ONNX_FILE, read_manifest
 from edgedistill.recipe import Parity
-from edgedistill.tasks.registry import open_encoder
+from edgedistill.tasks.registry import open_encoder, task_named
 from edgedistill.user_paths import open_examples
 from edgedistill.verify.bundle import require_sound_bundle
-from edgedistill.verify.emulated import BundleEmulations, check_on_core, golden_feeds, read_golden
+from edgedistill.verify.emulated import BundleEmulations, check_on_core, read_golden
 
 
 def verify_on_cores(
@@ -27,7 +28,7 @@ def verify_on_cores(
     Args:
         model: a bundle's folder or zip, whose golden vectors are replayed; or, with data, a model folder or .onnx file.
         cores: names out of `edgedistill.emulation.cores.CORES`.
-        data: texts to replay as well: the folder that `prepare` wrote, or a file.
+        data: texts or pictures to replay as well: the folder that `prepare` wrote, or a file.
         split: which split of a prepared folder.
         onnxruntime: version of the runtime in the emulator; default: the one installed here.
         gates: how far the answers may differ; default: those of a recipe without any.
@@ -36,17 +37,17 @@ def verify_on_cores(
         BundleError: files of the bundle are missing or altered.
         ParityError: the bundle fails on this very host.
         MissingDependencyError: there is no emulated environment with that runtime.
-        UsageError: there is no such core, or a model without texts.
+        UsageError: there is no such core, or a model without texts or pictures.
     """
     wanted, environment = [core_named(name) for name in cores], require_environment(onnxruntime)
     is_bundle = model.suffix == ".zip" or (model / MANIFEST_FILE).is_file()
     if is_bundle:
         require_sound_bundle(model)
     elif data is None:
-        raise UsageError(f"{model}: is no bundle; a model alone needs texts to answer", hint="add --data FILE or DIR")
+        raise UsageError(f"{model}: is no bundle; a model alone needs texts or pictures to answer", hint="add --data FILE or DIR")
     with opened_bundle(model) if is_bundle else contextlib.nullcontext(model) as place:
         golden = read_golden(place) if is_bundle else None
-        rows = [] if golden is None else golden_feeds(golden)
+        rows = [] if golden is None else _golden_feeds(place)
         rows += [] if data is None else _feeds(place, data, split)
         file = place / ONNX_FILE if place.is_dir() else place
         agreement = (gates or Parity()).emulated_min_agreement
@@ -71,7 +72,20 @@ def require_counts(onnxruntime: str | None = None) -> None:
                                      hint="edgedistill arm-env once that is mended; or leave out --instructions-at-most")
 
 
+def _golden_feeds(bundle: Path) -> list[Feeds]:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "golden.arrow"
+        task_named(read_manifest(bundle).task).write_golden(bundle, path)
+        return _rows(bundle, path)
+
+
 def _feeds(model: Path, data: Path, split: str) -> list[Feeds]:
-    with open_examples(data, split) as path:
-        encoded = open_encoder(model if model.is_dir() else model.parent).encode_examples(read_examples(path))
+    folder = model if model.is_dir() else model.parent
+    with open_examples(data, split, like=folder) as path:
+        return _rows(folder, path)
+
+
+def _rows(folder: Path, examples: Path) -> list[Feeds]:
+    """Return the inputs of every example, one a call, as the encoder of a model folder makes them."""
+    encoded = open_encoder(folder).encode_examples(read_examples(examples))
     return [encoded.batch([index]) for index in range(len(encoded))]

@@ -1,5 +1,8 @@
 """Statistics against hand computation, published tables, numpy and scipy."""
 
+from fractions import Fraction
+from math import comb
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,6 +15,7 @@ from edgedistill.benchmark.statistics import (
     median_interval,
     noise_warnings,
     percentile,
+    percentile_interval,
     round_spread,
     speed_ratio,
     summarize,
@@ -56,6 +60,46 @@ def test_median_interval_when_drawn_often_covers_the_true_median():
     intervals = [median_interval(random.exponential(size=40).tolist()) for _ in range(400)]
     covered = np.mean([i.low <= np.log(2) <= i.high for i in intervals])
     assert 0.93 <= covered <= 0.99
+
+
+@pytest.mark.parametrize("percent", [50, 90, 99])
+@pytest.mark.parametrize("n", [400, 1001])
+def test_percentile_interval_when_its_ranks_are_counted_out_then_each_tail_is_the_largest_below_a_fortieth(n, percent):
+    """The ranks are x_(r) and x_(s) of 1, 2, ... n; the chances are sums of whole numbers, with no library."""
+    low, high = map(int, percentile_interval([float(rank) for rank in range(1, n + 1)], percent))
+
+    def chance(below: int) -> Fraction:
+        """The chance that fewer than `below` of n runs lie at or below the true percentile."""
+        return Fraction(sum(comb(n, k) * percent**k * (100 - percent) ** (n - k) for k in range(below)), 100**n)
+
+    tail = Fraction(1, 40)
+    assert chance(low) <= tail < chance(low + 1)
+    assert 1 - chance(high) <= tail < 1 - chance(high - 1)
+
+
+@pytest.mark.parametrize(("percent", "runs"), [(50, 6), (90, 36), (99, 368)])
+def test_percentile_interval_when_the_runs_are_too_few_then_there_is_none(percent, runs):
+    """The largest of n runs lies above the percentile with 1 - p**n: 0.99**368 = 0.0248, 0.99**367 = 0.02502."""
+    assert percentile_interval([float(i) for i in range(runs - 1)], percent) is None
+    assert percentile_interval([float(i) for i in range(runs)], percent) is not None
+
+
+@pytest.mark.parametrize(("percent", "n"), [(90, 60), (99, 500)])
+def test_percentile_interval_when_drawn_often_covers_the_true_percentile(percent, n):
+    random = np.random.default_rng(percent)
+    true = -np.log(1 - percent / 100)  # of the exponential distribution
+    intervals = [percentile_interval(random.exponential(size=n).tolist(), percent) for _ in range(600)]
+    covered = np.mean([low <= true <= high for low, high in intervals])
+    assert 0.93 <= covered <= 0.99
+
+
+def test_summarize_when_there_are_many_runs_then_has_intervals_of_the_tail_else_none():
+    many = summarize([[float(i) for i in range(200)], [float(i) for i in range(200, 500)]])
+    assert many.p90_interval_s[0] < many.p90_s < many.p90_interval_s[1]
+    assert many.p99_interval_s[0] < many.p99_s < many.p99_interval_s[1]
+    few = summarize([[float(i) for i in range(20)], [float(i) for i in range(30)]])
+    assert few.p90_interval_s is not None
+    assert few.p99_interval_s is None
 
 
 def test_summarize_when_rounds_are_given_pools_them():

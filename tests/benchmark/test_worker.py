@@ -12,7 +12,10 @@ import pytest
 
 import edgedistill
 from edgedistill.benchmark.messages import Load, Loaded, Message, Open, Opened, Ran, Refused, Run, decode, encode
-from edgedistill.benchmark.worker import Bench, peak_rss_bytes, read_rows, serve
+from edgedistill.benchmark.raw_rows import write_raw
+from edgedistill.benchmark.worker import Bench, peak_rss_bytes, read_rows, serve, with_encoder
+from edgedistill.tasks.image_classification.encoding import PictureEncoder
+from tests.device.picture_model import make_picture_folder, write_some_pictures
 
 
 def _serve(*requests: Message) -> list[Message]:
@@ -87,12 +90,37 @@ def test_read_rows_when_asked_for_batches_gives_whole_ones(input_file):
 @pytest.mark.parametrize("arena", [True, False])
 def test_serve_when_texts_are_given_tokenizes_them_inside_the_call(make_model_folder, tmp_path, arena):
     model = make_model_folder("student") / "model.onnx"
-    (tmp_path / "texts.json").write_text('["turn the lights off", "turn on", "please"]')
+    write_raw(tmp_path / "texts.npz", [b"turn the lights off", b"turn on", b"please"])
+    encoder = "edgedistill.tasks.text_classification.encoding:TextEncoder"
     *_, ran = _serve(
-        Open("onnx", 1, str(tmp_path / "texts.json"), batch=1), Load(str(model), 1, arena), Run(runs=3, duration_ns=0, rewarm_runs=0)
+        Open("onnx", 1, str(tmp_path / "texts.npz"), batch=1), Load(str(model), 1, arena, encoder),
+        Run(runs=3, duration_ns=0, rewarm_runs=0),
     )
     assert isinstance(ran, Ran)
     assert len(ran.samples_ns) == 3
+
+
+def test_with_encoder_when_raw_pictures_are_given_then_decodes_and_normalises_what_the_model_gets(tmp_path):
+    folder = make_picture_folder(tmp_path / "student")
+    examples = write_some_pictures(tmp_path / "rows.arrow")
+    encoder = PictureEncoder.load(folder)
+    write_raw(tmp_path / "raw.npz", encoder.raw(examples))
+    seen = []
+
+    class Recorder:
+        def logits(self, batch):
+            seen.append(batch["pixel_values"])
+
+    call = with_encoder(Recorder(), encoder)
+    for row in read_rows(tmp_path / "raw.npz", batch=2):
+        call(row)
+    assert [batch.shape for batch in seen] == [(2, 3, 6, 6)] * 2  # five pictures: a batch that is not whole is left out
+    np.testing.assert_array_equal(np.concatenate(seen), encoder.encode_examples(examples).batch(range(4))["pixel_values"])
+
+
+def test_read_rows_when_raw_and_of_any_length_then_reads_back(tmp_path):
+    write_raw(tmp_path / "raw.npz", [b"a", b"", "ä\0".encode()])
+    assert read_rows(tmp_path / "raw.npz") == ((b"a",), (b"",), ("ä\0".encode(),))
 
 
 def test_peak_rss_when_read_is_at_least_what_is_resident_now():

@@ -1,5 +1,6 @@
 """A tiny real picture model in a folder or a bundle: a convolution, a mean, a linear head; and pictures for it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgedistill.examples import Examples, read_examples
+from edgedistill.package.stage import Settings
 from edgedistill.plan import PictureSize
+from edgedistill.stage import Workspace
+from edgedistill.tasks.image_classification import package_stage
 from edgedistill.tasks.image_classification.encoding import Preprocessing
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 
@@ -29,6 +33,17 @@ def write_some_pictures(path: Path, *, rows: int = 5, side: int = SIZE.side) -> 
     names = [f"{i}.png" for i in range(rows)]
     write_pictures(path, Rows(names, names, [i % 3 for i in range(rows)]), [pixels], size=PictureSize(side, SIZE.channels))
     return read_examples(path)
+
+
+def make_picture_bundle(folder: Path, *, rows: int = 9) -> Path:
+    """Pack the model with golden pictures; return the folder that holds bundle/ and bundle.zip."""
+    folder.mkdir()
+    write_some_pictures(folder / "test.arrow", rows=rows)
+    (folder / "labels.json").write_text(json.dumps({"labels": ["a", "b", "c"]}))
+    settings = Settings(recipe_id="tiny-pictures", task="image-classification", target_id="raspberry-pi", base_model="tiny",
+                        runtime_oldest="1.17", tolerance=0.05, seed=7)
+    inputs = package_stage.Inputs(make_picture_folder(folder / "model"), folder / "test.arrow", folder / "labels.json")
+    return Workspace(folder / "stages").perform("package", package_stage.STAGE, settings, inputs).folder
 
 
 def _graph() -> onnx.ModelProto:

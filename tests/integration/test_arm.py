@@ -14,6 +14,7 @@ from edgedistill.emulation.environment import Environment
 from edgedistill.library import prepare
 from edgedistill.report.model import RunReport
 from edgedistill.verify.on_cores import verify_on_cores
+from tests.device.picture_model import make_picture_bundle
 
 from .tiny import write_recipe
 
@@ -93,6 +94,16 @@ def test_verify_command_on_x86_without_vnni_then_prints_one_document(
     assert found["check"]["architecture"] == "x86_64"
     assert found["check"]["instructions"]["int8_path"] == "maddubs"
     assert code == (0 if found["passed"] else 4)
+
+
+def test_verify_command_of_a_bundle_of_pictures_then_every_golden_picture_is_answered_as_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = make_picture_bundle(tmp_path / "pictures")
+    assert run_command_line(["verify", str(bundle / "bundle.zip"), "--emulate", "cortex-a72", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["cores"]
+    assert (found["golden"]["vectors"], found["golden"]["decisions_flipped"]) == (9, 0)
+    assert found["check"]["instructions"]["row_shape"] == [1, 3, 6, 6]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from edgedistill.errors import ArtifactError
+from edgedistill.report import tables
 from edgedistill.report.build import build_report
 from edgedistill.report.model import RunReport, TargetLatency
 
@@ -57,7 +58,8 @@ def test_variant_names_when_written_are_those_of_the_contract(parts):
     assert {"parameters", "size_bytes", "accuracy", "accuracy_ci95", "macro_f1", "agreement_with_teacher", "latency",
             "peak_rss_bytes"} <= set(shipped)
     assert set(shipped["latency"]) == {"host", "target"}
-    assert {"threads", "p50_s", "p90_s", "p99_s", "n", "noisy"} <= set(shipped["latency"]["host"])
+    host = {"threads", "p50_s", "p90_s", "p99_s", "n", "noisy", "p90_interval_s", "p99_interval_s", "mad_s", "energy_per_run_j"}
+    assert host <= set(shipped["latency"]["host"])
     assert set(shipped["latency"]["target"]) == {"p50_s", "interval_s", "source"}
     assert set(shipped["peak_rss_bytes"]) == {"value", "baseline", "source"}
     assert isinstance(shipped["accuracy"], float)
@@ -171,6 +173,27 @@ def test_target_latency_when_measured_on_the_device_wins(with_target):
     target = target_of(with_target(target_latencies=known))
     assert target.variants["student_int8"].latency.target.source == "measured"
     assert not any("not measured: nothing ran" in sentence for sentence in target.not_checked)
+
+
+def test_latencies_when_measured_then_the_table_has_intervals_spread_and_energy_where_it_was_read(parts):
+    target = target_of(parts)
+    variants = dict(target.variants)
+    name, variant = next((name, v) for name, v in variants.items() if v.latency.host is not None)
+    host = variant.latency.host.model_copy(update={
+        "p50_s": 0.002, "p50_interval_s": (0.0019, 0.0022), "mad_s": 0.00005, "p90_s": 0.003, "p90_interval_s": (0.0028, 0.0035),
+        "p99_s": 0.004, "p99_interval_s": None, "load_s": 0.1, "first_run_s": 0.01, "n": 100, "energy_per_run_j": 0.0123,
+        "noisy": False,
+    })
+    variants[name] = variant.model_copy(update={"latency": variant.latency.model_copy(update={"host": host})})
+    table = tables.latencies(target.model_copy(update={"variants": variants}))
+    row = next(row for row in table.rows if row[:2] == (name, "host"))
+    assert dict(zip(table.headers, row, strict=True)) == {
+        "variant": name, "where": "host", "source": "measured", "p50 (interval)": "2.00 ms (1.90 to 2.20)", "MAD": "50.0 µs",
+        "p90 (interval)": "3.00 ms (2.80 to 3.50)", "p99 (interval)": "4.00 ms", "load": "100 ms", "first run": "10.0 ms",
+        "runs": "100", "energy a run": "12.3 mJ",
+    }
+    assert {len(cells) for cells in table.rows} == {len(table.headers)}
+    assert "energy a run" not in tables.latencies(target).headers
 
 
 def test_not_checked_when_nothing_ran_on_the_device_says_so(parts):

@@ -52,6 +52,11 @@ def test_report_when_a_device_measured_then_its_figures_stand_where_predictions_
     assert (target.headline.memory_bytes, target.headline.target_p50_source) == (10 * MIB, "measured")
     assert target.parity.arm64 is not None
     assert not any("not measured: nothing ran" in sentence or "aarch64" in sentence for sentence in target.not_checked)
+    found = target.device
+    assert found is not None
+    assert found.mad_s == pytest.approx(0.0002)  # of 0, 0.2, 0.2, 0.2, 3.8 and 4.1 ms the middle
+    assert found.p50_interval_s is not None
+    assert (found.p90_interval_s, found.p99_interval_s) == (None, None)  # six runs
     for page in (render_markdown(report), render_html(report)):
         assert "Raspberry Pi 4" in page
         assert "onnxruntime 1.20.1" in page

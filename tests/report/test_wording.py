@@ -21,6 +21,19 @@ def test_time_text_when_given_seconds_keeps_three_digits(seconds, expected):
     assert wording.time_text(seconds) == expected
 
 
+@pytest.mark.parametrize(
+    ("seconds", "interval_s", "expected"),
+    [
+        (0.00123, (0.00098, 0.0015), "1.23 ms (0.98 to 1.50)"), (0.0000451, (0.0000449, 0.0000502), "45.1 µs (44.9 to 50.2)"),
+        (0.123, (0.1201, 0.1304), "123 ms (120 to 130)"), (2.5, None, "2.50 s"),
+    ],
+)
+def test_time_range_text_when_given_an_interval_then_it_has_the_unit_and_the_decimals_of_the_figure(
+    seconds, interval_s, expected
+):
+    assert wording.time_range_text(seconds, interval_s) == expected
+
+
 def test_p_text_when_tiny_is_bounded():
     assert wording.p_text(1e-9) == "p < 0.001"
     assert wording.p_text(0.0412) == "p = 0.041"

@@ -20,6 +20,7 @@ from edgedistill.results import ParityReport
 from edgedistill.stage import Workspace
 from edgedistill.verify import emulated, stage
 from edgedistill.verify.on_cores import verify_on_cores
+from tests.device.picture_model import make_picture_bundle, write_some_pictures
 
 FACTS = EnvironmentFacts(emulator="7.2.22", onnxruntime="1.32.0", numpy="2.4.6", python="3.11.2", counts_instructions=False,
                          packages=(), vital_files=(), tree_sha256="a" * 64, size_bytes=1)
@@ -78,6 +79,42 @@ def test_verify_on_cores_with_texts_then_they_are_compared_too(packed: Path, inp
     assert found.check.parity.n == 32 + 60
     assert found.golden is not None
     assert found.golden.vectors == 32
+
+
+@pytest.fixture(scope="module")
+def packed_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished package stage of a tiny picture model, 9 golden pictures. Not to be changed."""
+    return make_picture_bundle(tmp_path_factory.mktemp("pictures") / "made")
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.zip"])
+def test_verify_on_cores_of_a_bundle_of_pictures_then_its_golden_pictures_are_replayed(
+    packed_pictures: Path, name: str, guest
+) -> None:
+    guest(lambda here: answer(here + np.float32(0.01)))
+    (found,) = verify_on_cores(packed_pictures / name, ["cortex-a72"]).cores
+    assert found.problems == ()
+    assert found.check.parity.n == 9
+    assert found.golden is not None
+    assert (found.golden.vectors, found.golden.decisions_flipped) == (9, 0)
+    assert found.golden.max_abs_error == pytest.approx(0.01, abs=1e-4)
+
+
+def test_verify_on_cores_of_a_bundle_of_pictures_that_answers_otherwise_then_fails(packed_pictures: Path, guest) -> None:
+    guest(lambda here: answer(-here))
+    (found,) = verify_on_cores(packed_pictures / "bundle", ["cortex-a72"]).cores
+    assert not found.passed
+    assert "9 of 9 golden vectors have another class" in found.problems[1]
+
+
+def test_verify_on_cores_of_pictures_with_more_of_them_then_they_are_compared_too(
+    packed_pictures: Path, tmp_path: Path, guest
+) -> None:
+    guest(lambda here: answer(here))
+    write_some_pictures(tmp_path / "more.arrow", rows=4)
+    (found,) = verify_on_cores(packed_pictures / "bundle", ["cortex-a72"], tmp_path / "more.arrow").cores
+    assert found.passed
+    assert found.check.parity.n == 9 + 4
 
 
 def test_verify_on_cores_of_a_model_folder_then_there_are_no_golden_vectors(inputs, guest) -> None:

@@ -105,6 +105,27 @@ class PictureEncoder:
         fitted = fit_size(fit_channels(pixels.take(np.arange(len(pixels))), self.how.size.channels), self.how)
         return {"pixels": fitted, "scale": scale, "shift": shift}
 
+    def raw(self, examples: Examples) -> list[bytes]:
+        """Return a PNG file of each picture, at the size that is stored."""
+        from edgedistill.tasks.image_classification.decode import to_png
+
+        pixels = pixels_of(examples)
+        return [to_png(pixels.take([row])[0]) for row in range(len(pixels))]
+
+    def encode_raw(self, raw: Sequence[bytes]) -> EncodedPictures:
+        """Decode picture files and fit them to the model's size, as `predict` does.
+
+        Raises:
+            BrokenPictureError: one is no picture.
+        """
+        from edgedistill.tasks.image_classification.decode import open_picture, to_square
+
+        size = self.how.size
+        fitted = np.zeros((len(raw), size.side, size.side, size.channels), np.uint8)
+        for row, file in enumerate(raw):
+            fitted[row] = to_square(open_picture(file), size)
+        return EncodedPictures(Pixels((fitted,), size), self.how)
+
 
 def as_inputs(pixels: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.float32]:
     """Return model inputs, shape (n, channels, side, side), of pixels of shape (n, height, width, 1 or 3)."""

@@ -54,6 +54,8 @@ class ImageClassification:
 
     name: TaskName = "image-classification"
     length_unit = "pixels"
+    rate_unit = "images"
+    preprocessing = "decoding a PNG file and normalising"
     content_column = "image"
     encoder_file = PREPROCESSOR_FILE
     companions: tuple[str, ...] = (PREPROCESSOR_FILE,)
@@ -147,6 +149,10 @@ class ImageClassification:
     def lengths_not_timed(self, lengths: Sequence[int]) -> str:
         """Return nothing: all pictures are of one size."""
         return ""
+
+    def rate_of(self, length: int) -> int:
+        """Return 1: images are counted."""
+        return 1
 
     def ladder(self) -> Sequence[Shape]:
         """Return the rungs of models/image-students.yaml."""

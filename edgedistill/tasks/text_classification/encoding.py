@@ -100,6 +100,14 @@ class TextEncoder:
         return {"input_ids": encoded.ids, "attention_mask": np.ones_like(encoded.ids),
                 "token_type_ids": np.zeros_like(encoded.ids), "offsets": encoded.offsets}
 
+    def raw(self, examples: Examples) -> list[bytes]:
+        """Return the texts of examples as UTF-8."""
+        return [text.encode() for text in examples.texts]
+
+    def encode_raw(self, raw: Sequence[bytes]) -> EncodedTexts:
+        """Tokenize texts in UTF-8."""
+        return self.encode(text.decode() for text in raw)
+
     def encode(self, texts: Iterable[str]) -> EncodedTexts:
         """Encode texts; special tokens are added."""
         encodings = self.tokenizer.encode_batch_fast(list(texts))

@@ -42,6 +42,8 @@ class TextClassification:
 
     name: TaskName = "text-classification"
     length_unit = "tokens"
+    rate_unit = "tokens"
+    preprocessing = "tokenization"
     content_column = "text"
     encoder_file = TOKENIZER_FILE
     companions: tuple[str, ...] = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
@@ -107,6 +109,10 @@ class TextClassification:
     def lengths_not_timed(self, lengths: Sequence[int]) -> str:
         """Say at which lengths nothing was timed."""
         return f"Latency was measured at {' and '.join(map(str, lengths))} tokens only; longer texts take longer."
+
+    def rate_of(self, length: int) -> int:
+        """Return the tokens, special ones counted."""
+        return length
 
     def ladder(self) -> tuple[StudentShape, ...]:
         """Return the rungs of models/students.yaml."""

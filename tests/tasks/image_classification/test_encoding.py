@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgedistill.errors import ArtifactError
+from edgedistill.examples import read_examples
 from edgedistill.plan import PictureSize
 from edgedistill.tasks.image_classification.encoding import (
     PREPROCESSOR_FILE,
@@ -15,6 +16,7 @@ from edgedistill.tasks.image_classification.encoding import (
     fit_channels,
     read_preprocessing,
 )
+from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 
 
 @pytest.mark.parametrize(("stored", "side"), [(32, 32), (20, 32), (48, 32)])
@@ -48,3 +50,19 @@ def test_read_preprocessing_when_not_understood_then_names_the_file(content: str
     (tmp_path / PREPROCESSOR_FILE).write_text(content, encoding="utf-8")
     with pytest.raises(ArtifactError, match="preprocessor_config"):
         read_preprocessing(tmp_path)
+
+
+@pytest.mark.parametrize(("stored", "side", "channels"), [(6, 6, 3), (9, 6, 3), (6, 6, 1)])
+def test_encode_raw_when_the_raw_pictures_are_read_again_then_the_same_inputs(
+    stored: int, side: int, channels: int, tmp_path: Path
+) -> None:
+    how = Preprocessing(PictureSize(side, channels), (0.5,) * channels, (0.25,) * channels)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, stored, stored, channels), dtype=np.uint8)
+    write_pictures(tmp_path / "p.arrow", Rows("abc", "abc", (0, 0, 0)), [pixels], size=PictureSize(stored, channels))
+    examples, encoder = read_examples(tmp_path / "p.arrow"), PictureEncoder(how)
+    raw = encoder.raw(examples)
+    assert all(file.startswith(b"\x89PNG") for file in raw)
+    again = encoder.encode_raw(raw)
+    assert len(again) == 3
+    expected = encoder.encode_examples(examples).batch(range(3))["pixel_values"]
+    np.testing.assert_array_equal(again.batch(range(3))["pixel_values"], expected)
