@@ -41,7 +41,7 @@ def make_picture_bundle(folder: Path, *, rows: int = 9) -> Path:
     write_some_pictures(folder / "test.arrow", rows=rows)
     (folder / "labels.json").write_text(json.dumps({"labels": ["a", "b", "c"]}))
     settings = Settings(recipe_id="tiny-pictures", task="image-classification", target_id="raspberry-pi", base_model="tiny",
-                        runtime_oldest="1.17", tolerance=0.05, seed=7)
+                        runtime_oldest="1.17", platform="linux", tolerance=0.05, seed=7)
     inputs = package_stage.Inputs(make_picture_folder(folder / "model"), folder / "test.arrow", folder / "labels.json")
     return Workspace(folder / "stages").perform("package", package_stage.STAGE, settings, inputs).folder
 
