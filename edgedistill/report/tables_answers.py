@@ -1,12 +1,24 @@
 """The tables of what is answered: confused pairs, classes, reliability. Plain text in cells, like those of `tables`."""
 
 from edgedistill.evaluate.intervals import wilson
-from edgedistill.report.model import TargetReport
+from edgedistill.report.model import TargetReport, TellingRow
 from edgedistill.report.tables import UNKNOWN, Table
 from edgedistill.report.wording import range_text, share_text
 from edgedistill.results import ClassFigures, Variant
 
 MOST_CONFUSED = 15
+_WHO_IS_RIGHT = {"teacher": "the teacher is right", "student": "the student is right", "both": "both are right",
+                 "neither": "neither is right"}
+
+
+def standing(row: TellingRow) -> str:
+    """Return who is right on a row, and whether the two differ in more than how sure they are."""
+    return ("same answer, differently sure; " if row.same_answer else "") + _WHO_IS_RIGHT[row.right]
+
+
+def differing(target: TargetReport) -> int:
+    """Return how many of the telling rows have two different answers; they stand first."""
+    return sum(not row.same_answer for row in target.telling_rows)
 
 
 def confused(target: TargetReport) -> Table:

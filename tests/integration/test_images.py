@@ -73,7 +73,10 @@ def test_run_when_finished_then_int8_is_whole_and_the_report_shows_pictures(fini
     assert target["int8_coverage"]["weight_bytes_share"] == 1.0
     ledger = next(row for row in target["ledger"] if row["is_chosen"])
     assert ledger["int8_bytes"] == pytest.approx(student["size_bytes"], rel=0.02)
-    assert all(row["thumbnail"].startswith("data:image/png;base64,") for row in target["telling_rows"])
+    shown = target["telling_rows"]
+    assert shown
+    assert all(row["thumbnail"].startswith("data:image/png;base64,") for row in shown)
+    assert "data:image/png;base64," in (finished / "report.html").read_text(encoding="utf-8")
     assert {row["label"] for row in target["classes"]} == {"across", "down"}
 
 

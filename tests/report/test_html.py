@@ -227,7 +227,19 @@ def test_chart_list_when_asked_then_has_a_chart_or_a_reason_for_every_name(with_
 def test_page_when_all_answers_agree_says_so(with_target, target_parts, read_page):
     same = {**target_parts.logits, "student_int8": target_parts.logits["teacher"]}
     shown = " ".join(read_page(render_html(build_report(with_target(logits=same)))).text)
-    assert "Teacher and int8 student give the same answer on every test row." in shown
+    assert "Teacher and int8 student give the same answer on every test row, and are equally sure of it." in shown
+
+
+def test_page_when_answers_agree_but_not_how_sure_then_shows_both_distributions(with_target, target_parts, read_page):
+    surer = {**target_parts.logits, "student_int8": 1.5 * target_parts.logits["teacher"]}
+    page = read_page(render_html(build_report(with_target(logits=surer))))
+    shown = " ".join("".join(page.text).split())
+    assert "give the same answer on every test row; they are not equally sure of it." in shown
+    assert "The 6 most telling test rows" in shown
+    assert shown.count("same answer, differently sure; both are right") == 5  # the teacher misses the last row
+    # 4 and 6 against 0 and 0: 0.9647 and 1 / (1 + 2 exp(-6)) = 0.9951
+    assert "lights_off ✓ 96.5 % 99.5 %" in shown
+    assert "The answers that differ most often" not in shown
 
 
 def luminance(colour):
