@@ -1,5 +1,6 @@
 """Made-up results of a run: six test rows that can be counted by hand, and a larger one that looks like a real run."""
 
+import base64
 import csv
 import dataclasses
 import json
@@ -33,6 +34,7 @@ from edgedistill.results import (
     TrainingLog,
     TrainingPoint,
 )
+from edgedistill.tasks.image_classification.decode import to_png
 
 MIB = 2**20
 LABELS = ("lights_on", "lights_off", "<script>alert('label')</script>")
@@ -289,6 +291,25 @@ def lifelike_parts(parts, target_parts):
     small = dataclasses.replace(board, name="Raspberry Pi Zero 2 W", budgets=budgets_of(size_limit_mib=1))
     targets = {"raspberry-pi": board, "raspberry-pi-zero-2w": small}
     return dataclasses.replace(parts, recipe="home-intents", targets=targets)
+
+
+@pytest.fixture
+def picture_parts(parts, target_parts):
+    """Sixty small drawn pictures of three classes, grey and coloured, one of them with a long name."""
+    random = np.random.default_rng(5)
+    labels = ("circle", "square", "a_class_with_a_name_that_is_too_long_for_a_narrow_column")
+    gold = np.arange(60, dtype=np.int32) % 3
+    logits = _drawn_logits(gold, len(labels))
+    names = tuple(f"photos/{labels[g]}/{'a-long-name-without-a-space-' * 4 if i == 0 else ''}{i:03d}.png"
+                  for i, g in enumerate(gold))
+    pixels = [random.integers(0, 256, (32, 32, 1 + 2 * (i % 2)), dtype=np.uint8) for i in range(60)]
+    board = dataclasses.replace(
+        target_parts, texts=names, gold=gold, labels=labels, logits=logits,
+        evaluations={name: evaluation_of(name, values.argmax(axis=1), gold=gold, labels=labels)
+                     for name, values in logits.items()},
+        thumbnail_of=lambda row: "data:image/png;base64," + base64.b64encode(to_png(pixels[row], scale=3)).decode(),
+    )
+    return dataclasses.replace(parts, task="image-classification", targets={"made-up-board": board})
 
 
 def _drawn_logits(gold, classes):
