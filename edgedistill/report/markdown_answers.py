@@ -71,9 +71,10 @@ def _telling_lines(found: TellingRow) -> list[str]:
 def _classes(target: TargetReport) -> list[Part]:
     every = tables_answers.classes(target)
     worst = Table(every.headers, every.rows[:_WORST], every.words)
-    count = len(every.rows)
+    count = len(target.classes)
+    where = "report.html" if count == len(every.rows) else "report.json"
     said = f"All {count} classes, the worst first." if count <= _WORST else (
-        f"The {_WORST} of {count} classes with the lowest F1; `report.html` has all."
+        f"The {_WORST} of {count} classes with the lowest F1; `{where}` has all."
     )
     confused = tables_answers.confused(target)
     return [

@@ -143,7 +143,7 @@ class TellingRow(Document):
     """A test row on which the teacher and the int8 student decide differently, or alike but not equally sure."""
 
     text: str = Field(description="the text; of a picture its name")
-    thumbnail: str | None = Field(None, description="the picture, a PNG as a data URI; null for texts")
+    thumbnail: str | None = Field(None, description="the picture, a PNG or JPEG as a data URI; null for texts")
     true_label: str
     teacher: tuple[ClassProbability, ...] = Field(description="the teacher's three likeliest classes")
     student: tuple[ClassProbability, ...] = Field(description="the int8 student's three likeliest classes")

@@ -1,6 +1,5 @@
 """Made-up results of a run: six test rows that can be counted by hand, and a larger one that looks like a real run."""
 
-import base64
 import csv
 import dataclasses
 import json
@@ -34,7 +33,7 @@ from edgedistill.results import (
     TrainingLog,
     TrainingPoint,
 )
-from edgedistill.tasks.image_classification.decode import to_png
+from edgedistill.tasks.image_classification.decode import to_thumbnail
 
 MIB = 2**20
 LABELS = ("lights_on", "lights_off", "<script>alert('label')</script>")
@@ -294,6 +293,21 @@ def lifelike_parts(parts, target_parts):
 
 
 @pytest.fixture
+def many_classes_parts(lifelike_parts):
+    """Three targets of 150 classes each and 4500 test rows, with thousands of different wrong answers."""
+    labels = tuple(f"a_class_with_a_usual_name_{i:03d}" for i in range(150))
+    gold = np.arange(4500, dtype=np.int32) % len(labels)
+    logits = _drawn_logits(gold, len(labels))
+    board = dataclasses.replace(
+        lifelike_parts.targets["raspberry-pi"], texts=tuple(f"a text of some words, number {i}" for i in range(len(gold))),
+        gold=gold, labels=labels, logits=logits,
+        evaluations={name: evaluation_of(name, values.argmax(axis=1), gold=gold, labels=labels)
+                     for name, values in logits.items()},
+    )
+    return dataclasses.replace(lifelike_parts, targets={f"board-{i}": board for i in range(3)})
+
+
+@pytest.fixture
 def picture_parts(parts, target_parts):
     """Sixty small drawn pictures of three classes, grey and coloured, one of them with a long name."""
     random = np.random.default_rng(5)
@@ -307,7 +321,7 @@ def picture_parts(parts, target_parts):
         target_parts, texts=names, gold=gold, labels=labels, logits=logits,
         evaluations={name: evaluation_of(name, values.argmax(axis=1), gold=gold, labels=labels)
                      for name, values in logits.items()},
-        thumbnail_of=lambda row: "data:image/png;base64," + base64.b64encode(to_png(pixels[row], scale=3)).decode(),
+        thumbnail_of=lambda row: to_thumbnail(pixels[row]),
     )
     return dataclasses.replace(parts, task="image-classification", targets={"made-up-board": board})
 

@@ -1,11 +1,13 @@
 """The page: complete, escaped, small enough, and without anything to fetch."""
 
+import base64
+import gzip
 import json
 import re
 
 import pytest
 
-from edgedistill.report import chart_list, charts, charts_answers, charts_search, figure
+from edgedistill.report import chart_list, charts, charts_answers, charts_search, figure, tables_answers
 from edgedistill.report.build import build_report
 from edgedistill.report.html import render_html
 from edgedistill.report.page import script_json
@@ -120,6 +122,34 @@ def test_page_when_charts_offer_buttons_has_none_that_uploads(source):
 
 def test_page_when_complete_is_under_six_megabytes(source):
     assert len(source.encode()) < 6_000_000
+
+
+def test_page_when_it_packs_plotly_then_unpacks_to_the_same_bytes(page):
+    from plotly.offline import get_plotlyjs
+
+    (packed,) = [body for attributes, body in page.scripts if attributes.get("id") == "plotly"]
+    assert gzip.decompress(base64.b64decode("".join(packed))).decode() == get_plotlyjs()
+
+
+def test_page_when_three_targets_have_150_classes_is_under_six_megabytes_and_says_what_it_leaves_out(many_classes_parts, read_page):
+    report = build_report(many_classes_parts)
+    source = render_html(report)
+    assert len(source.encode()) < 3_500_000  # thumbnails of sixty photographs, 9 kB each at most, stay far from 6 MB
+    pairs = {(t, a) for matrix in (report.targets["board-0"].confusion, report.targets["board-0"].teacher_confusion)
+             for t, row in enumerate(matrix) for a, n in enumerate(row) if n and t != a}
+    assert f"The table has the 300 most frequent of {len(pairs):,} pairs, report.json all." in " ".join(read_page(source).text)
+
+
+def test_classes_when_hundreds_then_the_worst_are_listed_and_the_rest_counted(parts):
+    target = build_report(parts).targets["made-up-board"]
+    figures = target.classes[0]
+    many = target.model_copy(update={"classes": tuple(
+        figures.model_copy(update={"label": f"c{i}", "f1": (i + 1) / 1000}) for i in reversed(range(999)))})
+    rows = tables_answers.classes(many).rows
+    assert [rows[0][0], rows[-1][0], len(rows)] == ["c0", "c299", 300]
+    assert tables_answers.classes_title(many) == (
+        "The int8 student by class, the worst first; 300 of 999, report.json has all")
+    assert tables_answers.classes_title(target) == "The int8 student by class, the worst first"
 
 
 def test_page_when_read_has_verdict_five_numbers_and_every_section(page):

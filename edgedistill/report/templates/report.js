@@ -30,6 +30,10 @@
     place[path[path.length - 1]] = value;
   }
 
+  function drawn() {
+    return charts.filter(function (chart) { return chart.dataset.drawn; });
+  }
+
   function figureOf(chart) {
     return JSON.parse(document.getElementById(chart.dataset.figure).textContent);
   }
@@ -56,13 +60,13 @@
   let waiting = 0;
   window.addEventListener("resize", function () {
     clearTimeout(waiting);
-    waiting = setTimeout(function () { charts.forEach(makeRoom); }, 150);
+    waiting = setTimeout(function () { drawn().forEach(makeRoom); }, 150);
   });
 
   function restyle(onPaper) {
     const change = look(onPaper);
     if (onPaper) { change.width = PAPER_WIDTH_PX; } else { change.width = null; change.autosize = true; }
-    charts.forEach(function (chart) { if (chart.dataset.drawn) { Plotly.relayout(chart, change); } });
+    drawn().forEach(function (chart) { Plotly.relayout(chart, change); });
   }
 
   // One of several views: the traces whose meta is the choice are shown.
@@ -70,7 +74,7 @@
     group.addEventListener("change", function (event) {
       const chart = document.getElementById(group.dataset.choices);
       const shown = figureOf(chart).data.map(function (trace) { return trace.meta === event.target.value; });
-      Plotly.restyle(chart, {visible: shown});
+      if (chart.dataset.drawn) { Plotly.restyle(chart, {visible: shown}); }
     });
   });
 
@@ -131,5 +135,21 @@
     restyle(false);
   });
   dark.addEventListener("change", function () { restyle(false); });
-  charts.forEach(draw);
+
+  // plotly.js is stored packed, a third of its size; a browser without DecompressionStream has the tables.
+  function unpack() {
+    const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), function (c) { return c.charCodeAt(0); });
+    return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  }
+
+  if (!window.DecompressionStream) {
+    document.getElementById("too-old").hidden = false;
+  } else if (charts.length) {
+    unpack().then(function (source) {
+      const script = document.createElement("script");
+      script.textContent = source;
+      document.head.append(script);
+      charts.forEach(draw);
+    });
+  }
 })();
