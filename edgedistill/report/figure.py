@@ -44,6 +44,7 @@ class Chart:
         height_px: how tall it is drawn, without its legend.
         least_width_px: below it the chart is scrolled sideways; 0 where it may be as narrow as it gets.
         choices: names of which one is shown at a time; a trace belongs to the choice that its `meta` names.
+        can_zoom: do buttons stand above it that zoom and move it, for who has no pointer? Both axes then need a range.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Chart:
     height_px: int = 320
     least_width_px: int = 0
     choices: tuple[str, ...] = ()
+    can_zoom: bool = False
 
 
 @dataclass(frozen=True)

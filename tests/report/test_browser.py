@@ -50,6 +50,10 @@ function used() {
   radio.checked = true;
   radio.dispatchEvent(new Event("change", {bubbles: true}));
   seen.after = shown();
+  const zoom = document.querySelector("[data-zoom]"), frontier = document.getElementById(zoom.dataset.zoom);
+  const ranges = function () { return frontier.layout.xaxis.range.concat(frontier.layout.yaxis.range); };
+  const press = function (move) { zoom.querySelector("[value=" + move + "]").click(); return ranges(); };
+  seen.zoom = {before: ranges(), in: press("in"), right: press("right"), all: press("all")};
   seen.keys = Array.from(document.querySelectorAll("a, summary, input, select, button, .scroll")).every(function (element) {
     return element.tabIndex >= 0;
   });
@@ -169,6 +173,12 @@ def test_page_when_dark_and_used_filters_trials_and_changes_the_view(parts, tmp_
     assert (used["all"], used["filtered"], used["told"]) == (3, 1, "1 of 2 trials shown")
     assert (set(used["before"]), set(used["after"])) == ({"int8 student"}, {"teacher"})
     assert used["keys"]
+    zoom = used["zoom"]
+    low, high = zoom["before"][:2]
+    assert zoom["in"][:2] == pytest.approx([low + (high - low) / 4, high - (high - low) / 4])
+    assert zoom["right"][0] == pytest.approx(zoom["in"][0] + (high - low) / 8)
+    assert zoom["right"][2:] == pytest.approx(zoom["in"][2:])
+    assert zoom["all"] == pytest.approx(zoom["before"])
     assert_clean(seen, 1440)
 
 

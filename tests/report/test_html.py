@@ -163,6 +163,21 @@ def test_page_when_read_has_verdict_five_numbers_and_every_section(page):
     assert page.count("h1") == 1
 
 
+def test_variants_when_latency_on_the_target_is_predicted_then_its_interval_stands_below(page):
+    assert "6.00 ms predicted (3.00 ms to 12.0 ms)" in " ".join(" ".join(page.text).split())
+
+
+def test_frontier_when_zoomed_by_key_then_both_charts_have_named_buttons(page):
+    groups = [a["data-zoom"] for tag, a in page.elements if "data-zoom" in a]
+    assert groups == ["t0-frontier", "t0-frontier-latency"]
+    buttons = [a for tag, a in page.elements if tag == "button" and a["type"] == "button"]
+    assert [a["value"] for a in buttons] == ["in", "out", "left", "right", "up", "down", "all"] * 2
+    assert all(a.get("aria-label") for a in buttons if a["value"] != "all")
+    for group in groups:
+        layout = page.figures()[f"{group}-figure"]["layout"]
+        assert len(layout["xaxis"]["range"]) == len(layout["yaxis"]["range"]) == 2
+
+
 def test_page_when_read_has_a_table_for_every_chart(page):
     charted = [a for tag, a in page.elements if "data-figure" in a]
     assert {a["id"] for a in charted} == {f"t0-{n}" for n in

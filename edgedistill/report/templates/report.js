@@ -78,6 +78,28 @@
     });
   });
 
+  // Zoom about the middle and move by a quarter, of both axes: what a drag does, for the keyboard.
+  const MOVES = {
+    "in": [0.5, 0, 0], "out": [2, 0, 0], "left": [1, -0.25, 0], "right": [1, 0.25, 0], "up": [1, 0, 0.25], "down": [1, 0, -0.25]
+  };
+
+  function moved(range, factor, share) {
+    const width = range[1] - range[0], middle = (range[0] + range[1]) / 2 + share * width;
+    return [middle - factor * width / 2, middle + factor * width / 2];
+  }
+
+  document.querySelectorAll("[data-zoom]").forEach(function (group) {
+    group.addEventListener("click", function (event) {
+      const chart = document.getElementById(group.dataset.zoom), move = event.target.value;
+      if (!move || !chart.dataset.drawn) { return; }
+      const whole = move === "all", layout = whole ? figureOf(chart).layout : chart.layout;
+      const [factor, across, up] = whole ? [1, 0, 0] : MOVES[move];
+      Plotly.relayout(chart, {
+        "xaxis.range": moved(layout.xaxis.range, factor, across), "yaxis.range": moved(layout.yaxis.range, factor, up)
+      });
+    });
+  });
+
   function wanted(form) {
     const kinds = Array.from(form.querySelectorAll("[name=kind]:checked")).map(function (box) { return box.value; });
     const least = Number(form.elements.least.value) / 100;
