@@ -40,7 +40,7 @@ def confusion(target: TargetReport) -> Chart | NoChart:
     return Chart(title, figure_json(figure), "Rows: the true label (in the last view: the teacher's answer); columns: the "
                  f"answer. Numbers are test rows; grey is where both are the same.{which}{' ' if cut else ''}{cut}",
                  tables_answers.confusions(target),
-                 180 + _ROW_PX * len(shown), _LEAST_WIDTH_PX if len(shown) > 8 else 0, CHOICES)
+                 210 + _ROW_PX * len(shown), _LEAST_WIDTH_PX if len(shown) > 8 else 0, CHOICES)
 
 
 def _matrices(target: TargetReport) -> tuple[_Matrix, _Matrix, _Matrix]:
