@@ -42,9 +42,7 @@ _PROBE = """<script>
   while (part && !part.classList.contains("pair")) { part = part.nextElementSibling; }
   parent.postMessage(JSON.stringify({
     drawn: isDrawn, whole: Math.ceil(document.documentElement.getBoundingClientRect().height),
-    variants: part ? Math.ceil(Math.max(...Array.from(part.querySelectorAll(".chart"), function (c) {
-      return c.getBoundingClientRect().bottom;
-    })) + scrollY) : 0
+    variants: part ? Math.ceil(part.getBoundingClientRect().bottom + scrollY) + 8 : 0
   }), "*");
 })(250);
 </script>"""

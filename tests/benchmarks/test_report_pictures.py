@@ -50,4 +50,4 @@ def test_pictures_when_taken_then_whole_at_both_widths_in_both_schemes_and_colou
 def test_readme_picture_when_taken_then_ends_with_the_charts_of_the_variants(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text(PAGE, encoding="utf-8")
     script.take_readme_picture(script.page_of(tmp_path), tmp_path / "report.png")
-    assert Image.open(tmp_path / "report.png").size == (script.README_WIDTH_PX, 500)
+    assert Image.open(tmp_path / "report.png").size == (script.README_WIDTH_PX, 1008)
