@@ -24,12 +24,12 @@ class Progress:
 
     Args:
         what: the work, as a participle: "labelling".
-        total: how much there is.
+        total: how much there is; None where nobody knows beforehand.
         unit: of what, in the plural: "texts".
         done: how much was done before, in an earlier process.
     """
 
-    def __init__(self, what: str, *, total: int, unit: str, done: int = 0) -> None:
+    def __init__(self, what: str, *, total: int | None, unit: str, done: int = 0) -> None:
         self._what, self._total, self._unit = what, total, unit
         self._done = self._before = done
         self._began = self._told = time.monotonic()
@@ -53,12 +53,15 @@ class Progress:
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
-        elif time.monotonic() - self._told >= _LINE_EVERY_S and self._done < self._total:
+        elif time.monotonic() - self._told >= _LINE_EVERY_S and (self._total is None or self._done < self._total):
             self._told = time.monotonic()
-            log.info("%s: %s of %s %s, %s", self._what, f"{self._done:,}", f"{self._total:,}", self._unit, self.left())
+            whole = "" if self._total is None else f" of {self._total:,}"
+            log.info("%s: %s%s %s, %s", self._what, f"{self._done:,}", whole, self._unit, self.left())
 
     def left(self) -> str:
         """Return how long the rest takes at the speed so far, in words."""
+        if self._total is None:
+            return f"{duration(time.monotonic() - self._began)} so far"
         if self._done <= self._before:
             return "time left not known yet"
         elapsed_s = time.monotonic() - self._began
@@ -66,7 +69,7 @@ class Progress:
 
 
 def counted(
-    items: Iterable[_Item], *, what: str, total: int, unit: str, size: Callable[[_Item], int] = lambda item: 1
+    items: Iterable[_Item], *, what: str, total: int | None, unit: str, size: Callable[[_Item], int] = lambda item: 1
 ) -> Iterator[_Item]:
     """Yield items and tell how far it is; `size` says for how much of `total` one of them counts."""
     with Progress(what, total=total, unit=unit) as progress:

@@ -36,6 +36,14 @@ def test_lines_when_no_terminal_come_now_and_then_with_the_time_left(clock, capl
     ]
 
 
+def test_lines_when_nobody_knows_how_much_there_is_say_how_long_it_took(clock, caplog):
+    with caplog.at_level(logging.INFO, logger="edgedistill"):
+        for _ in counted(range(20), what="decoding", total=None, unit="pictures"):
+            clock.now += 1.0
+
+    assert [record.getMessage() for record in caplog.records] == ["decoding: 15 pictures, 15 s so far"]
+
+
 def test_lines_when_the_work_is_short_are_none(clock, caplog):
     with caplog.at_level(logging.INFO, logger="edgedistill"):
         assert list(counted("abc", what="answering", total=3, unit="texts")) == ["a", "b", "c"]

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from edgedistill.device.results import DeviceRound
 from edgedistill.device.session import Device, Session, Work
 from edgedistill.errors import EdgedistillError
 from edgedistill.examples import Examples
+from edgedistill.progress import Progress
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.tasks.registry import open_encoder
 
@@ -77,7 +77,7 @@ def observe(
         with open_session(device, work).opened() as session:
             logits = _answers(session, len(examples))
             count = 0 if device.facts.is_emulated else protocol.rounds
-            rounds = tuple(_round(session, index, count) for index in range(count))
+            rounds = _rounds(session, count)
     return Observed(logits, rounds, chosen.sequence_tokens, session.reconnections)
 
 
@@ -94,24 +94,38 @@ def write_job(path: Path, protocol: BenchmarkProtocol) -> None:
 
 
 def _answers(session: Session, rows: int) -> NDArray[np.float32]:
-    parts = math.ceil(rows / ANSWERS_A_PART)
-    found = []
-    for index in range(parts):
-        start, stop = index * ANSWERS_A_PART, min(rows, (index + 1) * ANSWERS_A_PART)
-        log.info("%s: answers rows %d to %d of %d", session.device.transport.name, start + 1, stop, rows)
-        content = session.part(f"answers-{start}-{stop}")
-        try:
-            logits = np.load(io.BytesIO(content), allow_pickle=False)
-        except (ValueError, EOFError) as bad:
-            raise _garbled(session, bad) from None
-        if logits.shape[:1] != (stop - start,):
-            raise _garbled(session, f"{logits.shape[0]} answers to {stop - start} rows")
-        found.append(logits)
+    name, found = session.device.transport.name, []
+    with Progress(f"{name}: answers", total=rows, unit="rows") as progress:
+        for start in range(0, rows, ANSWERS_A_PART):
+            stop = min(rows, start + ANSWERS_A_PART)
+            log.info("%s: answers rows %d to %d of %d, %s", name, start + 1, stop, rows, progress.left())
+            found.append(_answers_of_part(session, start, stop))
+            progress.advance(stop - start)
     return np.concatenate(found).astype(np.float32)
 
 
-def _round(session: Session, index: int, count: int) -> DeviceRound:
-    log.info("%s: round %d of %d", session.device.transport.name, index + 1, count)
+def _answers_of_part(session: Session, start: int, stop: int) -> NDArray[np.floating]:
+    content = session.part(f"answers-{start}-{stop}")
+    try:
+        logits = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError) as bad:
+        raise _garbled(session, bad) from None
+    if logits.shape[:1] != (stop - start,):
+        raise _garbled(session, f"{logits.shape[0]} answers to {stop - start} rows")
+    return np.asarray(logits)
+
+
+def _rounds(session: Session, count: int) -> tuple[DeviceRound, ...]:
+    name, found = session.device.transport.name, []
+    with Progress(f"{name}: timing", total=count, unit="rounds") as progress:
+        for index in range(count):
+            log.info("%s: round %d of %d, %s", name, index + 1, count, progress.left())
+            found.append(_round(session, index))
+            progress.advance()
+    return tuple(found)
+
+
+def _round(session: Session, index: int) -> DeviceRound:
     try:
         return DeviceRound.model_validate_json(session.part(f"round-{index}"))
     except ValidationError as bad:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from edgedistill.progress import counted
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 
 _SPREAD = 0.05
@@ -38,8 +39,8 @@ def contextual_embeddings(
     encoded = encoder.encode([token.removeprefix(_PREFIX) for token in tokens])
     order = np.argsort(encoded.lengths, kind="stable")
     found = torch.empty(len(tokens), teacher.config.hidden_size)
-    for start in range(0, len(order), _BATCH):
-        rows = order[start : start + _BATCH]
+    batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+    for rows in counted(batches, what="first embeddings", total=len(order), unit="tokens", size=len):
         batch = {name: torch.from_numpy(values) for name, values in encoded.batch(rows).items() if name in names}
         mask = batch["attention_mask"].unsqueeze(-1).to(torch.float32)
         states = teacher.base_model(**{name: values.to(teacher.device) for name, values in batch.items()})[0].float().cpu()

@@ -9,7 +9,6 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from edgedistill.emulation.environment import (
 )
 from edgedistill.emulation.qemu import COUNTER_FILE, Emulator, last_words
 from edgedistill.errors import EdgedistillError, MissingDependencyError
+from edgedistill.progress import Progress
 from edgedistill.stage import write_text_durably
 
 log = logging.getLogger("edgedistill")
@@ -88,19 +88,23 @@ def _fetch(partial: Path, downloads: Path, onnxruntime: str) -> list[Artifact]:
     host = apt_packages.machine_architecture()
     apt = apt_packages.AptState(downloads / "apt", (host, _GUEST))
     apt.update()
-    with ThreadPoolExecutor(max_workers=1) as other:
-        emulator = other.submit(_unpack_packages, apt, _HOST_PACKAGES, host, partial / "emulator")
-        found = _unpack_packages(apt, _GUEST_PACKAGES, _GUEST, partial / "sysroot")
+    programs = apt_packages.Wanted(_HOST_PACKAGES, host, on_top_of_machine=host != _GUEST)
+    userland = apt_packages.Wanted(_GUEST_PACKAGES, _GUEST)
+    expected_kb = apt.wanted_kb(programs) + apt.wanted_kb(userland)
+    with (Progress("arm-env: fetching packages", total=expected_kb or None, unit="kB") as progress,
+          ThreadPoolExecutor(max_workers=1) as other):
+        emulator = other.submit(_unpack_packages, apt, programs, partial / "emulator", progress)
+        found = _unpack_packages(apt, userland, partial / "sysroot", progress)
         log.info("arm-env: fetching onnxruntime %s for aarch64 with pip", onnxruntime)
         found += _wheels(partial, downloads, onnxruntime)
         return emulator.result() + found
 
 
 def _unpack_packages(
-    apt: apt_packages.AptState, names: Sequence[str], architecture: str, place: Path
+    apt: apt_packages.AptState, wanted: apt_packages.Wanted, place: Path, progress: Progress
 ) -> list[Artifact]:
     """Fetch packages with what they depend on; of this machine's own, what is installed here is left out."""
-    archives = apt.download(names, architecture=architecture, on_top_of_machine=architecture != _GUEST)
+    archives = apt.download(wanted, on_kb=progress.advance)
     for archive in archives:
         apt_packages.unpack(archive, place)
     return [describe(archive, root=archive.parent) for archive in archives]

@@ -36,9 +36,11 @@ def confusion(target: TargetReport) -> Chart | NoChart:
     figure.update_layout(showlegend=False)
     whole = len(target.labels)
     which = "" if len(shown) == whole else f" Shown are the {len(shown)} of {whole} classes with the most such answers."
+    cut = tables_answers.confusions_left_out(target)
     return Chart(title, figure_json(figure), "Rows: the true label (in the last view: the teacher's answer); columns: the "
-                 f"answer. Numbers are test rows; grey is where both are the same.{which}", tables_answers.confusions(target),
-                 180 + _ROW_PX * len(shown), _LEAST_WIDTH_PX if len(shown) > 8 else 0, CHOICES)
+                 f"answer. Numbers are test rows; grey is where both are the same.{which}{' ' if cut else ''}{cut}",
+                 tables_answers.confusions(target),
+                 210 + _ROW_PX * len(shown), _LEAST_WIDTH_PX if len(shown) > 8 else 0, CHOICES)
 
 
 def _matrices(target: TargetReport) -> tuple[_Matrix, _Matrix, _Matrix]:

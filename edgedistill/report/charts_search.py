@@ -102,7 +102,7 @@ def _frontier(target: TargetReport, axis: _Axis) -> Chart | NoChart:
     lay_out(figure, x=log_axis(axis.title, values), y=shares)
     return Chart(_TITLES[axis.budget], figure_json(figure), "Validation accuracy of every int8 student that was trained. "
                  "The star is the one that was taken; the dashed line is the teacher; no student lies above and left of "
-                 "the thin line. Ticks at the foot were considered and not trained.", tables.frontier(target), 340)
+                 "the thin line. Ticks at the foot were considered and not trained.", tables.frontier(target), 340, can_zoom=True)
 
 
 def _add_front(figure: go.Figure, rows: Sequence[FrontierRow], axis: _Axis) -> None:

@@ -3,9 +3,12 @@
 This file and the `chart...` files beside it are the only ones that know plotly.
 """
 
+import base64
+import gzip
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import plotly.graph_objects as go
@@ -41,6 +44,7 @@ class Chart:
         height_px: how tall it is drawn, without its legend.
         least_width_px: below it the chart is scrolled sideways; 0 where it may be as narrow as it gets.
         choices: names of which one is shown at a time; a trace belongs to the choice that its `meta` names.
+        can_zoom: do buttons stand above it that zoom and move it, for who has no pointer? Both axes then need a range.
     """
 
     title: str
@@ -50,6 +54,7 @@ class Chart:
     height_px: int = 320
     least_width_px: int = 0
     choices: tuple[str, ...] = ()
+    can_zoom: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,11 @@ class NoChart:
     reason: str
 
 
-def library_source() -> str:
-    """Return plotly.js, to be embedded once in a page (4.8 MB)."""
-    return str(plotly.offline.get_plotlyjs())
+@cache
+def packed_library() -> str:
+    """Return plotly.js (4.8 MB, MIT licence) as base64 of gzip (1.9 MB), to be embedded once in a page and unpacked there."""
+    source = str(plotly.offline.get_plotlyjs()).encode()
+    return base64.b64encode(gzip.compress(source, compresslevel=9, mtime=0)).decode()
 
 
 def mark(colour: str, symbol: str, size: int = 11) -> dict[str, object]:

@@ -23,7 +23,7 @@ def answers(target: TargetReport) -> list[Part]:
 def _differences(target: TargetReport) -> list[Part]:
     title = "### Where teacher and student differ"
     if not target.telling_rows:
-        return [Part("where they differ", f"{title}\n\nThey give the same answer on every test row.", 3)]
+        return [Part("where they differ", f"{title}\n\nThey give the same answer on every test row, equally sure.", 3)]
     first, more = target.telling_rows[:_TELLING_OPEN], target.telling_rows[_TELLING_OPEN:_TELLING]
     rest = folded(f"The next {len(more)}", _telling(more)) if more else ""
     said = " ".join(sentence for sentence in (_apart_text(target), _telling_text(target)) if sentence)
@@ -39,7 +39,7 @@ def _apart_text(target: TargetReport) -> str:
     """Say how often they differ and who is right then; nothing for a report of an earlier version."""
     pairs = target.answers_apart
     if not pairs:
-        return ""
+        return "" if tables_answers.differing(target) else "They give the same answer on every test row, not equally sure."
     n, teacher, student = (sum(counts) for counts in zip(*((p.n, p.teacher_right, p.student_right) for p in pairs), strict=True))
     rows = target.variants["teacher"].test_rows
     return (f"They answer {n} of {rows} test rows differently ({share_text(n / rows)}): the teacher is right on {teacher}, the "
@@ -48,8 +48,9 @@ def _apart_text(target: TargetReport) -> str:
 
 def _telling_text(target: TargetReport) -> str:
     pictures = " The pictures are in `report.html`." if any(row.thumbnail for row in target.telling_rows) else ""
-    return ("These are the rows whose distributions lie furthest apart (Jensen-Shannon, temperature 1), with the true class "
-            f"and the three likeliest of each; ✓ marks the true label.{pictures}")
+    return ("These are the rows whose distributions lie furthest apart (Jensen-Shannon, temperature 1), those with different "
+            "answers first, then those with the same answer, differently sure; with the true class and the three likeliest of "
+            f"each; ✓ marks the true label.{pictures}")
 
 
 def _telling(rows: Sequence[TellingRow]) -> str:
@@ -57,7 +58,7 @@ def _telling(rows: Sequence[TellingRow]) -> str:
 
 
 def _telling_lines(found: TellingRow) -> list[str]:
-    right = "neither is right" if found.right == "neither" else f"the {found.right} is right"
+    right = tables_answers.standing(found)
     lines = []
     for place, item in enumerate(found.classes):
         name = "all others" if item.label is None else code(item.label, _LABEL_CHARACTERS)
@@ -70,9 +71,10 @@ def _telling_lines(found: TellingRow) -> list[str]:
 def _classes(target: TargetReport) -> list[Part]:
     every = tables_answers.classes(target)
     worst = Table(every.headers, every.rows[:_WORST], every.words)
-    count = len(every.rows)
+    count = len(target.classes)
+    where = "report.html" if count == len(every.rows) else "report.json"
     said = f"All {count} classes, the worst first." if count <= _WORST else (
-        f"The {_WORST} of {count} classes with the lowest F1; `report.html` has all."
+        f"The {_WORST} of {count} classes with the lowest F1; `{where}` has all."
     )
     confused = tables_answers.confused(target)
     return [

@@ -144,19 +144,23 @@ class PairedProbability(Document):
     student: float = Field(description="the int8 student's")
 
 
+RightModel = Literal["teacher", "student", "both", "neither"]
+
+
 class TellingRow(Document):
-    """A test row on which the teacher and the int8 student decide differently."""
+    """A test row on which the teacher and the int8 student decide differently, or alike but not equally sure."""
 
     text: str = Field(description="the text; of a picture its name")
-    thumbnail: str | None = Field(None, description="the picture, a PNG as a data URI; null for texts")
+    thumbnail: str | None = Field(None, description="the picture, a PNG or JPEG as a data URI; null for texts")
     true_label: str
     teacher: tuple[ClassProbability, ...] = Field(description="the teacher's three likeliest classes")
     student: tuple[ClassProbability, ...] = Field(description="the int8 student's three likeliest classes")
     divergence: float = Field(ge=0, le=1, description="Jensen-Shannon divergence of the two distributions, bits")
-    right: Literal["teacher", "student", "neither"]
+    right: RightModel
     classes: tuple[PairedProbability, ...] = Field(
         (), description="the true class and the likeliest of both models, by falling probability, then the remaining ones"
     )
+    same_answer: bool = Field(False, description="both decide alike; they differ in how sure they are")
 
 
 class ReliabilityBin(Document):

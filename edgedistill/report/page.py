@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from edgedistill.report import tables, tables_answers, tables_int8, wording
-from edgedistill.report.figure import library_source
+from edgedistill.report.figure import packed_library
 
 _TEXT_CHARACTERS = 300
 
@@ -16,8 +16,7 @@ _UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "
 
 def render_page(template: str, **values: object) -> str:
     """Return a page of a template; everything in `values` is escaped where the template prints it."""
-    library = Markup(library_source())  # noqa: S704 - plotly's own source, no text of anybody else is in it
-    return environment().get_template(template).render(plotly=library, **values)
+    return environment().get_template(template).render(plotly=packed_library(), **values)
 
 
 def script_json(text: str) -> Markup:

@@ -42,7 +42,7 @@ class Table:
 def variants(target: TargetReport) -> Table:
     """Return the variants with what they weigh, how well they answer and what they cost."""
     headers = ("variant", "parameters", "size", "accuracy (95 % interval)", "macro-F1 (95 % interval)", "as the teacher",
-               "p50 host (95 % interval)", "p90 host", "p50 target", "memory over runtime")
+               "p50 host (95 % interval)", "p90 host", "p50 target (interval)", "memory over runtime")
     return Table(headers, tuple(_variant_row(name, variant) for name, variant in target.variants.items()))
 
 
@@ -64,7 +64,9 @@ def _variant_row(name: str, variant: VariantReport) -> tuple[str, ...]:
         *answer_cells(name, variant),
         UNKNOWN if host is None else _p50_text(host),
         UNKNOWN if host is None else time_text(host.p90_s),
-        UNKNOWN if there is None else f"{time_text(there.p50_s)} {there.source}",
+        UNKNOWN if there is None else (
+            f"{time_text(there.p50_s)} {there.source} ({' to '.join(time_text(s) for s in there.interval_s)})"
+        ),
         UNKNOWN if memory is None else size_text(memory.value - memory.baseline),
     )
 

@@ -1,12 +1,26 @@
 """The tables of what is answered: confused pairs, classes, reliability. Plain text in cells, like those of `tables`."""
 
 from edgedistill.evaluate.intervals import wilson
-from edgedistill.report.model import TargetReport
+from edgedistill.report.model import TargetReport, TellingRow
 from edgedistill.report.tables import UNKNOWN, Table
 from edgedistill.report.wording import range_text, share_text
 from edgedistill.results import ClassFigures, Variant
 
 MOST_CONFUSED = 15
+MOST_ROWS = 300
+"""Longer tables are cut in the page: with hundreds of classes they would outgrow everything else in it."""
+_WHO_IS_RIGHT = {"teacher": "the teacher is right", "student": "the student is right", "both": "both are right",
+                 "neither": "neither is right"}
+
+
+def standing(row: TellingRow) -> str:
+    """Return who is right on a row, and whether the two differ in more than how sure they are."""
+    return ("same answer, differently sure; " if row.same_answer else "") + _WHO_IS_RIGHT[row.right]
+
+
+def differing(target: TargetReport) -> int:
+    """Return how many of the telling rows have two different answers; they stand first."""
+    return sum(not row.same_answer for row in target.telling_rows)
 
 
 def confused(target: TargetReport) -> Table:
@@ -19,18 +33,28 @@ def confused(target: TargetReport) -> Table:
 
 
 def confusions(target: TargetReport) -> Table:
-    """Return every pair of true label and wrong answer that occurs, of the int8 student and of the teacher."""
+    """Return the pairs of true label and wrong answer, of the int8 student and of the teacher, the `MOST_ROWS` most frequent."""
+    rows = _confusion_rows(target)
+    return Table(("true label", "answered", "int8 student", "teacher"), rows[:MOST_ROWS], words=2)
+
+
+def confusions_left_out(target: TargetReport) -> str:
+    """Return a sentence on the pairs that `confusions` leaves out; empty when it has all."""
+    count = len(_confusion_rows(target))
+    return f"The table has the {MOST_ROWS} most frequent of {count:,} pairs, report.json all." if count > MOST_ROWS else ""
+
+
+def _confusion_rows(target: TargetReport) -> tuple[tuple[str, ...], ...]:
     counts: dict[tuple[int, int], list[int]] = {}
     for place, matrix in enumerate((target.confusion, target.teacher_confusion)):
         for truth, row in enumerate(matrix):
             for answer, n in enumerate(row):
                 if n and answer != truth:
                     counts.setdefault((truth, answer), [0, 0])[place] = n
-    rows = tuple(
+    return tuple(
         (target.labels[truth], target.labels[answer], *map(str, n))
         for (truth, answer), n in sorted(counts.items(), key=lambda item: (-max(item[1]), item[0]))
     )
-    return Table(("true label", "answered", "int8 student", "teacher"), rows, words=2)
 
 
 def apart(target: TargetReport) -> Table:
@@ -53,7 +77,14 @@ def classes(target: TargetReport) -> Table:
         for c in sorted(target.classes, key=lambda c: c.f1)
     )
     headers = ("label", "test rows", "precision", "recall (95 % interval)", "F1", "teacher's F1", "difference, points")
-    return Table(headers, rows)
+    return Table(headers, rows[:MOST_ROWS])
+
+
+def classes_title(target: TargetReport) -> str:
+    """Return what stands over `classes`, with how many of them it has when that is not all."""
+    count = len(target.classes)
+    cut = f"; {MOST_ROWS} of {count:,}, report.json has all" if count > MOST_ROWS else ""
+    return f"The int8 student by class, the worst first{cut}"
 
 
 def _recall_text(figures: ClassFigures) -> str:

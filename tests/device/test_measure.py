@@ -1,5 +1,6 @@
 """Measuring on a device that is a folder: the same answers as here, and one result however often the connection breaks."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,18 @@ def test_observe_when_the_device_is_this_machine_then_answers_are_the_same_bits(
     assert all(r.peak_rss_bytes > r.baseline_rss_bytes > 2**20 for r in found.rounds)
     assert found.reconnections == 0
     assert not list(home.rglob("*.onnx"))
+
+
+def test_observe_when_timing_then_each_round_says_how_long_the_rest_takes(
+    home: Path, model: Path, examples: Examples, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = find_device(FolderTransport(home))
+    with caplog.at_level("INFO", logger="edgedistill"):
+        observe(device, model, examples, protocol=PROTOCOL, open_session=_open)
+    name = device.transport.name
+    told = [line for record in caplog.records if (line := record.getMessage()).startswith(f"{name}: ")]
+    assert told[:2] == [f"{name}: answers rows 1 to 4 of 4, time left not known yet", f"{name}: round 1 of 2, time left not known yet"]
+    assert re.fullmatch(rf"{re.escape(name)}: round 2 of 2, about \d+ s left", told[2])
 
 
 @pytest.mark.parametrize("cut", [PUSH_MODEL, ANSWERS, ROUND_1], ids=["pushing", "answering", "timing"])

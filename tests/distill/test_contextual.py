@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgedistill.distill import contextual
 from edgedistill.distill.contextual import contextual_embeddings
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 
@@ -38,6 +39,17 @@ def test_contextual_embeddings_as_wide_as_the_teacher_keep_all_distances(teacher
     distances = [np.linalg.norm(rows[:, None] - rows[None], axis=2) for rows in (found, wanted)]
     ratio = distances[0][distances[1] > 0] / distances[1][distances[1] > 0]
     assert ratio.std() / ratio.mean() < 1e-3
+
+
+def test_contextual_embeddings_when_many_tokens_then_say_how_far(
+    teacher: Any, encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(contextual, "_BATCH", 3)
+    monkeypatch.setattr("edgedistill.progress._LINE_EVERY_S", 0.0)
+    with caplog.at_level("INFO", logger="edgedistill"):
+        contextual_embeddings(teacher, encoder, TOKENS, width=4)
+    told = [record.getMessage().rpartition(", about ")[0] for record in caplog.records]
+    assert told == ["first embeddings: 3 of 8 tokens", "first embeddings: 6 of 8 tokens"]
 
 
 @pytest.mark.parametrize("width", [4, 32, 48])

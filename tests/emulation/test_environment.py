@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from edgedistill.cli.app import run_command_line
-from edgedistill.emulation import environment
+from edgedistill.emulation import apt_packages, environment
+from edgedistill.emulation.apt_packages import AptState, Wanted
 from edgedistill.emulation.environment import ENVIRONMENT_FILE, cache_folder, ensure, find, require_environment
 from edgedistill.errors import MissingDependencyError
 
@@ -23,9 +24,21 @@ with log.open("ab", buffering=0) as stream:  # one write: two of these may run a
     stream.write((" ".join(words) + "\\n").encode())
 if {fails!r} in words:
     sys.exit("E: Unable to locate package " + words[-1])
-if "install" in words:
+if "--print-uris" in words:
+    print("'http://deb.example.org/" + words[-1] + ".deb' " + words[-1] + ".deb 2500000 SHA256:00")
+elif "install" in words:
     archives = next(w.split("=", 1)[1] for w in words if w.startswith("Dir::Cache::archives="))
     (pathlib.Path(archives) / (words[-1] + ".deb")).write_text(words[-1])
+"""
+SLOW_APT = """
+import pathlib, sys, time
+if "--print-uris" in sys.argv:
+    sys.exit(print("'http://deb.example.org/a.deb' a.deb 2000 SHA256:00\\n'http://deb.example.org/b.deb' b.deb 3000 SHA256:00"))
+archives = pathlib.Path(next(w.split("=", 1)[1] for w in sys.argv if w.startswith("Dir::Cache::archives=")))
+(archives / "partial/a.deb").write_bytes(bytes(2000))
+time.sleep(1.0)
+(archives / "partial/a.deb").rename(archives / "a.deb")
+(archives / "b.deb").write_bytes(bytes(3000))
 """
 DPKG_DEB = """
 import pathlib, sys
@@ -122,12 +135,13 @@ def test_ensure_then_the_environment_is_there_with_its_versions(machine: Path) -
 def test_ensure_then_apt_has_a_state_of_its_own_and_no_registry_is_named(machine: Path) -> None:
     ensure(VERSION)
     calls = (machine / "apt.log").read_text(encoding="utf-8").splitlines()
-    assert len(calls) == 3  # update, and a download for each architecture
+    fetching = [call for call in calls if "--print-uris" not in call]
+    assert len(fetching) == 3  # update, and a download for each architecture
     for call in calls:
         assert f"Dir::State={machine / 'cache'}" in call
         assert "http" not in call
         assert "Dir::Etc" not in call  # the machine's own sources and keys
-    assert sum("APT::Architecture=arm64" in call for call in calls) == 1
+    assert sum("APT::Architecture=arm64" in call for call in fetching) == 1
 
 
 def test_ensure_then_each_core_has_its_own_cpuinfo_beside_the_common_userland(machine: Path) -> None:
@@ -146,6 +160,28 @@ def test_ensure_then_only_the_two_emulators_are_kept_and_no_downloads(machine: P
     assert {path.name for path in (folder / "emulator" / "usr" / "bin").iterdir()} == {"qemu-aarch64", "qemu-x86_64"}
     assert not (folder / "sysroot" / "usr" / "share").exists()
     assert {path.name for path in folder.parent.iterdir()} == {folder.name, f"{folder.name}.lock"}
+
+
+def test_download_when_packages_come_then_their_kilobytes_are_told_and_those_that_were_there_are_not(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(machine / "bin" / "apt-get", SLOW_APT)
+    monkeypatch.setattr(apt_packages, "_TELL_EVERY_S", 0.05)
+    state, wanted, told = AptState(machine / "state", ("arm64",)), Wanted(("a", "b"), "arm64"), list[int]()
+    (machine / "state/archives-arm64").mkdir(parents=True)
+    (machine / "state/archives-arm64/kept.deb").write_bytes(bytes(7_000))
+    assert state.wanted_kb(wanted) == 5
+    assert len(state.download(wanted, on_kb=told.append)) == 3
+    assert [count for count in told if count] == [2, 3]
+
+
+def test_ensure_when_apt_says_how_much_comes_then_progress_counts_to_it(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("edgedistill.progress._LINE_EVERY_S", 0.0)
+    with caplog.at_level("INFO", logger="edgedistill"):
+        ensure(VERSION)
+    assert any(record.getMessage().startswith("arm-env: fetching packages: 0 of 5,000 kB") for record in caplog.records)
 
 
 def test_ensure_when_it_is_there_then_nothing_is_fetched(machine: Path) -> None:

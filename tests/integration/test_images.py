@@ -1,6 +1,7 @@
 """The whole line on a folder of small pictures: one run, its bundle, its report; verbs on plain paths."""
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -59,11 +60,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder; the recipe and the pictures lie beside it. Timing costs seconds and is the same for every task."""
     folder = tmp_path_factory.mktemp("images")
     recipe = write_picture_recipe(folder)
+    told = logging.FileHandler(folder / "told.txt", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "_benchmark", lambda *arguments: None)
+        patch.setattr("edgedistill.progress._LINE_EVERY_S", 0.0)
+        patch.setattr("edgedistill.tasks.image_classification.changes._BATCH", 50)
+        patch.setattr(logging.getLogger("edgedistill"), "level", logging.INFO)
+        patch.setattr(logging.getLogger("edgedistill"), "handlers", [told])
         result = edgedistill.run(
             edgedistill.load_recipe(recipe), [edgedistill.load_target("raspberry-pi-zero-2w")], folder / "run"
         )
+    told.close()
     assert result.parity_problems == ()
     return folder / "run"
 
@@ -74,8 +81,17 @@ def test_run_when_finished_then_int8_is_whole_and_the_report_shows_pictures(fini
     assert target["int8_coverage"]["weight_bytes_share"] == 1.0
     ledger = next(row for row in target["ledger"] if row["is_chosen"])
     assert ledger["int8_bytes"] == pytest.approx(student["size_bytes"], rel=0.02)
-    assert all(row["thumbnail"].startswith("data:image/png;base64,") for row in target["telling_rows"])
+    shown = target["telling_rows"]
+    assert shown
+    assert all(row["thumbnail"].startswith("data:image/png;base64,") for row in shown)
+    assert "data:image/png;base64," in (finished / "report.html").read_text(encoding="utf-8")
     assert {row["label"] for row in target["classes"]} == {"across", "down"}
+
+
+@pytest.mark.parametrize("line", [
+    "decoding: 40 of 80 pictures, about ", "making: 50 of 156 pictures, about ", "labelling: 52 of 220 pictures, about "])
+def test_run_when_a_step_is_long_then_says_how_far_and_how_long_still(finished: Path, line: str) -> None:
+    assert line in (finished.parent / "told.txt").read_text(encoding="utf-8")
 
 
 def test_bundle_when_asked_with_a_file_then_answers_as_the_evaluated_model(

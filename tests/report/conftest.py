@@ -33,6 +33,7 @@ from edgedistill.results import (
     TrainingLog,
     TrainingPoint,
 )
+from edgedistill.tasks.image_classification.decode import to_thumbnail
 
 MIB = 2**20
 LABELS = ("lights_on", "lights_off", "<script>alert('label')</script>")
@@ -289,6 +290,40 @@ def lifelike_parts(parts, target_parts):
     small = dataclasses.replace(board, name="Raspberry Pi Zero 2 W", budgets=budgets_of(size_limit_mib=1))
     targets = {"raspberry-pi": board, "raspberry-pi-zero-2w": small}
     return dataclasses.replace(parts, recipe="home-intents", targets=targets)
+
+
+@pytest.fixture
+def many_classes_parts(lifelike_parts):
+    """Three targets of 150 classes each and 4500 test rows, with thousands of different wrong answers."""
+    labels = tuple(f"a_class_with_a_usual_name_{i:03d}" for i in range(150))
+    gold = np.arange(4500, dtype=np.int32) % len(labels)
+    logits = _drawn_logits(gold, len(labels))
+    board = dataclasses.replace(
+        lifelike_parts.targets["raspberry-pi"], texts=tuple(f"a text of some words, number {i}" for i in range(len(gold))),
+        gold=gold, labels=labels, logits=logits,
+        evaluations={name: evaluation_of(name, values.argmax(axis=1), gold=gold, labels=labels)
+                     for name, values in logits.items()},
+    )
+    return dataclasses.replace(lifelike_parts, targets={f"board-{i}": board for i in range(3)})
+
+
+@pytest.fixture
+def picture_parts(parts, target_parts):
+    """Sixty small drawn pictures of three classes, grey and coloured, one of them with a long name."""
+    random = np.random.default_rng(5)
+    labels = ("circle", "square", "a_class_with_a_name_that_is_too_long_for_a_narrow_column")
+    gold = np.arange(60, dtype=np.int32) % 3
+    logits = _drawn_logits(gold, len(labels))
+    names = tuple(f"photos/{labels[g]}/{'a-long-name-without-a-space-' * 4 if i == 0 else ''}{i:03d}.png"
+                  for i, g in enumerate(gold))
+    pixels = [random.integers(0, 256, (32, 32, 1 + 2 * (i % 2)), dtype=np.uint8) for i in range(60)]
+    board = dataclasses.replace(
+        target_parts, texts=names, gold=gold, labels=labels, logits=logits,
+        evaluations={name: evaluation_of(name, values.argmax(axis=1), gold=gold, labels=labels)
+                     for name, values in logits.items()},
+        thumbnail_of=lambda row: to_thumbnail(pixels[row]),
+    )
+    return dataclasses.replace(parts, task="image-classification", targets={"made-up-board": board})
 
 
 def _drawn_logits(gold, classes):

@@ -33,6 +33,24 @@ def test_telling_rows_when_more_than_twenty_differ_keeps_twenty():
     assert {row.right for row in rows} == {"neither"}
 
 
+def test_telling_rows_when_decisions_are_alike_then_the_least_alike_follow_those_that_differ():
+    teacher = np.log([[0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.4, 0.6], [0.55, 0.45]])
+    student = np.log([[0.9, 0.1], [0.99, 0.01], [0.8, 0.2], [0.8, 0.2], [0.45, 0.55]])
+    rows = answers.telling_rows(list("vwxyz"), np.array([0, 1, 0, 1, 0], np.int32), ("a", "b"), teacher=teacher, student=student)
+    # y and z differ, y by more; w is 80 % against 99 %, v 80 % against 90 %; x is the same and says nothing
+    assert [(row.text, row.same_answer, row.right) for row in rows] == [
+        ("y", False, "teacher"), ("z", False, "teacher"), ("w", True, "neither"), ("v", True, "both")]
+    assert [(item.label, round(item.teacher, 6), round(item.student, 6)) for item in rows[2].classes] == [
+        ("a", 0.8, 0.99), ("b", 0.2, 0.01)]
+
+
+def test_telling_rows_when_few_differ_then_filled_to_twenty():
+    teacher, student = np.tile([2.0, 0.0], (50, 1)), np.tile([1.0, 0.0], (50, 1))
+    student[7] = (0.0, 1.0)
+    rows = answers.telling_rows([str(i) for i in range(50)], np.zeros(50, np.int32), ("a", "b"), teacher=teacher, student=student)
+    assert (len(rows), rows[0].text, [row.same_answer for row in rows]) == (20, "7", [False] + [True] * 19)
+
+
 def test_reliability_when_bins_are_summed_gives_the_calibration_error():
     from edgedistill.evaluate.metrics import calibration_error, softmax
 

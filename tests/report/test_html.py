@@ -1,11 +1,13 @@
 """The page: complete, escaped, small enough, and without anything to fetch."""
 
+import base64
+import gzip
 import json
 import re
 
 import pytest
 
-from edgedistill.report import chart_list, charts, charts_answers, charts_search, figure
+from edgedistill.report import chart_list, charts, charts_answers, charts_search, figure, tables_answers
 from edgedistill.report.build import build_report
 from edgedistill.report.html import render_html
 from edgedistill.report.page import script_json
@@ -122,6 +124,34 @@ def test_page_when_complete_is_under_six_megabytes(source):
     assert len(source.encode()) < 6_000_000
 
 
+def test_page_when_it_packs_plotly_then_unpacks_to_the_same_bytes(page):
+    from plotly.offline import get_plotlyjs
+
+    (packed,) = [body for attributes, body in page.scripts if attributes.get("id") == "plotly"]
+    assert gzip.decompress(base64.b64decode("".join(packed))).decode() == get_plotlyjs()
+
+
+def test_page_when_three_targets_have_150_classes_is_under_six_megabytes_and_says_what_it_leaves_out(many_classes_parts, read_page):
+    report = build_report(many_classes_parts)
+    source = render_html(report)
+    assert len(source.encode()) < 3_500_000  # thumbnails of sixty photographs, 9 kB each at most, stay far from 6 MB
+    pairs = {(t, a) for matrix in (report.targets["board-0"].confusion, report.targets["board-0"].teacher_confusion)
+             for t, row in enumerate(matrix) for a, n in enumerate(row) if n and t != a}
+    assert f"The table has the 300 most frequent of {len(pairs):,} pairs, report.json all." in " ".join(read_page(source).text)
+
+
+def test_classes_when_hundreds_then_the_worst_are_listed_and_the_rest_counted(parts):
+    target = build_report(parts).targets["made-up-board"]
+    figures = target.classes[0]
+    many = target.model_copy(update={"classes": tuple(
+        figures.model_copy(update={"label": f"c{i}", "f1": (i + 1) / 1000}) for i in reversed(range(999)))})
+    rows = tables_answers.classes(many).rows
+    assert [rows[0][0], rows[-1][0], len(rows)] == ["c0", "c299", 300]
+    assert tables_answers.classes_title(many) == (
+        "The int8 student by class, the worst first; 300 of 999, report.json has all")
+    assert tables_answers.classes_title(target) == "The int8 student by class, the worst first"
+
+
 def test_page_when_read_has_verdict_five_numbers_and_every_section(page):
     shown = " ".join("".join(page.text).split())
     assert "Ready for Made-up Board <1>: the int8 student is 40.0x smaller" in shown
@@ -131,6 +161,21 @@ def test_page_when_read_has_verdict_five_numbers_and_every_section(page):
         assert heading in shown
     assert "model_bytes 6.00 MiB is over 3.00 MiB (x2.00)" in shown
     assert page.count("h1") == 1
+
+
+def test_variants_when_latency_on_the_target_is_predicted_then_its_interval_stands_below(page):
+    assert "6.00 ms predicted (3.00 ms to 12.0 ms)" in " ".join(" ".join(page.text).split())
+
+
+def test_frontier_when_zoomed_by_key_then_both_charts_have_named_buttons(page):
+    groups = [a["data-zoom"] for tag, a in page.elements if "data-zoom" in a]
+    assert groups == ["t0-frontier", "t0-frontier-latency"]
+    buttons = [a for tag, a in page.elements if tag == "button" and a["type"] == "button"]
+    assert [a["value"] for a in buttons] == ["in", "out", "left", "right", "up", "down", "all"] * 2
+    assert all(a.get("aria-label") for a in buttons if a["value"] != "all")
+    for group in groups:
+        layout = page.figures()[f"{group}-figure"]["layout"]
+        assert len(layout["xaxis"]["range"]) == len(layout["yaxis"]["range"]) == 2
 
 
 def test_page_when_read_has_a_table_for_every_chart(page):
@@ -227,7 +272,19 @@ def test_chart_list_when_asked_then_has_a_chart_or_a_reason_for_every_name(with_
 def test_page_when_all_answers_agree_says_so(with_target, target_parts, read_page):
     same = {**target_parts.logits, "student_int8": target_parts.logits["teacher"]}
     shown = " ".join(read_page(render_html(build_report(with_target(logits=same)))).text)
-    assert "Teacher and int8 student give the same answer on every test row." in shown
+    assert "Teacher and int8 student give the same answer on every test row, and are equally sure of it." in shown
+
+
+def test_page_when_answers_agree_but_not_how_sure_then_shows_both_distributions(with_target, target_parts, read_page):
+    surer = {**target_parts.logits, "student_int8": 1.5 * target_parts.logits["teacher"]}
+    page = read_page(render_html(build_report(with_target(logits=surer))))
+    shown = " ".join("".join(page.text).split())
+    assert "give the same answer on every test row; they are not equally sure of it." in shown
+    assert "The 6 most telling test rows" in shown
+    assert shown.count("same answer, differently sure; both are right") == 5  # the teacher misses the last row
+    # 4 and 6 against 0 and 0: 0.9647 and 1 / (1 + 2 exp(-6)) = 0.9951
+    assert "lights_off ✓ 96.5 % 99.5 %" in shown
+    assert "The answers that differ most often" not in shown
 
 
 def luminance(colour):

@@ -117,6 +117,7 @@ def test_differences_when_shown_then_three_are_open_and_ten_there_with_both_dist
     shown, rest = found.split("<details><summary>The next 7</summary>")
     assert (shown.count("` (the "), rest.count("` (the ")) == (
         sum(row.right != "neither" for row in target.telling_rows[:3]), sum(row.right != "neither" for row in target.telling_rows[3:10]))
+    assert not any(row.same_answer for row in target.telling_rows[:10])
     first = target.telling_rows[0]
     for item in first.classes:
         name = "all others" if item.label is None else f"`{item.label}`" + (" ✓" if item.label == first.true_label else "")
@@ -127,6 +128,13 @@ def test_differences_when_counted_then_say_who_is_right(text):
     # of the six rows the answers differ on 2, 4 and 5; teacher right on 2 and 4, int8 student on 5
     assert ("They answer 3 of 6 test rows differently (50.0 %): the teacher is right on 2, the int8 student on 1, neither on 0."
             in section(text, "Where teacher and student differ"))
+
+
+def test_differences_when_answers_agree_but_not_how_sure_then_marked(with_target, target_parts):
+    surer = {**target_parts.logits, "student_int8": 1.5 * target_parts.logits["teacher"]}
+    found = section(render_markdown(build_report(with_target(logits=surer))), "Where teacher and student differ")
+    assert "They give the same answer on every test row, not equally sure." in found
+    assert "(same answer, differently sure; both are right) | `lights_on` ✓ | 96.5 % | 99.5 % |" in found
 
 
 def test_classes_when_many_then_the_ten_with_the_lowest_f1_and_where_all_are(lifelike_parts):

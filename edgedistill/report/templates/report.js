@@ -30,6 +30,10 @@
     place[path[path.length - 1]] = value;
   }
 
+  function drawn() {
+    return charts.filter(function (chart) { return chart.dataset.drawn; });
+  }
+
   function figureOf(chart) {
     return JSON.parse(document.getElementById(chart.dataset.figure).textContent);
   }
@@ -56,13 +60,13 @@
   let waiting = 0;
   window.addEventListener("resize", function () {
     clearTimeout(waiting);
-    waiting = setTimeout(function () { charts.forEach(makeRoom); }, 150);
+    waiting = setTimeout(function () { drawn().forEach(makeRoom); }, 150);
   });
 
   function restyle(onPaper) {
     const change = look(onPaper);
     if (onPaper) { change.width = PAPER_WIDTH_PX; } else { change.width = null; change.autosize = true; }
-    charts.forEach(function (chart) { if (chart.dataset.drawn) { Plotly.relayout(chart, change); } });
+    drawn().forEach(function (chart) { Plotly.relayout(chart, change); });
   }
 
   // One of several views: the traces whose meta is the choice are shown.
@@ -70,7 +74,29 @@
     group.addEventListener("change", function (event) {
       const chart = document.getElementById(group.dataset.choices);
       const shown = figureOf(chart).data.map(function (trace) { return trace.meta === event.target.value; });
-      Plotly.restyle(chart, {visible: shown});
+      if (chart.dataset.drawn) { Plotly.restyle(chart, {visible: shown}); }
+    });
+  });
+
+  // Zoom about the middle and move by a quarter, of both axes: what a drag does, for the keyboard.
+  const MOVES = {
+    "in": [0.5, 0, 0], "out": [2, 0, 0], "left": [1, -0.25, 0], "right": [1, 0.25, 0], "up": [1, 0, 0.25], "down": [1, 0, -0.25]
+  };
+
+  function moved(range, factor, share) {
+    const width = range[1] - range[0], middle = (range[0] + range[1]) / 2 + share * width;
+    return [middle - factor * width / 2, middle + factor * width / 2];
+  }
+
+  document.querySelectorAll("[data-zoom]").forEach(function (group) {
+    group.addEventListener("click", function (event) {
+      const chart = document.getElementById(group.dataset.zoom), move = event.target.value;
+      if (!move || !chart.dataset.drawn) { return; }
+      const whole = move === "all", layout = whole ? figureOf(chart).layout : chart.layout;
+      const [factor, across, up] = whole ? [1, 0, 0] : MOVES[move];
+      Plotly.relayout(chart, {
+        "xaxis.range": moved(layout.xaxis.range, factor, across), "yaxis.range": moved(layout.yaxis.range, factor, up)
+      });
     });
   });
 
@@ -131,5 +157,21 @@
     restyle(false);
   });
   dark.addEventListener("change", function () { restyle(false); });
-  charts.forEach(draw);
+
+  // plotly.js is stored packed, a third of its size; a browser without DecompressionStream has the tables.
+  function unpack() {
+    const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), function (c) { return c.charCodeAt(0); });
+    return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  }
+
+  if (!window.DecompressionStream) {
+    document.getElementById("too-old").hidden = false;
+  } else if (charts.length) {
+    unpack().then(function (source) {
+      const script = document.createElement("script");
+      script.textContent = source;
+      document.head.append(script);
+      charts.forEach(draw);
+    });
+  }
 })();

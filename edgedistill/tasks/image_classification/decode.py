@@ -1,5 +1,6 @@
 """Adapter to Pillow: a picture file, whatever its mode, size and rotation, to uint8 pixels of a square."""
 
+import base64
 import struct
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,6 +15,7 @@ from edgedistill.plan import PictureSize
 MOST_PIXELS = 100_000_000
 """A picture with more is not decoded: it would take hundreds of MB, and a small file can claim any size."""
 
+THUMBNAIL_SIDE = 96
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
@@ -99,13 +101,25 @@ def to_square(opened: Opened, size: PictureSize) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8).reshape(size.side, size.side, size.channels)
 
 
-def to_png(pixels: NDArray[np.uint8], *, scale: int = 1) -> bytes:
-    """Return a PNG file of pixels of shape (height, width, 1 or 3), each enlarged to `scale` x `scale`."""
-    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    large = np.repeat(np.repeat(flat, scale, axis=0), scale, axis=1)
+def to_thumbnail(pixels: NDArray[np.uint8]) -> str:
+    """Return a data URI of a picture of 49 to 96 pixels a side: small ones enlarged whole times, large ones shrunk.
+
+    Small ones are PNG, pixel by pixel as the model sees them; from 49 pixels on they are JPEG, so that a page of sixty
+    photographs stays small.
+
+    Args:
+        pixels: shape (side, side, 1 or 3).
+    """
+    flat, side = pixels[..., 0] if pixels.shape[2] == 1 else pixels, pixels.shape[0]
     stream = BytesIO()
-    Image.fromarray(large).save(stream, format="PNG", optimize=True)
-    return stream.getvalue()
+    if side <= THUMBNAIL_SIDE // 2:
+        kind, scale = "png", THUMBNAIL_SIDE // side
+        Image.fromarray(np.repeat(np.repeat(flat, scale, axis=0), scale, axis=1)).save(stream, format="PNG", optimize=True)
+    else:
+        kind, image = "jpeg", Image.fromarray(flat)
+        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        image.save(stream, format="JPEG", quality=85)
+    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def _first_line(bad: BaseException) -> str:

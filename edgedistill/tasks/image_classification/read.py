@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgedistill.errors import DataError
 from edgedistill.plan import PictureSize
+from edgedistill.progress import counted
 from edgedistill.tasks.image_classification.decode import BrokenPictureError, Opened, open_picture, to_square
 from edgedistill.tasks.image_classification.sources import Picture, Source
 
@@ -97,7 +98,8 @@ def decode(source: Source, size: PictureSize, raw: Path, *, is_labelled: bool = 
     treated: Counter[str] = Counter()
     broken: list[str] = []
     with raw.open("wb") as stream:
-        for number, picture in enumerate(source.read()):
+        shown = counted(source.read(), what="decoding", total=source.count, unit="pictures")
+        for number, picture in enumerate(shown):
             try:
                 opened = open_picture(picture.source)
             except BrokenPictureError as bad:

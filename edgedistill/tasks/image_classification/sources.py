@@ -57,12 +57,14 @@ class Source:
         read: gives the pictures one by one.
         ignored: files that are no pictures, by name.
         files: files that belong to it besides the one that is named: the labels of idx files, the pictures of a table.
+        count: how many pictures it has; None where only reading them tells.
     """
 
     place: str
     read: Callable[[], Iterator[Picture]]
     ignored: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    count: int | None = None
 
 
 def open_source(path: Path, columns: Columns, *, split: str = "train") -> Source:
@@ -87,7 +89,7 @@ def open_source(path: Path, columns: Columns, *, split: str = "train") -> Source
         raise DataError(f"{path}: is one picture", hint=f"name {_KNOWN}")
     form = detect_format(path)
     if form in ("parquet", "datasets"):
-        return Source(str(path), lambda: _binary_rows(path, columns, split))
+        return Source(str(path), lambda: _binary_rows(path, columns, split), count=_rows_of_parquet(path))
     return _paths(path, columns, split)
 
 
@@ -128,7 +130,7 @@ def _folder(folder: Path) -> Source:
     def read() -> Iterator[Picture]:
         return (Picture(file.relative_to(folder).as_posix(), label, file) for file, label in files)
 
-    return Source(str(folder), read, tuple(ignored))
+    return Source(str(folder), read, tuple(ignored), count=len(files))
 
 
 def _paths(path: Path, columns: Columns, split: str) -> Source:
@@ -139,7 +141,7 @@ def _paths(path: Path, columns: Columns, split: str) -> Source:
     def read() -> Iterator[Picture]:
         return (Picture(name, label, file) for name, label, file in zip(names, labels, files, strict=True))
 
-    return Source(str(path), read, files=tuple(file for file in files if file.is_file()))
+    return Source(str(path), read, files=tuple(file for file in files if file.is_file()), count=len(files))
 
 
 def _binary_rows(path: Path, columns: Columns, split: str) -> Iterator[Picture]:
@@ -151,6 +153,14 @@ def _binary_rows(path: Path, columns: Columns, split: str) -> Iterator[Picture]:
             number += 1
             yield Picture(f"row {number}", _label(label, names, f"{path}: row {number}"),
                           _cell(cell, path, f"{path}: row {number}"))
+
+
+def _rows_of_parquet(path: Path) -> int | None:
+    """Return what the file says of itself; None for a saved data set, and where reading the file will say what is wrong."""
+    try:
+        return int(pq.read_metadata(path).num_rows) if path.is_file() else None
+    except (pa.ArrowInvalid, OSError):
+        return None
 
 
 def _tables(path: Path, columns: Columns, split: str) -> Iterator[pa.Table]:
@@ -256,7 +266,7 @@ def _arrays(path: Path, images: NDArray[np.uint8], labels: NDArray[Any]) -> Sour
         for row, (image, label) in enumerate(zip(images, labels.tolist(), strict=True), start=1):
             yield Picture(f"row {row}", str(label), image)
 
-    return Source(str(path), read)
+    return Source(str(path), read, count=len(images))
 
 
 def _idx(path: Path) -> Source:

@@ -43,7 +43,6 @@ _DISTILLATION = Distillation(temperature=4.0, learning_rate=0.005)
 
 _LOSSES = ("decoupled-kd", "hidden-states")
 
-_THUMBNAIL = 96
 """Side of a picture in a report, pixels."""
 
 _AnyShape = ResNetShape | MobileNetShape | ViTShape
@@ -265,14 +264,10 @@ class ImageClassification:
         tidy(exported, out, size=read_preprocessing(model).size)
 
     def thumbnail(self, examples: Examples, row: int) -> str | None:
-        """Return the stored picture, enlarged to about 96 pixels."""
-        import base64
+        """Return the stored picture at about 96 pixels."""
+        from edgedistill.tasks.image_classification.decode import to_thumbnail
 
-        from edgedistill.tasks.image_classification.decode import to_png
-
-        pixels = pixels_of(examples).take([row])[0]
-        png = to_png(pixels, scale=max(1, _THUMBNAIL // pixels.shape[0]))
-        return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        return to_thumbnail(pixels_of(examples).take([row])[0])
 
     def package(self, packing: Packing) -> Work:
         """Pack the model with its pre-processing."""

@@ -14,6 +14,7 @@ from edgedistill.examples import NO_LABEL, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.picture_settings import PictureChanges
 from edgedistill.processes import current_group
+from edgedistill.progress import Progress, counted
 from edgedistill.recipe import Configuration, FineTuning
 from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import write_soft_labels
@@ -112,11 +113,13 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     tables = [read_examples(path) for path in (inputs.train, out / TRANSFER_FILE, inputs.validation)]
 
     def answers() -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-        for table in tables:
-            ids, start = table.ids, 0
-            for logits in label_pictures(model, encoder.encode_examples(table)):
-                yield ids[start : start + len(logits)], logits
-                start += len(logits)
+        with Progress("labelling", total=sum(map(len, tables)), unit="pictures") as progress:
+            for table in tables:
+                ids, start = table.ids, 0
+                for logits in label_pictures(model, encoder.encode_examples(table)):
+                    yield ids[start : start + len(logits)], logits
+                    start += len(logits)
+                    progress.advance(len(logits))
 
     if not group.is_main:
         return only_help(answers())
@@ -149,7 +152,8 @@ def _write_transfer(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: P
             yield given.take(np.arange(start, min(start + _BATCH, len(given))))
         yield from changer.batches(rows)
 
-    write_pictures(out / TRANSFER_FILE, Rows(names, names, [NO_LABEL] * total), batches(), size=train.size)
+    shown = counted(batches(), what="making", total=total, unit="pictures", size=len)
+    write_pictures(out / TRANSFER_FILE, Rows(names, names, [NO_LABEL] * total), shown, size=train.size)
 
 
 SOFT_LABELS = Stage(

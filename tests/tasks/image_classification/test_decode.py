@@ -1,5 +1,7 @@
 """Picture files of every mode: decoded alike, turned upright, or refused with a reason."""
 
+import base64
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from PIL import Image
 
 from edgedistill.plan import PictureSize
 from edgedistill.tasks.image_classification import decode
-from edgedistill.tasks.image_classification.decode import BrokenPictureError, open_picture, to_square
+from edgedistill.tasks.image_classification.decode import BrokenPictureError, open_picture, to_square, to_thumbnail
 
 RED = (204, 51, 51)
 
@@ -72,3 +74,26 @@ def test_to_square_when_grey_is_wanted_then_one_channel_of_that_side(tmp_path: P
     pixels = to_square(opened, PictureSize(8, 1))
     assert pixels.shape == (8, 8, 1)
     assert int(pixels[0, 0, 0]) == round(0.299 * 204 + 0.587 * 51 + 0.114 * 51)
+
+
+def read_thumbnail(uri: str) -> tuple[Image.Image, int]:
+    content = base64.b64decode(uri.partition(";base64,")[2])
+    return Image.open(BytesIO(content)), len(uri)
+
+
+def test_thumbnail_when_small_then_every_pixel_is_kept_as_a_square() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    image, _ = read_thumbnail(to_thumbnail(pixels))
+    assert (image.format, image.size) == ("PNG", (96, 96))
+    np.testing.assert_array_equal(np.asarray(image)[1::3, 1::3], pixels)
+
+
+@pytest.mark.parametrize(("side", "shown"), [(48, 96), (49, 49), (96, 96), (224, 96)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_thumbnail_when_large_then_never_more_than_96_pixels_and_a_few_kilobytes(side: int, shown: int, channels: int) -> None:
+    ramp = np.add.outer(np.arange(side), np.arange(side)).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 16, (side, side, channels), dtype=np.uint8)
+    image, characters = read_thumbnail(to_thumbnail(ramp[..., None] // 2 + noise))
+    assert image.size == (shown, shown)
+    assert image.mode == ("L" if channels == 1 else "RGB")
+    assert characters < 9_000

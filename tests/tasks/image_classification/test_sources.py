@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from edgedistill.errors import DataError
+from edgedistill.plan import PictureSize
 from edgedistill.prepare.columns import Columns
 from edgedistill.tasks.image_classification.decode import open_picture
+from edgedistill.tasks.image_classification.read import decode
 from edgedistill.tasks.image_classification.sources import as_bytes, open_source
 
 COLUMNS = Columns("image", "label")
@@ -101,6 +103,27 @@ def test_folder_when_files_are_no_pictures_then_they_are_named(make_folder) -> N
     (folder / "dark" / "notes.txt").write_text("x", encoding="utf-8")
     (folder / "dark" / ".DS_Store").write_text("x", encoding="utf-8")
     assert open_source(folder, COLUMNS).ignored == ("dark/notes.txt",)
+
+
+def test_sources_when_opened_then_know_how_many_pictures_they_have(make_folder, tmp_path: Path) -> None:
+    folder = make_folder(rows=3)
+    (folder / "list.csv").write_text("image,label\ndark/00.png,dark\nlight/01.png,light\n", encoding="utf-8")
+    np.savez(tmp_path / "some.npz", image=np.zeros((4, 8, 8), np.uint8), label=np.arange(4))
+    content = [(folder / "dark" / "00.png").read_bytes()] * 5
+    pq.write_table(pa.table({"image": content, "label": ["a"] * 5}), tmp_path / "some.parquet")
+    for path, count in ((folder, 6), (folder / "list.csv", 2), (tmp_path / "some.npz", 4), (tmp_path / "some.parquet", 5)):
+        source = open_source(path, COLUMNS)
+        assert source.count == len(list(source.read())) == count
+
+
+def test_decode_when_it_takes_long_then_says_how_far_and_how_long_still(
+    make_folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("edgedistill.progress._LINE_EVERY_S", 0.0)
+    with caplog.at_level("INFO", logger="edgedistill"):
+        decode(open_source(make_folder(rows=2), COLUMNS), PictureSize(8, 3), tmp_path / "raw")
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.rpartition(", about ")[0] for line in told] == [f"decoding: {done} of 4 pictures" for done in (1, 2, 3)]
 
 
 def test_folder_when_it_has_no_classes_then_refused(tmp_path: Path) -> None:
