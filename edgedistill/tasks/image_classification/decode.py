@@ -122,5 +122,12 @@ def to_thumbnail(pixels: NDArray[np.uint8]) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
+def to_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Return a PNG file of pixels of shape (height, width, 1 or 3)."""
+    stream = BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(stream, format="PNG")
+    return stream.getvalue()
+
+
 def _first_line(bad: BaseException) -> str:
     return (str(bad).splitlines() or [type(bad).__name__])[0].split(" <_io")[0]
