@@ -110,10 +110,13 @@ def _web(results: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         f"; of {more['rows']} test texts {more['equal_classes']} have Python's class and {more['within_1e-3']} logits within "
         f"1e-3, the furthest {more['max_abs_error']:.3f} off"
     )
+    in_float = (results.get("web_logits_float.json") or {}).get("texts")
+    if in_float is not None:
+        of_texts += f"; in float {in_float['within_1e-3']} of {in_float['rows']} within 1e-3"
     what = (f"the web page with an int8 student of {row['recipe_id']} ({row['student']}): golden ids and classes; "
             f"{row['within_1e-3']} of {row['vectors']} golden texts within 1e-3, the furthest logit {furthest:.3f} off, "
             f"{row['tolerance']:g} is allowed{of_texts}")
-    return what, tuple(name for name in ("web_logits.json", "web_operators.json") if name in results) if is_passed else ()
+    return what, tuple(name for name in ("web_logits.json", "web_logits_float.json", "web_operators.json") if name in results) if is_passed else ()
 
 
 def matrix() -> str:

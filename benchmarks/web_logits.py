@@ -1,6 +1,6 @@
 """Open a bundle's page in headless Chromium, and compare its answers to the golden vectors with Python's.
 
-    python benchmarks/web_logits.py BUNDLE --student WORDS [--texts FILE]
+    python benchmarks/web_logits.py BUNDLE --student WORDS [--texts FILE] [--result FILE]
 
 Needs chromium and npm. Ids and classes must be equal, and no logit further off than golden.json allows in a browser; the
 bundle's own page must say the same. How far each logit is off goes to benchmarks/results/web_logits.json. `--texts`, a TSV with
@@ -146,6 +146,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--student", required=True, help="how the student was made: a figure is of one student")
     parser.add_argument("--texts", type=Path, help="a TSV with a column text")
+    parser.add_argument("--result", type=Path, default=RESULT, metavar="FILE", help="where the row goes")
     chosen = parser.parse_args(arguments)
     texts = read_texts(chosen.texts) if chosen.texts else []
     with tempfile.TemporaryDirectory() as name:
@@ -164,9 +165,9 @@ def main(arguments: Sequence[str]) -> int:
         "golden_architecture": golden["architecture"], "onnxruntime_web": web["version"],
         "student": chosen.student, "page_says": seen["replayed"], **more, "commit": commit.stdout.strip(),
         "command": f"python benchmarks/web_logits.py BUNDLE --student {chosen.student!r}" + (
-            f" --texts {chosen.texts}" if texts else ""),
+            f" --texts {chosen.texts}" if texts else "") + (f" --result {chosen.result}" if chosen.result != RESULT else ""),
     }
-    RESULT.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+    chosen.result.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     print({key: value for key, value in row.items() if key != "max_abs_errors"}, max(row["max_abs_errors"]))
     is_same = row["equal_ids"] == row["equal_labels"] == row["vectors"]
     is_passed = is_same and max(row["max_abs_errors"]) <= row["tolerance"]
