@@ -152,7 +152,8 @@ def search_students(job: Job, attempt: Attempter) -> Found:
     failures: list[TrainingDivergedError] = []
     for trial in study.trials():
         is_lost = trial.outcome is not None and trial.outcome.state == "diverged"  # and would diverge again
-        if trial.run_id == job.owner.run_id and not is_lost:
+        is_over = trial.outcome is None and _finished(study.trials()) >= job.recipe.search.trials  # fewer are asked for by now
+        if trial.run_id == job.owner.run_id and not (is_lost or is_over):
             _make(job, study, trial, attempt, failures)
     while not (ending := _ending(job, study.trials())):
         claimed = _next(job, study)
@@ -165,6 +166,10 @@ def search_students(job: Job, attempt: Attempter) -> Found:
         if claimed is not None:
             _make(job, study, claimed, attempt, failures)
     return _conclude(job, study.trials(), attempt, ending, failures)
+
+
+def _finished(trials: Sequence[Trial]) -> int:
+    return sum(trial.outcome is not None for trial in trials)
 
 
 def _ending(job: Job, trials: Sequence[Trial]) -> str:
@@ -212,7 +217,8 @@ def _make(
     job: Job, study: SearchStudy, trial: Trial, attempt: Attempter, failures: list[TrainingDivergedError]
 ) -> None:
     """Make a trial, or find it made, and record what came of it."""
-    log.info("trial %d of %d: %s", trial.number + 1, job.recipe.search.trials, described(trial.settings))
+    allowed = max(trial.number + 1, job.recipe.search.trials)  # they may be fewer than when this one was made
+    log.info("trial %d of %d: %s", trial.number + 1, allowed, described(trial.settings))
     try:
         made = attempt(trial, None)
     except TrainingDivergedError as diverged:

@@ -185,6 +185,17 @@ def test_search_when_killed_in_a_trial_then_goes_on_with_it_and_ends_alike(job: 
     assert rungs_asked(resumed) == ["w24", "w8", "w16"]
 
 
+def test_search_when_killed_and_fewer_trials_are_allowed_than_are_finished_then_does_not_go_on(job: Callable[..., Job]) -> None:
+    dying = by_width(RISING)
+    dying.dies_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        search_students(job(limit=0.84, trials=3), dying)
+    resumed = by_width(RISING)
+    found = search_students(job(limit=0.84, trials=1), resumed)
+    assert rungs_asked(resumed) == ["w24"]
+    assert found.trial.settings.rung == "w24"
+
+
 def test_search_when_repeated_then_asks_for_the_same_trials_and_no_more(job: Callable[..., Job]) -> None:
     first, second = by_width(RISING), by_width(RISING)
     assert search_students(job(limit=0.99), first) == search_students(job(limit=0.99), second)
