@@ -59,11 +59,6 @@ class CaseRow(Document):
         """Examples of a call over its p50: texts or images a second."""
         return self.case.batch / self.p50_s
 
-    @property
-    def tokens_per_s(self) -> float:
-        """Tokens of a call over its p50, special tokens counted; of pictures the pixels."""
-        return self.case.sequence_tokens * self.examples_per_s
-
 
 class Detail(Document):
     """All cases of one model; the first is the one that the others differ from in one thing each."""

@@ -125,10 +125,10 @@ def _times_table(names: list[str], measurements: "tuple[Measurement, ...]") -> s
 def _costs_table(names: list[str], measurements: "tuple[Measurement, ...]", task: "TaskDoor") -> str:
     """Return the throughput of each model, its start, its memory, and whether all of this can be relied on."""
     from edgedistill.benchmark.statistics import percentile, pooled
-    from edgedistill.report.wording import time_text
+    from edgedistill.report.wording import rate_text, time_text
 
     return table(("model", f"{task.rate_unit} a second", "load", "first run", "memory over runtime", "noisy"), [
-        (name, f"{task.rate_of(m.sequence_tokens) / percentile(pooled(m.rounds_s), 50):.0f}",
+        (name, rate_text(task.rate_of(m.sequence_tokens) / percentile(pooled(m.rounds_s), 50)),
          *map(time_text, (m.load_s, m.first_run_s)), mebibytes(m.peak_rss_bytes - m.baseline_rss_bytes),
          "yes" if m.is_noisy else "no")
         for name, m in zip(names, measurements, strict=True)
@@ -138,6 +138,7 @@ def _costs_table(names: list[str], measurements: "tuple[Measurement, ...]", task
 def _in_detail(models: list[Path], data: Path, out: Path | None, threads: int, *, as_json: bool) -> int:
     import edgedistill
     from edgedistill.recipe import BenchmarkProtocol
+    from edgedistill.report.wording import rate_text
     from edgedistill.user_paths import task_at
 
     if len(models) != 1:
@@ -149,7 +150,7 @@ def _in_detail(models: list[Path], data: Path, out: Path | None, threads: int, *
     task = task_at(models[0])
     say(table(("case", "p50", "p90", "p99", f"{task.rate_unit} a second", "load", "first run", "memory over runtime"), [
         (row.case.name, *map(milliseconds, (row.p50_s, row.p90_s, row.p99_s)),
-         f"{task.rate_of(row.case.sequence_tokens) * row.examples_per_s:.0f}",
+         rate_text(task.rate_of(row.case.sequence_tokens) * row.examples_per_s),
          milliseconds(row.measurement.load_s), milliseconds(row.measurement.first_run_s),
          mebibytes(row.measurement.peak_rss_bytes - row.measurement.baseline_rss_bytes))
         for row in found.rows
@@ -176,7 +177,7 @@ def _on_device(address: str, models: list[Path], data: Path | None, out: Path | 
 def _device_words(found: "DeviceMeasurement", task: "TaskDoor") -> str:
     """Return what was found on a device as text; an emulated one has no times to show."""
     from edgedistill.benchmark.statistics import summarize
-    from edgedistill.report.wording import energy_text, time_range_text, time_text
+    from edgedistill.report.wording import energy_text, rate_text, time_range_text, time_text
 
     device, answers = found.device, found.against_host
     lines = [
@@ -193,8 +194,8 @@ def _device_words(found: "DeviceMeasurement", task: "TaskDoor") -> str:
             time_range_text(figures.p50_s, (figures.median_s.low, figures.median_s.high)),
             *map(time_text, (figures.mad_s, figures.p90_s, figures.p99_s, first.load_s, first.first_run_s)),
         )]))
-        rate = task.rate_of(found.sequence_tokens) / figures.p50_s
-        lines.append(f"{found.sequence_tokens} {task.length_unit}, {rate:.0f} {task.rate_unit} a second, "
+        rate = rate_text(task.rate_of(found.sequence_tokens) / figures.p50_s)
+        lines.append(f"{found.sequence_tokens} {task.length_unit}, {rate} {task.rate_unit} a second, "
                      f"{found.protocol.threads} thread(s), {figures.n} runs in {len(found.rounds)} processes")
         energy = "no counter that may be read" if found.energy_per_run_j is None else energy_text(found.energy_per_run_j)
         lines.append(f"memory over runtime {memory}; energy a run: {energy}")

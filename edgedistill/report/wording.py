@@ -68,6 +68,11 @@ def times_text(ratio: float) -> str:
     return f"{ratio:.{_decimals(ratio)}f}x"
 
 
+def rate_text(per_second: float) -> str:
+    """Return how many a second with three significant digits: slow devices classify less than one picture a second."""
+    return f"{per_second:.{_decimals(per_second)}f}"
+
+
 def amount_text(value: float, unit: str) -> str:
     """Return a budget's figure with a unit that people read."""
     if unit == "share":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from edgedistill.emulation.apt_packages import AptState, machine_architecture, unpack
+from edgedistill.emulation.apt_packages import AptState, Wanted, machine_architecture, unpack
 from edgedistill.errors import MissingDependencyError
 
 LOGIN = """#!/bin/sh
@@ -109,7 +109,7 @@ def _unpacked(package: str) -> Path:
     try:
         state = _lists()
         folder = state.folder / package
-        for archive in state.download([package], architecture=state.architectures[0], on_top_of_machine=True):
+        for archive in state.download(Wanted((package,), state.architectures[0], on_top_of_machine=True)):
             unpack(archive, folder)
     except MissingDependencyError as missing:
         pytest.skip(f"{package} is not installed, and apt cannot download it: {missing.message}")

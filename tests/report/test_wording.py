@@ -34,6 +34,11 @@ def test_time_range_text_when_given_an_interval_then_it_has_the_unit_and_the_dec
     assert wording.time_range_text(seconds, interval_s) == expected
 
 
+@pytest.mark.parametrize(("per_second", "expected"), [(0.4, "0.40"), (3.14159, "3.14"), (81.3, "81.3"), (12_345.6, "12346")])
+def test_rate_text_when_less_than_one_a_second_is_not_nothing(per_second, expected):
+    assert wording.rate_text(per_second) == expected
+
+
 def test_p_text_when_tiny_is_bounded():
     assert wording.p_text(1e-9) == "p < 0.001"
     assert wording.p_text(0.0412) == "p = 0.041"

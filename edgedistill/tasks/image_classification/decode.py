@@ -16,6 +16,8 @@ MOST_PIXELS = 100_000_000
 """A picture with more is not decoded: it would take hundreds of MB, and a small file can claim any size."""
 
 THUMBNAIL_SIDE = 96
+"""Side of a picture in a report at most, pixels."""
+
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)

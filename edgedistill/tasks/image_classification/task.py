@@ -43,8 +43,6 @@ _DISTILLATION = Distillation(temperature=4.0, learning_rate=0.005)
 
 _LOSSES = ("decoupled-kd", "hidden-states")
 
-"""Side of a picture in a report, pixels."""
-
 _AnyShape = ResNetShape | MobileNetShape | ViTShape
 
 
