@@ -172,6 +172,9 @@
       script.textContent = source;
       document.head.append(script);
       charts.forEach(draw);
+    }).catch(function (problem) {
+      document.getElementById("too-old").hidden = false;
+      throw problem;
     });
   }
 })();

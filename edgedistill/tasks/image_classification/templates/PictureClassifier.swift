@@ -32,7 +32,7 @@ public final class PictureClassifier {
 
 {% include "parts/resource.swift" %}
 
-    /// Red, green and blue of every pixel, row by row; transparency is dropped.
+    /// Red, green and blue of every pixel, row by row; what is transparent is blended with black.
     static func rgb(of bitmap: CGImage) throws -> Data {
         var rgba = [UInt8](repeating: 0, count: 4 * bitmap.width * bitmap.height)
         let drawn = rgba.withUnsafeMutableBytes { bytes -> Bool in

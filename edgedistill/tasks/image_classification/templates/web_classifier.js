@@ -7,12 +7,12 @@ export class Picture {
     Object.assign(this, { rgb, height, width });
   }
 
-  /** Decode a file, upright; transparency is dropped. */
+  /** Decode a file, upright; transparency is dropped, and with it the colour of pixels that are wholly transparent. */
   static async of(file) {
     const bitmap = await createImageBitmap(file);
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
-    const context = canvas.getContext("2d", { alpha: false });
+    const context = canvas.getContext("2d");
     context.drawImage(bitmap, 0, 0);
     const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
     return new Picture(data.filter((_, index) => index % 4 < 3), bitmap.height, bitmap.width);
