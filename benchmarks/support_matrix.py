@@ -116,7 +116,8 @@ def _web(results: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     what = (f"the web page with an int8 student of {row['recipe_id']} ({row['student']}): golden ids and classes; "
             f"{row['within_1e-3']} of {row['vectors']} golden texts within 1e-3, the furthest logit {furthest:.3f} off, "
             f"{row['tolerance']:g} is allowed{of_texts}")
-    return what, tuple(name for name in ("web_logits.json", "web_logits_float.json", "web_operators.json") if name in results) if is_passed else ()
+    files = tuple(name for name in ("web_logits.json", "web_logits_float.json", "web_operators.json") if name in results)
+    return what, files if is_passed else ()
 
 
 def matrix() -> str:
