@@ -86,6 +86,7 @@ def test_run_when_finished_then_int8_is_whole_and_the_report_shows_pictures(fini
     assert all(row["thumbnail"].startswith("data:image/png;base64,") for row in shown)
     assert "data:image/png;base64," in (finished / "report.html").read_text(encoding="utf-8")
     assert {row["label"] for row in target["classes"]} == {"across", "down"}
+    assert "does not tell the hard from the soft loss" not in (finished / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("line", [

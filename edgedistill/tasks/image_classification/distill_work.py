@@ -9,11 +9,11 @@ from transformers import PreTrainedModel
 
 from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import hard_label_loss
-from edgedistill.distill.objective import teacher_loss
+from edgedistill.distill.objective import loss_terms, teacher_loss
 from edgedistill.distill.schedule import baseline_schedule, distillation_schedule
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
-from edgedistill.objective import LossFunction, Objective
+from edgedistill.objective import LogitObjective, Objective
 from edgedistill.processes import current_group
 from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import SoftLabels, read_soft_labels
@@ -73,12 +73,20 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
 
 def _objective(
     settings: StudentSettings, inputs: StudentInputs, student: PreTrainedModel, labels: tuple[str, ...]
-) -> LossFunction | Objective:
-    """Return the loss on logits; with the loss on features, where the recipe has it."""
+) -> Objective:
+    """Return the loss on logits; with the loss on features, where the recipe has it. It tells its terms, for the report."""
+    objective = _without_terms(settings, inputs, student, labels)
+    objective.terms = partial(loss_terms, settings.distillation)
+    return objective
+
+
+def _without_terms(
+    settings: StudentSettings, inputs: StudentInputs, student: PreTrainedModel, labels: tuple[str, ...]
+) -> Objective:
     base = partial(teacher_loss, settings.distillation)
     terms = [term for term in settings.distillation.losses if not term.is_on_logits]
     if not terms:
-        return base
+        return LogitObjective(base)
     teacher = load_image_classifier(inputs.teacher, labels)
     return FeatureObjective(base, terms, student=student, teacher=teacher, seed=settings.seed)
 
