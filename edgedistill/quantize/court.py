@@ -58,8 +58,8 @@ class Court:
         goal: what a candidate must keep.
         saturates: does the target add u8 x s8 pairs in 16 bits? Then a product that can overflow there is refused, whatever this
             machine answers.
-        judged_by: the ONNX file whose accuracy a candidate must keep, where the source is that one tuned for int8: it must still
-            decide as the source does, which says that int8 computes what was learned. None: the source.
+        judged_by: the ONNX file whose accuracy a candidate must keep, where the source is that one tuned for int8; a candidate
+            must decide as the one or the other does. None: the source.
     """
 
     source: Path

@@ -70,8 +70,9 @@ def judge_answers(
         size_bytes: of the candidate's file.
         coverage: of its graph.
         needs_int8_nodes: must its nodes run in int8, too?
-        own: logits of the float model that the candidate was made of, where that is another one; agreement and divergence
-            are from these, accuracy is against the reference.
+        own: logits of the float model that the candidate was made of, where that is the reference tuned for int8. Agreement
+            and divergence are from the one of the two that it agrees with more: a student that went on learning leaves the
+            reference, and one that learned to live with rounding needs it. Accuracy is against the reference.
     """
     share = min(coverage.weight_bytes_share, coverage.nodes_share) if needs_int8_nodes else coverage.weight_bytes_share
     before, after = reference.argmax(1), answers.argmax(1)
@@ -82,7 +83,7 @@ def judge_answers(
         was_right, is_right = ((answer == labels)[is_labelled] for answer in (before, after))
         accuracy, loss = float(is_right.mean()), float(was_right.mean() - is_right.mean())
         error = _paired_error(was_right, is_right)
-    origin = reference if own is None else own
+    origin = max((reference,) if own is None else (reference, own), key=lambda logits: float(np.mean(logits.argmax(1) == after)))
     agreement = float(np.mean(origin.argmax(1) == after))
     return Evidence(agreement, divergence(origin, answers), accuracy, loss, error, size_bytes, coverage, share)
 
