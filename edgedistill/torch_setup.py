@@ -31,7 +31,7 @@ def quickest_attention() -> str | None:
 def with_quickest_layout(model: _Module) -> _Module:
     """Return the model with the weights of its convolutions laid out as this machine computes them quickest.
 
-    Channels last makes the training of small ResNets 1.3 to 1.7 times faster where the CPU multiplies bfloat16, and slower
+    Channels last makes the training of small ResNets 1.2 to 1.6 times faster where the CPU multiplies bfloat16, and slower
     where it does not (benchmarks/results/layout_speed.json). What follows a convolution takes its layout; files are the same.
     """
     if this_host().has_bf16:
