@@ -25,6 +25,7 @@ from edgedistill.errors import ParityError, UsageError
 
 if TYPE_CHECKING:
     from edgedistill.manifest import Manifest
+    from edgedistill.verify.bundle import BundleCheck
 
 log = logging.getLogger("edgedistill")
 
@@ -217,16 +218,7 @@ def verify(
     if onnxruntime:
         raise UsageError("--onnxruntime is the version in the emulator", hint="add --emulate CORE")
     if against is None:
-        check = edgedistill.verify(model)
-        say_json(check.to_json()) if as_json else say(
-            f"{check.files_checked} files checked, {check.vectors_replayed} answers replayed on "
-            f"{' and '.join(check.models) or 'no model'}: {'passed' if check.passed else 'FAILED'}"
-        )
-        for problem in check.problems:
-            say(f"problem: {problem}")
-        for warning in check.warnings:
-            log.warning("%s", warning)
-        return 0 if check.passed else ParityError.exit_code
+        return _say_checked(edgedistill.verify(model), as_json=as_json)
     if data is None:
         raise UsageError("--against needs texts to compare on", hint="add --data FILE or --data PREPARED_FOLDER")
     from edgedistill.library import verify_models
@@ -237,6 +229,19 @@ def verify(
         f"largest difference {parity.max_abs_error:.4g}"
     )
     return 0 if parity.passed else ParityError.exit_code
+
+
+def _say_checked(check: "BundleCheck", *, as_json: bool) -> int:
+    """Print what the check of a bundle found, and return the exit code."""
+    say_json(check.to_json()) if as_json else say(
+        f"{check.files_checked} files checked, {check.vectors_replayed} answers replayed on "
+        f"{' and '.join(check.models) or 'no model'}: {'passed' if check.passed else 'FAILED'}"
+    )
+    for problem in check.problems:
+        say(f"problem: {problem}")
+    for warning in check.warnings:
+        log.warning("%s", warning)
+    return 0 if check.passed else ParityError.exit_code
 
 
 def package(

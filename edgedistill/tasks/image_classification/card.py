@@ -1,6 +1,7 @@
 """The model card (README.md) of a bundle of pictures."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import yaml
 
@@ -16,16 +17,20 @@ from edgedistill.package.card import (
 )
 from edgedistill.package.contents import TEXT_MODEL_FILE, BundleIdentity, PictureInput, PictureVectors, RuntimeBuild, Sizes
 
+_APPS = f"""## Apps
 
-def picture_card(  # noqa: PLR0913 - a card tells a little of everything
-    identity: BundleIdentity, figures: CardFigures, *, told: PictureInput, build: RuntimeBuild, golden: PictureVectors,
-    model_bytes: int, sizes: Sizes, rows: Mapping[str, int],
-) -> str:
-    """Return the text of `README.md`, with the front matter that hubs read.
+- Android: `android/` is a Gradle module. `PictureClassifier.fromAssets(context).classify(bitmap)` gives a `List<Prediction>`;
+  `gradle connectedAndroidTest` replays the golden pictures on the device.
+- iOS: this folder is a Swift package. `try PictureClassifier().classify(image)` gives `[Prediction]`; its test does the same.
+- Web: copy this folder, `npm install` in its `web/`, serve the folder, open `web/index.html`. The page needs only
+  `{TEXT_MODEL_FILE}`, `labels.json`, `golden.json` and `web/`."""
 
-    Args:
-        identity: whose bundle it is.
-        figures: accuracy and licences.
+
+@dataclass(frozen=True)
+class PictureCardParts:
+    """What the files of a bundle say that its card repeats.
+
+    Attributes:
         told: the pre-processing, and how far its graph is from transformers'.
         build: how the runtime is made smaller, and what it should run on.
         golden: the golden pictures.
@@ -33,9 +38,27 @@ def picture_card(  # noqa: PLR0913 - a card tells a little of everything
         sizes: of all files but the card and bundle.json.
         rows: labelled pictures by split.
     """
+
+    told: PictureInput
+    build: RuntimeBuild
+    golden: PictureVectors
+    model_bytes: int
+    sizes: Sizes
+    rows: Mapping[str, int]
+
+
+def picture_card(identity: BundleIdentity, figures: CardFigures, parts: PictureCardParts) -> str:
+    """Return the text of `README.md`, with the front matter that hubs read.
+
+    Args:
+        identity: whose bundle it is.
+        figures: accuracy and licences.
+        parts: what the files say.
+    """
+    told, golden = parts.told, parts.golden
     front = yaml.safe_dump(front_matter(identity, figures), sort_keys=False, allow_unicode=True)
     classes = len(golden.vectors[0].logits)
-    table = facts_table(identity, figures, classes=classes, model_bytes=model_bytes, sizes=sizes)
+    table = facts_table(identity, figures, classes=classes, model_bytes=parts.model_bytes, sizes=parts.sizes)
     kind = Kind("picture", "cameras, places or times", f"A picture is resized to {told.side} x {told.side} pixels, "
                 f"{'grey' if told.channels == 1 else 'in colour'}; what is finer than that is not seen.")
     return f"""---
@@ -50,21 +73,15 @@ def picture_card(  # noqa: PLR0913 - a card tells a little of everything
 
 {_use(told)}
 
-## Apps
+{_APPS}
 
-- Android: `android/` is a Gradle module. `PictureClassifier.fromAssets(context).classify(bitmap)` gives a `List<Prediction>`;
-  `gradle connectedAndroidTest` replays the golden pictures on the device.
-- iOS: this folder is a Swift package. `try PictureClassifier().classify(image)` gives `[Prediction]`; its test does the same.
-- Web: copy this folder, `npm install` in its `web/`, serve the folder, open `web/index.html`. The page needs only
-  `{TEXT_MODEL_FILE}`, `labels.json`, `golden.json` and `web/`.
-
-{data_words(identity, figures, kind, rows)}
+{data_words(identity, figures, kind, parts.rows)}
 
 {limits_words(identity, figures, kind, classes=classes)}
 
 ## Runtime
 
-{runtime_words(build, own="pre-processing")}
+{runtime_words(parts.build, own="pre-processing")}
 
 ## Check
 

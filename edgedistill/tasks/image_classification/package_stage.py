@@ -23,7 +23,7 @@ from edgedistill.package.runtime_build import runtime_build
 from edgedistill.package.stage import BUNDLE_FOLDER, Settings, identity_of, require_allowed_licences, write_bundle
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.image_classification.apps import app_sources
-from edgedistill.tasks.image_classification.card import picture_card
+from edgedistill.tasks.image_classification.card import PictureCardParts, picture_card
 from edgedistill.tasks.image_classification.encoding import (
     PREPROCESSOR_FILE,
     Preprocessing,
@@ -141,10 +141,10 @@ def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, conf
         contents.BOM_FILE: bill_of_materials(identity, settings.card, files=models, runtime=runtime).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
     }
-    made[contents.CARD_FILE] = picture_card(
-        identity, settings.card, told=parts.pictures.told, build=build, golden=parts.golden, model_bytes=len(parts.model),
-        sizes=Sizes.of(made), rows=parts.rows,
-    ).encode()
+    made[contents.CARD_FILE] = picture_card(identity, settings.card, PictureCardParts(
+        told=parts.pictures.told, build=build, golden=parts.golden, model_bytes=len(parts.model), sizes=Sizes.of(made),
+        rows=parts.rows,
+    )).encode()
     made[contents.MANIFEST_FILE] = contents.sealed_json(_manifest(identity, parts, made, build)).encode()
     return dict(sorted(made.items()))
 
