@@ -9,7 +9,7 @@ from edgedistill.catalog import LocatedRecipe, data_folder
 from edgedistill.errors import RecipeError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.latency.workload import Workload
-from edgedistill.picture_settings import Pictures
+from edgedistill.picture_settings import PictureChanges, Pictures
 from edgedistill.plan import DataFacts, PictureSize
 from edgedistill.prepare.columns import Columns
 from edgedistill.recipe import Data, Distillation, FineTuning, Recipe, Student, Teacher
@@ -200,7 +200,7 @@ class ImageClassification:
 
         settings = stage.TeacherSettings(
             fine_tuning=recipe.teacher.fine_tuning, configuration=recipe.teacher.configuration,
-            copies=recipe.pictures.teacher_copies, changes=recipe.pictures.changes, seed=recipe.seed,
+            copies=recipe.pictures.teacher_copies, changes=_unmixed(recipe.pictures.changes), seed=recipe.seed,
         )
         return Work(stage.TEACHER, settings, stage.TeacherInputs(
             teacher, data / "train.arrow", data / "validation.arrow", data / "labels.json"))
@@ -249,7 +249,7 @@ class ImageClassification:
         from edgedistill.tasks.image_classification import distill_stage as stage
 
         settings = stage.BaselineSettings(
-            shape=_own(shape), distillation=_of_pictures(recipe.distillation), changes=recipe.pictures.changes,
+            shape=_own(shape), distillation=_of_pictures(recipe.distillation), changes=_unmixed(recipe.pictures.changes),
             copies=recipe.pictures.teacher_copies, seed=recipe.seed,
         )
         return Work(stage.BASELINE, settings, stage.BaselineInputs(
@@ -298,6 +298,11 @@ def _of_pictures(distillation: Distillation) -> Distillation:
     """Return the settings without losses that are for texts; `check` lets only the default ones be there."""
     kept = tuple(term for term in distillation.losses if term.name in _LOSSES)
     return distillation.model_copy(update={"losses": kept})
+
+
+def _unmixed(changes: PictureChanges) -> PictureChanges:
+    """Return the changes of a training on labels: a mixed picture has none, so mixing is no part of its settings."""
+    return changes.model_copy(update={"mixup": 0.0, "cutmix": 0.0})
 
 
 def _own(shape: Shape) -> _AnyShape:
