@@ -191,8 +191,8 @@ class ImageClassification:
         """Write the pictures of a data file or folder, at the size that the model takes."""
         from edgedistill.tasks.image_classification.data_file import write_data_file
 
-        size = read_preprocessing(_given(model)).size
-        write_data_file(source, path, size=size)
+        how = read_preprocessing(_given(model))
+        write_data_file(source, path, size=PictureSize(how.resized, how.size.channels))
 
     def teach(self, recipe: Recipe, data: Path, teacher: Path | None) -> Work:
         """Take, fine-tune or train the teacher."""
