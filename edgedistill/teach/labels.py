@@ -48,12 +48,12 @@ def label_order(folder: Path) -> tuple[str, ...] | None:
     return names
 
 
-def kept_order(order: Sequence[str] | None, labels: Iterable[str]) -> tuple[str, ...] | None:
+def kept_order(order: Sequence[str] | None, labels: Iterable[str | None]) -> tuple[str, ...] | None:
     """Return a teacher's order of classes where it knows all of the data's; None where it does not, or any order will do.
 
     Args:
         order: as `label_order` has it.
-        labels: the data's class names, in any order.
+        labels: the data's class names, in any order; None, of a picture without one, is none that a teacher knows.
     """
     return tuple(order) if order is not None and set(labels) <= set(order) else None
 
