@@ -29,6 +29,7 @@ from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement,
 from edgedistill.run_folder import LOCKED_RECIPE_FILE
 from edgedistill.stage import Done
 from edgedistill.student_search import Found
+from edgedistill.tasks.registry import task_named
 from edgedistill.verify.stage import EMULATED_FILE, PARITY_FILE
 
 _TOOLS = ("edgedistill", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers",
@@ -89,10 +90,11 @@ def collect_report(
         decisions += done.manifest.decisions
     for result in results.values():
         decisions += result.tuning.decisions if result.tuning is not None else ()
+    unseen = task_named(recipe.task).not_checked(prepared, steps["teach"].folder)
     settings = Settings(
         recipe=recipe.id, task=recipe.task, created=finished_at(steps), host=this_host(),
         tools={name: version for name in _TOOLS if (version := tool_version(name))},
-        targets={name: _target_settings(recipe, result) for name, result in results.items()},
+        targets={name: _target_settings(recipe, result, unseen) for name, result in results.items()},
         decisions=tuple(dict.fromkeys(decisions)),
         steps=tuple(StepReport(step=name, duration_s=d.manifest.duration_s) for name, d in steps.items()),
         command=command_of({name: _device_of(result) for name, result in results.items()}),
@@ -120,7 +122,7 @@ def _device_of(result: TargetResults) -> DeviceMeasurement | None:
     return None if result.device is None else DeviceMeasurement.read_json(result.device.folder / DEVICE_FILE)
 
 
-def _target_settings(recipe: Recipe, result: TargetResults) -> TargetSettings:
+def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, ...]) -> TargetSettings:
     teacher, student = (
         Evaluation.read_json(result.evaluations[name].folder / EVALUATION_FILE) for name in ("teacher", "student_int8")
     )
@@ -134,7 +136,7 @@ def _target_settings(recipe: Recipe, result: TargetResults) -> TargetSettings:
         name=result.plan.target.name, predictions=result.plan.ledger,
         budgets=check_budgets(result.plan, student, Costs(teacher, measured, device)), goals=goals,
         frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals), device=device,
-        not_checked=(result.emulation.unchecked,) if result.emulation.unchecked and device is None else (),
+        not_checked=unseen + ((result.emulation.unchecked,) if result.emulation.unchecked and device is None else ()),
         aware=result.tuning.gain if result.tuning is not None else None,
     )
 

@@ -1,9 +1,12 @@
 """The budgets of a target against what the int8 student costs, and where each figure comes from."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from edgedistill import run_report
 from edgedistill.catalog import load_target
 from edgedistill.plan import DataFacts, Plan, make_plan
 from edgedistill.recipe import Recipe
@@ -64,3 +67,22 @@ def test_command_when_targets_are_shipped_or_measured_or_of_a_file_then_names_ea
     found = command_of({"raspberry-pi": measurement(), "local": None, "my-board": None})
     assert found == ("edgedistill run --recipe recipe.lock.yaml --target raspberry-pi --on ssh://pi@board --target local "
                      "--target path/to/my-board.yaml -o again")
+
+
+def test_report_when_a_task_names_what_nobody_looked_at_then_every_target_is_told(monkeypatch: pytest.MonkeyPatch, plan: Plan) -> None:
+    class Told(Exception):
+        """Carries what a target was told."""
+
+    def stop(recipe: Recipe, result: Any, unseen: tuple[str, ...]) -> Any:
+        raise Told(*unseen)
+
+    door = SimpleNamespace(not_checked=lambda data, teacher: (f"{teacher} never saw {data}",))
+    found = SimpleNamespace(decisions=(), chosen=None)
+    taught = SimpleNamespace(folder="teach", manifest=SimpleNamespace(decisions=(), duration_s=0.0))
+    monkeypatch.setattr(run_report, "task_named", lambda name: door)
+    monkeypatch.setattr(run_report, "_target_settings", stop)
+    monkeypatch.setattr(run_report, "finished_at", lambda steps: None)
+    recipe = SimpleNamespace(id="r", task="image-classification")
+    result = SimpleNamespace(found=found, tuning=None)
+    with pytest.raises(Told, match="teach never saw data"):
+        run_report.collect_report(recipe, {"teach": taught}, Path("data"), {"pi": result})

@@ -219,6 +219,12 @@ class TaskDoor(Protocol):
     def teach(self, recipe: Recipe, data: Path, teacher: Path | None) -> Work:
         """Return the step that makes the teacher ready."""
 
+    def not_checked(self, data: Path, teacher: Path) -> tuple[str, ...]:
+        """Return sentences for the report: what nobody looked at because of how teacher and data are.
+
+        `data` is the folder that `prepare` wrote, `teacher` the folder of the teacher that labelled them.
+        """
+
     def label(self, recipe: Recipe, data: Path, teacher: Path) -> Work:
         """Return the step that makes the transfer set and lets the teacher label it."""
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ def label_order(folder: Path) -> tuple[str, ...] | None:
     if names is None or all(_PLACEHOLDER.match(name) for name in names):
         return None
     return names
+
+
+def kept_order(order: Sequence[str] | None, labels: Iterable[str | None]) -> tuple[str, ...] | None:
+    """Return a teacher's order of classes where it knows all of the data's; None where it does not, or any order will do.
+
+    Args:
+        order: as `label_order` has it.
+        labels: the data's class names, in any order; None, of a picture without one, is none that a teacher knows.
+    """
+    return tuple(order) if order is not None and set(labels) <= set(order) else None
 
 
 def require_same_classes(folder: Path, labels: tuple[str, ...], *, advice: str) -> None:

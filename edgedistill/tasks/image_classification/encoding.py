@@ -1,57 +1,34 @@
-"""Pictures to model inputs, by the `preprocessor_config.json` of a model folder. One encoder for torch, ONNX and the bundle.
+"""Pictures to model inputs, as the `preprocessor_config.json` of a model folder says. One encoder for torch, ONNX and the bundle.
 
-What it computes is what transformers' ViTImageProcessor computes: resize to (height, width), divide by 255, subtract the
-mean, divide by the standard deviation, channels first.
+What it computes is what transformers' own image processor computes, with Pillow, for pictures that are squares.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.document import read_text
-from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples
 from edgedistill.plan import PictureSize
 from edgedistill.tasks.image_classification.pictures import Pixels, pixels_of
+from edgedistill.tasks.image_classification.preprocessing import (
+    BILINEAR,
+    PREPROCESSOR_FILE,
+    Preprocessing,
+    read_preprocessing,
+)
 
-PREPROCESSOR_FILE = "preprocessor_config.json"
-BILINEAR = 2
-"""Pillow's number of the bilinear filter, which widens when it shrinks a picture (antialiasing)."""
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["BILINEAR", "PREPROCESSOR_FILE", "EncodedPictures", "PictureEncoder", "Preprocessing", "as_inputs", "fit_channels",
+           "fit_size", "fit_whole", "read_preprocessing"]
 
 _LUMA = np.array([299, 587, 114], np.float32) / 1000
 """ITU-R 601-2, as Pillow's convert("L") has it."""
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How pixels of 0 to 255 become model inputs.
-
-    Attributes:
-        size: what the model takes.
-        mean: subtracted from each channel after the division by 255.
-        std: what is divided by then.
-        resample: Pillow's number of the filter that resizes.
-    """
-
-    size: PictureSize
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resample: int = BILINEAR
-
-    def to_json(self) -> str:
-        """Return the text of preprocessor_config.json, which transformers' AutoImageProcessor reads."""
-        content = {
-            "do_convert_rgb": self.size.channels == 3, "do_normalize": True, "do_rescale": True, "do_resize": True,
-            "image_mean": list(self.mean), "image_processor_type": "ViTImageProcessor", "image_std": list(self.std),
-            "resample": self.resample, "rescale_factor": 1 / 255,
-            "size": {"height": self.size.side, "width": self.size.side},
-        }
-        return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True)
@@ -102,8 +79,7 @@ class PictureEncoder:
         """Return the pictures as bytes of the model's size, a quarter of what its inputs take, and how they are normalised."""
         scale, shift = _scale_and_shift(self.how)
         pixels = pixels_of(examples)
-        fitted = fit_size(fit_channels(pixels.take(np.arange(len(pixels))), self.how.size.channels), self.how)
-        return {"pixels": fitted, "scale": scale, "shift": shift}
+        return {"pixels": _fitted(pixels.take(np.arange(len(pixels))), self.how), "scale": scale, "shift": shift}
 
     def raw(self, examples: Examples) -> list[bytes]:
         """Return a PNG file of each picture, at the size that is stored."""
@@ -113,26 +89,31 @@ class PictureEncoder:
         return [to_png(pixels.take([row])[0]) for row in range(len(pixels))]
 
     def encode_raw(self, raw: Sequence[bytes]) -> EncodedPictures:
-        """Decode picture files and fit them to the model's size, as `predict` does.
+        """Decode picture files as the model reads them, as `predict` does.
 
         Raises:
             BrokenPictureError: one is no picture.
         """
-        from edgedistill.tasks.image_classification.decode import open_picture, to_square
+        from edgedistill.tasks.image_classification.decode import open_picture
 
-        size = self.how.size
-        fitted = np.zeros((len(raw), size.side, size.side, size.channels), np.uint8)
+        size = PictureSize(self.how.resized, self.how.size.channels)
+        whole = np.zeros((len(raw), size.side, size.side, size.channels), np.uint8)
         for row, file in enumerate(raw):
-            fitted[row] = to_square(open_picture(file), size)
-        return EncodedPictures(Pixels((fitted,), size), self.how)
+            whole[row] = fit_whole(open_picture(file).image, self.how)
+        return EncodedPictures(Pixels((whole,), size), self.how)
 
 
 def as_inputs(pixels: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.float32]:
     """Return model inputs, shape (n, channels, side, side), of pixels of shape (n, height, width, 1 or 3)."""
-    fitted = fit_size(fit_channels(pixels, how.size.channels), how)
     scale, shift = _scale_and_shift(how)
-    values = fitted.astype(np.float32) * scale - shift
+    values = _fitted(pixels, how).astype(np.float32) * scale - shift
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2), np.float32)
+
+
+def _fitted(pixels: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.uint8]:
+    """Return pictures of the model's size, its channels in its order."""
+    fitted = fit_size(fit_channels(pixels, how.size.channels), how)
+    return fitted[..., ::-1] if how.is_bgr else fitted
 
 
 def _scale_and_shift(how: Preprocessing) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -151,59 +132,35 @@ def fit_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
 
 
 def fit_size(pixels: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.uint8]:
-    """Return pictures of the model's size; each is resized by Pillow, as transformers does."""
-    side = how.size.side
-    if pixels.shape[1:3] == (side, side):
-        return pixels
+    """Return pictures of the model's size; each is resized by Pillow, as transformers does, and its middle is cut out."""
+    side = how.resized
+    if pixels.shape[1:3] != (side, side):
+        resized = np.zeros((len(pixels), side, side, how.size.channels), np.uint8)
+        for row, picture in enumerate(pixels):
+            resized[row] = _resize(picture, how)
+        pixels = resized
+    return _cut_middle(pixels, how.size.side)
+
+
+def _resize(picture: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.uint8]:
     from PIL import Image
 
-    def resized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        flat = picture[..., 0] if picture.shape[2] == 1 else picture
-        made = np.asarray(Image.fromarray(flat).resize((side, side), resample=how.resample), np.uint8)
-        return made.reshape(side, side, picture.shape[2])
-
-    return np.stack([resized(picture) for picture in pixels]) if len(pixels) else np.zeros(
-        (0, side, side, pixels.shape[3]), np.uint8)
+    return fit_whole(Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture), how)
 
 
-def read_preprocessing(folder: Path) -> Preprocessing:
-    """Read what a model folder says of its pre-processing.
-
-    A `shortest_edge` (with or without a crop) counts as the side of a square: the stored pictures are squares.
-
-    Raises:
-        ArtifactError: it cannot be read or asks for what is not understood.
-    """
-    path = folder / PREPROCESSOR_FILE
-    if not path.is_file():
-        raise ArtifactError(f"{path}: no such file",
-                            hint="name a folder with a picture model and its preprocessor_config.json")
-    try:
-        found = json.loads(read_text(path, error=ArtifactError))
-        mean, std = (_channels(found.get(name), default) for name, default in (("image_mean", 0.5), ("image_std", 0.5)))
-        if not found.get("do_normalize", True):
-            mean, std = (0.0,) * len(mean), (1.0,) * len(mean)
-        how = Preprocessing(PictureSize(_side(found), len(mean)), mean, std, int(found.get("resample", BILINEAR)))
-    except (ValueError, AttributeError, TypeError, KeyError) as bad:
-        raise ArtifactError(f"{path}: is not understood ({bad})", hint="write it with an image processor of transformers: "
-                            "processor.save_pretrained(DIR)") from None
-    if len(mean) != len(std) or len(mean) not in (1, 3) or min(std) <= 0 or how.size.side < 1:
-        raise ArtifactError(f"{path}: image_mean and image_std must have 1 or 3 values, the latter above 0",
-                            hint="write it with an image processor of transformers: processor.save_pretrained(DIR)")
-    return how
+def fit_whole(image: "Image", how: Preprocessing) -> NDArray[np.uint8]:
+    """Return a whole picture as it is before anything is cut off, shape (how.resized, how.resized, channels)."""
+    mode, side = "L" if how.size.channels == 1 else "RGB", how.resized
+    image = image if image.mode == mode else image.convert(mode)
+    if image.size != (side, side):
+        image = image.resize((side, side), resample=how.resample)
+    return np.asarray(image, np.uint8).reshape(side, side, how.size.channels)
 
 
-def _channels(value: Any, default: float) -> tuple[float, ...]:
-    if value is None:
-        return (default,) * 3
-    return tuple(float(item) for item in value) if isinstance(value, list) else (float(value),) * 3
-
-
-def _side(found: Mapping[str, Any]) -> int:
-    size = found.get("crop_size") if found.get("do_center_crop") else None
-    size = size or found["size"]
-    if isinstance(size, int):
-        return size
-    if "height" in size and size["height"] != size["width"]:
-        raise ValueError(f"size {size['height']} x {size['width']} is no square")
-    return int(size["height"] if "height" in size else size["shortest_edge"])
+def _cut_middle(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return the middle of pictures; where they are smaller, they are laid on black."""
+    start = (pixels.shape[1] - side) // 2
+    if start >= 0:
+        return pixels[:, start : start + side, start : start + side]
+    around = (-start, side - pixels.shape[1] + start)
+    return np.pad(pixels, ((0, 0), around, around, (0, 0)))

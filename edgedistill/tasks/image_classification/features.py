@@ -1,9 +1,10 @@
 """Features with a projection: the student's last feature map, linearly mapped, is to be the teacher's (Romero et al. 2015).
 
-Maps of other sizes are brought to the smaller one by average pooling. A ViT's map is its patches, the class token left out.
+Maps of other sizes are brought to the smaller one by average pooling. A transformer's map is its patches.
 The comparison is the one of hidden states, place by place.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +13,17 @@ from transformers import PreTrainedModel
 
 from edgedistill.distill.losses import hidden_state_loss
 from edgedistill.distill.objective import weight_at
+from edgedistill.errors import TeacherError
 from edgedistill.host import this_host
 from edgedistill.objective import LogitObjective, LossFunction, Objective, Scored, TrainingBatch
 from edgedistill.recipe import LossTerm
 
 FEATURES = "hidden-states"
 """The recipe's name of this loss: what is compared is the same kind of thing as with texts."""
+
+
+_MOST_BEFORE = 5
+"""Tokens before the patches at most: DINOv2 has a class token and four registers."""
 
 
 class FeatureObjective(Objective):
@@ -69,11 +75,23 @@ class FeatureObjective(Objective):
 
 
 def as_grid(states: torch.Tensor) -> torch.Tensor:
-    """Return a feature map, shape (batch, channels, height, width), of a convolution's or a ViT's hidden states."""
+    """Return a feature map, shape (batch, channels, height, width), of a convolution's or a transformer's hidden states.
+
+    Args:
+        states: shape (batch, channels, height, width), or (batch, tokens, channels) for the patches of a square; up to five
+            tokens before them (class, distillation, registers) are left out.
+
+    Raises:
+        TeacherError: the tokens are no square.
+    """
     if states.ndim == 4:
         return states
-    side = int((states.shape[1] - 1) ** 0.5)
-    patches = states[:, states.shape[1] - side * side :]
+    side = math.isqrt(states.shape[1])
+    before = states.shape[1] - side * side
+    if states.ndim != 3 or before > _MOST_BEFORE:
+        raise TeacherError(f"hidden states of shape {tuple(states.shape)} are no map of a square picture",
+                           hint="take hidden-states out of distillation.losses")
+    patches = states[:, before:]
     return patches.transpose(1, 2).reshape(states.shape[0], states.shape[2], side, side)
 
 

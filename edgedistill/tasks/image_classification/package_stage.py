@@ -35,6 +35,7 @@ from edgedistill.tasks.image_classification.golden import GoldenRule, make_golde
 from edgedistill.tasks.image_classification.graph import INPUT, versions_of
 from edgedistill.tasks.image_classification.picture_model import PictureModel, make_picture_model
 from edgedistill.tasks.image_classification.pictures import pixels_of
+from edgedistill.tasks.image_classification.preprocessing import require_plain
 from edgedistill.verify.bundle import require_sound_bundle
 
 TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "pillow")
@@ -77,13 +78,14 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
     """Refuse what cannot become a bundle.
 
     Raises:
-        ArtifactError: a file is missing or damaged, or there are no pictures to take golden ones from.
+        ArtifactError: a file is missing or damaged, its pre-processing is none that the graph does, or there are no pictures to
+            take golden ones from.
         UsageError: labels.json cannot be read, or the licence of teacher or data is denied.
     """
     require_allowed_licences(settings)
     if not (inputs.model / contents.ONNX_FILE).is_file():
         raise ArtifactError(f"{inputs.model / contents.ONNX_FILE}: no such file", hint="edgedistill quantize --help")
-    read_preprocessing(inputs.model)
+    require_plain(read_preprocessing(inputs.model), inputs.model / PREPROCESSOR_FILE)
     Labels.read_json(inputs.labels)
     if not len(read_examples(inputs.data)):
         raise ArtifactError(f"{inputs.data}: has no rows", hint="golden pictures need at least one labelled picture")

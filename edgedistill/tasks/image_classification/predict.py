@@ -11,8 +11,8 @@ from edgedistill.evaluate.predictor import open_predictor
 from edgedistill.package.answer import Answer, answer_of, require_sound_files
 from edgedistill.package.archive import opened_bundle
 from edgedistill.package.contents import LABELS_FILE, ONNX_FILE, read_labels
-from edgedistill.tasks.image_classification.decode import BrokenPictureError, open_picture, to_square
-from edgedistill.tasks.image_classification.encoding import PREPROCESSOR_FILE, PictureEncoder, Preprocessing, as_inputs
+from edgedistill.tasks.image_classification.decode import BrokenPictureError, open_picture
+from edgedistill.tasks.image_classification.encoding import PREPROCESSOR_FILE, PictureEncoder, Preprocessing, as_inputs, fit_whole
 
 
 def predict_files(bundle: Path, files: Sequence[Path], *, top: int = 5) -> tuple[Answer, ...]:
@@ -44,6 +44,6 @@ def _inputs(file: Path, how: Preprocessing) -> NDArray[np.float32]:
     if not file.is_file():
         raise DataError(f"{file}: no such file", hint="edgedistill predict BUNDLE PICTURE.png")
     try:
-        return as_inputs(to_square(open_picture(file), how.size)[None], how)
+        return as_inputs(fit_whole(open_picture(file).image, how)[None], how)
     except BrokenPictureError as bad:
         raise DataError(f"{file}: {bad}", hint="give a PNG, JPEG, BMP, GIF, WebP or TIFF file") from None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from edgedistill.prepare import clean
 from edgedistill.prepare.check import class_names, encode_labels
@@ -12,6 +13,7 @@ from edgedistill.prepare.data_report import SplitName
 from edgedistill.prepare.rows import SCHEMA, LabelledTexts
 from edgedistill.tasks.image_classification.data_report import PictureSplit
 from edgedistill.tasks.image_classification.read import Decoded
+from edgedistill.teach.labels import kept_order
 
 _WORDS = Words(one="picture", several="pictures", source="pictures")
 
@@ -56,17 +58,20 @@ class CleanPictures:
 def split_pictures(decoded: Mapping[SplitName, Decoded], plan: SplitPlan) -> CleanPictures:
     """Check, split and clean; as for texts, test is never touched and train gives way.
 
+    The classes stand in the teacher's order where it knows all of them; where it does not, it will be fine-tuned.
+
     Raises:
         DataError: train has one class; a label is unknown; there are too few pictures to split; nothing is left.
     """
     rows = {name: _as_rows(item) for name, item in decoded.items()}
-    classes = class_names(rows["train"], order=plan.label_order)
+    order = kept_order(plan.label_order, pc.unique(rows["train"].labels).to_pylist())
+    classes = class_names(rows["train"], order=order)
     found = clean.clean(
         {name: clean.as_read(name, item.place, encode_labels(rows[name], classes), item.hashes)
          for name, item in decoded.items()},
         plan, _WORDS,
     )
-    if plan.label_order is None:  # a trained teacher may know classes of which there is no picture
+    if order is None:  # a trained teacher may know classes of which there is no picture
         clean.require_all_classes(found.train, classes, _WORDS)
     train, validation, test = (
         Split(split, decoded["train" if split.is_made_here else split.name])

@@ -28,6 +28,7 @@ from edgedistill.tasks.image_classification.shape import (
 )
 from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
 from edgedistill.tasks.task import DataFile, Packing, Settled, Shape, StartingPoint, TaskDoor, TrainingFolders
+from edgedistill.teach.labels import kept_order, label_order
 
 if TYPE_CHECKING:
     from edgedistill.package.answer import Answer
@@ -132,10 +133,16 @@ class ImageClassification:
         return _facts(size, classes=len(Labels.read_json(prepared / "labels.json").labels), rows=len(examples))
 
     def facts_before(self, located: LocatedRecipe) -> DataFacts:
-        """Count the same in the files of the recipe; the pictures are not decoded beyond the first ones."""
+        """Count the same in the files of the recipe; the pictures are not decoded beyond the first ones.
+
+        A teacher that is taken as it is has all of its classes, of some of which there may be no picture.
+        """
         source, size = _train_pictures(located)
         labels = [picture.label for picture in source.read()]
-        return _facts(size, classes=len(set(labels)), rows=len(labels))
+        classes = set(labels)
+        teacher = self.find_teacher(located, check_weights=False)
+        order = None if teacher is None else kept_order(label_order(teacher), classes)
+        return _facts(size, classes=len(order or classes), rows=len(labels))
 
     def facts_in_words(self, facts: DataFacts) -> str:
         """Say how many rows and classes there are, and how large the pictures."""
@@ -173,7 +180,6 @@ class ImageClassification:
         """Read, decode, check and split pictures; the order of the teacher's classes is kept."""
         from edgedistill.tasks.image_classification import prepare_stage as stage
         from edgedistill.tasks.image_classification.sources import fingerprint, open_source
-        from edgedistill.teach.labels import label_order
 
         data, pictures = located.recipe.data, located.recipe.pictures
         columns = Columns(pictures.column, data.label_column)
@@ -191,11 +197,11 @@ class ImageClassification:
         """Write the pictures of a data file or folder, at the size that the model takes."""
         from edgedistill.tasks.image_classification.data_file import write_data_file
 
-        size = read_preprocessing(_given(model)).size
-        write_data_file(source, path, size=size)
+        how = read_preprocessing(_given(model))
+        write_data_file(source, path, size=PictureSize(how.resized, how.size.channels))
 
     def teach(self, recipe: Recipe, data: Path, teacher: Path | None) -> Work:
-        """Take, fine-tune or train the teacher."""
+        """Take, fine-tune or train the teacher; of mixed pictures it sees none."""
         from edgedistill.tasks.image_classification import teach_stage as stage
 
         settings = stage.TeacherSettings(
@@ -204,6 +210,13 @@ class ImageClassification:
         )
         return Work(stage.TEACHER, settings, stage.TeacherInputs(
             teacher, data / "train.arrow", data / "validation.arrow", data / "labels.json"))
+
+    def not_checked(self, data: Path, teacher: Path) -> tuple[str, ...]:
+        """Say where the teacher takes larger pictures than it was given."""
+        from edgedistill.tasks.image_classification.teach_stage import enlarged
+
+        sides = enlarged(read_preprocessing(teacher), pixels_of(read_examples(data / "train.arrow")))
+        return (f"The teacher saw {sides}: how much better it is on larger ones is unknown.",) if sides else ()
 
     def label(self, recipe: Recipe, data: Path, teacher: Path) -> Work:
         """Make changed and mixed pictures and let the teacher label them."""

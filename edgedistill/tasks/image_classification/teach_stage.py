@@ -1,6 +1,6 @@
 """The teach stages of pictures: take, fine-tune or train the teacher; make the transfer set and let the teacher label it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from edgedistill.tasks.image_classification.encoding import (
 from edgedistill.tasks.image_classification.pictures import Pixels, Rows, pixels_of, write_pictures
 from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
-from edgedistill.teach.labels import require_same_classes, trained_labels
+from edgedistill.teach.labels import kept_order, label_order, require_same_classes, trained_labels
 
 _BATCH = 512
 _HALF = 0.5
@@ -58,24 +58,52 @@ class TeacherInputs:
 def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> Outcome:
     from edgedistill.tasks.image_classification.teacher_work import take_teacher, train_teacher
 
-    if inputs.model is not None and trained_labels(inputs.model) is not None:
+    if inputs.model is not None and is_taken(inputs.model, Labels.read_json(inputs.labels).labels):
         return current_group().on_main(lambda: take_teacher(inputs, out)) or Outcome()
     return train_teacher(settings, inputs, out)
 
 
 def _require_classes(settings: TeacherSettings, inputs: TeacherInputs) -> None:
-    """Refuse a trained teacher of other classes, before any work.
+    """Refuse data that do not have the classes of their trained teacher as it has them, before any work.
 
     Raises:
-        TeacherError: their number or order is another one.
+        ArtifactError: its pre-processing is not understood.
+        TeacherError: it knows the data's classes, but their number or order is another one.
     """
     if inputs.model is None:
         return
     read_preprocessing(inputs.model)
-    require_same_classes(
-        inputs.model, Labels.read_json(inputs.labels).labels,
-        advice="give a teacher that was trained on these classes, or one without a classifier to fine-tune",
-    )
+    labels = Labels.read_json(inputs.labels).labels
+    if is_taken(inputs.model, labels):
+        require_same_classes(inputs.model, labels,
+                             advice="prepare the data with this teacher: edgedistill prepare --recipe RECIPE -o DIR")
+
+
+def is_taken(model: Path, labels: Sequence[str]) -> bool:
+    """Does a folder hold a trained classifier that knows all classes of the data? Else it is fine-tuned.
+
+    Args:
+        model: the teacher's folder.
+        labels: the data's class names. A teacher that knows its classes by number alone must have as many.
+    """
+    own = trained_labels(model)
+    if own is None:
+        return False
+    order = label_order(model)
+    return len(own) == len(labels) if order is None else kept_order(order, labels) is not None
+
+
+def enlarged(how: Preprocessing, pixels: Pixels) -> str:
+    """Say that a teacher takes larger pictures than are stored; empty where it does not."""
+    stored, taken = pixels.size.side, how.resized
+    return f"pictures of {stored} x {stored} pixels, enlarged to {taken} x {taken}" if taken > stored else ""
+
+
+def what_is_seen(how: Preprocessing, pixels: Pixels) -> tuple[Decision, ...]:
+    """Return the decision that a teacher must do with smaller pictures than it takes; none where it need not."""
+    sides = enlarged(how, pixels)
+    why = "they are stored at the side that the student sees; pictures.side says which"
+    return (Decision(step="teach", what=f"the teacher sees {sides}", why=why),) if sides else ()
 
 
 def preprocessing_for(pixels: Pixels) -> Preprocessing:
@@ -168,4 +196,4 @@ def empty_log() -> str:
 
 
 __all__ = ["SOFT_LABELS", "TEACHER", "SoftLabelInputs", "SoftLabelSettings", "TeacherInputs", "TeacherSettings",
-           "preprocessing_for"]
+           "enlarged", "is_taken", "preprocessing_for", "what_is_seen"]

@@ -16,6 +16,7 @@ from edgedistill.processes import current_group, share_of
 from edgedistill.recipe import Configuration
 from edgedistill.tasks.encoding import Encoded
 from edgedistill.teach.classifier import ClassifierKind, load_with_head, names_of
+from edgedistill.teach.labels import trained_labels
 from edgedistill.torch_setup import set_up_torch, with_quickest_layout
 
 _BATCH = 256
@@ -26,6 +27,23 @@ def load_image_classifier(folder: Path, labels: Sequence[str], *, is_trained: bo
     kind = ClassifierKind(AutoModelForImageClassification, "image classifier",
                           "name an image classifier of transformers, or give teacher.configuration")
     return with_quickest_layout(load_with_head(kind, folder, labels, is_trained=is_trained))
+
+
+def load_with_new_head(folder: Path, labels: Sequence[str]) -> PreTrainedModel:
+    """Load a teacher to fine-tune: its last layer begins anew, even where it has as many outputs; set torch's seed before.
+
+    Raises:
+        TeacherError: as `load_with_head`.
+    """
+    model = load_image_classifier(folder, labels)
+    if len(trained_labels(folder) or ()) == len(labels):
+        wider = load_image_classifier(folder, [*labels, "one more"])  # of another size, so its head is new
+        with torch.no_grad():
+            for name, weights in model.named_parameters():
+                other = wider.get_parameter(name)
+                if other.shape != weights.shape:
+                    weights.copy_(other[: len(weights)])
+    return model
 
 
 def make_image_classifier(configuration: Configuration, labels: Sequence[str], size: PictureSize) -> PreTrainedModel:

@@ -25,10 +25,16 @@ from edgedistill.tasks.image_classification.teach_stage import (
     TeacherSettings,
     empty_log,
     preprocessing_for,
+    what_is_seen,
 )
-from edgedistill.tasks.image_classification.teacher_model import load_image_classifier, make_image_classifier
+from edgedistill.tasks.image_classification.teacher_model import (
+    load_image_classifier,
+    load_with_new_head,
+    make_image_classifier,
+)
 from edgedistill.teach.files import CURVE_FILE
 from edgedistill.teach.fine_tuning import fine_tune, tuning_schedule
+from edgedistill.teach.labels import trained_labels
 from edgedistill.torch_setup import set_up_torch
 from edgedistill.training import CHECKPOINTS, TrainingSet
 
@@ -40,11 +46,13 @@ def take_teacher(inputs: TeacherInputs, out: Path) -> Outcome:
     if inputs.model is None:
         raise ValueError("no folder to take a teacher from")
     labels = Labels.read_json(inputs.labels).labels
+    how, pixels = read_preprocessing(inputs.model), pixels_of(read_examples(inputs.train))
     load_image_classifier(inputs.model, labels, is_trained=True).save_pretrained(out, safe_serialization=True)
     shutil.copyfile(inputs.model / PREPROCESSOR_FILE, out / PREPROCESSOR_FILE)
     (out / CURVE_FILE).write_text(empty_log(), encoding="utf-8")
     return Outcome(decisions=(
         Decision(step="teach", what="took the teacher as it is", why="its folder holds a trained image classifier"),
+        *what_is_seen(how, pixels),
     ))
 
 
@@ -55,15 +63,15 @@ def train_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     group = current_group()
     examples, validation = read_examples(inputs.train), read_examples(inputs.validation)
     model, how = _start(settings, inputs, examples)
-    group.on_main(lambda: (out / PREPROCESSOR_FILE).write_text(how.to_json(), encoding="utf-8"))
+    group.on_main(lambda: _write_preprocessing(inputs, how, out))
     training = _with_copies(settings, examples, how)
     schedule = tuning_schedule(settings.fine_tuning, len(examples), seed=settings.seed, most_evaluations=_MOST_EVALUATIONS)
     judged = TrainingSet(PictureEncoder(how).encode_examples(validation), validation.labels)
     best = fine_tune(model, (training, judged), schedule=schedule, out=out)
-    how_made = "its folder holds no trained classifier" if inputs.model else "the recipe gives a configuration"
     return Outcome(
         decisions=(Decision(step="teach", what=f"trained the teacher on {schedule.steps * schedule.batch_size} pictures, "
-                            f"repeats and changed copies counted; best validation accuracy {best:.4f}", why=how_made),),
+                            f"repeats and changed copies counted; best validation accuracy {best:.4f}", why=_why_trained(inputs)),
+                   *what_is_seen(how, pixels_of(examples))),
         scratch=(CHECKPOINTS,),
     )
 
@@ -72,9 +80,27 @@ def _start(settings: TeacherSettings, inputs: TeacherInputs, examples: Examples)
     """Return the untrained classifier and what it sees."""
     labels = Labels.read_json(inputs.labels).labels
     if inputs.model is not None:
-        return load_image_classifier(inputs.model, labels), read_preprocessing(inputs.model)
+        return load_with_new_head(inputs.model, labels), read_preprocessing(inputs.model)
     how = preprocessing_for(pixels_of(examples))
     return make_image_classifier(settings.configuration or {}, labels, how.size), how
+
+
+def _why_trained(inputs: TeacherInputs) -> str:
+    if inputs.model is None:
+        return "the recipe gives a configuration"
+    own = trained_labels(inputs.model)
+    if own is None:
+        return "its folder holds no trained classifier"
+    known = f"{', '.join(own[:3])}{', ...' if len(own) > 3 else ''}"
+    return f"its folder holds a classifier of other classes than the data's ({len(own)}: {known}): it got a new head"
+
+
+def _write_preprocessing(inputs: TeacherInputs, how: Preprocessing, out: Path) -> None:
+    """Write what the teacher sees; a file that says more than `to_json` can is copied."""
+    if inputs.model is not None and not how.is_plain:
+        shutil.copyfile(inputs.model / PREPROCESSOR_FILE, out / PREPROCESSOR_FILE)
+    else:
+        (out / PREPROCESSOR_FILE).write_text(how.to_json(), encoding="utf-8")
 
 
 def _with_copies(settings: TeacherSettings, examples: Examples, how: Preprocessing) -> TrainingSet:

@@ -162,6 +162,10 @@ class TextClassification:
         files = (data / TRAIN_FILE, data / VALIDATION_FILE, data / LABELS_FILE)
         return Work(stage.TEACHER, settings, stage.TeacherInputs(_given(teacher), *files))
 
+    def not_checked(self, data: Path, teacher: Path) -> tuple[str, ...]:
+        """Return nothing: teacher and student read the same texts."""
+        return ()
+
     def label(self, recipe: Recipe, data: Path, teacher: Path) -> Work:
         """Make texts out of those at hand and let the teacher label them."""
         from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, UNLABELLED_FILE, VALIDATION_FILE

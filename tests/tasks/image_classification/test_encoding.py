@@ -45,7 +45,8 @@ def test_fit_channels_when_coloured_then_the_luma_that_pillow_has() -> None:
     assert np.abs(fit_channels(pixels, 1)[0, ..., 0].astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("content", ["{}", "no json", '{"size": {"height": 3, "width": 4}}', '{"size": 8, "image_std": [0, 1, 1]}'])
+@pytest.mark.parametrize("content", [
+    "{}", "no json", "[]", '{"image_processor_type": "ViTImageProcessor", "size": 8, "image_std": [0, 1, 1]}'])
 def test_read_preprocessing_when_not_understood_then_names_the_file(content: str, tmp_path: Path) -> None:
     (tmp_path / PREPROCESSOR_FILE).write_text(content, encoding="utf-8")
     with pytest.raises(ArtifactError, match="preprocessor_config"):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from edgedistill.errors import TeacherError
 from edgedistill.tasks.image_classification.features import as_grid, compare_maps
 
 
@@ -23,3 +24,21 @@ def test_as_grid_when_tokens_of_a_vit_then_patches_without_the_class_token() -> 
     grid = as_grid(tokens)
     assert grid.shape == (1, 2, 2, 2)
     assert grid[0, 0].flatten().tolist() == [2.0, 4.0, 6.0, 8.0]
+
+
+def test_as_grid_when_tokens_are_a_square_then_all_of_them() -> None:
+    grid = as_grid(torch.arange(49.0).reshape(1, 49, 1))  # a Swin has no class token
+    assert grid.shape == (1, 1, 7, 7)
+    assert grid.flatten().tolist() == list(range(49))
+
+
+@pytest.mark.parametrize("before", [1, 2, 5])
+def test_as_grid_when_tokens_stand_before_the_patches_then_left_out(before: int) -> None:
+    grid = as_grid(torch.arange(before + 16.0).reshape(1, -1, 1))
+    assert grid.flatten().tolist() == list(range(before, before + 16))
+
+
+@pytest.mark.parametrize("shape", [(1, 42, 3), (4, 4)])
+def test_as_grid_when_the_tokens_are_no_square_then_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(TeacherError, match="no map"):
+        as_grid(torch.zeros(shape))

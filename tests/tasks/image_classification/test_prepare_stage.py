@@ -68,3 +68,15 @@ def test_prepare_when_a_picture_stands_in_test_too_then_train_loses_it(make_fold
     report = PictureReport.read_json(done.folder / "data_report.json")
     assert report.train.dropped_in_other_splits == 1
     assert report.test.rows == 8
+
+
+@pytest.mark.parametrize(("order", "classes"), [
+    (("tench", "shark", "ray"), ("dark", "light")),
+    (("light", "shark"), ("dark", "light")),
+    (("light", "mid", "dark"), ("light", "mid", "dark")),
+])
+def test_prepare_when_the_teacher_knows_classes_then_its_order_where_it_knows_all(
+    order: tuple[str, ...], classes: tuple[str, ...], make_folder, tmp_path: Path
+) -> None:
+    _, report = prepared(tmp_path / "out", make_folder(), side=16, label_order=order)
+    assert report.classes == classes

@@ -1,10 +1,16 @@
 """What the door of pictures hands to its stages."""
 
+import json
 from pathlib import Path
 
-from edgedistill.recipe import Recipe
+import pytest
+
+from edgedistill.catalog import LocatedRecipe
+from edgedistill.recipe import Recipe, Teacher
 from edgedistill.tasks.image_classification.shape import ResNetShape
 from edgedistill.tasks.image_classification.task import DOOR
+
+from .conftest import MakeFolder
 
 SHAPE = ResNetShape(id="s", family="resnet", stem=4, widths=(4, 8), depths=(1, 1))
 
@@ -26,3 +32,18 @@ def test_mixing_when_another_then_only_what_mixes_is_made_anew() -> None:
     plain, mixed, moved = (settings(_recipe(**changes)) for changes in ({}, {"mixup": 0.1, "cutmix": 0.6}, {"shift": 0.2}))
     assert [a == b for a, b in zip(plain, mixed, strict=True)] == [True, True, False]
     assert [a == b for a, b in zip(plain, moved, strict=True)] == [False, False, False]
+
+
+@pytest.mark.parametrize(("names", "classes"), [(("light", "mid", "dark"), 3), (("tench", "shark", "ray"), 2)])
+def test_facts_before_when_the_teacher_is_trained_then_its_classes_count_where_it_is_taken(
+    names: tuple[str, ...], classes: int, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    make_folder()
+    teacher = tmp_path / "teacher"
+    teacher.mkdir()
+    config = {"architectures": ["ResNetForImageClassification"], "id2label": {str(i): name for i, name in enumerate(names)}}
+    (teacher / "config.json").write_text(json.dumps(config))
+    (teacher / "model.safetensors").write_bytes(b"")
+    (teacher / "preprocessor_config.json").write_text("{}")
+    recipe = _recipe().model_copy(update={"teacher": Teacher(name="teacher")})
+    assert DOOR.facts_before(LocatedRecipe(recipe, tmp_path)).classes == classes
