@@ -114,9 +114,10 @@ def test_weights_that_saturate_without_vnni_are_named_and_rescued_by_seven_bits(
     assert verdict.scheme == "dynamic_wi8_afp32_reduced_range"
 
 
-def test_weights_that_saturate_are_refused_where_nothing_may_be_tried_instead(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["static_wi8_au8", "static_wi8_ai8"])
+def test_weights_that_saturate_are_refused_where_nothing_may_be_tried_instead(tmp_path: Path, scheme: str) -> None:
     inputs = save_model(tmp_path, weight_spread="two values")
-    verdict = verdict_of(tmp_path, inputs, settings("static_wi8_au8", target_saturates=True, trials=0))
+    verdict = verdict_of(tmp_path, inputs, settings(scheme, target_saturates=True, trials=0))
     assert verdict.scheme == "float"
     assert "can saturate on the target in mlp_in" in verdict.decision
 
