@@ -76,7 +76,7 @@ def _has_rounded_input(node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto
 def _is_depthwise(node: onnx.NodeProto, weight: onnx.TensorProto) -> bool:
     """Has each filter a channel of its own? A filter's shape is (outputs, inputs a group, ...)."""
     groups = next((a.i for a in node.attribute if a.name == "group"), 1)
-    return node.op_type == "Conv" and weight.dims[1] == 1 and weight.dims[0] == groups
+    return bool(node.op_type == "Conv" and weight.dims[1] == 1 and weight.dims[0] == groups)
 
 
 def _summed_first(weight: NDArray[np.int8], node: onnx.NodeProto) -> NDArray[np.int8]:
