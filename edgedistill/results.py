@@ -174,6 +174,10 @@ class QuantizationVerdict(Document):
     noisiest_nodes: dict[str, float] = Field(
         {}, description="signal-to-quantization-noise ratio in decibels, of the nodes that suffer most; only where it was needed"
     )
+    noisiest_by: Literal["qdq-graph", "rounding"] | None = Field(
+        None, description="where that ratio was taken: in the QDQ graph of a static scheme (embedding tables apart), or from "
+        "each weight and input rounded alone; null: nowhere, or not recorded"
+    )
     layers: tuple[LayerCoverage, ...] = Field((), description="in the order of the graph; empty: not recorded")
 
     @property

@@ -51,10 +51,11 @@ class Extremes:
         self.ranges: dict[str, Range] = {}
 
     def add(self, values: Arrays) -> None:
-        """Take one more row into account; tensors without elements say nothing."""
+        """Take one more row into account; tensors without a finite element say nothing."""
         for name, array in values.items():
-            if array.size:
-                low, high = float(np.min(array)), float(np.max(array))
+            finite = finite_values(array)
+            if finite.size:
+                low, high = float(np.min(finite)), float(np.max(finite))
                 known = self.ranges.get(name, Range(low, high))
                 self.ranges[name] = Range(min(low, known.low), max(high, known.high))
 
@@ -73,15 +74,21 @@ class Histograms:
         self._bins = bins
 
     def add(self, values: Arrays) -> None:
-        """Count one more row."""
+        """Count the finite values of one more row."""
         for name, array in values.items():
             if name in self.counts:
                 limit = self.limits[name]
-                self.counts[name] += np.histogram(array, bins=self._bins, range=(-limit, limit))[0]
+                self.counts[name] += np.histogram(finite_values(array), bins=self._bins, range=(-limit, limit))[0]
 
     def edges(self, name: str) -> NDArray[np.float32]:
         """Return the edges of a tensor's bins, shape (bins + 1,)."""
         return np.linspace(-self.limits[name], self.limits[name], self._bins + 1, dtype=np.float32)
+
+
+def finite_values(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the values of an array that are numbers, neither nan nor infinite; shape (values,) where some are not."""
+    is_finite = np.isfinite(array)
+    return array if bool(is_finite.all()) else array[is_finite]
 
 
 def find_ranges(activations: Stream, method: CalibrationMethod) -> dict[str, Range]:
@@ -92,7 +99,7 @@ def find_ranges(activations: Stream, method: CalibrationMethod) -> dict[str, Ran
         method: how the range is chosen.
 
     Returns:
-        By tensor; every range holds 0, which must be an integer's value.
+        By tensor; every range holds 0, which must be an integer's value. None for a tensor without a finite value in any row.
     """
     extremes = Extremes()
     for row in activations():

@@ -18,11 +18,14 @@ _QUANTIZED = {"MatMulInteger", "QLinearMatMul", "QGemm", "QLinearConv", "ConvInt
               "DynamicQuantizeMatMul", "MatMulIntegerToFloat"}
 _BETWEEN_PAIRS = {"MatMul", "Gemm", "Conv", "ConvTranspose"}
 _NEEDS_ROUNDED_OUTPUT = {"Conv", "ConvTranspose"}
+LAYOUT_NODES = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast"}
+"""What changes the shape, the order or the type of a value, and not the value."""
 _INT8 = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
 _GRIDS = ("_scale", "_zero_point")
 
 FLOAT_WEIGHT = "its weight is stored as float"
 RESTORED = "its weight is stored in int8 and restored to float, as its input is not quantized"
+TURNED = "its weight is stored in int8, restored to float, and transposed or reshaped before its use"
 OPEN_OUTPUT = "its output is not quantized, and onnxruntime makes an int8 convolution only between pairs"
 NOT_FUSED = "onnxruntime on this machine does not fuse it with the pairs around it"
 
@@ -32,7 +35,8 @@ def measure_coverage(path: Path) -> Coverage:
 
     Weights are float or 8-bit initialisers with at least two dimensions; nodes counted are those that use one. A node between
     QDQ pairs (DequantizeLinear before both inputs, of a convolution also QuantizeLinear after it) is int8, since the runtime
-    fuses them; one whose int8 weight is merely restored to float before use is not.
+    fuses them; one whose int8 weight is merely restored to float before use is not. A weight that is transposed or reshaped on
+    its way, as a tied embedding table, is used all the same.
 
     Args:
         path: an ONNX file.
@@ -78,6 +82,18 @@ def with_runtime(coverage: Coverage, path: Path) -> Coverage:
     })
 
 
+def behind_layout(name: str, makers: Mapping[str, onnx.NodeProto]) -> str:
+    """Return the value that a value is but for its shape, its order and its type: what is before Transpose, Reshape and the like.
+
+    Args:
+        name: of a value.
+        makers: nodes by the values that they put out.
+    """
+    while name in makers and makers[name].op_type in LAYOUT_NODES:
+        name = makers[name].input[0]
+    return name
+
+
 def _name_in_file(found: str, names: set[str]) -> str:
     """Return what a node was called before the runtime fused it; fusions append to the name."""
     return max((name for name in names if name and found.startswith(name)), key=len, default=found)
@@ -118,8 +134,11 @@ class _Graph:
         floating: dict[str, str] = {}
         quantized: list[str] = []
         for node in self.proto.node:
-            used = [name for name in node.input if name in self.weights or self._is_restored(name)]
-            if not used or node.op_type not in _WEIGHTED | _QUANTIZED:
+            if node.op_type not in _WEIGHTED | _QUANTIZED:
+                continue
+            used = [name for name in (behind_layout(name, self.makers) for name in node.input)
+                    if name in self.weights or self._is_restored(name)]
+            if not used:
                 continue
             name = node.name or node.output[0]
             is_stored = all(name in self.weights and self.weights[name].data_type in _INT8 for name in used)
@@ -140,6 +159,8 @@ class _Graph:
             return NOT_FUSED
         if node.op_type not in _BETWEEN_PAIRS or not self._is_dequantized(node.input[0]):
             return RESTORED
+        if not any(name in used for name in node.input):
+            return TURNED
         if node.op_type in _NEEDS_ROUNDED_OUTPUT and not self._is_rounded(node.output[0]):
             return OPEN_OUTPUT
         return ""

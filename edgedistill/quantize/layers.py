@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from edgedistill.quantize.coverage import LAYOUT_NODES, behind_layout
 from edgedistill.results import LayerCoverage
 
 _INT8 = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
@@ -27,7 +28,7 @@ class _Sum:
 def measure_layers(path: Path, *, float_nodes: Collection[str]) -> tuple[LayerCoverage, ...]:
     """Return weight bytes and nodes in int8 and in float, by layer, in the order of the graph.
 
-    A weight belongs to the layer of the first node that uses it, directly or through a DequantizeLinear.
+    A weight belongs to the layer of the first node that uses it, directly or through nodes that restore it or turn it.
 
     Args:
         path: an ONNX file.
@@ -36,11 +37,15 @@ def measure_layers(path: Path, *, float_nodes: Collection[str]) -> tuple[LayerCo
     graph = onnx.load(path).graph
     weights = {w.name: w for w in graph.initializer if len(w.dims) >= 2}
     restored = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in weights}
+    makers = {output: node for node in graph.node for output in node.output}
     found: dict[str, _Sum] = {}
     seen: set[str] = set()
     for node in graph.node:
-        used = [restored.get(name, name) for name in node.input if name in weights or name in restored]
-        if not used or node.op_type == "DequantizeLinear":
+        if node.op_type == "DequantizeLinear" or node.op_type in LAYOUT_NODES:
+            continue
+        origins = [behind_layout(name, makers) for name in node.input]
+        used = [restored.get(name, name) for name in origins if name in weights or name in restored]
+        if not used:
             continue
         layer = found.setdefault(layer_of(node.name or node.output[0], used[0]), _Sum())
         if (node.name or node.output[0]) in float_nodes:

@@ -18,11 +18,12 @@ from edgedistill.quantize.court import Court, Judged, least_divergent
 from edgedistill.quantize.judgement import misses, uncovered
 from edgedistill.quantize.rows import SomeRows, each
 from edgedistill.quantize.sensitivity import Noise, noise_by_node
+from edgedistill.quantize.static_quantizer import Calibration
 
 log = logging.getLogger("edgedistill")
 
 NOISE_ROWS = 16
-"""Rows whose activations are held to rank the nodes."""
+"""Rows by whose activations the nodes are ranked."""
 
 SUBSET_ROWS = 128
 """Judged rows on which nodes are left out one at a time."""
@@ -37,10 +38,11 @@ POOR_TABLE_DB = 35.0
 _METHODS: tuple[CalibrationMethod, ...] = ("percentile", "entropy", "min-max")
 
 
-def noisiest(court: Court, scheme_is_per_channel: bool) -> tuple[Noise, ...]:
-    """Return the nodes of the float model by what int8 leaves of them, the worst first."""
+def noisiest(court: Court, start: Candidate) -> tuple[Noise, ...]:
+    """Return the nodes of the float model by what a candidate's scheme leaves of them, the worst first."""
     few = SomeRows(court.rows, np.arange(min(NOISE_ROWS, len(court.rows))))
-    return noise_by_node(court.source, lambda: each(few), is_per_channel=scheme_is_per_channel)
+    calibration = None if court.calibration is None else Calibration(court.calibration, start.method)
+    return noise_by_node(court.source, lambda: each(few), start.scheme, calibration=calibration)
 
 
 def rescue_candidates(court: Court, start: Candidate, noise: Sequence[Noise]) -> tuple[Candidate, ...]:
@@ -102,7 +104,7 @@ def rescue(court: Court, *, trials: int, time_limit_s: float) -> tuple[Noise, ..
     from edgedistill.quantize.tuning import tune
 
     start = least_divergent(court.judged)
-    noise = noisiest(court, start.candidate.scheme.is_per_channel)
+    noise = noisiest(court, start.candidate)
     candidates = rescue_candidates(court, start.candidate, noise)
     if trials and candidates:
         baseline, tolerable = _baseline(court, start)

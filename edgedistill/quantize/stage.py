@@ -18,6 +18,7 @@ from edgedistill.quantize.calibration import Stream
 from edgedistill.quantize.calibration_rows import draw_rows
 from edgedistill.quantize.candidates import Candidate
 from edgedistill.quantize.court import Court, Judged, best_by_chance, least_divergent
+from edgedistill.quantize.finite_weights import require_finite_weights
 from edgedistill.quantize.instruction_rules import shares_path
 from edgedistill.quantize.judgement import Goal
 from edgedistill.quantize.rescue import rescue
@@ -93,6 +94,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     scratch = out / _SCRATCH
     scratch.mkdir()
     court = _open_court(settings, inputs, scratch)
+    require_finite_weights(court.source)
     noise = _judge_all(settings, court)
     kept = [item for item in court.judged if item.keeps_the_goal]
     speeds = _time(settings, court, kept)
@@ -232,5 +234,5 @@ def _ensures(out: Path) -> None:
         raise ArtifactError(f"{out}: holds no model and verdict", hint="run the same command again")
 
 
-STAGE = Stage(name="quantize", version=5, run=_run, requires=_requires, ensures=_ensures,
+STAGE = Stage(name="quantize", version=6, run=_run, requires=_requires, ensures=_ensures,
               tools=("onnx", "onnxruntime", "numpy", "neural-compressor"))

@@ -22,6 +22,7 @@ from onnxruntime.quantization.calibrate import TensorData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shape_infer
 
+from edgedistill.errors import ArtifactError
 from edgedistill.quantize.activation_values import stream_activations
 from edgedistill.quantize.calibration import CalibrationMethod, Range, Stream, find_ranges
 from edgedistill.quantize.graph_forms import prepare_for_static, split_embeddings
@@ -68,21 +69,51 @@ def quantize_statically(
         excluded: names of nodes that stay float, as they are called in `source` (nodes without a name: see
             `graph_forms.name_nodes`).
         by_row: names of nodes whose embedding tables get a scale a row.
+
+    Raises:
+        ArtifactError: a value that is to be rounded is no finite number in any row.
     """
-    model, left_out, rowwise = onnx.load(source), frozenset(excluded), frozenset(by_row)
+    left_out, rowwise = frozenset(excluded), frozenset(by_row)
+    onnx.save(insert_pairs(prepared_graph(source), scheme, calibration=calibration, excluded=left_out), out)
+    with quiet_quantizer():
+        quantize_tables(out, scheme, excluded=left_out, by_row=rowwise)
+    save_clean(onnx.load(out), out, like=source)
+
+
+def prepared_graph(source: Path) -> onnx.ModelProto:
+    """Return the float graph of a file in the form that a static scheme quantizes: the same answers."""
+    model = onnx.load(source)
     prepare_for_static(model)
     # all of them: the quantizer takes vectors that a fused one shares with other nodes away from these
     split_embeddings(model, frozenset(node.name for node in model.graph.node if node.op_type == _FUSED_EMBEDDING))
+    return model
+
+
+def insert_pairs(
+    model: onnx.ModelProto, scheme: Scheme, *, calibration: Calibration, excluded: frozenset[str] = frozenset()
+) -> onnx.ModelProto:
+    """Return the QDQ graph of a prepared float graph, its tables still float, with the names that onnxruntime gives.
+
+    Args:
+        model: what `prepared_graph` returns; it is not changed.
+        scheme: a static one.
+        calibration: rows, and the method.
+        excluded: names of nodes that stay float.
+
+    Raises:
+        ArtifactError: a value that is to be rounded is no finite number in any row.
+    """
     if next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")) < _OLDEST_OPSET:
         model = version_converter.convert_version(model, _OLDEST_OPSET)
-    chosen = [node for node in nodes_to_quantize(model.graph) if not _is_left_out(node, left_out)]
+    chosen = [node for node in nodes_to_quantize(model.graph) if not _is_left_out(node, excluded)]
     tensors = _activations_of(model.graph, chosen)
     ranges = find_ranges(stream_activations(model, tensors, calibration.rows), calibration.method) if tensors else {}
+    unknown = next((name for name in tensors if name not in ranges), None)
+    if unknown is not None:
+        raise ArtifactError(f"the value {unknown} of the model is no finite number in any row that is calibrated on",
+                            hint="check the model and the rows; --scheme dynamic_wi8_afp32 needs no calibration")
     with quiet_quantizer():
-        quantized = _quantize_products(_with_types(model, tensors), chosen, ranges, scheme)
-        onnx.save(quantized, out)
-        quantize_tables(out, scheme, excluded=left_out, by_row=rowwise)
-    save_clean(onnx.load(out), out, like=source)
+        return _quantize_products(_with_types(model, tensors), chosen, ranges, scheme)
 
 
 def nodes_to_quantize(graph: onnx.GraphProto) -> list[onnx.NodeProto]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -65,6 +66,7 @@ def write_verdict(
         judged_rows=len(court.rows), float_accuracy=_float_accuracy(court),
         float_size_bytes=court.source.stat().st_size,
         noisiest_nodes={item.node: round(item.worst_db, 1) for item in finding.noise[:_NAMED_NODES]},
+        noisiest_by=_noisiest_by(finding),
     )
 
 
@@ -115,7 +117,15 @@ def _why_float(finding: Finding) -> str:
 
 def _named_nodes(finding: Finding) -> str:
     worst = [f"{item.node} ({item.worst_db:.0f} dB)" for item in finding.noise[:_NAMED_NODES] if math.isfinite(item.worst_db)]
-    return f"; int8 leaves least of {', '.join(worst)}" if worst else ""
+    how = {"qdq-graph": "in its QDQ graph", "rounding": "rounded alone"}.get(_noisiest_by(finding) or "")
+    return f"; {how}, int8 leaves least of {', '.join(worst)}" if worst else ""
+
+
+def _noisiest_by(finding: Finding) -> Literal["qdq-graph", "rounding"] | None:
+    """Say where the noise was measured; None: nowhere. Tables are always rounded alone."""
+    if not finding.noise:
+        return None
+    return "qdq-graph" if any(item.is_from_graph for item in finding.noise) else "rounding"
 
 
 def _row(item: Judged, finding: Finding, *, limit: float | None) -> Int8Candidate:

@@ -79,6 +79,7 @@ def test_an_outlier_channel_in_a_residual_is_named_and_its_product_put_back_to_f
     assert chosen.float_nodes == ("mlp_in",)
     assert "mlp_in stay float" in verdict.decision
     assert next(iter(verdict.noisiest_nodes)) == "mlp_in"
+    assert verdict.noisiest_by == ("qdq-graph" if schemes[0].startswith("static") else "rounding")
     assert verdict.coverage.float_nodes == ("mlp_in",)
     assert verdict.coverage.weight_bytes_share > 0.7
     assert chosen.agreement >= 0.95
@@ -89,7 +90,7 @@ def test_an_outlier_channel_is_refused_where_the_floor_of_coverage_leaves_no_nod
     verdict = verdict_of(tmp_path, inputs, settings("dynamic_wi8_afp32_per_channel", min_coverage=0.95))
     assert verdict.scheme == "float"
     assert "ship float" in verdict.decision
-    assert "mlp_in" in verdict.decision
+    assert "rounded alone, int8 leaves least of mlp_in" in verdict.decision
     assert verdict.coverage.weight_bytes_share == 0.0
     shipped = next((tmp_path / "stages").glob("quantize/*/model.onnx"))
     assert shipped.read_bytes() == (inputs.model / "model.onnx").read_bytes()
@@ -114,9 +115,10 @@ def test_weights_that_saturate_without_vnni_are_named_and_rescued_by_seven_bits(
     assert verdict.scheme == "dynamic_wi8_afp32_reduced_range"
 
 
-def test_weights_that_saturate_are_refused_where_nothing_may_be_tried_instead(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["static_wi8_au8", "static_wi8_ai8"])
+def test_weights_that_saturate_are_refused_where_nothing_may_be_tried_instead(tmp_path: Path, scheme: str) -> None:
     inputs = save_model(tmp_path, weight_spread="two values")
-    verdict = verdict_of(tmp_path, inputs, settings("static_wi8_au8", target_saturates=True, trials=0))
+    verdict = verdict_of(tmp_path, inputs, settings(scheme, target_saturates=True, trials=0))
     assert verdict.scheme == "float"
     assert "can saturate on the target in mlp_in" in verdict.decision
 

@@ -33,6 +33,21 @@ def test_min_max_of_a_tensor_without_elements_says_nothing() -> None:
     assert find_ranges(stream_of({"a": np.zeros((0, 4)), "b": np.array([1.0])}), "min-max") == {"b": Range(0.0, 1.0)}
 
 
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("method", ["min-max", "percentile", "entropy"])
+@pytest.mark.parametrize("bad", [NAN, INFINITE, -INFINITE])
+def test_values_that_are_no_numbers_say_nothing(method: str, bad: float) -> None:
+    good = [{"t": np.array(row, np.float32)} for row in ((1, 2), (3,), (-1, 0.5))]
+    with_bad = [good[0], {"t": np.array([3, bad], np.float32)}, good[2], {"t": np.array([bad, bad], np.float32)}]
+    assert find_ranges(stream_of(*with_bad), method) == find_ranges(stream_of(*good), method)
+
+
+def test_a_tensor_without_a_finite_value_has_no_range() -> None:
+    assert find_ranges(stream_of({"a": np.array([NAN, INFINITE]), "b": np.array([1.0])}), "entropy").keys() == {"b"}
+
+
 @pytest.fixture
 def heavy_tailed() -> list[Arrays]:
     random = np.random.default_rng(3)

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgedistill.quantize.coverage import FLOAT_WEIGHT, NOT_FUSED, OPEN_OUTPUT, RESTORED, measure_coverage, with_runtime
+from edgedistill.quantize.coverage import FLOAT_WEIGHT, NOT_FUSED, OPEN_OUTPUT, RESTORED, TURNED, measure_coverage, with_runtime
 
 
 def save(path: Path, nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray]) -> Path:
@@ -128,3 +128,32 @@ def test_with_runtime_names_what_x86_does_not_fuse(tmp_path: Path) -> None:
     found = with_runtime(measure_coverage(path), path)
     assert (found.nodes_share, found.runtime_nodes_share) == (1.0, 0.0)
     assert found.float_reasons == {"pair": NOT_FUSED}
+
+
+def tied(kind: type, *, turn: str = "Transpose") -> list[onnx.NodeProto]:
+    """A table that is looked up and, turned, multiplies what was found."""
+    restore = [helper.make_node("DequantizeLinear", ["table", "s", "z"], ["restored"])] if kind is np.int8 else []
+    turned = helper.make_node(turn, ["restored" if restore else "table"], ["turned"], name="turn")
+    return [helper.make_node("Gather", ["table", "ids"], ["e"], name="look up"), *restore, turned]
+
+
+@pytest.mark.parametrize(("kind", "share", "reason"), [(np.int8, 0.5, RESTORED), (np.float32, 0.0, FLOAT_WEIGHT)])
+@pytest.mark.parametrize("turn", ["Transpose", "Identity"])
+def test_measure_coverage_counts_a_product_on_a_turned_table(
+    tmp_path: Path, kind: type, share: float, reason: str, turn: str
+) -> None:
+    nodes = [*tied(kind, turn=turn), helper.make_node("MatMul", ["x", "turned"], ["y"], name="lm")]
+    found = measure_coverage(save(tmp_path / "m.onnx", nodes, GRID | {"table": matrix(kind), "ids": np.zeros(3, np.int64)}))
+    assert found.nodes_share == share
+    assert found.float_reasons["lm"] == reason
+
+
+def test_measure_coverage_does_not_trust_the_runtime_to_turn_integers(tmp_path: Path) -> None:
+    nodes = [*tied(np.int8), *pair("x", "xr"), helper.make_node("MatMul", ["xr", "turned"], ["y"], name="lm")]
+    path = save(tmp_path / "m.onnx", nodes, GRID | {"table": matrix(np.int8), "ids": np.zeros(3, np.int64)})
+    assert measure_coverage(path).float_reasons == {"lm": TURNED}
+
+
+def test_measure_coverage_of_values_that_are_reshaped_is_not_changed(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Transpose", ["x"], ["t"]), helper.make_node("MatMul", ["t", "x"], ["y"], name="scores")]
+    assert measure_coverage(save(tmp_path / "m.onnx", nodes, {})).float_nodes == ()

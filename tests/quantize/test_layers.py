@@ -45,3 +45,18 @@ def test_measure_layers_when_a_weight_is_shared_or_restored_counts_its_bytes_onc
     found = measure_layers(tmp_path / "m.onnx", float_nodes=floats)
     assert [tuple(layer.model_dump().values()) for layer in found] == [
         ("embeddings", 40, 0, 1, 0), ("encoder.layer.0", 32, 0, 1, 1), ("encoder.layer.1", 0, 64, 0, 2)]
+
+
+def test_measure_layers_when_a_table_is_turned_for_a_product_counts_the_product_and_not_the_turn(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("DequantizeLinear", ["table", "scale"], ["restored"]),
+        helper.make_node("Transpose", ["restored"], ["turned"], name="turn"),
+        helper.make_node("MatMul", ["x", "turned"], ["y"], name="/classifier/MatMul"),
+    ]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                              [numpy_helper.from_array(np.ones((10, 4), np.int8), "table"),
+                               numpy_helper.from_array(np.float32(1.0), "scale")])
+    onnx.save(helper.make_model(graph), tmp_path / "m.onnx")
+    found = measure_layers(tmp_path / "m.onnx", float_nodes=("/classifier/MatMul",))
+    assert [tuple(layer.model_dump().values()) for layer in found] == [("classifier", 40, 0, 0, 1)]

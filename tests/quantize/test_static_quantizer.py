@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 
+from edgedistill.errors import ArtifactError
 from edgedistill.quantize.scheme_names import parse_scheme
 from edgedistill.quantize.static_quantizer import Calibration, quantize_statically
 
@@ -113,3 +114,17 @@ def test_a_model_of_an_old_opset_is_brought_to_the_first_that_has_axes(tmp_path:
     out = quantized(source, "static_wi8_au8_per_channel", IMAGE)
     assert onnx.load(out).opset_import[0].version == 13
     assert relative_error(source, out, IMAGE[:10]) < 0.2
+
+
+def test_a_value_that_is_a_number_in_no_row_is_refused_by_its_name(tmp_path: Path) -> None:
+    rows = [{"x": np.full((1, 3, 12, 12), np.nan, np.float32)}]
+    with pytest.raises(ArtifactError, match="the value x of the model is no finite number") as refused:
+        quantized(graphs.save_cnn(tmp_path / "m.onnx"), "static_wi8_ai8", rows)
+    assert "--scheme dynamic" in refused.value.hint
+
+
+def test_a_single_infinite_value_in_the_calibration_rows_changes_nothing(tmp_path: Path) -> None:
+    source = graphs.save_cnn(tmp_path / "m.onnx", has_norms=False)
+    broken = {"x": IMAGE[0]["x"].copy()}
+    broken["x"][0, 0, 0, 0] = np.inf
+    assert relative_error(source, quantized(source, "static_wi8_ai8", [*IMAGE, broken]), graphs.image_rows(30, seed=9)) < 0.2
