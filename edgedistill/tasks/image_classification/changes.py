@@ -21,6 +21,9 @@ _BATCH = 512
 _DRAWS = 12
 """Random numbers a picture: flip, two shifts, angle, zoom, contrast, brightness, kind of mix, partner, share, two places."""
 
+_ORDER = 1
+"""Added to the seed of a copy, so that its order does not follow from its draws."""
+
 _BETA_SHARE = (0.2, 0.8)
 """A mixed picture has between a fifth and four fifths of its first part, evenly drawn: a share near 0 or 1 mixes nothing."""
 
@@ -55,9 +58,19 @@ class Changer:
         return made
 
     def batches(self, rows: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield the first `rows` copies in order, a few hundred at a time."""
+        """Yield `rows` copies, a few hundred at a time: all first copies, then all second ones, each time in another order.
+
+        So where `rows` ends within a copy, every class has its share in it, though a folder lies class by class.
+        """
+        numbers = self._numbers(rows)
         for start in range(0, rows, _BATCH):
-            yield self.make(np.arange(start, min(start + _BATCH, rows)))
+            yield self.make(numbers[start : start + _BATCH])
+
+    def _numbers(self, rows: int) -> NDArray[np.int64]:
+        pictures = len(self.pixels)
+        copies = range(-(-rows // pictures)) if pictures else range(0)
+        orders = [copy * pictures + np.random.default_rng([self.seed, copy, _ORDER]).permutation(pictures) for copy in copies]
+        return np.concatenate([np.zeros(0, np.int64), *orders])[:rows]
 
     def _draws_of(self, copy: int) -> NDArray[np.float32]:
         """Return the random numbers of one copy of every picture, shape (n, draws), 0 to 1; the last few copies are kept."""

@@ -157,7 +157,7 @@ def _write_transfer(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: P
 
 
 SOFT_LABELS = Stage(
-    name="teach", version=1, run=_make_soft_labels, ensures=check_soft_labels,
+    name="teach", version=2, run=_make_soft_labels, ensures=check_soft_labels,
     tools=("torch", "transformers", "numpy", "pillow"), is_shared=True,
 )
 

@@ -42,6 +42,24 @@ def test_make_when_flipping_then_a_picture_or_its_mirror() -> None:
     assert 10 < is_mirror.sum() < 40
 
 
+def test_batches_when_rows_bind_then_every_class_has_its_share_though_the_pictures_lie_class_by_class() -> None:
+    shades = np.repeat(np.array([0, 255], np.uint8), 500)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+    copier = Changer(Pixels((shades,), PictureSize(4, 1)), PictureChanges(**NONE), 13, is_mixing=False)
+    made = np.concatenate(list(copier.batches(1300)))
+    assert made.shape == (1300, 4, 4, 1)
+    is_white = made[:, 0, 0, 0] == 255
+    assert is_white[:1000].sum() == 500  # a whole copy has every picture once
+    assert 110 < is_white[1000:].sum() < 190
+    assert not np.array_equal(is_white[:300], is_white[1000:])
+    np.testing.assert_array_equal(made, np.concatenate(list(copier.batches(1300))))
+
+
+def test_batches_when_whole_copies_are_asked_for_then_each_number_once() -> None:
+    wanted = changer(shift=0.2, rotation_degrees=20)
+    found = sorted(picture.tobytes() for picture in np.concatenate(list(wanted.batches(10))))
+    assert found == sorted(picture.tobytes() for picture in wanted.make(range(10)))
+
+
 @pytest.mark.parametrize(("mixup", "cutmix"), [(1.0, 0.0), (0.0, 1.0)])
 def test_mixed_when_black_and_white_then_between_a_fifth_and_four_fifths_white(mixup: float, cutmix: float) -> None:
     black, white = np.zeros((200, 16, 16, 1), np.uint8), np.full((200, 16, 16, 1), 255, np.uint8)
