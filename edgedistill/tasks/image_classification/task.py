@@ -132,7 +132,7 @@ class ImageClassification:
         return _facts(size, classes=len(Labels.read_json(prepared / "labels.json").labels), rows=len(examples))
 
     def facts_before(self, located: LocatedRecipe) -> DataFacts:
-        """Count the same in the files of the recipe; the pictures are not decoded beyond the first ones."""
+        """Count the same in the files of the recipe; of the pictures only some headers are read."""
         source, size = _train_pictures(located)
         labels = [picture.label for picture in source.read()]
         return _facts(size, classes=len(set(labels)), rows=len(labels))
@@ -172,20 +172,21 @@ class ImageClassification:
     def prepare(self, located: LocatedRecipe, teacher: Path | None) -> Work:
         """Read, decode, check and split pictures; the order of the teacher's classes is kept."""
         from edgedistill.tasks.image_classification import prepare_stage as stage
-        from edgedistill.tasks.image_classification.sources import fingerprint, open_source
+        from edgedistill.tasks.image_classification.sources import fingerprint
         from edgedistill.teach.labels import label_order
 
         data, pictures = located.recipe.data, located.recipe.pictures
         columns = Columns(pictures.column, data.label_column)
         train = located.path(stage.require_given(data.train))
         others = [located.path(p) if p else None for p in (data.validation, data.test, data.unlabelled)]
-        sources = [open_source(path, columns) for path in (train, *others) if path is not None]
+        inputs = stage.Inputs(train, *others)
         settings = stage.Settings(
             image_column=pictures.column, label_column=data.label_column, side=pictures.side, channels=pictures.channels,
             validation_share=data.validation_share, test_share=data.test_share, seed=located.recipe.seed,
-            files_sha256=fingerprint(sources), label_order=None if teacher is None else label_order(teacher),
+            files_sha256=fingerprint(stage.sources_of(inputs, columns).values()),
+            label_order=None if teacher is None else label_order(teacher),
         )
-        return Work(stage.STAGE, settings, stage.Inputs(train, *others))
+        return Work(stage.STAGE, settings, inputs)
 
     def write_examples(self, source: DataFile, path: Path, *, model: Path | None) -> None:
         """Write the pictures of a data file or folder, at the size that the model takes."""
@@ -307,7 +308,7 @@ def _own(shape: Shape) -> _AnyShape:
 
 
 def _train_pictures(located: LocatedRecipe) -> "tuple[Source, PictureSize]":
-    """Return the pictures of train, and the size at which they are stored: as the recipe says, else by the first ones."""
+    """Return the pictures of train, and the size at which they are stored: as the recipe says, else by some of them."""
     from edgedistill.tasks.image_classification.prepare_stage import require_given
     from edgedistill.tasks.image_classification.read import choose_size
     from edgedistill.tasks.image_classification.sources import open_source
