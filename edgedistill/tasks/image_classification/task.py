@@ -39,9 +39,13 @@ _OWN_TEACHER = Teacher(
                    "depths": [2, 2, 2]},
     fine_tuning=FineTuning(epochs=30, learning_rate=0.003, batch_size=64, patience=10),
 )
-_DISTILLATION = Distillation(temperature=4.0, learning_rate=0.005)
+_DISTILLATION = Distillation(
+    temperature=4.0, learning_rate=0.005, baseline_rows_seen=Distillation.model_fields["rows_seen"].default
+)
+"""The baseline sees as many pictures as the student, so that what they learn from is all that differs."""
 
 _LOSSES = ("decoupled-kd", "hidden-states")
+_TRANSFER_KEYS = ("rows", "copies")
 
 _AnyShape = ResNetShape | MobileNetShape | ViTShape
 
@@ -63,7 +67,8 @@ class ImageClassification:
         "teacher": ("name", "licence", "revision", "sha256", "allow_hub", "configuration", "fine_tuning"),
         "pictures": ("column", "side", "channels", "teacher_copies", "changes"),
         "student": ("rung",),
-        "distillation": ("temperature", "alpha", "learning_rate", "batch_size", "rows_seen", "patience", "baseline"),
+        "distillation": ("temperature", "alpha", "learning_rate", "batch_size", "rows_seen", "patience", "baseline",
+                         "baseline_rows_seen"),
     }
 
     def encoder(self, folder: Path) -> PictureEncoder:
@@ -98,6 +103,10 @@ class ImageClassification:
         if names and losses != Distillation().losses:  # the default is for texts, and gives way
             raise RecipeError(f"distillation.losses: {', '.join(names)} is for texts",
                               hint="pictures have decoupled-kd and hidden-states (features with a projection)")
+        if any(term.layers is not None for term in losses if term.name in _LOSSES):
+            raise RecipeError("distillation.losses: layers is for texts; of pictures the last feature map is compared",
+                              hint="take layers out of the loss hidden-states")
+        _refuse_keys_of_texts(recipe)
         if recipe.student != Student(rung=recipe.student.rung):
             raise RecipeError("student: initialisation and aliases are for texts; a picture student starts from random weights",
                               hint="take them out of the recipe")
@@ -107,6 +116,11 @@ class ImageClassification:
         if recipe.data.hub is not None:
             raise RecipeError("data.hub: pictures are read from files and folders, not from the hub yet",
                               hint="save the data set with save_to_disk(DIR) and give data.train: DIR")
+        configuration = recipe.teacher.configuration
+        if configuration is not None and configuration != _OWN_TEACHER.configuration:  # init's own is right, and is quick
+            from edgedistill.tasks.image_classification.configuration import check_configuration
+
+            check_configuration(configuration)
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
         """Choose the side of the pictures, where the recipe leaves it open; a side that prepare takes anyway stays open."""
@@ -293,6 +307,24 @@ class ImageClassification:
 
 
 DOOR: TaskDoor = ImageClassification()
+
+
+def _refuse_keys_of_texts(recipe: Recipe) -> None:
+    """Refuse what would change nothing.
+
+    Raises:
+        RecipeError: names the keys.
+    """
+    made = recipe.distillation.transfer_set
+    strange = [name for name, field in type(made).model_fields.items()
+               if name not in _TRANSFER_KEYS and getattr(made, name) != field.default]
+    if strange:
+        raise RecipeError(f"distillation.transfer_set: {', '.join(strange)}: for texts",
+                          hint="take them out; what becomes of pictures is in pictures.changes: shift, zoom, mixup, cutmix ...")
+    if recipe.teacher.max_tokens != Teacher.model_fields["max_tokens"].default:
+        raise RecipeError("teacher.max_tokens: for texts", hint="take it out; pictures.side says how large pictures are")
+    if recipe.data.text_column != Data.model_fields["text_column"].default:
+        raise RecipeError("data.text_column: for texts", hint=f"pictures: {{column: {recipe.data.text_column}}}")
 
 
 def _of_pictures(distillation: Distillation) -> Distillation:
