@@ -35,8 +35,8 @@ class Data(Document):
     test: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
     hub: HubData | None = Field(None, description="a data set of the hub, instead of files")
     unlabelled: str | None = Field(
-        None, description="texts of your own without labels, for the teacher to label: as above (only the text column is "
-        "read), or .txt with a text a line"
+        None, description="texts or pictures of your own without labels, for the teacher to label: as above (only the column of "
+        "texts or pictures is read), .txt with a text or path a line, or a folder of pictures"
     )
     licence: str = Field("unknown", description="licence of the data; goes into the bundle")
     text_column: str = Field("text", description="column that holds the text")

@@ -71,7 +71,7 @@ def read_column_names(path: Path, *, split: str = "train") -> tuple[str, ...]:
     """
     form = detect_format(path)
     if form == "datasets":
-        return tuple(_load_folder(path, split).column_names)
+        return tuple(load_folder(path, split).column_names)
     if form == "parquet":
         return tuple(_open_parquet(path).schema_arrow.names)
     return text_files.column_names(path, form)
@@ -94,7 +94,7 @@ def read_labelled_texts(path: Path, columns: Columns, *, split: str = "train") -
     """
     form = detect_format(path)
     if form == "datasets":
-        return read_dataset(_load_folder(path, split), columns, source=str(path))
+        return read_dataset(load_folder(path, split), columns, source=str(path))
     collector = RowCollector(str(path), columns, has_lines=form != "parquet")
     if form == "parquet":
         _collect_parquet(path, columns, collector)
@@ -110,7 +110,7 @@ def text_batches(path: Path, column: str, *, split: str) -> Iterator[Any]:
         DataError: there is no such column, or the file is damaged.
     """
     if path.is_dir():
-        data = _load_folder(path, split)
+        data = load_folder(path, split)
         check_text_column(data.column_names, column, place=str(path))
         for part in data.select_columns([column]).with_format("arrow").iter(batch_size=_BATCH_ROWS):
             yield part.column(column)
@@ -143,7 +143,12 @@ def read_dataset(data: Any, columns: Columns, *, source: str) -> LabelledTexts:
     return collector.finish()
 
 
-def _load_folder(path: Path, split: str) -> Any:
+def load_folder(path: Path, split: str) -> Any:
+    """Return the `datasets.Dataset` of a folder that save_to_disk() wrote, and of a split where it holds several.
+
+    Raises:
+        DataError: it cannot be read, or has no such split.
+    """
     import datasets  # takes a second; only saved folders and hub data sets need it
 
     try:

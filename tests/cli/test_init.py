@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 from edgedistill.cli import questions
 from edgedistill.cli.app import run_command_line
@@ -47,6 +49,26 @@ def test_init_then_plan_goes_round(data: Path, tmp_path: Path, capsys: pytest.Ca
     assert chosen["int8_bytes"] <= 3 * 2**20
     larger = [row for row in plan["ledger"] if row["int8_bytes"] > chosen["int8_bytes"]]
     assert all(row["rejected_because"] for row in larger)
+
+
+def test_init_images_then_plan_goes_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(8):
+            pixels = rng.integers(0, 256, (40, 44, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.png")
+    out = tmp_path / "photos.yaml"
+    assert run_command_line(["init", "--images", str(tmp_path / "photos"), "-o", str(out)]) == 0
+    assert f"next: edgedistill plan --recipe {out} --target raspberry-pi" in capsys.readouterr().err
+    recipe = read_recipe(out)
+    assert (recipe.id, recipe.task, recipe.data.train) == ("photos", "image-classification", "photos")
+    assert recipe.distillation.baseline_rows_seen == recipe.distillation.rows_seen
+    assert f"\n  baseline_rows_seen: {recipe.distillation.rows_seen}\n" in out.read_text(encoding="utf-8")
+    assert run_command_line(["plan", "--recipe", str(out), "--target", "raspberry-pi", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)["raspberry-pi"]
+    assert [row["is_chosen"] for row in plan["ledger"]].count(True) == 1
+    assert "pictures of " in json.dumps(plan["stored"])
 
 
 def test_plan_when_printed_as_text_then_every_number_has_its_unit(

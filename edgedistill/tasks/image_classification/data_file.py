@@ -19,12 +19,15 @@ from edgedistill.tasks.task import DataFile
 def write_data_file(source: DataFile, path: Path, *, size: PictureSize) -> None:
     """Write the pictures of a folder or a file with columns image and label, at a model's size.
 
+    Where the labels are not needed, there need be none: a folder may hold the pictures themselves.
+
     Raises:
         DataError: it cannot be used, or the model does not know one of its labels.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        opened = open_source(source.path, Columns("image", "label"), split=source.split)
-        found = decode(opened, size, Path(scratch) / "raw", is_labelled=source.names is not None)
+        is_labelled = source.names is not None
+        opened = open_source(source.path, Columns("image", "label"), split=source.split, is_labelled=is_labelled)
+        found = decode(opened, size, Path(scratch) / "raw", is_labelled=is_labelled)
         labels = [NO_LABEL] * len(found) if source.names is None else _numbers(found, source.names)
         rows = Rows([f"row-{i:06d}" for i in range(len(found))], found.names, labels)
         write_pictures(path, rows, batches_of(found.pixels, np.arange(len(found))), size=size)

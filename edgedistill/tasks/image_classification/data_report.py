@@ -26,6 +26,8 @@ class PictureReport(Document):
         description="pictures that were animated (first frame taken), rotated (by EXIF), of 16 bits, with a palette, transparent"
     )
     broken: tuple[str, ...] = Field(description="pictures that could not be decoded and were left out, and why")
-    ignored: tuple[str, ...] = Field(description="files in class folders that are no pictures")
+    ignored: tuple[str, ...] = Field(description="files in class folders that are no pictures that are read")
+    beside: tuple[str, ...] = Field((), description="pictures beside the folders of the classes, which nothing says the class of")
+    empty: tuple[str, ...] = Field((), description="folders of classes that hold no picture")
     single: tuple[str, ...] = Field(description="classes with one picture: it is in train, so they are judged nowhere")
     conflicting: int = Field(description="different pictures that stand under two or more labels")

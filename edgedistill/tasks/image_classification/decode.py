@@ -2,13 +2,15 @@
 
 import base64
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from edgedistill.plan import PictureSize
 
@@ -20,8 +22,11 @@ THUMBNAIL_SIDE = 96
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
-"""What Pillow raises for files that are no pictures, cut off or damaged."""
+_SAID = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+"""Pillow's own words for files that are no pictures, cut off or damaged. Its readers of TIFF and GIF trip over others."""
+
+READS_AVIF = "avif" in features.get_supported_modules()
+"""Can this Pillow read AVIF? It can since 11.3, where it was built with it."""
 
 
 class BrokenPictureError(Exception):
@@ -57,17 +62,43 @@ def open_picture(source: Path | bytes | NDArray[np.uint8]) -> Opened:
     """
     if isinstance(source, np.ndarray):
         return Opened(Image.fromarray(source[..., 0] if source.ndim == 3 and source.shape[2] == 1 else source))
+    with _opened(source) as image:
+        notes = ["animated"] if getattr(image, "n_frames", 1) > 1 else []
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        notes += ["rotated"] if image.getexif().get(_ORIENTATION, 1) != 1 else []
+        return Opened(_plain(upright, notes), tuple(notes))
+
+
+def measure(source: Path | bytes | NDArray[np.uint8]) -> tuple[int, bool]:
+    """Return the shorter side of a picture in pixels, and whether it has no colours, from the file's header alone.
+
+    Args:
+        source: as for `open_picture`.
+
+    Raises:
+        BrokenPictureError: it is no picture, or has more than 100 million pixels.
+    """
+    if isinstance(source, np.ndarray):
+        return min(source.shape[:2]), source.ndim == 2 or source.shape[2] == 1
+    with _opened(source) as image:
+        return min(image.size), image.mode in _GREY_MODES
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[Image.Image]:
+    """Open a picture, not decoded yet; whatever Pillow raises then or inside the block says that it is broken."""
     try:
         with Image.open(source if isinstance(source, Path) else BytesIO(source)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise BrokenPictureError(f"has {image.width} x {image.height} pixels, more than {MOST_PIXELS // 10**6} million")
-            notes = ["animated"] if getattr(image, "n_frames", 1) > 1 else []
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            notes += ["rotated"] if image.getexif().get(_ORIENTATION, 1) != 1 else []
-            return Opened(_plain(upright, notes), tuple(notes))
-    except _BROKEN as bad:
+            yield image
+    except BrokenPictureError:
+        raise
+    except _SAID as bad:
         raise BrokenPictureError(_first_line(bad)) from None
+    except Exception as bad:  # noqa: BLE001 - a damaged TIFF or GIF ends in IndexError, TypeError, KeyError and others
+        raise BrokenPictureError(f"damaged ({type(bad).__name__}: {_first_line(bad)})") from None
 
 
 _ORIENTATION = 0x0112

@@ -1,10 +1,11 @@
 """The prepare stage of pictures: finds, decodes, checks and splits them into files of examples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from edgedistill.document import Document
@@ -29,10 +30,10 @@ from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.image_classification.data_report import PictureReport
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 from edgedistill.tasks.image_classification.read import Decoded, batches_of, choose_size, decode
-from edgedistill.tasks.image_classification.sources import open_source, split_folder
+from edgedistill.tasks.image_classification.sources import UNREAD_SUFFIXES, Source, holds_split, open_source
 from edgedistill.tasks.image_classification.splits import CleanPictures, split_pictures
 
-__all__ = ["STAGE", "Inputs", "Settings", "require_given"]
+__all__ = ["STAGE", "Inputs", "Settings", "require_given", "sources_of"]
 
 Given = TypeVar("Given", str, Path)
 
@@ -54,16 +55,30 @@ class Settings(Document):
     label_order: tuple[str, ...] | None = Field(None, description="the order of the classes that the teacher knows")
 
 
+def sources_of(inputs: Inputs, columns: Columns) -> dict[SplitName | Literal["unlabelled"], Source]:
+    """Open all that is given. A folder that is divided into splits, given as train, has them all.
+
+    Raises:
+        DataError: names the file that is missing, of an unknown kind, or without pictures.
+    """
+    train = require_given(inputs.train)
+    given: dict[SplitName, Path | None] = {"train": train, "validation": inputs.validation, "test": inputs.test}
+    given |= {name: train for name in ("validation", "test") if given[name] is None and holds_split(train, name)}
+    found: dict[SplitName | Literal["unlabelled"], Source] = {
+        name: open_source(path, columns, split=name) for name, path in given.items() if path is not None
+    }
+    if inputs.unlabelled is not None:
+        found["unlabelled"] = open_source(inputs.unlabelled, columns, is_labelled=False)
+    return found
+
+
 def _requires(settings: Settings, inputs: Inputs) -> None:
     """Refuse missing files and unknown kinds.
 
     Raises:
         DataError: names the file.
     """
-    columns = Columns(settings.image_column, settings.label_column)
-    for path in (inputs.train, inputs.validation, inputs.test, inputs.unlabelled):
-        if path is not None:
-            open_source(path, columns)
+    sources_of(inputs, Columns(settings.image_column, settings.label_column))
 
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
@@ -72,9 +87,9 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     Raises:
         DataError: names what cannot be used.
     """
-    size = choose_size(open_source(require_given(inputs.train), Columns(settings.image_column, settings.label_column)),
-                       side=settings.side, channels=settings.channels)
-    read = _decode_all(settings, inputs, size, out)
+    sources = sources_of(inputs, Columns(settings.image_column, settings.label_column))
+    size = choose_size(sources["train"], side=settings.side, channels=settings.channels)
+    read = {name: decode(sources[name], size, out / f"{name}.raw") for name in _FILES if name in sources}
     data = split_pictures(
         read, SplitPlan(settings.validation_share, settings.test_share, settings.seed, settings.label_order)
     )
@@ -82,39 +97,36 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
         kept, decoded = split.kept, split.decoded
         rows = Rows(split.ids, [decoded.names[i] for i in kept.rows], kept.labels.tolist())
         write_pictures(out / _FILES[kept.name], rows, batches_of(decoded.pixels, kept.rows), size=size)
-    unlabelled = _write_unlabelled(settings, inputs, size, out)
+    known = np.concatenate([item.hashes for item in read.values()])
+    unlabelled = _write_unlabelled(sources.get("unlabelled"), known, size, out)
     (out / LABELS_FILE).write_text(Labels(labels=data.classes).to_json(), encoding="utf-8")
-    report = _report(data, list(read.values()), size)
+    report = _report(data, [*read.values(), *(item for item, _ in unlabelled)], size)
     (out / DATA_REPORT_FILE).write_text(report.to_json(), encoding="utf-8")
     decisions = list(_decisions(report, settings))
-    if unlabelled:
-        decisions.append(Decision(step=_STEP, what=f"took {unlabelled} pictures without labels", why="data.unlabelled"))
+    decisions += [Decision(step=_STEP, what=f"took {rows} of {len(item)} pictures without labels",
+                           why="data.unlabelled; repeats and pictures of train, validation and test are left out")
+                  for item, rows in unlabelled]
     return Outcome(tuple(decisions), scratch=tuple(f"{name}.raw" for name in (*_FILES, "unlabelled")))
 
 
-def _decode_all(settings: Settings, inputs: Inputs, size: PictureSize, out: Path) -> dict[SplitName, Decoded]:
-    columns = Columns(settings.image_column, settings.label_column)
-    train = require_given(inputs.train)
-    given: dict[SplitName, Path | None] = {"train": train, "validation": inputs.validation, "test": inputs.test}
-    if train.is_dir():  # a folder that is divided into splits has them all
-        given |= {name: train for name in ("validation", "test") if given[name] is None and split_folder(train, name) is not None}
-    return {
-        name: decode(open_source(path, columns, split=name), size, out / f"{name}.raw")
-        for name, path in given.items() if path is not None
-    }
+def _write_unlabelled(
+    source: Source | None, known: NDArray[np.int64], size: PictureSize, out: Path
+) -> list[tuple[Decoded, int]]:
+    """Write the user's pictures without labels, each once and none that has a label; an empty file where there are none.
 
-
-def _write_unlabelled(settings: Settings, inputs: Inputs, size: PictureSize, out: Path) -> int:
-    """Write the user's pictures without labels; an empty file where there are none."""
-    if inputs.unlabelled is None:
+    Returns:
+        what was decoded and how many rows were written, where there is a source.
+    """
+    if source is None:
         write_pictures(out / UNLABELLED_FILE, Rows((), (), ()), (), size=size)
-        return 0
-    source = open_source(inputs.unlabelled, Columns(settings.image_column, settings.label_column))
+        return []
     found = decode(source, size, out / "unlabelled.raw", is_labelled=False)
-    ids = [f"unlabelled-{i:07d}" for i in range(len(found))]
-    every = Rows(ids, found.names, [NO_LABEL] * len(found))
-    write_pictures(out / UNLABELLED_FILE, every, batches_of(found.pixels, np.arange(len(found))), size=size)
-    return len(found)
+    firsts = np.unique(found.hashes, return_index=True)[1]
+    kept = np.sort(firsts[~np.isin(found.hashes[firsts], known)])
+    ids = [f"unlabelled-{i:07d}" for i in range(len(kept))]
+    rows = Rows(ids, [found.names[i] for i in kept], [NO_LABEL] * len(kept))
+    write_pictures(out / UNLABELLED_FILE, rows, batches_of(found.pixels, kept), size=size)
+    return [(found, len(kept))]
 
 
 def _report(data: CleanPictures, decoded: list[Decoded], size: PictureSize) -> PictureReport:
@@ -127,18 +139,21 @@ def _report(data: CleanPictures, decoded: list[Decoded], size: PictureSize) -> P
     return PictureReport(
         classes=data.classes, side=size.side, channels=size.channels, train=splits[0], validation=splits[1], test=splits[2],
         treated=dict(sorted(treated.items())), broken=tuple(text for item in decoded for text in item.broken),
-        ignored=tuple(name for item in decoded for name in item.ignored),
+        ignored=tuple(name for item in decoded for name in item.source.ignored),
+        beside=tuple(name for item in decoded for name in item.source.beside),
+        empty=tuple(name for item in decoded for name in item.source.empty),
         single=tuple(name for name, rows in totals.items() if rows == 1), conflicting=data.conflicting,
     )
 
 
 def _decisions(report: PictureReport, settings: Settings) -> Iterator[Decision]:
     kind = "grey" if report.channels == 1 else "RGB"
-    why = "the recipe says so" if settings.side and settings.channels else "by the first pictures of train"
+    why = "the recipe says so" if settings.side and settings.channels else "by the pictures of train"
     yield Decision(step=_STEP, what=f"stored the pictures as {kind} of {report.side} x {report.side} pixels", why=why)
     if report.broken:
         yield Decision(step=_STEP, what=f"left {len(report.broken)} pictures out that cannot be decoded",
                        why=f"the first: {report.broken[0]}")
+    yield from _left_out(report)
     for kind, count in report.treated.items():
         yield Decision(step=_STEP, what=f"{count} pictures: {kind}", why=_TREATMENTS[kind])
     if report.single:
@@ -152,6 +167,25 @@ def _decisions(report: PictureReport, settings: Settings) -> Iterator[Decision]:
         if split.is_made_here:
             yield Decision(step=_STEP, what=f"split {split.rows} rows off train for {name}",
                            why=f"no {name} data was given; share {share:g}, stratified by class, seed {settings.seed}")
+
+
+def _left_out(report: PictureReport) -> Iterator[Decision]:
+    """Name the files that look like pictures and are not among them; what else lies about is in the data report."""
+    unread = [name for name in report.ignored if Path(name).suffix.lower() in UNREAD_SUFFIXES]
+    if unread:
+        kinds = sorted({Path(name).suffix.lower() for name in unread})
+        yield Decision(step=_STEP, what=f"left {len(unread)} pictures out that are not read: {_some(unread)}",
+                       why=f"convert them to JPEG to have them in; {', '.join(kinds)} cannot be decoded here")
+    if report.beside:
+        yield Decision(step=_STEP, what=f"left {len(report.beside)} pictures out that lie beside the folders of the classes: "
+                       f"{_some(report.beside)}", why="move each into the folder of its class to have it in")
+    if report.empty:
+        yield Decision(step=_STEP, what=f"folders without a picture that is read: {_some(report.empty)}",
+                       why="they are no classes; remove them, or put pictures in")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 _TREATMENTS = {
@@ -187,6 +221,6 @@ def require_given(train: Given | None) -> Given:
 
 
 STAGE = Stage(
-    name="prepare", version=1, run=_run, requires=_requires, ensures=_ensures,
+    name="prepare", version=2, run=_run, requires=_requires, ensures=_ensures,
     tools=("pyarrow", "scikit-learn", "datasets", "pillow"),
 )

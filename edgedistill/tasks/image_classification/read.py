@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from edgedistill.errors import DataError
 from edgedistill.plan import PictureSize
 from edgedistill.progress import counted
-from edgedistill.tasks.image_classification.decode import BrokenPictureError, Opened, open_picture, to_square
+from edgedistill.tasks.image_classification.decode import BrokenPictureError, measure, open_picture, to_square
 from edgedistill.tasks.image_classification.sources import Picture, Source
 
 SIDES = (32, 64, 96)
@@ -29,7 +28,7 @@ class Decoded:
     """A source's pictures, decoded.
 
     Attributes:
-        place: the source, for messages.
+        source: where they come from.
         pixels: shape (n, side, side, channels), uint8, a mapped file.
         names: what the reader knows them by, n of them.
         labels: names of their classes.
@@ -37,10 +36,9 @@ class Decoded:
         numbers: their places in the source, shape (n,): broken ones count, so that ids do not depend on them.
         treated: how many were animated, rotated and so on.
         broken: those that could not be decoded, and why.
-        ignored: files that are no pictures.
     """
 
-    place: str
+    source: Source
     pixels: NDArray[np.uint8]
     names: list[str]
     labels: list[str]
@@ -48,33 +46,38 @@ class Decoded:
     numbers: NDArray[np.int64]
     treated: Counter[str] = field(default_factory=Counter)
     broken: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def place(self) -> str:
+        """The source, for messages."""
+        return self.source.place
+
 
 def choose_size(source: Source, *, side: int | None, channels: int | None) -> PictureSize:
-    """Return the size at which pictures are stored: as asked, else by the first 200.
+    """Return the size at which pictures are stored: as asked, else by 200 of them, evenly taken.
 
-    Grey where all of them are; as large as holds the median of their shorter sides, of 32, 64 and 96.
+    Grey where all of these are; as large as holds the median of their shorter sides, of 32, 64 and 96. Only the headers of
+    the files are read, and of each picture two figures are kept.
 
     Raises:
-        DataError: none of them can be decoded.
+        DataError: none of them can be opened.
     """
     if side is not None and channels is not None:
         return PictureSize(side, channels)
-    seen = [opened for picture in islice(source.read(), _SAMPLE) if (opened := _try(picture)) is not None]
+    seen = [found for picture in source.sample(_SAMPLE) if (found := _measured(picture)) is not None]
     if not seen:
-        raise DataError(f"{source.place}: none of the first {_SAMPLE} pictures can be decoded", hint="check the files")
-    median = float(np.median([min(opened.image.size) for opened in seen]))
+        raise DataError(f"{source.place}: none of {_SAMPLE} pictures, evenly taken, can be opened", hint="check the files")
+    median = float(np.median([shorter for shorter, _ in seen]))
     fitting = next((s for s in SIDES if s >= median), SIDES[-1])
-    return PictureSize(side or fitting, channels or (1 if all(opened.is_grey for opened in seen) else 3))
+    return PictureSize(side or fitting, channels or (1 if all(is_grey for _, is_grey in seen) else 3))
 
 
-def _try(picture: Picture) -> Opened | None:
+def _measured(picture: Picture) -> tuple[int, bool] | None:
     try:
-        return open_picture(picture.source)
+        return measure(picture.source)
     except BrokenPictureError:
         return None
 
@@ -114,8 +117,8 @@ def decode(source: Source, size: PictureSize, raw: Path, *, is_labelled: bool = 
             treated.update(opened.notes)
     _refuse_many(broken, len(names), source.place)
     stored = np.memmap(raw, np.uint8, "r", shape=(len(names), size.side, size.side, size.channels))
-    return Decoded(source.place, stored, names, labels, np.asarray(hashes, np.int64), np.asarray(numbers, np.int64), treated,
-                   tuple(broken), source.ignored)
+    return Decoded(source, stored, names, labels, np.asarray(hashes, np.int64), np.asarray(numbers, np.int64), treated,
+                   tuple(broken))
 
 
 def _label(picture: Picture, source: Source) -> str:

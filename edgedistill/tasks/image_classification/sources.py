@@ -1,41 +1,52 @@
-"""Where labelled pictures come from: folders, tables with paths or bytes, .npz arrays, MNIST-style idx files."""
+"""Where pictures come from: folders, tables with paths or bytes, .npz arrays, MNIST-style idx files."""
 
-import gzip
-import json
+import itertools
 import re
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from edgedistill.artifact import sha256_of_file
 from edgedistill.errors import DataError
-from edgedistill.prepare.columns import Columns, check_columns
-from edgedistill.prepare.read import detect_format, read_labelled_texts
+from edgedistill.prepare import text_files
+from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
+from edgedistill.tasks.image_classification.arrays import Arrays, read_idx_pictures, read_npz
+from edgedistill.tasks.image_classification.decode import READS_AVIF
+from edgedistill.tasks.image_classification.tables import (
+    SPLIT_NAMES,
+    PictureTable,
+    cell_source,
+    check_picture_columns,
+    class_names,
+    label_text,
+    saved_split,
+)
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-SPLIT_FOLDERS: Mapping[str, tuple[str, ...]] = {
-    "train": ("train", "training"), "validation": ("validation", "val", "valid", "dev"), "test": ("test", "testing"),
-}
+_ALWAYS_READ = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = frozenset((*_ALWAYS_READ, ".avif") if READS_AVIF else _ALWAYS_READ)
+"""Ends of the names of files that are read as pictures."""
+
+UNREAD_SUFFIXES = frozenset(
+    {".avif", ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf",
+     ".rw2", ".raf", ".tga", ".ico", ".icns", ".jpe", ".pbm", ".pnm"}
+) - SUFFIXES
+"""Ends of the names of files that are pictures as well, and are not read."""
+
 _IDX = re.compile(r"idx[13]-ubyte(\.gz)?$|\.idx[13]?(\.gz)?$")
-_ARRAY_NAMES = {"image": ("image", "images", "x", "X", "data", "pixels"), "label": ("label", "labels", "y", "target")}
+_LINES = (".txt", ".txt.gz")
 _KNOWN = ("a folder with a folder of pictures for each class, .csv .tsv .jsonl with a column of paths, .parquet with paths or "
           "bytes, .npz, or MNIST's idx files (-images-idx3-ubyte, also .gz)")
-_BATCH_ROWS = 1_000
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A labelled picture that is not decoded yet.
+    """A picture that is not decoded yet.
 
     Attributes:
         name: its file, or its row; for the reader.
@@ -50,47 +61,65 @@ class Picture:
 
 @dataclass(frozen=True)
 class Source:
-    """Labelled pictures in a fixed order, read as often as asked.
+    """Pictures in a fixed order, read as often as asked.
 
     Attributes:
         place: named in messages.
-        read: gives the pictures one by one.
-        ignored: files that are no pictures, by name.
+        rows: gives the pictures of these numbers, ascending, one by one; of None all of them.
+        ignored: files that are no pictures that are read, by name.
+        beside: pictures that lie beside the folders of the classes, by name: nothing says what they show.
+        empty: folders of classes without a picture.
         files: files that belong to it besides the one that is named: the labels of idx files, the pictures of a table.
         count: how many pictures it has; None where only reading them tells.
     """
 
     place: str
-    read: Callable[[], Iterator[Picture]]
+    rows: Callable[[Sequence[int] | None], Iterator[Picture]]
     ignored: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     count: int | None = None
 
+    def read(self) -> Iterator[Picture]:
+        """Yield all pictures in their order."""
+        return self.rows(None)
 
-def open_source(path: Path, columns: Columns, *, split: str = "train") -> Source:
-    """Open a source of labelled pictures.
+    def sample(self, most: int) -> Iterator[Picture]:
+        """Yield some pictures, evenly taken from all; the first ones where nobody knows how many there are."""
+        if self.count is None:
+            return itertools.islice(self.rows(None), most)
+        return self.rows(np.unique(np.linspace(0, self.count - 1, min(most, self.count)).astype(np.int64)).tolist())
+
+
+def open_source(path: Path, columns: Columns, *, split: str = "train", is_labelled: bool = True) -> Source:
+    """Open a source of pictures.
 
     Args:
-        path: see the module; a folder may hold the split as a subfolder (train, validation, test).
+        path: see the module; a folder may hold the split inside (train, validation, test). Without labels a folder may
+            hold the pictures themselves, at any depth, and a .txt has a path a line.
         columns: where a table has the pictures and the labels, and the names of .npz arrays.
         split: which split.
+        is_labelled: are there labels to be read?
 
     Raises:
         DataError: there is no such file, its kind is not known, or it holds no pictures.
     """
     name = path.name.lower()
     if path.is_dir() and not any((path / f).is_file() for f in ("dataset_info.json", "dataset_dict.json")):
-        return _folder(split_folder(path, split) or path)
+        folder = split_folder(path, split) or path
+        return _folder(folder) if is_labelled else _plain_folder(folder)
     if _IDX.search(name):
-        return _idx(path)
+        return _of_arrays(path, read_idx_pictures(path, is_labelled=is_labelled))
     if name.endswith(".npz"):
-        return _npz(path, columns)
+        return _of_arrays(path, read_npz(path, columns, is_labelled=is_labelled))
     if path.exists() and path.is_file() and Path(name.removesuffix(".gz")).suffix in SUFFIXES:
         raise DataError(f"{path}: is one picture", hint=f"name {_KNOWN}")
-    form = detect_format(path)
-    if form in ("parquet", "datasets"):
-        return Source(str(path), lambda: _binary_rows(path, columns, split), count=_rows_of_parquet(path))
-    return _paths(path, columns, split)
+    if not is_labelled and name.endswith(_LINES) and path.is_file():
+        return _of_paths(path, [line.strip() for line in text_files.plain_lines(path) if line.strip()], None)
+    if detect_format(path) in ("parquet", "datasets"):
+        return _of_table(PictureTable(path, columns, split, is_labelled))
+    return _text_table(path, columns, is_labelled=is_labelled)
 
 
 def fingerprint(sources: Iterable[Source]) -> str | None:
@@ -102,9 +131,14 @@ def fingerprint(sources: Iterable[Source]) -> str | None:
     return digest.hexdigest() if files else None
 
 
+def holds_split(folder: Path, split: str) -> bool:
+    """Does a folder, given as train, hold another split of its own?"""
+    return folder.is_dir() and (split_folder(folder, split) is not None or saved_split(folder, split) is not None)
+
+
 def split_folder(folder: Path, split: str) -> Path | None:
     """Return the subfolder of a split, None where the folder is not divided into splits (it then has no train)."""
-    found = {name: next((folder / n for n in names if (folder / n).is_dir()), None) for name, names in SPLIT_FOLDERS.items()}
+    found = {name: next((folder / n for n in names if (folder / n).is_dir()), None) for name, names in SPLIT_NAMES.items()}
     train = found["train"]
     if train is None or not any(item.is_dir() for item in train.iterdir()):
         return None
@@ -116,182 +150,106 @@ def _folder(folder: Path) -> Source:
     classes = sorted(item for item in folder.iterdir() if item.is_dir() and not item.name.startswith("."))
     if not classes:
         raise DataError(f"{folder}: has no folders, one for each class is expected", hint=f"name {_KNOWN}")
-    files: list[tuple[Path, str]] = []
-    ignored: list[str] = []
+    files: list[Path] = []
+    labels: list[str] = []
+    ignored: list[Path] = []
     for place in classes:
-        for file in sorted(item for item in place.rglob("*") if item.is_file() and not item.name.startswith(".")):
-            if file.suffix.lower() in SUFFIXES:
-                files.append((file, place.name))
-            else:
-                ignored.append(file.relative_to(folder).as_posix())
+        pictures, others = _files_in(place)
+        files += pictures
+        labels += [place.name] * len(pictures)
+        ignored += others
     if not files:
-        raise DataError(f"{folder}: its folders hold no pictures ({', '.join(sorted(SUFFIXES))})", hint=f"name {_KNOWN}")
-
-    def read() -> Iterator[Picture]:
-        return (Picture(file.relative_to(folder).as_posix(), label, file) for file, label in files)
-
-    return Source(str(folder), read, tuple(ignored), count=len(files))
-
-
-def _paths(path: Path, columns: Columns, split: str) -> Source:
-    rows = read_labelled_texts(path, columns, split=split)
-    names, labels = rows.texts.to_pylist(), rows.labels.to_pylist()
-    files = tuple(path.parent / Path(name).expanduser() for name in names)
-
-    def read() -> Iterator[Picture]:
-        return (Picture(name, label, file) for name, label, file in zip(names, labels, files, strict=True))
-
-    return Source(str(path), read, files=tuple(file for file in files if file.is_file()), count=len(files))
+        raise _no_pictures(folder, ignored)
+    beside = [item.name for item in sorted(folder.iterdir()) if item.is_file() and _is_like_a_picture(item)]
+    return Source(
+        str(folder), _rows_of(_names(files, folder), labels, files), ignored=_names(ignored, folder), beside=tuple(beside),
+        empty=tuple(sorted({place.name for place in classes} - set(labels))), count=len(files),
+    )
 
 
-def _binary_rows(path: Path, columns: Columns, split: str) -> Iterator[Picture]:
-    """Yield the rows of a Parquet file or a saved data set: bytes, a struct of bytes and path, or a path."""
-    number = 0
-    for table in _tables(path, columns, split):
-        names = _class_names(table.schema, columns.label)
-        for cell, label in zip(table.column(columns.text).to_pylist(), table.column(columns.label).to_pylist(), strict=True):
-            number += 1
-            yield Picture(f"row {number}", _label(label, names, f"{path}: row {number}"),
-                          _cell(cell, path, f"{path}: row {number}"))
+def _plain_folder(folder: Path) -> Source:
+    """Read all pictures of a folder, however deep, without labels."""
+    files, ignored = _files_in(folder)
+    if not files:
+        raise _no_pictures(folder, ignored)
+    return Source(str(folder), _rows_of(_names(files, folder), None, files), ignored=_names(ignored, folder), count=len(files))
 
 
-def _rows_of_parquet(path: Path) -> int | None:
-    """Return what the file says of itself; None for a saved data set, and where reading the file will say what is wrong."""
-    try:
-        return int(pq.read_metadata(path).num_rows) if path.is_file() else None
-    except (pa.ArrowInvalid, OSError):
-        return None
-
-
-def _tables(path: Path, columns: Columns, split: str) -> Iterator[pa.Table]:
-    wanted = [columns.text, columns.label]
-    if path.is_dir():
-        import datasets
-
-        data = datasets.load_from_disk(str(path))
-        if isinstance(data, datasets.DatasetDict):
-            if split not in data:
-                raise DataError(f"{path}: has no split {split!r}; it holds: {', '.join(data)}", hint="name another folder")
-            data = data[split]
-        check_columns(data.column_names, columns, place=str(path))
-        for batch in data.select_columns(wanted).with_format("arrow").iter(batch_size=_BATCH_ROWS):
-            yield batch.replace_schema_metadata(data.features.arrow_schema.metadata)
-        return
-    try:
-        file = pq.ParquetFile(path)
-        check_columns(file.schema_arrow.names, columns, place=str(path))
-        for part in file.iter_batches(_BATCH_ROWS, columns=wanted):
-            yield pa.Table.from_batches([part]).replace_schema_metadata(file.schema_arrow.metadata)
-    except (pa.ArrowInvalid, OSError) as bad:
-        raise DataError(f"{path}: cannot be read as Parquet ({str(bad).splitlines()[0]})", hint="write the file again") from None
-
-
-def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
-    """Return the names that stand for class numbers, where `datasets` or the file's metadata gives them."""
-    metadata = schema.metadata or {}
-    if b"huggingface" in metadata:
-        feature = json.loads(metadata[b"huggingface"]).get("info", {}).get("features", {}).get(label, {})
-        return feature.get("names") if isinstance(feature, dict) else None
-    names = json.loads(metadata[b"label_names"]) if b"label_names" in metadata else None
-    return names if isinstance(names, list) else None
-
-
-def _label(value: Any, names: Sequence[str] | None, place: str) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and names is not None and 0 <= value < len(names):
-        return str(names[value])
-    text = "" if value is None else str(value).strip()
-    if not text:
-        raise DataError(f"{place}: has no label", hint="remove the row, or give it a label")
-    return text
-
-
-def _cell(value: Any, path: Path, place: str) -> Path | bytes:
-    if isinstance(value, dict):
-        value = value.get("bytes") or value.get("path")
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str) and value:
-        return path.parent / value
-    raise DataError(f"{place}: holds neither the bytes of a picture nor its path",
-                    hint="name the column with the pictures: pictures.column")
-
-
-def _npz(path: Path, columns: Columns) -> Source:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            images = stored[_array_name(stored.files, "image", columns.text, path)]
-            labels = stored[_array_name(stored.files, "label", columns.label, path)]
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file", hint=f"ls {path.parent}") from None
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as bad:
-        raise DataError(f"{path}: cannot be read as .npz ({bad})", hint="write it again with numpy.savez") from None
-    return _arrays(path, as_bytes(images, str(path)), labels)
-
-
-def _array_name(names: Sequence[str], role: str, wanted: str, path: Path) -> str:
-    found = next((name for name in (wanted, *_ARRAY_NAMES[role]) if name in names), None)
-    if found is None:
-        raise DataError(f"{path}: has no array {wanted!r}; it holds: {', '.join(names)}",
-                        hint="call the arrays image and label, or set pictures.column and data.label_column")
+def _files_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the pictures in a folder and below, and the other files; hidden ones count as nothing."""
+    found: tuple[list[Path], list[Path]] = ([], [])
+    for item in sorted(folder.rglob("*")):
+        if item.is_file() and not any(part.startswith(".") for part in item.relative_to(folder).parts):
+            found[item.suffix.lower() not in SUFFIXES].append(item)
     return found
 
 
-def as_bytes(images: NDArray[Any], place: str) -> NDArray[np.uint8]:
-    """Return pictures as uint8: 0..255 as it is, 16 bits scaled, floats from 0..1.
-
-    Raises:
-        DataError: they are not of shape (n, height, width) or (n, height, width, 1 or 3), or of other values.
-    """
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
-        raise DataError(f"{place}: pictures of shape {images.shape}",
-                        hint="(n, height, width) or (n, height, width, 1 or 3) is expected")
-    if images.dtype == np.uint8:
-        return np.asarray(images, np.uint8)
-    low, high = (float(images.min(initial=0)), float(images.max(initial=0)))
-    if images.dtype.kind == "f" and low >= 0 and high <= 1:
-        return np.asarray(np.rint(images * 255), np.uint8)
-    if images.dtype.kind in "iu" and low >= 0 and high <= 65535:
-        return np.asarray(np.rint(images / 257) if high > 255 else images, np.uint8)
-    raise DataError(f"{place}: pixels from {low:g} to {high:g} as {images.dtype}", hint="store them as uint8, 0 to 255")
+def _is_like_a_picture(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES | UNREAD_SUFFIXES and not file.name.startswith(".")
 
 
-def _arrays(path: Path, images: NDArray[np.uint8], labels: NDArray[Any]) -> Source:
-    if len(images) != len(labels) or labels.ndim != 1:
-        raise DataError(f"{path}: {len(images)} pictures and labels of shape {labels.shape}",
-                        hint="give one label for each picture")
-    if not len(images):
-        raise DataError(f"{path}: holds no pictures", hint="name a file that holds labelled pictures")
-
-    def read() -> Iterator[Picture]:
-        for row, (image, label) in enumerate(zip(images, labels.tolist(), strict=True), start=1):
-            yield Picture(f"row {row}", str(label), image)
-
-    return Source(str(path), read, count=len(images))
+def _names(files: Iterable[Path], folder: Path) -> tuple[str, ...]:
+    return tuple(file.relative_to(folder).as_posix() for file in files)
 
 
-def _idx(path: Path) -> Source:
-    """Read an idx file of pictures and the labels beside it (`images-idx3` becomes `labels-idx1`). LeCun's MNIST page."""
-    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-    if beside == path or not beside.is_file():
-        raise DataError(f"{path}: no labels beside it" + (f" ({beside.name})" if beside != path else ""),
-                        hint="name the file of pictures, train-images-idx3-ubyte.gz; its labels are ...-labels-idx1-ubyte.gz")
-    return replace(_arrays(path, as_bytes(read_idx(path), str(path)), read_idx(beside)), files=(beside,))
+def _no_pictures(folder: Path, ignored: Iterable[Path]) -> DataError:
+    unread = sorted({file.suffix.lower() for file in ignored} & UNREAD_SUFFIXES)
+    return DataError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})"
+                     + (f"; {', '.join(unread)} are not read" if unread else ""),
+                     hint="convert them to JPEG" if unread else f"name {_KNOWN}")
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read an idx file of unsigned bytes, also .gz.
+def _rows_of(
+    names: Sequence[str], labels: Sequence[Any] | None, sources: Sequence[Path] | NDArray[np.uint8]
+) -> Callable[[Sequence[int] | None], Iterator[Picture]]:
+    def rows(numbers: Sequence[int] | None) -> Iterator[Picture]:
+        for number in range(len(names)) if numbers is None else numbers:
+            label = None if labels is None else label_text(labels[number], None, names[number])
+            yield Picture(names[number], label, sources[number])
 
-    Raises:
-        DataError: it is missing, damaged or of another type.
-    """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
-        zero, kind, dimensions = struct.unpack(">HBB", content[:4])
-        shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
-        if zero or kind != 8:
-            raise ValueError("it is not of unsigned bytes")
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file", hint=f"ls {path.parent}") from None
-    except (OSError, EOFError, ValueError, struct.error, zlib.error) as bad:
-        raise DataError(f"{path}: cannot be read as idx ({bad})", hint="get the file again") from None
+    return rows
+
+
+def _of_arrays(path: Path, arrays: Arrays) -> Source:
+    names = [f"row {number}" for number in range(1, len(arrays.images) + 1)]
+    return Source(str(path), _rows_of(names, arrays.labels, arrays.images), files=arrays.files, count=len(names))
+
+
+def _text_table(path: Path, columns: Columns, *, is_labelled: bool) -> Source:
+    """Read a table of paths: CSV, TSV or JSONL."""
+    check_picture_columns(read_column_names(path), columns, place=str(path), is_labelled=is_labelled)
+    if is_labelled:
+        table = read_labelled_texts(path, columns)
+        return _of_paths(path, table.texts.to_pylist(), table.labels.to_pylist())
+    form = detect_format(path)
+    if form not in ("csv", "tsv", "jsonl"):
+        raise ValueError(f"{path}: {form} is no table of texts")
+    names = [name.strip() for name in text_files.texts_of_column(path, form, columns.text) if name.strip()]
+    return _of_paths(path, names, None)
+
+
+def _of_paths(path: Path, names: list[str], labels: list[str] | None) -> Source:
+    if not names:
+        raise DataError(f"{path}: names no pictures", hint="write the path of a picture a row, relative to the file")
+    files = [path.parent / Path(name).expanduser() for name in names]
+    return Source(
+        str(path), _rows_of(names, labels, files), files=tuple(file for file in files if file.is_file()), count=len(files)
+    )
+
+
+def _of_table(table: PictureTable) -> Source:
+    """Read a Parquet file or a saved data set: bytes, a struct of bytes and path, or a path."""
+
+    def rows(numbers: Sequence[int] | None) -> Iterator[Picture]:
+        known = itertools.count() if numbers is None else iter(numbers)
+        for part in table.parts(numbers):
+            names = class_names(part.schema, table.columns.label)
+            cells = part.column(table.columns.text).to_pylist()
+            labels = part.column(table.columns.label).to_pylist() if table.is_labelled else None
+            for place, cell in enumerate(cells):
+                name = f"row {next(known) + 1}"
+                where = f"{table.path}: {name}"
+                yield Picture(name, None if labels is None else label_text(labels[place], names, where),
+                              cell_source(cell, table.path.parent, where))
+
+    return Source(str(table.path), rows, count=table.count())

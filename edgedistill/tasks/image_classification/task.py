@@ -40,9 +40,13 @@ _OWN_TEACHER = Teacher(
                    "depths": [2, 2, 2]},
     fine_tuning=FineTuning(epochs=30, learning_rate=0.003, batch_size=64, patience=10),
 )
-_DISTILLATION = Distillation(temperature=4.0, learning_rate=0.005)
+_DISTILLATION = Distillation(
+    temperature=4.0, learning_rate=0.005, baseline_rows_seen=Distillation.model_fields["rows_seen"].default
+)
+"""The baseline sees as many pictures as the student, so that what they learn from is all that differs."""
 
 _LOSSES = ("decoupled-kd", "hidden-states")
+_TRANSFER_KEYS = ("rows", "copies")
 
 _AnyShape = ResNetShape | MobileNetShape | ViTShape
 
@@ -64,7 +68,8 @@ class ImageClassification:
         "teacher": ("name", "licence", "revision", "sha256", "allow_hub", "configuration", "fine_tuning"),
         "pictures": ("column", "side", "channels", "teacher_copies", "changes"),
         "student": ("rung",),
-        "distillation": ("temperature", "alpha", "learning_rate", "batch_size", "rows_seen", "patience", "baseline"),
+        "distillation": ("temperature", "alpha", "learning_rate", "batch_size", "rows_seen", "patience", "baseline",
+                         "baseline_rows_seen"),
     }
 
     def encoder(self, folder: Path) -> PictureEncoder:
@@ -99,6 +104,10 @@ class ImageClassification:
         if names and losses != Distillation().losses:  # the default is for texts, and gives way
             raise RecipeError(f"distillation.losses: {', '.join(names)} is for texts",
                               hint="pictures have decoupled-kd and hidden-states (features with a projection)")
+        if any(term.layers is not None for term in losses if term.name in _LOSSES):
+            raise RecipeError("distillation.losses: layers is for texts; of pictures the last feature map is compared",
+                              hint="take layers out of the loss hidden-states")
+        _refuse_keys_of_texts(recipe)
         if recipe.student != Student(rung=recipe.student.rung):
             raise RecipeError("student: initialisation and aliases are for texts; a picture student starts from random weights",
                               hint="take them out of the recipe")
@@ -108,6 +117,11 @@ class ImageClassification:
         if recipe.data.hub is not None:
             raise RecipeError("data.hub: pictures are read from files and folders, not from the hub yet",
                               hint="save the data set with save_to_disk(DIR) and give data.train: DIR")
+        configuration = recipe.teacher.configuration
+        if configuration is not None and configuration != _OWN_TEACHER.configuration:  # init's own is right, and is quick
+            from edgedistill.tasks.image_classification.configuration import check_configuration
+
+            check_configuration(configuration)
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
         """Choose the side of the pictures, where the recipe leaves it open; a side that prepare takes anyway stays open."""
@@ -133,7 +147,7 @@ class ImageClassification:
         return _facts(size, classes=len(Labels.read_json(prepared / "labels.json").labels), rows=len(examples))
 
     def facts_before(self, located: LocatedRecipe) -> DataFacts:
-        """Count the same in the files of the recipe; the pictures are not decoded beyond the first ones.
+        """Count the same in the files of the recipe; of the pictures only some headers are read.
 
         A teacher that is taken as it is has all of its classes, of some of which there may be no picture.
         """
@@ -179,19 +193,20 @@ class ImageClassification:
     def prepare(self, located: LocatedRecipe, teacher: Path | None) -> Work:
         """Read, decode, check and split pictures; the order of the teacher's classes is kept."""
         from edgedistill.tasks.image_classification import prepare_stage as stage
-        from edgedistill.tasks.image_classification.sources import fingerprint, open_source
+        from edgedistill.tasks.image_classification.sources import fingerprint
 
         data, pictures = located.recipe.data, located.recipe.pictures
         columns = Columns(pictures.column, data.label_column)
         train = located.path(stage.require_given(data.train))
         others = [located.path(p) if p else None for p in (data.validation, data.test, data.unlabelled)]
-        sources = [open_source(path, columns) for path in (train, *others) if path is not None]
+        inputs = stage.Inputs(train, *others)
         settings = stage.Settings(
             image_column=pictures.column, label_column=data.label_column, side=pictures.side, channels=pictures.channels,
             validation_share=data.validation_share, test_share=data.test_share, seed=located.recipe.seed,
-            files_sha256=fingerprint(sources), label_order=None if teacher is None else label_order(teacher),
+            files_sha256=fingerprint(stage.sources_of(inputs, columns).values()),
+            label_order=None if teacher is None else label_order(teacher),
         )
-        return Work(stage.STAGE, settings, stage.Inputs(train, *others))
+        return Work(stage.STAGE, settings, inputs)
 
     def write_examples(self, source: DataFile, path: Path, *, model: Path | None) -> None:
         """Write the pictures of a data file or folder, at the size that the model takes."""
@@ -307,6 +322,24 @@ class ImageClassification:
 DOOR: TaskDoor = ImageClassification()
 
 
+def _refuse_keys_of_texts(recipe: Recipe) -> None:
+    """Refuse what would change nothing.
+
+    Raises:
+        RecipeError: names the keys.
+    """
+    made = recipe.distillation.transfer_set
+    strange = [name for name, field in type(made).model_fields.items()
+               if name not in _TRANSFER_KEYS and getattr(made, name) != field.default]
+    if strange:
+        raise RecipeError(f"distillation.transfer_set: {', '.join(strange)}: for texts",
+                          hint="take them out; what becomes of pictures is in pictures.changes: shift, zoom, mixup, cutmix ...")
+    if recipe.teacher.max_tokens != Teacher.model_fields["max_tokens"].default:
+        raise RecipeError("teacher.max_tokens: for texts", hint="take it out; pictures.side says how large pictures are")
+    if recipe.data.text_column != Data.model_fields["text_column"].default:
+        raise RecipeError("data.text_column: for texts", hint=f"pictures: {{column: {recipe.data.text_column}}}")
+
+
 def _of_pictures(distillation: Distillation) -> Distillation:
     """Return the settings without losses that are for texts; `check` lets only the default ones be there."""
     kept = tuple(term for term in distillation.losses if term.name in _LOSSES)
@@ -325,7 +358,7 @@ def _own(shape: Shape) -> _AnyShape:
 
 
 def _train_pictures(located: LocatedRecipe) -> "tuple[Source, PictureSize]":
-    """Return the pictures of train, and the size at which they are stored: as the recipe says, else by the first ones."""
+    """Return the pictures of train, and the size at which they are stored: as the recipe says, else by some of them."""
     from edgedistill.tasks.image_classification.prepare_stage import require_given
     from edgedistill.tasks.image_classification.read import choose_size
     from edgedistill.tasks.image_classification.sources import open_source

@@ -10,9 +10,17 @@ from PIL import Image
 
 from edgedistill.plan import PictureSize
 from edgedistill.tasks.image_classification import decode
-from edgedistill.tasks.image_classification.decode import BrokenPictureError, open_picture, to_square, to_thumbnail
+from edgedistill.tasks.image_classification.decode import BrokenPictureError, measure, open_picture, to_square, to_thumbnail
 
 RED = (204, 51, 51)
+
+DAMAGED = {
+    "gif, IndexError": "R0lGODdhAgACAIEAAABmzAAzzAAAAAAAACwAAAAAAgACAAAIBwABBAgAICAAIfkEAQAAAQAsAAAAAAIAAgDmAAAAAAAAAAAAAAAAYwYAAQgEEBAAOw==",
+    "tif, TypeError": (
+        "SUkqAAgAAAAKAAABBAABAAAAAgAAAAEBBAABAAAAAgAAAAIBAwADAAAAhgAAAAMBAwABAAAAAQAAAAYBAwABAAAAAgAAABEBBAABAAAAjAAAABUBAwABAAAA"
+        "AwAAABYBBAABAAAAAgAAABcBBAABAAAADAAAABwBAwABAAAAAQAAAO8AAAAIAAgACAAJUMgJUMgJUMgJUMg="),
+}
+"""Files of 2 x 2 pixels with one wrong byte, on which Pillow's readers end in an error that is none of Pillow's."""
 
 
 def saved(image: Image.Image, path: Path, **options: object) -> Path:
@@ -61,6 +69,26 @@ def test_open_picture_when_cut_off_or_no_picture_then_refused_with_a_reason(tmp_
     for path in (cut, text):
         with pytest.raises(BrokenPictureError, match=r"(?i)truncated|cannot identify"):
             open_picture(path)
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_open_picture_when_pillow_trips_over_a_damaged_file_then_it_is_broken(name: str) -> None:
+    with pytest.raises(BrokenPictureError, match=rf"damaged \({name.split()[1]}: "):
+        open_picture(base64.b64decode(DAMAGED[name]))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_measure_when_modes_differ_then_as_the_decoded_picture(mode: str, tmp_path: Path) -> None:
+    path = saved(Image.new(mode, (6, 3)), tmp_path / "p.png")
+    opened = open_picture(path)
+    assert measure(path) == (min(opened.image.size), opened.is_grey) == (3, mode in ("1", "L", "LA", "I;16"))
+
+
+def test_measure_when_pixels_or_no_picture_then_their_size_or_broken() -> None:
+    assert measure(np.zeros((5, 7), np.uint8)) == measure(np.zeros((7, 5, 1), np.uint8)) == (5, True)
+    assert measure(np.zeros((5, 7, 3), np.uint8)) == (5, False)
+    with pytest.raises(BrokenPictureError):
+        measure(b"no picture")
 
 
 def test_open_picture_when_huge_then_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,13 @@ from PIL import Image
 
 from edgedistill.errors import DataError
 from edgedistill.examples import read_examples
+from edgedistill.plan import PictureSize
 from edgedistill.stage import Workspace
 from edgedistill.tasks.image_classification import prepare_stage as stage
+from edgedistill.tasks.image_classification.data_file import write_data_file
 from edgedistill.tasks.image_classification.data_report import PictureReport
 from edgedistill.tasks.image_classification.pictures import pixels_of
+from edgedistill.tasks.task import DataFile
 
 
 def prepared(out: Path, train: Path, **settings: object) -> tuple[Path, PictureReport]:
@@ -80,3 +83,50 @@ def test_prepare_when_the_teacher_knows_classes_then_its_order_where_it_knows_al
 ) -> None:
     _, report = prepared(tmp_path / "out", make_folder(), side=16, label_order=order)
     assert report.classes == classes
+def test_prepare_when_pictures_without_labels_repeat_labelled_ones_then_they_are_left_out(make_folder, tmp_path: Path) -> None:
+    train, test, own = make_folder(rows=20), make_folder("others", rows=4), make_folder("own", rows=3, classes=("any",))
+    flat = tmp_path / "flat"
+    (own / "any").rename(flat)
+    for number, file in enumerate([*sorted(test.rglob("*.png")), train / "dark" / "00.png", flat / "00.png"]):
+        (flat / f"again{number}.png").write_bytes(file.read_bytes())
+    done = Workspace(tmp_path / "out").perform(
+        "prepare", stage.STAGE, stage.Settings(side=32), stage.Inputs(train, test=test, unlabelled=flat))
+    rows = read_examples(done.folder / "unlabelled.arrow")
+    assert rows.shown == ["00.png", "01.png", "02.png"]
+    assert rows.labels.tolist() == [-1, -1, -1]
+    told = [decision.what for decision in done.manifest.decisions]
+    assert "took 3 of 13 pictures without labels" in told
+
+
+def test_prepare_when_train_is_a_saved_data_set_with_splits_then_takes_them(make_folder, tmp_path: Path) -> None:
+    import datasets
+
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["dark", "light"])})
+    splits = {}
+    for name, rows in (("train", 12), ("validation", 3), ("test", 2)):
+        files = sorted(make_folder(name, rows=rows).rglob("*.png"))
+        table = {"image": [str(file) for file in files], "label": [int(file.parent.name == "light") for file in files]}
+        splits[name] = datasets.Dataset.from_dict(table, features=features)
+    datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "saved"))
+    _, report = prepared(tmp_path / "out", tmp_path / "saved", side=32)
+    assert [split.rows for split in (report.train, report.validation, report.test)] == [24, 6, 4]
+    assert not report.test.is_made_here
+
+
+def test_prepare_when_pictures_are_left_out_then_decisions_say_so_and_what_to_do(make_folder, tmp_path: Path) -> None:
+    source = make_folder(rows=20)
+    (source / "none").mkdir()
+    for name in ("none/a.heic", "dark/b.heic", "stray.png", "dark/notes.txt"):
+        (source / name).write_bytes(b"x")
+    done = Workspace(tmp_path / "out").perform("prepare", stage.STAGE, stage.Settings(side=32), stage.Inputs(source))
+    told = {decision.what: decision.why for decision in done.manifest.decisions}
+    assert "convert them to JPEG" in told["left 2 pictures out that are not read: dark/b.heic, none/a.heic"]
+    assert "left 1 pictures out that lie beside the folders of the classes: stray.png" in told
+    assert "folders without a picture that is read: none" in told
+    assert not [what for what in told if "notes.txt" in what]
+
+
+def test_write_data_file_when_labels_are_not_needed_then_a_flat_folder_will_do(make_folder, tmp_path: Path) -> None:
+    flat = make_folder(rows=3) / "dark"
+    write_data_file(DataFile(flat, "test", None), tmp_path / "rows.arrow", size=PictureSize(16, 3))
+    assert read_examples(tmp_path / "rows.arrow").shown == ["00.png", "01.png", "02.png"]

@@ -9,13 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from edgedistill.errors import DataError
 from edgedistill.plan import PictureSize
 from edgedistill.prepare.columns import Columns
-from edgedistill.tasks.image_classification.decode import open_picture
+from edgedistill.tasks.image_classification.arrays import as_bytes
+from edgedistill.tasks.image_classification.decode import READS_AVIF, open_picture
 from edgedistill.tasks.image_classification.read import decode
-from edgedistill.tasks.image_classification.sources import as_bytes, open_source
+from edgedistill.tasks.image_classification.sources import UNREAD_SUFFIXES, holds_split, open_source
 
 COLUMNS = Columns("image", "label")
 
@@ -70,6 +72,143 @@ def test_as_bytes_when_floats_or_sixteen_bits_then_scaled_else_refused() -> None
         as_bytes(np.zeros((1, 3, 8, 8), np.uint8), "p")
 
 
+def test_as_bytes_when_black_and_white_then_white_is_255() -> None:
+    for kind in (bool, np.uint8, np.int64, np.float32):
+        assert as_bytes(np.eye(3, dtype=kind)[None], "p").tolist() == (np.eye(3)[None] * 255).tolist()
+    assert as_bytes(np.array([[[0, 1, 2]]]), "p").max() == 2
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    (b"", "cannot be read as .npz"), (b"PK no zip", "cannot be read as .npz"), (b"npy", "one array without a name")])
+def test_npz_when_empty_damaged_or_of_another_kind_then_refused(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "d.npz"
+    path.write_bytes(content)
+    if content == b"npy":
+        with path.open("wb") as stream:
+            np.save(stream, np.zeros(3))
+    with pytest.raises(DataError, match=said):
+        open_source(path, COLUMNS)
+
+
+@pytest.mark.parametrize(("labels", "names"), [
+    (np.array([b"cat", b"dog"]), ["cat", "dog"]), (np.array([0.0, 1.0]), ["0", "1"]), (np.array([True, False]), ["true", "false"])])
+def test_npz_when_labels_are_of_any_kind_then_classes_as_in_other_files(labels: np.ndarray, names: list[str], tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", image=np.zeros((2, 8, 8), np.uint8), label=labels)
+    assert [row.label for row in open_source(tmp_path / "d.npz", COLUMNS).read()] == names
+
+
+def saved_set(files: list[Path], folder: Path, splits: tuple[str, ...] = ()) -> Path:
+    """A folder that `datasets` saved, with datasets.Image; with splits each has all files."""
+    import datasets
+
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["dark", "light"])})
+    rows = {"image": [str(file) for file in files], "label": [int(file.parent.name == "light") for file in files]}
+    data = datasets.Dataset.from_dict(rows, features=features)
+    (datasets.DatasetDict(dict.fromkeys(splits, data)) if splits else data).save_to_disk(str(folder))
+    return folder
+
+
+def test_saved_data_set_when_read_then_pictures_with_class_names_and_any_rows(make_folder, tmp_path: Path) -> None:
+    folder = saved_set(sorted(make_folder(rows=2).rglob("*.png")), tmp_path / "saved")
+    found, labels = pixels_and_labels(folder)
+    assert found.shape == (4, 20, 23, 3)
+    assert labels == ["dark", "dark", "light", "light"]
+    source = open_source(folder, COLUMNS)
+    assert source.count == 4
+    assert [(row.name, row.label) for row in source.rows([1, 3])] == [("row 2", "dark"), ("row 4", "light")]
+
+
+def test_saved_data_set_when_it_holds_splits_then_each_is_found_by_any_usual_name(make_folder, tmp_path: Path) -> None:
+    files = sorted(make_folder(rows=2).rglob("*.png"))
+    folder = saved_set(files, tmp_path / "saved", ("train", "valid"))
+    assert holds_split(folder, "validation")
+    assert not holds_split(folder, "test")
+    assert len(pixels_and_labels(folder, "validation")[1]) == 4
+    with pytest.raises(DataError, match="no split 'test'; it holds: train, valid"):
+        open_source(folder, COLUMNS, split="test")
+
+
+@pytest.mark.parametrize("name", ["state.json", "dataset_info.json"])
+def test_saved_data_set_when_damaged_then_refused(name: str, make_folder, tmp_path: Path) -> None:
+    folder = saved_set(sorted(make_folder(rows=2).rglob("*.png")), tmp_path / "saved")
+    (folder / name).write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match="cannot be read as a saved data set"):
+        open_source(folder, COLUMNS)
+
+
+def test_parquet_when_datasets_wrote_it_with_images_then_the_same_and_any_rows(make_folder, tmp_path: Path) -> None:
+    import datasets
+
+    files = sorted(make_folder(rows=3).rglob("*.png"))
+    data = datasets.load_from_disk(str(saved_set(files, tmp_path / "saved")))
+    data.to_parquet(str(tmp_path / "d.parquet"), batch_size=2)
+    found, labels = pixels_and_labels(tmp_path / "d.parquet")
+    assert found.shape == (6, 20, 23, 3)
+    assert labels == ["dark"] * 3 + ["light"] * 3
+    some = list(open_source(tmp_path / "d.parquet", COLUMNS).rows([0, 2, 5]))
+    assert [(row.name, row.label) for row in some] == [("row 1", "dark"), ("row 3", "dark"), ("row 6", "light")]
+    for row, number in zip(some, (0, 2, 5), strict=True):
+        np.testing.assert_array_equal(np.asarray(open_picture(row.source).image), found[number])
+
+
+def test_parquet_when_a_class_number_has_no_name_then_it_has_no_label(tmp_path: Path) -> None:
+    table = pa.table({"image": [b"x"], "label": pa.array([-1], pa.int8())})
+    pq.write_table(table.replace_schema_metadata({"label_names": json.dumps(["a"])}), tmp_path / "d.parquet")
+    with pytest.raises(DataError, match="row 1: has no label"):
+        list(open_source(tmp_path / "d.parquet", COLUMNS).read())
+
+
+def test_jsonl_when_it_has_paths_then_they_start_from_its_folder(make_folder) -> None:
+    folder = make_folder(rows=2)
+    rows = [json.dumps({"image": str(file.relative_to(folder)), "label": file.parent.name}) for file in sorted(folder.rglob("*.png"))]
+    (folder / "d.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    found, labels = pixels_and_labels(folder / "d.jsonl")
+    assert len(found) == 4
+    assert labels == ["dark", "dark", "light", "light"]
+
+
+def test_table_when_the_column_is_missing_then_the_hint_is_of_pictures(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("file,label\na.png,a\n", encoding="utf-8")
+    with pytest.raises(DataError, match="no column 'image'") as refused:
+        open_source(tmp_path / "d.csv", COLUMNS)
+    assert "pictures.column" in refused.value.hint
+
+
+def unlabelled(kind: str, folder: Path) -> Path:
+    """Four pictures in a source of a kind, without labels."""
+    files = sorted(folder.rglob("*.png"))
+    lines = [str(file.relative_to(folder)) for file in files]
+    if kind == "folder":
+        return folder
+    path = folder / f"d.{kind}"
+    if kind in ("csv", "txt"):
+        path.write_text("\n".join(["image", *lines] if kind == "csv" else lines) + "\n", encoding="utf-8")
+    elif kind == "jsonl":
+        path.write_text("\n".join(json.dumps({"image": line}) for line in lines), encoding="utf-8")
+    elif kind == "parquet":
+        pq.write_table(pa.table({"image": [file.read_bytes() for file in files]}), path)
+    elif kind == "npz":
+        np.savez(path, image=np.stack([np.asarray(open_picture(file).image) for file in files]))
+    else:
+        path.with_name("x-images-idx3-ubyte").write_bytes(idx(np.stack([np.asarray(open_picture(f).image.convert("L")) for f in files])))
+        return path.with_name("x-images-idx3-ubyte")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["folder", "csv", "txt", "jsonl", "parquet", "npz", "idx"])
+def test_source_when_there_are_no_labels_then_needs_none_if_none_are_asked_for(kind: str, make_folder, tmp_path: Path) -> None:
+    (make_folder(rows=2) / "dark").rename(tmp_path / "flat")
+    for file in (tmp_path / "photos" / "light").iterdir():
+        file.rename(tmp_path / "flat" / f"light-{file.name}")
+    path = unlabelled(kind, tmp_path / "flat")
+    source = open_source(path, COLUMNS, is_labelled=False)
+    assert source.count == 4
+    assert [row.label for row in source.read()] == [None] * 4
+    assert np.stack([np.asarray(open_picture(row.source).image) for row in source.read()]).shape[:3] == (4, 20, 23)
+    with pytest.raises(DataError):
+        list(open_source(path, COLUMNS).read())
+
+
 def test_parquet_when_bytes_with_class_names_then_labels_are_names(make_folder, tmp_path: Path) -> None:
     files = sorted(make_folder(rows=2).rglob("*.png"))
     table = pa.table({"image": [file.read_bytes() for file in files], "label": pa.array([0, 0, 1, 1], pa.int8())})
@@ -103,6 +242,38 @@ def test_folder_when_files_are_no_pictures_then_they_are_named(make_folder) -> N
     (folder / "dark" / "notes.txt").write_text("x", encoding="utf-8")
     (folder / "dark" / ".DS_Store").write_text("x", encoding="utf-8")
     assert open_source(folder, COLUMNS).ignored == ("dark/notes.txt",)
+
+
+def test_folder_when_pictures_lie_beside_the_classes_or_a_class_has_none_then_they_are_named(make_folder) -> None:
+    folder = make_folder(rows=1)
+    (folder / "stray.png").write_bytes((folder / "dark" / "00.png").read_bytes())
+    (folder / "list.csv").write_text("x", encoding="utf-8")
+    (folder / "none").mkdir()
+    source = open_source(folder, COLUMNS)
+    assert (source.beside, source.empty, source.count) == (("stray.png",), ("none",), 2)
+
+
+def test_folder_when_names_end_in_jfif_then_they_are_pictures(make_folder) -> None:
+    folder = make_folder(rows=1)
+    Image.new("RGB", (8, 8)).save(folder / "dark" / "a.jfif", format="JPEG")
+    assert open_source(folder, COLUMNS).count == 3
+    assert READS_AVIF is (".avif" not in UNREAD_SUFFIXES)
+
+
+@pytest.mark.skipif(not READS_AVIF, reason="this Pillow was built without AVIF")
+def test_folder_when_this_pillow_reads_avif_then_so_do_we(make_folder) -> None:
+    folder = make_folder(rows=1)
+    Image.new("RGB", (8, 8), (200, 0, 0)).save(folder / "dark" / "a.avif")
+    (picture,) = [row for row in open_source(folder, COLUMNS).read() if row.name.endswith(".avif")]
+    assert open_picture(picture.source).image.size == (8, 8)
+
+
+def test_folder_when_all_files_are_of_a_kind_that_is_not_read_then_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "a.heic").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"\.heic are not read") as refused:
+        open_source(tmp_path, COLUMNS)
+    assert refused.value.hint == "convert them to JPEG"
 
 
 def test_sources_when_opened_then_know_how_many_pictures_they_have(make_folder, tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""Pictures that are arrays already: .npz files and MNIST-style idx files."""
+
+import gzip
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
+
+from edgedistill.errors import DataError
+from edgedistill.prepare.columns import Columns
+
+_NAMES = {"image": ("image", "images", "x", "X", "data", "pixels"), "label": ("label", "labels", "y", "target")}
+_UNREADABLE = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise for files that are empty, cut off, encrypted, damaged or of another kind."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Pictures of one size, and their labels.
+
+    Attributes:
+        images: shape (n, height, width) or (n, height, width, 1 or 3), uint8.
+        labels: n values; None where they were not asked for.
+        files: files that belong to them besides the one that is named.
+    """
+
+    images: NDArray[np.uint8]
+    labels: list[Any] | None
+    files: tuple[Path, ...] = ()
+
+
+def read_npz(path: Path, columns: Columns, *, is_labelled: bool) -> Arrays:
+    """Read the arrays of an .npz file, under the names of the columns or usual ones.
+
+    Raises:
+        DataError: it is missing, cannot be read or lacks an array; pictures and labels do not fit.
+    """
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if not isinstance(stored, NpzFile):
+            raise DataError(f"{path}: holds one array without a name, as .npy files do",
+                            hint="write it again with numpy.savez(FILE, image=..., label=...)")
+        with stored:
+            images = stored[_array_name(stored.files, "image", columns.text, path)]
+            labels = stored[_array_name(stored.files, "label", columns.label, path)] if is_labelled else None
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file", hint=f"ls {path.parent}") from None
+    except _UNREADABLE as bad:
+        raise DataError(f"{path}: cannot be read as .npz ({bad})", hint="write it again with numpy.savez") from None
+    return _fitting(path, as_bytes(images, str(path)), labels)
+
+
+def _array_name(names: Sequence[str], role: str, wanted: str, path: Path) -> str:
+    found = next((name for name in (wanted, *_NAMES[role]) if name in names), None)
+    if found is None:
+        raise DataError(f"{path}: has no array {wanted!r}; it holds: {', '.join(names)}",
+                        hint="call the arrays image and label, or set pictures.column and data.label_column")
+    return found
+
+
+def as_bytes(images: NDArray[Any], place: str) -> NDArray[np.uint8]:
+    """Return pictures as uint8: 0..255 as it is, 16 bits scaled, floats from 0..1, and black and white as 0 and 255.
+
+    Whole numbers of which none is larger than 1 are black and white.
+
+    Raises:
+        DataError: they are not of shape (n, height, width) or (n, height, width, 1 or 3), or of other values.
+    """
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)) or 0 in images.shape[1:]:
+        raise DataError(f"{place}: pictures of shape {images.shape}",
+                        hint="(n, height, width) or (n, height, width, 1 or 3) is expected")
+    if images.dtype == np.bool_:
+        return np.asarray(images, np.uint8) * np.uint8(255)
+    if images.dtype.kind not in "iuf":
+        raise DataError(f"{place}: pixels of type {images.dtype}", hint="store them as uint8, 0 to 255")
+    low, high = (float(images.min(initial=0)), float(images.max(initial=0)))
+    if images.dtype.kind == "f" and low >= 0 and high <= 1:
+        return np.asarray(np.rint(images * 255), np.uint8)
+    if images.dtype.kind in "iu" and low >= 0 and high <= 65535:
+        if high == 1:
+            return np.asarray(images, np.uint8) * np.uint8(255)
+        return np.asarray(np.rint(images / 257) if high > 255 else images, np.uint8)
+    raise DataError(f"{place}: pixels from {low:g} to {high:g} as {images.dtype}", hint="store them as uint8, 0 to 255")
+
+
+def _fitting(path: Path, images: NDArray[np.uint8], labels: NDArray[Any] | None, files: tuple[Path, ...] = ()) -> Arrays:
+    if labels is not None and (len(images) != len(labels) or labels.ndim != 1):
+        raise DataError(f"{path}: {len(images)} pictures and labels of shape {labels.shape}",
+                        hint="give one label for each picture")
+    if not len(images):
+        raise DataError(f"{path}: holds no pictures", hint="name a file that holds pictures")
+    return Arrays(images, None if labels is None else labels.tolist(), files)
+
+
+def read_idx_pictures(path: Path, *, is_labelled: bool) -> Arrays:
+    """Read an idx file of pictures and the labels beside it (`images-idx3` becomes `labels-idx1`). LeCun's MNIST page.
+
+    Raises:
+        DataError: one of them is missing or damaged; they do not fit.
+    """
+    if not is_labelled:
+        return _fitting(path, as_bytes(read_idx(path), str(path)), None)
+    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+    if beside == path or not beside.is_file():
+        raise DataError(f"{path}: no labels beside it" + (f" ({beside.name})" if beside != path else ""),
+                        hint="name the file of pictures, train-images-idx3-ubyte.gz; its labels are ...-labels-idx1-ubyte.gz")
+    return _fitting(path, as_bytes(read_idx(path), str(path)), read_idx(beside), (beside,))
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Read an idx file of unsigned bytes, also .gz.
+
+    Raises:
+        DataError: it is missing, damaged or of another type.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
+        zero, kind, dimensions = struct.unpack(">HBB", content[:4])
+        shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
+        if zero or kind != 8:
+            raise ValueError("it is not of unsigned bytes")
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file", hint=f"ls {path.parent}") from None
+    except (OSError, EOFError, ValueError, struct.error, zlib.error) as bad:
+        raise DataError(f"{path}: cannot be read as idx ({bad})", hint="get the file again") from None

@@ -1,0 +1,173 @@
+"""Tables that hold pictures or their paths: Parquet files and data sets that `datasets` saved."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from edgedistill.errors import DataError
+from edgedistill.prepare.columns import Columns, check_columns, check_text_column
+from edgedistill.prepare.read import load_folder
+
+SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training"), "validation": ("validation", "val", "valid", "dev"), "test": ("test", "testing"),
+}
+"""What the splits are called inside a folder."""
+
+_BATCH_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class PictureTable:
+    """A Parquet file, or a folder that `datasets` saved.
+
+    Attributes:
+        path: where it is.
+        columns: the pictures and the labels.
+        split: which split of a folder that holds several.
+        is_labelled: are the labels read?
+    """
+
+    path: Path
+    columns: Columns
+    split: str
+    is_labelled: bool
+
+    def count(self) -> int | None:
+        """Return the number of rows; None for a damaged Parquet file: reading it says what is wrong.
+
+        Raises:
+            DataError: the folder cannot be read, or lacks the split.
+        """
+        if self.path.is_dir():
+            return len(self._saved())
+        try:
+            return int(pq.read_metadata(self.path).num_rows)
+        except (pa.ArrowInvalid, OSError):
+            return None
+
+    def parts(self, rows: Sequence[int] | None) -> Iterator[pa.Table]:
+        """Yield the columns, some hundred rows at a time.
+
+        Args:
+            rows: the wanted ones, ascending; None for all.
+
+        Raises:
+            DataError: a column is missing, or the file is damaged.
+        """
+        return self._saved_parts(rows) if self.path.is_dir() else self._parquet_parts(rows)
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse a table that lacks a column; raises DataError."""
+        check_picture_columns(names, self.columns, place=str(self.path), is_labelled=self.is_labelled)
+
+    @property
+    def _wanted(self) -> list[str]:
+        return [self.columns.text, *([self.columns.label] if self.is_labelled else ())]
+
+    def _saved(self) -> Any:
+        return load_folder(self.path, saved_split(self.path, self.split) or self.split)
+
+    def _saved_parts(self, rows: Sequence[int] | None) -> Iterator[pa.Table]:
+        data = self._saved()
+        self.check(data.column_names)
+        chosen = data if rows is None else data.select(rows)
+        for batch in chosen.select_columns(self._wanted).with_format("arrow").iter(batch_size=_BATCH_ROWS):
+            yield batch.replace_schema_metadata(data.features.arrow_schema.metadata)
+
+    def _parquet_parts(self, rows: Sequence[int] | None) -> Iterator[pa.Table]:
+        try:
+            file = pq.ParquetFile(self.path)
+            self.check(file.schema_arrow.names)
+            groups, start = [], 0
+            for number in range(file.num_row_groups):
+                end = start + file.metadata.row_group(number).num_rows
+                groups.append((number, start, end))
+                start = end
+            for number, start, end in groups:
+                here = None if rows is None else np.asarray([row - start for row in rows if start <= row < end], np.int64)
+                if here is None or len(here):
+                    yield from self._group_parts(file, number, here)
+        except (pa.ArrowInvalid, OSError) as bad:
+            raise DataError(f"{self.path}: cannot be read as Parquet ({str(bad).splitlines()[0]})",
+                            hint="write the file again") from None
+
+    def _group_parts(self, file: pq.ParquetFile, number: int, rows: NDArray[np.int64] | None) -> Iterator[pa.Table]:
+        start = 0
+        for part in file.iter_batches(_BATCH_ROWS, row_groups=[number], columns=self._wanted):
+            table = pa.Table.from_batches([part]).replace_schema_metadata(file.schema_arrow.metadata)
+            end = start + len(table)
+            yield table if rows is None else table.take(pa.array(rows[(rows >= start) & (rows < end)] - start))
+            start = end
+
+
+def check_picture_columns(names: Sequence[str], columns: Columns, *, place: str, is_labelled: bool) -> None:
+    """Refuse a table that lacks the column of the pictures, or of the labels where they are read; raises DataError."""
+    try:
+        if is_labelled:
+            check_columns(names, columns, place=place)
+        else:
+            check_text_column(names, columns.text, place=place)
+    except DataError as bad:  # what is a text to the reader of tables is a picture here
+        raise DataError(bad.message, hint=bad.hint.replace("data.text_column", "pictures.column")) from None
+
+
+def saved_split(folder: Path, split: str) -> str | None:
+    """Return what a saved folder of several splits calls one of them; None where it has none, or is no such folder."""
+    try:
+        names = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+        return next((name for name in SPLIT_NAMES[split] if name in names), None)
+    except (OSError, ValueError, KeyError, TypeError):  # loading the folder says what is wrong
+        return None
+
+
+def class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
+    """Return the names that stand for class numbers, where `datasets` or the file's metadata gives them."""
+    metadata = schema.metadata or {}
+    if b"huggingface" in metadata:
+        feature = json.loads(metadata[b"huggingface"]).get("info", {}).get("features", {}).get(label, {})
+        return feature.get("names") if isinstance(feature, dict) else None
+    names = json.loads(metadata[b"label_names"]) if b"label_names" in metadata else None
+    return names if isinstance(names, list) else None
+
+
+def label_text(value: Any, names: Sequence[str] | None, place: str) -> str:
+    """Return a label as a word: the name of a class number, a whole number in its shortest form.
+
+    Raises:
+        DataError: there is none; -1 is none where numbers stand for names.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and names is not None:
+        value = names[value] if 0 <= value < len(names) else None
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else None if value != value else value  # NaN differs from itself
+    text = "" if value is None else str(value).strip()
+    if not text:
+        raise DataError(f"{place}: has no label", hint="remove the row, or give it a label")
+    return text
+
+
+def cell_source(value: Any, folder: Path, place: str) -> Path | bytes:
+    """Return what a cell holds: the bytes of a picture, or its path from a folder; a struct may hold either.
+
+    Raises:
+        DataError: it holds neither.
+    """
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str) and value:
+        return folder / value
+    raise DataError(f"{place}: holds neither the bytes of a picture nor its path",
+                    hint="name the column with the pictures: pictures.column")

@@ -1,0 +1,45 @@
+"""What a recipe of pictures may not ask for: every setting that would change nothing is refused, with what to type."""
+
+from typing import Any
+
+import pytest
+
+from edgedistill.errors import RecipeError
+from edgedistill.recipe import Recipe
+from edgedistill.tasks.image_classification.task import ImageClassification
+
+RESNET = {"model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]}
+
+
+def recipe(**sections: Any) -> Recipe:
+    whole = {"id": "x", "task": "image-classification", "data": {"train": "photos"}, "teacher": {"name": "t", "configuration": RESNET}}
+    return Recipe.model_validate(whole | sections)
+
+
+def test_check_when_all_is_of_pictures_then_passes() -> None:
+    distillation = {"transfer_set": {"rows": 10, "copies": 3}, "losses": [{"name": "hidden-states"}, {"name": "decoupled-kd"}]}
+    ImageClassification().check(recipe(), None)
+    ImageClassification().check(recipe(distillation=distillation), None)
+
+
+@pytest.mark.parametrize(("sections", "said", "hint"), [
+    ({"distillation": {"transfer_set": {"mixing": 0.5, "words": 5}}}, "transfer_set: words, mixing", "pictures.changes"),
+    ({"distillation": {"transfer_set": {"masking": 0.3}}}, "transfer_set: masking", "pictures.changes"),
+    ({"distillation": {"losses": [{"name": "hidden-states", "layers": "last"}]}}, "layers is for texts", "take layers out"),
+    ({"distillation": {"losses": [{"name": "attentions"}]}}, "attentions is for texts", "hidden-states"),
+    ({"teacher": {"name": "t", "max_tokens": 32}}, "teacher.max_tokens", "pictures.side"),
+    ({"data": {"train": "d.csv", "text_column": "file"}}, "data.text_column", "pictures: {column: file}"),
+    ({"quantization": {"aware": "always"}}, "always is for texts", "--set quantization.aware=auto"),
+    ({"student": {"initialisation": "random"}}, "initialisation and aliases are for texts", "take them out"),
+    ({"data": {"hub": {"name": "a/b"}}}, "data.hub", "save_to_disk"),
+    ({"teacher": {"name": "t", "configuration": {**RESNET, "hiden_sizes": [8]}}},
+     "ResNetConfig has no hiden_sizes; did you mean 'hidden_sizes'", "resnet has embedding_size, hidden_sizes, depths"),
+    ({"teacher": {"name": "t", "configuration": {**RESNET, "model_type": "resnt"}}}, "did you mean 'resnet'", "model_type: resnet"),
+])
+def test_check_when_a_setting_would_change_nothing_then_refused_with_what_to_type(
+    sections: dict[str, Any], said: str, hint: str
+) -> None:
+    with pytest.raises(RecipeError) as refused:
+        ImageClassification().check(recipe(**sections), None)
+    assert said in refused.value.message
+    assert hint in refused.value.hint
