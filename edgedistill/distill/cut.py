@@ -57,7 +57,7 @@ def why_not_cut(teacher_config: object, shape: StudentShape) -> str:
     family = getattr(teacher_config, "model_type", "")
     if family != "bert":
         return f"only BERT teachers are cut, and this one is of {family!r}"
-    config: BertConfig = teacher_config  # type: ignore[assignment]
+    config: BertConfig = teacher_config
     positions = getattr(config, "position_embedding_type", "absolute")
     if positions != "absolute":
         return f"only teachers with absolute positions are cut, and this one has {positions!r} ones"

@@ -15,7 +15,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from edgedistill.shape import StudentShape
 
 _NOTHING = 1e-6
-"""A direction below this share of the strongest one is left empty: dividing by its root would only spread rounding errors."""
+"""A direction below this share of the strongest one is left empty: dividing by its root would spread rounding errors."""
 
 
 def student_heads(teacher: BertConfig, shape: StudentShape) -> int:
@@ -24,10 +24,10 @@ def student_heads(teacher: BertConfig, shape: StudentShape) -> int:
     Whole heads of the teacher where the student's width is a multiple of their size; else those of the shape, and fewer
     where the teacher has fewer.
     """
-    size = teacher.hidden_size // teacher.num_attention_heads
+    size = int(teacher.hidden_size) // int(teacher.num_attention_heads)
     if shape.hidden % size == 0:
         return shape.hidden // size
-    most = min(shape.heads, teacher.num_attention_heads)
+    most = min(shape.heads, int(teacher.num_attention_heads))
     return next(heads for heads in range(most, 0, -1) if shape.hidden % heads == 0)
 
 
@@ -64,7 +64,8 @@ class _Moments:
 
 def _root(matrices: torch.Tensor) -> torch.Tensor:
     values, vectors = torch.linalg.eigh(matrices)
-    return (vectors * values.clamp_min(0).sqrt()[:, None, :]) @ vectors.transpose(1, 2)
+    root: torch.Tensor = (vectors * values.clamp_min(0).sqrt()[:, None, :]) @ vectors.transpose(1, 2)
+    return root
 
 
 @torch.no_grad()
@@ -75,8 +76,8 @@ def resize_heads(
 
     A smaller head keeps the directions in which queries meet keys most, and in which values reach the residual most, on
     the tokens of the batches. What all keys have in common changes no attention and takes no room; what all values have
-    in common goes into the output's bias. A larger head computes exactly what it did; its new directions start without effect
-    (queries and values random, keys and output zero), so that a training can use them.
+    in common goes into the output's bias. A larger head computes exactly what it did; its new directions start without
+    effect (queries and values random, keys and output zero), so that a training can use them.
 
     Args:
         pruned: a BERT with absolute positions; each layer may have its own heads.
@@ -152,7 +153,9 @@ def _resize_values(layer: Any, contexts: _Moments, *, size: int) -> None:
     layer.output.dense = new
 
 
-def _combined(old: torch.nn.Linear, change: torch.Tensor, *, size: int, minus: torch.Tensor | None = None) -> torch.nn.Linear:
+def _combined(
+    old: torch.nn.Linear, change: torch.Tensor, *, size: int, minus: torch.Tensor | None = None
+) -> torch.nn.Linear:
     """Return change' (W x + b - minus), head by head, with zeros for directions that are new.
 
     Args:
