@@ -35,8 +35,8 @@ class Data(Document):
     test: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
     hub: HubData | None = Field(None, description="a data set of the hub, instead of files")
     unlabelled: str | None = Field(
-        None, description="texts of your own without labels, for the teacher to label: as above (only the text column is "
-        "read), or .txt with a text a line"
+        None, description="texts (or pictures) of your own without labels, for the teacher to label: as above (only the text "
+        "column is read), or .txt with a text a line"
     )
     licence: str = Field("unknown", description="licence of the data; goes into the bundle")
     text_column: str = Field("text", description="column that holds the text")
@@ -190,7 +190,8 @@ class Distillation(Document):
     transfer_set: TransferSet = TransferSet()
     baseline: bool = Field(True, description="train the same student without the teacher too, to know what it bought")
     baseline_rows_seen: int = Field(
-        50_000, ge=1, description="examples it sees: so many or three passes over train, and no more than the student"
+        50_000, ge=1, description="examples it sees: so many or three passes over train, whichever is more, and no more than the "
+        "student"
     )
 
     @model_validator(mode="after")
