@@ -190,7 +190,8 @@ class Distillation(Document):
     transfer_set: TransferSet = TransferSet()
     baseline: bool = Field(True, description="train the same student without the teacher too, to know what it bought")
     baseline_rows_seen: int = Field(
-        50_000, ge=1, description="examples it sees: so many or three passes over train, and no more than the student"
+        50_000, ge=1, description="examples it sees: so many or three passes over train, whichever is more, and no more than the "
+        "student"
     )
 
     @model_validator(mode="after")

@@ -29,6 +29,9 @@ _SHOWN: dict[str, tuple[str, ...]] = {
 }
 """The keys a user is likely to change, by section, after those of the task; `edgedistill schema recipe` has them all."""
 
+_OFFERED: dict[str, tuple[str, ...]] = {"data": ("unlabelled",)}
+"""Keys that no question asks for, by section: written as comments, so that they are found."""
+
 
 @dataclass(frozen=True)
 class RecipeAnswers:
@@ -152,6 +155,9 @@ def _render(recipe: Recipe, path: Path) -> Iterator[str]:
         yield f"{section}:"
         for key in keys:
             yield from _key(value, key, indent="  ")
+        for key in _OFFERED.get(section, ()):
+            about, written = _key(value, key, indent="  ")
+            yield from (about, f"  # {written.strip()}")
     yield from _render_end(recipe)
 
 

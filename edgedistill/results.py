@@ -338,7 +338,9 @@ class FrontierRow(Document):
     alpha: float
     learning_rate: float
     batch_size: int
+    rows_seen: int | None = Field(None, description="examples the training was planned for, repeats counted")
     transfer_rows: int = Field(description="unlabelled texts asked for at most")
+    transfer_words: int | None = Field(None, description="words of them asked for at most")
     scheme: str = Field(description="int8 scheme that was taken; of a trial without an int8 file, that was asked for")
     met_goal: bool = Field(description="every goal kept on validation, and the file within the size budget")
     is_pruned: bool

@@ -138,6 +138,19 @@ class Validation:
     rows: int
 
 
+def answered_right(logits: Any, labels: Any) -> Any:
+    """Return which rows are answered right, shape (rows,), as an array of the kind that was given (numpy or torch).
+
+    Args:
+        logits: raw, shape (rows, classes).
+        labels: class indices, shape (rows,); or, for several labels a text, 0 and 1, shape (rows, classes): all must be right,
+            and a logit above 0 is a yes.
+    """
+    if labels.ndim == 2:
+        return ((logits > 0) == labels).all(-1)
+    return logits.argmax(-1) == labels
+
+
 def validate(
     own: Iterable[Any], predict: Callable[[Any], tuple[torch.Tensor, torch.Tensor, torch.Tensor]], *, total: int,
     group: Group,
@@ -146,14 +159,14 @@ def validate(
 
     Args:
         own: this process's batches: number `rank`, `rank + size`, ... of all.
-        predict: returns mean loss (scalar), logits (rows, classes) and hard labels (rows,) of a batch.
+        predict: returns mean loss (scalar), logits (rows, classes) and hard labels, (rows,) or (rows, classes), of a batch.
         total: how many batches there are in all.
         group: the processes.
     """
     figures = torch.zeros(total, 3, dtype=torch.float64)
     for turn, batch in enumerate(own):
         loss, logits, labels = predict(batch)
-        right = int((logits.argmax(-1) == labels).sum())
+        right = int(answered_right(logits, labels).sum())
         figures[group.rank + turn * group.size] = torch.tensor([float(loss), right, len(labels)], dtype=torch.float64)
     dist.all_reduce(figures)  # each row was filled by one process: adding zeros changes nothing
     return Validation(figures[:, 0].numpy().astype(np.float32), int(figures[:, 1].sum()), int(figures[:, 2].sum()))

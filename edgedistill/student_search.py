@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgedistill.distill.search.account import described, result_of, trial_decisions
 from edgedistill.distill.search.choice import Choice, choose, pack_rows
 from edgedistill.distill.search.diagnosis import Figures, diagnose
-from edgedistill.distill.search.milestones import course_of, milestones_from
+from edgedistill.distill.search.milestones import course_of, is_still_falling, milestones_from
 from edgedistill.distill.search.moves import Situation, best_settings, guided_moves, is_settled
 from edgedistill.distill.search.study import Owner, SearchStudy, Space
 from edgedistill.distill.search.trial import Diagnosis, LookFor, Rung, Trial, TrialOutcome, TrialSettings, by_cost
@@ -99,7 +99,8 @@ class Job:
         wanted = self.recipe.distillation
         return TrialSettings(
             rung=self.plan.shape.id, temperature=wanted.temperature, alpha=wanted.alpha,
-            learning_rate=wanted.learning_rate, batch_size=wanted.batch_size, transfer_rows=wanted.transfer_set.rows,
+            learning_rate=wanted.learning_rate, batch_size=wanted.batch_size, rows_seen=wanted.rows_seen,
+            transfer_rows=wanted.transfer_set.rows, transfer_words=wanted.transfer_set.words,
             transfer_copies=wanted.transfer_set.copies, scheme=self.recipe.quantization.scheme,
         )
 
@@ -108,6 +109,7 @@ class Job:
         """Recipe, target, and a hash of all that trials have in common: others do not mix with them."""
         recipe = self.recipe
         parts = [
+            *TrialSettings.model_fields,  # a journal of a version whose trials had other settings is another study
             *self.origin, recipe.distillation.to_json(), recipe.student.to_json(), recipe.quantization.post_training.to_json(),
             recipe.parity.to_json(), *(goal.to_json() for goal in recipe.goals), self.look_for,
             str(recipe.search.margin), str(recipe.seed), str(recipe.teacher.max_tokens),
@@ -259,6 +261,7 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
         teacher_accuracy=teacher, scheme_used=made.scheme, shortfall=_shortfall(job, made.int8_student),
         is_within_size=made.int8_student.size_bytes <= job.plan.budgets["model_bytes"].limit,
         right_rows=pack_rows(made.is_right), course=course, duration_s=made.duration_s,
+        was_falling_at_the_end=is_still_falling(made.log),
         was_best_at_the_end=len(course) > 1 and course[-1].validation_accuracy > course[-2].validation_accuracy,
         diagnosis=diagnose(Figures(
             made.fit, in_float, in_int8, made.float_student.accuracy.value, made.int8_student.accuracy.value,
@@ -356,7 +359,8 @@ def _row(job: Job, trial: Trial, *, is_chosen: bool) -> FrontierRow:
         latency_p50_s=_prediction(job, settings.rung).latency_p50_s, float_accuracy=outcome.float_accuracy,
         int8_accuracy=outcome.int8_accuracy, teacher_accuracy=outcome.teacher_accuracy, temperature=settings.temperature,
         alpha=settings.alpha, learning_rate=settings.learning_rate, batch_size=settings.batch_size,
-        transfer_rows=settings.transfer_rows, scheme=outcome.scheme_used or settings.scheme, met_goal=outcome.is_met,
+        rows_seen=settings.rows_seen, transfer_rows=settings.transfer_rows, transfer_words=settings.transfer_words,
+        scheme=outcome.scheme_used or settings.scheme, met_goal=outcome.is_met,
         is_pruned=outcome.state == "given-up", finding=outcome.diagnosis.finding, finding_text=outcome.diagnosis.text,
         because=trial.because, is_chosen=is_chosen, run=trial.run if trial.run_id != job.owner.run_id else None,
     )
@@ -366,12 +370,12 @@ def recipe_of(recipe: Recipe, settings: TrialSettings) -> Recipe:
     """Return a recipe with a trial's settings in place of its own."""
     wanted = recipe.distillation
     transfer = wanted.transfer_set.model_copy(
-        update={"rows": settings.transfer_rows, "copies": settings.transfer_copies}
+        update={"rows": settings.transfer_rows, "words": settings.transfer_words, "copies": settings.transfer_copies}
     )
     return recipe.model_copy(update={
         "distillation": wanted.model_copy(update={
             "temperature": settings.temperature, "alpha": settings.alpha, "learning_rate": settings.learning_rate,
-            "batch_size": settings.batch_size, "transfer_set": transfer,
+            "batch_size": settings.batch_size, "rows_seen": settings.rows_seen, "transfer_set": transfer,
         }),
         "quantization": recipe.quantization.model_copy(update={"scheme": settings.scheme}),
     })

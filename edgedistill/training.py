@@ -26,7 +26,7 @@ from edgedistill.objective import LogitObjective, LossFunction, Objective, Train
 from edgedistill.processes import Group
 from edgedistill.progress import Progress
 from edgedistill.results import Milestone, TrainingLog, TrainingPoint
-from edgedistill.shared_training import WEIGHT, Batches, SharedTrainer, agreed_path, group_of_training, in_parts
+from edgedistill.shared_training import WEIGHT, Batches, SharedTrainer, agreed_path, answered_right, group_of_training, in_parts
 from edgedistill.tasks.encoding import Encoded, inputs_of
 from edgedistill.torch_setup import set_up_torch
 
@@ -298,9 +298,7 @@ def _optimizer(model: PreTrainedModel, schedule: Schedule) -> torch.optim.Optimi
 def _accuracy(prediction: Any) -> dict[str, float]:
     logits = prediction.predictions
     logits = logits[0] if isinstance(logits, tuple) else logits
-    if prediction.label_ids.ndim == 2:  # several labels a text: all of them right
-        return {"accuracy": float(((logits > 0) == prediction.label_ids).all(-1).mean())}
-    return {"accuracy": float((logits.argmax(-1) == prediction.label_ids).mean())}
+    return {"accuracy": float(answered_right(logits, prediction.label_ids).mean())}
 
 
 class _MarkComplete(TrainerCallback):

@@ -54,6 +54,18 @@ def test_write_recipe_when_written_then_every_key_has_a_comment_above_it(
     assert "(default: 0.15)" in lines[lines.index("  validation_share: 0.15") - 1]
 
 
+def test_write_recipe_when_written_then_unlabelled_data_are_offered_in_a_comment_that_can_be_uncommented(
+    answers: RecipeAnswers, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    write_recipe(answers, path)
+    text = path.read_text()
+    assert "without labels, for the teacher to label" in text
+    assert text.count("  # unlabelled: null\n") == 1
+    path.write_text(text.replace("  # unlabelled: null\n", "  unlabelled: more.txt\n"))
+    assert read_recipe(path).data.unlabelled == "more.txt"
+
+
 def test_default_teacher_when_compared_with_the_built_in_recipe_then_the_same() -> None:
     assert load_recipe("home-intents").recipe.teacher == DEFAULT_TEACHER
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from transformers import EvalPrediction
 
+from edgedistill import shared_training, training
 from edgedistill.distill.losses import distillation_loss, hard_label_loss
 from edgedistill.errors import EdgedistillError
 from edgedistill.examples import NO_LABEL
@@ -20,6 +22,7 @@ from edgedistill.shared_training import (
     in_parts,
     other_parameters,
     part_of,
+    validate,
 )
 
 
@@ -87,6 +90,20 @@ def test_batches_when_there_is_one_process_then_as_they_were() -> None:
     whole = Rows()
     assert in_parts(whole, ALONE) is whole
     assert WEIGHT not in whole.__getitems__([1])
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_validate_when_texts_have_one_label_or_several_then_counts_as_one_process_does(
+    monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    monkeypatch.setattr(shared_training.dist, "all_reduce", lambda figures: None)
+    logits = torch.tensor([[2.0, -1.0, 0.5], [-3.0, 1.0, -2.0]])
+    labels = torch.tensor([[1, 0, 1], [0, 1, 1]] if several else [0, 2])  # of each: the first row right, the second wrong
+    batch = (torch.tensor(0.5), logits, labels)
+    found = validate([batch], lambda given: given, total=1, group=ALONE)
+    assert (found.correct, found.rows) == (1, 2)
+    alone = training._accuracy(EvalPrediction(logits.numpy(), labels.numpy()))
+    assert alone == {"accuracy": found.correct / found.rows}
 
 
 def test_other_parameters_when_a_loss_has_some_then_they_and_no_others() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgedistill import student_search
 from edgedistill.catalog import load_target
 from edgedistill.distill.search.study import Owner
-from edgedistill.distill.search.trial import Trial
+from edgedistill.distill.search.trial import Trial, TrialSettings
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.plan import DataFacts, make_plan
 from edgedistill.recipe import Recipe
@@ -288,12 +289,28 @@ def test_study_name_when_the_goal_changes_then_another_and_when_trials_change_th
     assert job(trials=3).study_name == job(trials=9).study_name
 
 
+def test_study_name_when_trials_could_set_other_things_in_an_earlier_version_then_another(
+    job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = job()
+    now = made.study_name
+
+    class Earlier:
+        model_fields = [name for name in TrialSettings.model_fields if name not in ("rows_seen", "transfer_words")]
+
+    monkeypatch.setattr(student_search, "TrialSettings", Earlier)
+    assert made.study_name != now
+
+
 def test_recipe_of_a_trial_then_differs_in_what_the_trial_sets_and_in_nothing_else(job: Callable[..., Job]) -> None:
     made = job()
-    settings = made.base.model_copy(update={"temperature": 5.0, "transfer_rows": 7, "scheme": "dynamic_wi8_afp32"})
+    settings = made.base.model_copy(update={"temperature": 5.0, "transfer_rows": 7, "transfer_words": 70, "transfer_copies": 3,
+                                               "rows_seen": 99, "scheme": "dynamic_wi8_afp32"})
     recipe = recipe_of(made.recipe, settings)
     assert recipe.distillation.temperature == 5.0
-    assert recipe.distillation.transfer_set.rows == 7
+    assert recipe.distillation.rows_seen == 99
+    made_of = recipe.distillation.transfer_set
+    assert (made_of.rows, made_of.words, made_of.copies) == (7, 70, 3)
     assert recipe.quantization.scheme == "dynamic_wi8_afp32"
     assert recipe_of(recipe, made.base) == made.recipe
 

@@ -2,6 +2,7 @@
 
 The residual stream is rotated onto its principal components and only the first `hidden` are kept (SliceGPT, Ashkboos et
 al. 2024, section 3, with mean-centring and the LayerNorms refitted by least squares instead of replaced by RMSNorm).
+Where the student's width is no multiple of the teacher's head size, its heads get a size of their own (`head_size.py`).
 The result is a stock `BertForSequenceClassification`.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
+from edgedistill.distill.head_size import student_heads
 from edgedistill.distill.importance import Importance
 from edgedistill.shape import StudentShape
 
@@ -47,17 +49,22 @@ class Records:
 
 def can_be_cut(teacher_config: object, shape: StudentShape) -> bool:
     """Can a student of this shape be cut out of this teacher?"""
-    if getattr(teacher_config, "model_type", "") != "bert":
-        return False
+    return not why_not_cut(teacher_config, shape)
+
+
+def why_not_cut(teacher_config: object, shape: StudentShape) -> str:
+    """Say why a student of this shape cannot be cut out of this teacher; empty when it can."""
+    family = getattr(teacher_config, "model_type", "")
+    if family != "bert":
+        return f"only BERT teachers are cut, and this one is of {family!r}"
     config: BertConfig = teacher_config
-    head_size = config.hidden_size // config.num_attention_heads
-    return bool(
-        shape.layers <= config.num_hidden_layers
-        and shape.hidden <= config.hidden_size
-        and shape.intermediate <= config.intermediate_size
-        and shape.hidden % head_size == 0
-        and getattr(config, "position_embedding_type", "absolute") == "absolute"
-    )
+    positions = getattr(config, "position_embedding_type", "absolute")
+    if positions != "absolute":
+        return f"only teachers with absolute positions are cut, and this one has {positions!r} ones"
+    sizes = (("layers", shape.layers, config.num_hidden_layers), ("hidden", shape.hidden, config.hidden_size),
+             ("intermediate", shape.intermediate, config.intermediate_size))
+    larger = [f"{name} {wanted} is more than its {has}" for name, wanted, has in sizes if wanted > has]
+    return f"the student is larger than the teacher: {', '.join(larger)}" if larger else ""
 
 
 def kept_layers(teacher_layers: int, student_layers: int) -> list[int]:
@@ -70,10 +77,9 @@ def kept_layers(teacher_layers: int, student_layers: int) -> list[int]:
 def prune(
     teacher: BertForSequenceClassification, importance: Importance, shape: StudentShape
 ) -> BertForSequenceClassification:
-    """Return a copy of the teacher with fewer layers, heads and neurons, its residual width unchanged."""
+    """Return a copy of the teacher with fewer layers, heads and neurons; its residual width and its head size unchanged."""
     config = teacher.config
-    size = config.hidden_size // config.num_attention_heads
-    heads = shape.hidden // size
+    heads = student_heads(config, shape)
     layers = kept_layers(config.num_hidden_layers, shape.layers)
     pruned = copy.deepcopy(teacher)
     pruned.bert.encoder.layer = torch.nn.ModuleList(pruned.bert.encoder.layer[i] for i in layers)
@@ -158,7 +164,7 @@ def narrow(
     """Return the student: the pruned teacher in the rotated basis, with the student's vocabulary.
 
     Args:
-        pruned: what `prune` returned.
+        pruned: what `prune` returned, its heads of the student's size.
         records: its LayerNorms on real tokens.
         rotation: the narrower basis.
         kept_tokens: teacher ids of the student's tokens, shape (vocabulary,).

@@ -73,13 +73,16 @@ def logit_loss(
         a scalar.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit; `decoupled-kd` with several labels a text.
     """
     decoupled = next((term for term in settings.losses if term.name == "decoupled-kd"), None)
     if decoupled is None:
         combined = multi_label_distillation_loss if hard.ndim == 2 else distillation_loss
         return combined(logits, hard, soft, temperature=settings.temperature, alpha=settings.alpha)
-    targets = torch.where(hard == NO_LABEL, soft.argmax(-1), hard) if hard.ndim == 1 else hard
+    if hard.ndim == 2:
+        raise ValueError("decoupled-kd tells the one target class of a text from the rest, and labels of shape "
+                         f"{tuple(hard.shape)} are several a text: leave it out of distillation.losses")
+    targets = torch.where(hard == NO_LABEL, soft.argmax(-1), hard)
     beta = _DEFAULT_BETA if decoupled.beta is None else decoupled.beta
     divergence = decoupled_loss(logits, soft, targets, temperature=settings.temperature, beta=beta)
     return mix(decoupled.weight * divergence, hard_label_loss(logits, hard), alpha=settings.alpha)

@@ -17,6 +17,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from edgedistill.distill.cut import can_be_cut, find_rotation, narrow, prune, record
+from edgedistill.distill.head_size import resize_heads, student_heads
 from edgedistill.distill.importance import measure_importance
 from edgedistill.distill.vocabulary import (
     SPECIAL_TOKENS,
@@ -132,8 +133,7 @@ def student_config(
         id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)},
     )
     if teacher is not None and can_be_cut(teacher.config, shape):
-        size = teacher.config.hidden_size // teacher.config.num_attention_heads
-        config.num_attention_heads = shape.hidden // size
+        config.num_attention_heads = student_heads(teacher.config, shape)
         config.hidden_act = teacher.config.hidden_act
         config.layer_norm_eps = teacher.config.layer_norm_eps
     if shape.embedding_rank is not None:
@@ -169,6 +169,9 @@ def cut_student(
     ]
     importance = measure_importance(teacher, batches, seed=seed)
     pruned = prune(teacher, importance, shape)
+    size = shape.hidden // config.num_attention_heads
+    if size != teacher.config.hidden_size // teacher.config.num_attention_heads:
+        resize_heads(pruned, batches, size=size, seed=seed)
     records = record(pruned, batches)
     rotation = find_rotation(records, shape.hidden, seed=seed)
     return narrow(pruned, records, rotation, torch.from_numpy(kept_tokens), config)

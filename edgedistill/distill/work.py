@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from edgedistill.distill.contextual import contextual_embeddings
-from edgedistill.distill.cut import can_be_cut
+from edgedistill.distill.cut import why_not_cut
 from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import hard_label_loss
 from edgedistill.distill.low_rank_embedding import merge_embedding, round_to_rank, split_embedding
@@ -167,10 +167,15 @@ def _first_weights(  # noqa: PLR0913 - private, and every argument is a differen
 ) -> tuple[BertForSequenceClassification, Decision]:
     """Return the untrained student and how it was made."""
     shape, wanted = settings.shape, settings.initialisation
-    if wanted == "cut" and tokenizer.kept_tokens is not None and can_be_cut(teacher.config, shape):
+    against = why_not_cut(teacher.config, shape)
+    if not against and tokenizer.kept_tokens is None:
+        against = "its tokenizer is no WordPiece"
+    if wanted == "cut" and tokenizer.kept_tokens is not None and not against:
         sample = encoder.encode(sample_texts(train_set.texts, seed=settings.seed))
         model = cut_student(teacher, config, shape, tokenizer.kept_tokens, sample, seed=settings.seed)
-        return model, Decision(step="distill", what=f"cut {shape.id} out of the teacher",
+        sizes = [c.hidden_size // c.num_attention_heads for c in (teacher.config, config)]
+        resized = f", its heads of {sizes[0]} made heads of {sizes[1]}" if sizes[0] != sizes[1] else ""
+        return model, Decision(step="distill", what=f"cut {shape.id} out of the teacher{resized}",
                                why="a student cut from its teacher starts close to it (see docs/distill.md)")
     model = BertForSequenceClassification(config)
     if wanted == "random":
@@ -178,7 +183,7 @@ def _first_weights(  # noqa: PLR0913 - private, and every argument is a differen
     embeddings = model.bert.embeddings.word_embeddings.weight.data
     special = len(SPECIAL_TOKENS)
     embeddings[special:] = contextual_embeddings(teacher, encoder, tokenizer.tokens[special:], width=shape.hidden)
-    why = "the recipe says so" if wanted == "contextual" else "this teacher cannot be cut to that shape"
+    why = "the recipe says so" if wanted == "contextual" else f"this teacher cannot be cut to that shape: {against}"
     return model, Decision(step="distill", why=why, what=f"started {shape.id} from random layers and embeddings out of the "
                            "teacher's contextual output")
 

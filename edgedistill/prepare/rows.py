@@ -126,6 +126,9 @@ class RowCollector:
             return "true" if label else "false"
         if isinstance(label, float) and label.is_integer():
             return str(int(label))
+        if isinstance(label, list | tuple | set):
+            raise self._error(line, f"column {self._columns.label!r} holds {_kind(label)}: several labels a text are not taken, "
+                              "one is", "give each text one label, for example a class for each combination that you need")
         if label is not None and not isinstance(label, str | int | float):
             raise self._error(line, f"column {self._columns.label!r} holds {_kind(label)}, one label is expected",
                               "name the column that holds the labels: data.label_column (or --label-column)")

@@ -280,7 +280,15 @@ def _gain(parts: TargetParts) -> DistillationGain | None:
         student_no_kd_accuracy=float(without.mean()),
         difference=paired_difference(with_teacher, without),
         mcnemar=mcnemar(without, with_teacher),
+        student_rows_seen=_rows_seen(parts, "student"),
+        student_no_kd_rows_seen=_rows_seen(parts, "student_no_kd"),
     )
+
+
+def _rows_seen(parts: TargetParts, name: Variant) -> int | None:
+    """Return how many examples a training saw up to its last look at validation; both students take the same batches."""
+    log, chosen = parts.curves.get(name), next((row for row in parts.frontier if row.is_chosen), None)
+    return log.points[-1].step * chosen.batch_size if log is not None and log.points and chosen is not None else None
 
 
 def _is_right(parts: TargetParts, name: Variant) -> NDArray[np.bool_]:

@@ -212,12 +212,13 @@ def frontier(target: TargetReport) -> Table:
             time_text(row.latency_p50_s),
             *(UNKNOWN if x is None else share_text(x) for x in (row.float_accuracy, row.int8_accuracy)),
             share_text(row.teacher_accuracy), f"{row.temperature:g}", f"{row.alpha:g}", f"{row.learning_rate:g}",
-            str(row.batch_size), str(row.transfer_rows),
+            str(row.batch_size), UNKNOWN if row.rows_seen is None else str(row.rows_seen), str(row.transfer_rows),
         )
         for row in target.frontier
     )
     headers = ("trial", "rung", "verdict", "finding", "int8 size", "p50 (predicted)", "float accuracy", "int8 accuracy",
-               "teacher's", "temperature", "alpha", "learning rate", "batch", "transfer rows")
+               "teacher's", "temperature", "alpha", "learning rate", "batch", "rows seen",
+               "transfer rows")
     return Table(headers, rows, words=4)
 
 
@@ -333,9 +334,13 @@ def gain(target: TargetReport) -> Table:
     return Table(
         ("student", "accuracy"),
         (
-            ("with the teacher", share_text(found.student_accuracy)),
-            ("without", share_text(found.student_no_kd_accuracy)),
+            (f"with the teacher{_seen(found.student_rows_seen)}", share_text(found.student_accuracy)),
+            (f"without{_seen(found.student_no_kd_rows_seen)}", share_text(found.student_no_kd_accuracy)),
             ("difference", f"{points.value * 100:+.1f} points ({points.low * 100:+.1f} to {points.high * 100:+.1f})"),
             ("McNemar", p_text(found.mcnemar.p_value)),
         ),
     )
+
+
+def _seen(rows: int | None) -> str:
+    return "" if rows is None else f", {rows:,} rows seen"

@@ -164,8 +164,16 @@ def gain_text(gain: DistillationGain | None) -> str:
         f"Distillation changed the student's accuracy by {_points(points)} percentage points "
         f"(95 % interval {points.low * 100:+.1f} to {points.high * 100:+.1f}; McNemar {p_text(test.p_value)}: {kind}). "
         f"Of {gain.n} rows, {test.only_candidate_right} are right only with the teacher's help, "
-        f"{test.only_reference_right} only without."
+        f"{test.only_reference_right} only without.{_seen_text(gain)}"
     )
+
+
+def _seen_text(gain: DistillationGain) -> str:
+    """Say how long the two were trained."""
+    if gain.student_rows_seen is None or gain.student_no_kd_rows_seen is None:
+        return ""
+    return (f" The student with the teacher saw {gain.student_rows_seen:,} rows in training, the one without "
+            f"{gain.student_no_kd_rows_seen:,}, repeats counted.")
 
 
 def aware_text(gain: AwareGain | None) -> str:

@@ -37,7 +37,10 @@ def names_of(labels: Sequence[str]) -> dict[str, Any]:
 
 def read_config(folder: Path, labels: Sequence[str]) -> PretrainedConfig:
     """Read config.json and put the class names in; code of the folder's own is refused."""
-    return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **names_of(labels))
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **names_of(labels))
+    if config.problem_type == "multi_label_classification":  # of an encoder whose new head chooses one class
+        config.problem_type = None
+    return config
 
 
 def load_with_head(kind: ClassifierKind, folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:

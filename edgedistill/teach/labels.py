@@ -12,6 +12,7 @@ from edgedistill.errors import TeacherError
 _CONFIG_FILE = "config.json"
 _SAVE_AGAIN = "save the model again with save_pretrained()"
 _CLASSIFIER = re.compile("For(Sequence|Image)Classification")
+_SEVERAL_LABELS = "multi_label_classification"
 _PLACEHOLDER = re.compile(r"^LABEL_\d+$")
 _DEFAULT_NAMES = {"0": "LABEL_0", "1": "LABEL_1"}
 """What transformers means when id2label is missing: save_pretrained leaves out values that are its defaults."""
@@ -24,11 +25,18 @@ def trained_labels(folder: Path) -> tuple[str, ...] | None:
     """Return the class names of a teacher that is already fine-tuned, in its own order; None when it is not.
 
     Raises:
-        TeacherError: config.json is not JSON, or holds no mapping.
+        TeacherError: config.json is not JSON, or holds no mapping; the classifier gives several labels an example.
     """
     config = _read_config(folder)
     if not any(_CLASSIFIER.search(name) for name in config.get("architectures") or ()):
         return None
+    if config.get("problem_type") == _SEVERAL_LABELS:
+        raise TeacherError(
+            f"{folder / _CONFIG_FILE}: problem_type is {_SEVERAL_LABELS}: this teacher says yes or no to every class, and "
+            "edgedistill distils teachers that choose one class an example",
+            hint="name a teacher trained for one label an example, or an encoder (teacher.name), which is then fine-tuned on "
+                 "your labels",
+        )
     names = config.get("id2label") or _DEFAULT_NAMES
     try:
         return tuple(str(names[key]) for key in sorted(names, key=int))

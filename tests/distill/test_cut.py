@@ -8,11 +8,12 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification
 
-from edgedistill.distill.cut import can_be_cut, find_rotation, kept_layers, narrow, prune, record
+from edgedistill.distill.cut import can_be_cut, find_rotation, kept_layers, narrow, prune, record, why_not_cut
 from edgedistill.distill.importance import Importance, measure_importance
 from edgedistill.distill.student_model import cut_student, sample_texts, student_config
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
+from edgedistill.tasks.text_classification.ladder import ladder
 
 POSITIONS = 16
 
@@ -50,12 +51,32 @@ def cut(teacher: BertForSequenceClassification, wanted: StudentShape, sample: En
 @pytest.mark.parametrize(
     ("changes", "possible"),
     [({}, True), ({"hidden": 16, "heads": 2}, True), ({"layers": 1}, True), ({"intermediate": 8}, True), ({"layers": 3}, False),
-     ({"hidden": 40}, False), ({"intermediate": 65}, False), ({"hidden": 12}, False)],
+     ({"hidden": 40}, False), ({"intermediate": 65}, False), ({"hidden": 12}, True), ({"hidden": 20, "heads": 2}, True)],
 )
-def test_can_be_cut_only_a_smaller_shape_of_whole_heads(
+def test_can_be_cut_only_a_smaller_shape(
     tiny_config: Callable[..., Any], changes: dict[str, int], possible: bool
 ) -> None:
     assert can_be_cut(tiny_config("bert"), shape(**changes)) is possible
+
+
+@pytest.mark.parametrize(("family", "changes", "says"), [
+    ("roberta", {}, "of 'roberta'"),
+    ("bert", {"position_embedding_type": "relative_key"}, "'relative_key'"),
+    ("bert", {"num_hidden_layers": 1, "hidden_size": 16}, "layers 2 is more than its 1, hidden 32 is more than its 16"),
+    ("bert", {}, ""),
+])
+def test_why_not_cut_names_what_is_in_the_way(
+    tiny_config: Callable[..., Any], family: str, changes: dict[str, Any], says: str
+) -> None:
+    found = why_not_cut(tiny_config(family, **changes), shape())
+    assert says in found
+    assert bool(found) == bool(says)
+
+
+@pytest.mark.parametrize("rung", [rung.id for rung in ladder()])
+def test_can_be_cut_every_rung_out_of_a_bert_with_heads_of_64(tiny_config: Callable[..., Any], rung: str) -> None:
+    config = tiny_config("bert", hidden_size=768, num_attention_heads=12, num_hidden_layers=12, intermediate_size=3072)
+    assert can_be_cut(config, next(found for found in ladder() if found.id == rung))
 
 
 def test_can_be_cut_only_of_bert_with_absolute_positions(tiny_config: Callable[..., Any]) -> None:

@@ -166,14 +166,39 @@ def test_training_when_interrupted_then_both_end_with_130_and_running_again_goes
     assert any(f"continuing from {name}\n" in answers[0].stderr for name in kept)
 
 
+TOLD_APART = """
+import os, sys
+from edgedistill.__main__ import main
+
+print("process", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], file=sys.stderr, flush=True)
+main()
+"""
+
+
+def _by_accelerate() -> list[str]:
+    return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
+            "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(free_port())]
+
+
+def test_student_when_trained_by_two_processes_of_accelerate_then_that_of_one_up_to_rounding(
+    chain: Chain, tmp_path: Path
+) -> None:
+    script = tmp_path / "told_apart.py"
+    script.write_text(TOLD_APART)
+    command = [*_by_accelerate(), str(script), *_distill(chain, tmp_path / "student")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert all(f"process {rank} of 2" in done.stderr for rank in (0, 1))
+    weights = [load_file(folder / "student" / "model.safetensors") for folder in (chain.folder, tmp_path)]
+    assert max(np.abs(weights[1][name] - expected).max() for name, expected in weights[0].items()) < 0.02
+
+
 @pytest.mark.slow
 def test_run_when_started_by_accelerate_then_the_whole_line_and_a_student_as_good(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     run = ["edgedistill", "run", "--recipe", str(recipe), "--target", "raspberry-pi"]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
-                "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(free_port())]
-    for command in ([*launcher, "-m", *run, "-o", str(shared)], [sys.executable, "-m", *run, "-o", str(alone)]):
+    for command in ([*_by_accelerate(), "-m", *run, "-o", str(shared)], [sys.executable, "-m", *run, "-o", str(alone)]):
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("report: ") == 1

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from edgedistill.errors import ArtifactError
-from edgedistill.report import tables
+from edgedistill.report import tables, wording
 from edgedistill.report.build import build_report
 from edgedistill.report.model import RunReport, TargetLatency
 
@@ -100,6 +100,22 @@ def test_gain_when_student_wins_two_rows_and_loses_one_counts_them(parts):
     assert gain.difference.value == pytest.approx(1 / 6)
     assert gain.difference.low < 1 / 6 < gain.difference.high
     assert gain.mcnemar.p_value == 1.0  # binomial(3, 1/2): P(<= 1) = 1/2, doubled
+
+
+def test_gain_when_both_trainings_are_known_says_how_many_rows_each_saw(with_target, target_parts):
+    student = target_parts.curves["student"]  # 20 steps of 64 rows
+    short = student.model_copy(update={"points": student.points[:1]})
+    report = build_report(with_target(curves={"student": student, "student_no_kd": short}))
+    gain = report.targets["made-up-board"].distillation_gain
+    assert (gain.student_rows_seen, gain.student_no_kd_rows_seen) == (1280, 640)
+    assert "saw 1,280 rows in training, the one without 640" in wording.gain_text(gain)
+    assert tables.gain(report.targets["made-up-board"]).rows[0][0] == "with the teacher, 1,280 rows seen"
+
+
+def test_gain_when_a_log_is_missing_says_nothing_of_rows_seen(parts):
+    gain = target_of(parts).distillation_gain
+    assert (gain.student_rows_seen, gain.student_no_kd_rows_seen) == (1280, None)
+    assert "rows in training" not in wording.gain_text(gain)
 
 
 def test_gain_when_there_is_no_baseline_is_none(with_target, target_parts):

@@ -45,6 +45,15 @@ def test_trained_labels_of_a_binary_classifier_that_transformers_saved_are_its_t
     assert label_order(tmp_path) is None
 
 
+def test_trained_labels_of_a_teacher_of_several_labels_a_text_is_refused(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, architectures=["BertForSequenceClassification"], problem_type="multi_label_classification")
+    with pytest.raises(TeacherError, match="problem_type is multi_label_classification") as caught:
+        label_order(folder)
+    assert "one label" in caught.value.hint
+    encoder = folder_with(tmp_path, architectures=["BertModel"], problem_type="multi_label_classification")
+    assert trained_labels(encoder) is None  # it gets a head of its own
+
+
 def test_trained_labels_of_a_damaged_config_names_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{\n"architectures": [}')
     with pytest.raises(TeacherError, match=r"config\.json:2"):

@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import kl_div, log_softmax
 
-from edgedistill.distill.losses.soft_labels import require_like_logits
+from edgedistill.distill.losses.soft_labels import LEAST_LOG_PROBABILITY, require_like_logits
 
 
 def target_class_divergence(
@@ -13,7 +13,7 @@ def target_class_divergence(
 
     Args:
         student: raw logits, shape (batch, classes).
-        teacher: raw logits, shape (batch, classes).
+        teacher: raw logits, shape (batch, classes); -inf for a class that cannot be.
         targets: class indices, shape (batch,), 0 .. classes - 1.
         temperature: T > 0.
 
@@ -26,7 +26,7 @@ def target_class_divergence(
     Reference: Zhao et al. 2022, "Decoupled Knowledge Distillation", section 3.1, KL(b^T || b^S).
     """
     _require(student, teacher, targets, temperature=temperature)
-    binary = [_target_and_rest(logits / temperature, targets) for logits in (student, teacher)]
+    binary = [_target_and_rest(_finite(logits / temperature), targets) for logits in (student, teacher)]
     return _row_divergence(*binary)
 
 
@@ -35,13 +35,16 @@ def other_classes_divergence(
 ) -> torch.Tensor:
     """NCKD: KL of the distributions over all classes but the target, for each row.
 
-    Arguments, errors and shape are those of `target_class_divergence`; with two classes it is 0.
+    Arguments, errors and shape are those of `target_class_divergence`; with two classes it is 0, and so it is in a row in
+    which the teacher holds every class but the target for impossible.
 
     Reference: Zhao et al. 2022, section 3.1, KL(p^T || p^S) with hats: softmax without the target class.
     """
     _require(student, teacher, targets, temperature=temperature)
-    others = [log_softmax(_without_target(logits / temperature, targets), dim=-1) for logits in (student, teacher)]
-    return _row_divergence(*others)
+    finite = [_finite(logits / temperature) for logits in (student, teacher)]
+    others = [log_softmax(_without_target(logits, targets), dim=-1) for logits in finite]
+    is_known = (_without_target(teacher, targets) > -torch.inf).any(-1)  # of nothing but impossible classes nothing is said
+    return _row_divergence(*others) * is_known
 
 
 def decoupled_loss(
@@ -55,7 +58,7 @@ def decoupled_loss(
 
     Args:
         student: raw logits, shape (batch, classes), two classes at least.
-        teacher: raw logits, shape (batch, classes).
+        teacher: raw logits, shape (batch, classes); -inf for a class that cannot be.
         targets: class indices, shape (batch,): the hard label.
         temperature: T > 0.
         beta: weight of the other classes, >= 0.
@@ -85,6 +88,11 @@ def _require(student: torch.Tensor, teacher: torch.Tensor, targets: torch.Tensor
                          "row is expected")
 
 
+def _finite(logits: torch.Tensor) -> torch.Tensor:
+    """Return logits in which an impossible class is merely as unlikely as can be: -inf - -inf is no number."""
+    return logits.clamp(min=LEAST_LOG_PROBABILITY)
+
+
 def _without_target(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return the logits of the other classes, shape (batch, classes - 1)."""
     is_other = torch.arange(logits.shape[-1], device=logits.device) != targets[:, None]
@@ -98,4 +106,6 @@ def _target_and_rest(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tenso
 
 
 def _row_divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    return kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
+    return kl_div(
+        student.clamp(min=LEAST_LOG_PROBABILITY), teacher.clamp(min=LEAST_LOG_PROBABILITY), reduction="none", log_target=True
+    ).sum(-1)

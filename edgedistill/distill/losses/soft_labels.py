@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import kl_div, log_softmax
 
-_LEAST_LOG_PROBABILITY = -1e30
+LEAST_LOG_PROBABILITY = -1e30
 """In place of -inf: an impossible class then contributes 0 * finite = 0, and not 0 * -inf, which is no number."""
 
 
@@ -27,8 +27,8 @@ def soft_label_loss(student: torch.Tensor, teacher: torch.Tensor, *, temperature
     """
     require_like_logits(student, teacher, temperature=temperature)
     divergence = kl_div(
-        log_softmax(student / temperature, dim=-1).clamp(min=_LEAST_LOG_PROBABILITY),
-        log_softmax(teacher / temperature, dim=-1).clamp(min=_LEAST_LOG_PROBABILITY),
+        log_softmax(student / temperature, dim=-1).clamp(min=LEAST_LOG_PROBABILITY),
+        log_softmax(teacher / temperature, dim=-1).clamp(min=LEAST_LOG_PROBABILITY),
         reduction="batchmean",
         log_target=True,
     )

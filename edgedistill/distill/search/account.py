@@ -17,8 +17,8 @@ def trial_decisions(trial: Trial) -> tuple[Decision, ...]:
 def described(settings: TrialSettings) -> str:
     """Return the settings of a trial in words."""
     return (f"student {settings.rung}, temperature {settings.temperature:g}, alpha {settings.alpha:g}, learning rate "
-            f"{settings.learning_rate:g}, batch {settings.batch_size}, transfer set of at most {settings.transfer_rows}, "
-            f"int8 {settings.scheme}")
+            f"{settings.learning_rate:g}, batch {settings.batch_size}, {settings.rows_seen} rows seen, transfer set of at most "
+            f"{settings.transfer_rows} rows and {settings.transfer_words} words of text, int8 {settings.scheme}")
 
 
 def result_of(outcome: TrialOutcome) -> str:

@@ -52,7 +52,7 @@ def choose(trials: Sequence[Trial], rungs: Mapping[str, Rung], *, look_for: Look
     if taken is best:
         return Choice(best, f"the best int8 accuracy on validation, {_accuracy(best):.4f}")
     return Choice(taken, f"int8 accuracy {_accuracy(taken):.4f} on validation, within one standard error of trial "
-                         f"{best.number}'s {_accuracy(best):.4f}, and cheaper")
+                         f"{best.number + 1}'s {_accuracy(best):.4f}, and cheaper")
 
 
 def _cannot_be_told_apart(best: TrialOutcome, other: TrialOutcome) -> bool:

@@ -10,6 +10,11 @@ from statistics import median
 
 from edgedistill.results import Milestone, TrainingLog
 
+STILL_FALLING = 0.05
+"""A loss that fell by more, as a share of itself, in the last third of the training has not come to its end."""
+
+_LAST_THIRD, _AT_THE_END = 0.67, 0.9
+
 LOOKED_AT = (0.34, 0.5, 0.67)
 """Shares of the steps at which a training may be given up: not before it had a third of them."""
 
@@ -25,6 +30,22 @@ def course_of(log: TrainingLog) -> tuple[Milestone, ...]:
         share = point.step / log.steps_planned if log.steps_planned else 1.0
         found.append(Milestone(share_of_steps=min(1.0, share), validation_accuracy=best))
     return tuple(found)
+
+
+def is_still_falling(log: TrainingLog) -> bool:
+    """Is the least loss on validation in the last third of a training clearly below the least before it?
+
+    Clearly, since a rate that falls to 0 always lets the loss fall a little at the end. With fewer than three evaluations, or
+    after a training that stopped early, nothing is said to fall.
+    """
+    if not log.steps_planned:
+        return False
+    losses = [(p.step / log.steps_planned, p.validation_loss) for p in log.points if p.validation_loss is not None]
+    early = [loss for share, loss in losses if share <= _LAST_THIRD]
+    late = [loss for share, loss in losses if share > _LAST_THIRD]
+    if len(losses) < 3 or not early or losses[-1][0] < _AT_THE_END:
+        return False
+    return min(late) < (1 - STILL_FALLING) * min(early)
 
 
 def milestones_from(courses: Sequence[tuple[Milestone, ...]]) -> tuple[Milestone, ...]:

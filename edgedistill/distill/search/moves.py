@@ -14,7 +14,8 @@ NEAR = 0.02
 """A rung that misses by no more may get there with other settings; one that misses by more needs another shape first."""
 
 LEARNING_RATE_FACTOR, LEARNING_RATE_REACH = 2.0, 4.0
-TRANSFER_FACTOR, MOST_COPIES, MOST_TRANSFER_ROWS = 2, 100, 2_000_000
+TRANSFER_FACTOR, MOST_COPIES, MOST_TRANSFER_ROWS, MOST_TRANSFER_WORDS = 2, 100, 2_000_000, 100_000_000
+ROWS_SEEN_FACTOR, ROWS_SEEN_REACH = 2, 4
 TEMPERATURE_FACTOR, HIGHEST_TEMPERATURE = 2.0, 8.0
 ALPHA_STEP, LOWEST_ALPHA = 0.2, 0.3
 
@@ -140,7 +141,8 @@ def _is_worth_another_setting(trial: Trial, now: Situation) -> bool:
     if finding == "diverged":
         return True  # the next rung would diverge as well
     is_first = sum(t.settings.rung == trial.settings.rung for t in now.trials) == 1
-    may_mend = finding in ("does-not-generalise", "vocabulary-binds", "copies-the-teacher")
+    may_mend = finding in ("does-not-generalise", "vocabulary-binds", "copies-the-teacher") or (
+        finding == "does-not-fit" and trial.outcome.was_falling_at_the_end)
     return is_first and may_mend and trial.outcome.shortfall <= NEAR
 
 
@@ -156,15 +158,16 @@ def adjustments(trial: Trial, now: Situation) -> Iterator[Move]:
                    if name != trial.outcome.scheme_used]
     elif diagnosis.finding == "does-not-fit":
         rises = trial.outcome.was_best_at_the_end
-        options = [_learning_rate(was, base, up=rises), _learning_rate(was, base, up=not rises)]
+        longer = [_longer(was, base)] if trial.outcome.was_falling_at_the_end else []
+        options = [*longer, _learning_rate(was, base, up=rises), _learning_rate(was, base, up=not rises)]
     elif diagnosis.finding == "does-not-generalise":
-        options = [_transfer(was, now.train_rows), _temperature(was)]
+        options = [_transfer(was, now), _temperature(was)]
     elif diagnosis.finding == "copies-the-teacher":
         options = [_alpha(was)]
     elif diagnosis.finding == "diverged":
         options = [_learning_rate(was, base, up=False)]
     elif diagnosis.finding == "vocabulary-binds":
-        options = [*_more_tokens(was, now), _transfer(was, now.train_rows)]
+        options = [*_more_tokens(was, now), _transfer(was, now)]
     for change, what in options:
         settings = was.model_copy(update=change)
         if settings != was:
@@ -186,13 +189,30 @@ def _more_tokens(was: TrialSettings, now: Situation) -> list[tuple[dict[str, obj
     return [({"rung": rung.id}, f"{rung.id}, which has {rung.vocabulary} tokens") for rung in rungs[:1]]
 
 
-def _transfer(was: TrialSettings, train_rows: int) -> tuple[dict[str, object], str]:
-    """Twice the rows, whichever of the two limits holds them; nothing where both have no room left."""
-    rows = min(MOST_TRANSFER_ROWS, TRANSFER_FACTOR * max(was.transfer_rows, train_rows))
+def _longer(was: TrialSettings, base: TrialSettings) -> tuple[dict[str, object], str]:
+    """Twice the rows seen, up to four times the recipe's."""
+    rows = _more_rows_seen(was, base)
+    text = "the loss on validation was still falling when the training ended"
+    return {"rows_seen": rows}, f"a longer training, {was.rows_seen} -> {rows} rows seen ({text})"
+
+
+def _more_rows_seen(was: TrialSettings, base: TrialSettings) -> int:
+    return max(was.rows_seen, min(ROWS_SEEN_FACTOR * was.rows_seen, ROWS_SEEN_REACH * base.rows_seen))
+
+
+def _transfer(was: TrialSettings, now: Situation) -> tuple[dict[str, object], str]:
+    """Twice the set, whichever of its limits holds it, and a training that sees it; nothing where one has no room left."""
+    rows = min(MOST_TRANSFER_ROWS, TRANSFER_FACTOR * max(was.transfer_rows, now.train_rows))
     copies = min(MOST_COPIES, TRANSFER_FACTOR * was.transfer_copies)
-    if rows == was.transfer_rows or (copies == was.transfer_copies and train_rows * copies <= was.transfer_rows):
+    words = min(MOST_TRANSFER_WORDS, TRANSFER_FACTOR * was.transfer_words)
+    has_no_copies_left = copies == was.transfer_copies and now.train_rows * copies <= was.transfer_rows
+    if rows == was.transfer_rows or words == was.transfer_words or has_no_copies_left:
         return {}, ""
-    return {"transfer_rows": rows, "transfer_copies": copies}, f"a transfer set twice as large, at most {rows} texts"
+    seen = _more_rows_seen(was, now.base)
+    change: dict[str, object] = {
+        "transfer_rows": rows, "transfer_copies": copies, "transfer_words": words, "rows_seen": seen,
+    }
+    return change, f"a transfer set twice as large, at most {rows} rows and {words} words of text, and {seen} rows seen"
 
 
 def _temperature(was: TrialSettings) -> tuple[dict[str, object], str]:

@@ -40,7 +40,7 @@ class Space:
 
     Attributes:
         base: the recipe's settings.
-        carried: where a drawn trial has its transfer set and int8 scheme from.
+        carried: where a drawn trial has its transfer set, its rows seen and its int8 scheme from.
         rungs: ids of the shapes that fit, from the cheapest.
         highest_rank: no dearer rung than this one is drawn.
     """

@@ -27,15 +27,16 @@ class TrialSettings(Document):
     alpha: float
     learning_rate: float
     batch_size: int
+    rows_seen: int
     transfer_rows: int
+    transfer_words: int
     transfer_copies: int
     scheme: str
 
     def is_same_shape_and_data(self, other: "TrialSettings") -> bool:
-        """Do the two train the same shape on the same texts?"""
-        return (self.rung, self.transfer_rows, self.transfer_copies) == (
-            other.rung, other.transfer_rows, other.transfer_copies
-        )
+        """Do the two train the same shape on the same texts for as long?"""
+        names = ("rung", "rows_seen", "transfer_rows", "transfer_words", "transfer_copies")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
 
 class Diagnosis(Document):
@@ -60,6 +61,7 @@ class TrialOutcome(Document):
     right_rows: str = Field("", description="a bit a validation row, packed, hexadecimal: is the int8 answer right?")
     course: tuple[Milestone, ...] = Field((), description="validation accuracy during the training")
     was_best_at_the_end: bool = Field(False, description="was validation still improving when the training ended?")
+    was_falling_at_the_end: bool = Field(False, description="was the loss on validation still clearly falling then?")
     diagnosis: Diagnosis
     duration_s: float = Field(ge=0, description="work of the trial's steps, wherever and whenever it was done")
 

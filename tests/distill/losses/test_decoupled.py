@@ -67,6 +67,23 @@ def test_decoupled_loss_with_impossible_classes_appended_stays_the_same() -> Non
     assert float(decoupled_loss(*longer, TARGETS, temperature=2.0, beta=8.0)) == pytest.approx(float(kept), rel=1e-12)
 
 
+def test_decoupled_loss_with_classes_of_minus_infinity_is_that_of_the_others() -> None:
+    longer = [torch.cat([z, torch.full((6, 5), -torch.inf, dtype=torch.float64)], 1) for z in (STUDENT, TEACHER)]
+    kept = decoupled_loss(STUDENT, TEACHER, TARGETS, temperature=2.0, beta=8.0)
+    student = longer[0].requires_grad_()
+    found = decoupled_loss(student, longer[1], TARGETS, temperature=2.0, beta=8.0)
+    found.backward()
+    assert float(found.detach()) == pytest.approx(float(kept), rel=1e-12)
+    assert torch.isfinite(student.grad).all()
+
+
+def test_decoupled_loss_where_only_the_target_is_possible_compares_nothing_of_the_others() -> None:
+    impossible = torch.tensor([[3.0, -torch.inf, -torch.inf]], dtype=torch.float64)
+    student = torch.tensor([[0.0, 2.0, -1.0]], dtype=torch.float64)
+    found = decoupled_loss(student, impossible, torch.tensor([0]), temperature=1.0, beta=8.0)
+    assert float(found) == pytest.approx(math.log(1 + math.exp(2) + math.exp(-1)))  # -log of the student's probability of it
+
+
 def test_decoupled_loss_gradient_keeps_its_scale_when_the_temperature_rises() -> None:
     norms = []
     for t in (1e3, 1e4):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgedistill.distill.search.milestones import course_of, milestones_from
+from edgedistill.distill.search.milestones import course_of, is_still_falling, milestones_from
 from edgedistill.results import Milestone, TrainingLog, TrainingPoint
 
 
@@ -32,3 +32,18 @@ def test_milestones_when_three_came_before_then_the_median_less_three_points() -
 def test_milestones_when_an_earlier_training_stopped_early_then_its_last_figure_counts() -> None:
     found = milestones_from([(Milestone(share_of_steps=0.25, validation_accuracy=0.9),)])
     assert [m.validation_accuracy for m in found] == pytest.approx([0.87, 0.87, 0.87])
+
+
+@pytest.mark.parametrize(("losses", "planned", "falling"), [
+    ((1.0, 0.8, 0.7, 0.6, 0.5, 0.4), 60, True),
+    ((1.0, 0.8, 0.5, 0.4, 0.39, 0.385), 60, False),  # a little it always falls at the end
+    ((1.0, 0.8, 0.5, 0.4, 0.45, 0.5), 60, False),
+    ((1.0, 0.8, 0.7, 0.6, 0.5, 0.4), 80, False),  # it stopped early
+    ((1.0, 0.5), 20, False),
+    ((), 60, False),
+])
+def test_loss_when_clearly_lower_in_the_last_third_of_a_whole_training_then_still_falling(
+    losses: tuple[float, ...], planned: int, falling: bool
+) -> None:
+    points = tuple(TrainingPoint(step=10 * (i + 1), loss=1.0, validation_loss=x, validation_accuracy=0.5) for i, x in enumerate(losses))
+    assert is_still_falling(TrainingLog(points=points, steps_planned=planned)) is falling

@@ -28,6 +28,10 @@ def on(rung: str, **changes: Any) -> TrialSettings:
     return BASE.model_copy(update={"rung": rung} | changes)
 
 
+TWICE = {"transfer_rows": 48_000, "transfer_words": 600_000, "transfer_copies": 24, "rows_seen": 100_000}
+"""What a transfer set twice as large changes of BASE: every limit that may hold it, and how long it is trained on."""
+
+
 def test_first_move_when_one_trial_is_allowed_then_the_largest_that_fits() -> None:
     assert first(after(left=1)) == BASE
 
@@ -48,7 +52,7 @@ def test_next_move_when_the_vocabulary_binds_then_the_cheapest_untried_rung_with
 
 def test_next_move_when_the_vocabulary_binds_and_no_rung_has_more_then_a_larger_transfer_set() -> None:
     now = after(trial(0, "r6", outcome(shortfall=0.01, finding="vocabulary-binds")), rungs=RUNGS[6:])
-    assert first(now) == on("r6", transfer_rows=48_000, transfer_copies=24)
+    assert first(now) == on("r6", **TWICE)
 
 
 def test_next_move_when_the_middle_keeps_the_goal_then_the_middle_of_what_is_cheaper() -> None:
@@ -83,7 +87,7 @@ def test_next_move_when_the_last_trial_is_at_hand_and_a_rung_keeps_the_goal_then
 
 def test_next_move_when_a_near_miss_does_not_generalise_then_twice_the_transfer_set_on_the_same_rung() -> None:
     now = after(trial(0, "r3", outcome(shortfall=0.01, finding="does-not-generalise")))
-    assert first(now) == on("r3", transfer_rows=48_000, transfer_copies=24)
+    assert first(now) == on("r3", **TWICE)
 
 
 def test_next_move_when_a_far_miss_does_not_generalise_then_another_rung_first() -> None:
@@ -93,10 +97,32 @@ def test_next_move_when_a_far_miss_does_not_generalise_then_another_rung_first()
 def test_next_move_when_a_larger_transfer_set_did_not_help_then_a_higher_temperature() -> None:
     now = after(
         trial(0, "r6", outcome(shortfall=0.01, finding="does-not-generalise")),
-        trial(1, on("r6", transfer_rows=48_000, transfer_copies=24), outcome(shortfall=0.02, finding="does-not-generalise")),
+        trial(1, on("r6", **TWICE), outcome(shortfall=0.02, finding="does-not-generalise")),
         rungs=RUNGS[6:],
     )
     assert first(now) == on("r6", temperature=4.0)
+
+
+def test_transfer_set_when_the_limit_on_words_has_no_room_left_then_not_tried() -> None:
+    settings = on("r6", transfer_words=100_000_000)
+    now = after(trial(0, settings, outcome(shortfall=0.01, finding="does-not-generalise")), rungs=RUNGS[6:])
+    assert first(now) == settings.model_copy(update={"temperature": 4.0})
+
+
+def test_next_move_when_the_loss_was_still_falling_then_a_longer_training_up_to_four_times_the_recipes() -> None:
+    falling = outcome(shortfall=0.1, was_falling_at_the_end=True)
+    once = after(trial(0, "r6", falling), rungs=RUNGS[6:])
+    assert first(once) == on("r6", rows_seen=100_000)
+    assert "50000 -> 100000 rows seen" in next(iter(guided_moves(once))).because
+    twice = after(trial(0, "r6", falling), trial(1, on("r6", rows_seen=200_000), falling), rungs=RUNGS[6:])
+    assert not any(move.settings.rows_seen > 200_000 for move in guided_moves(twice))
+
+
+def test_next_move_when_a_near_miss_does_not_fit_then_longer_on_the_same_rung_only_where_the_loss_was_falling() -> None:
+    falling = outcome(shortfall=0.01, was_falling_at_the_end=True)
+    assert first(after(trial(0, "r3", falling))) == on("r3", rows_seen=100_000)
+    assert first(after(trial(0, "r3", outcome(shortfall=0.01)))) == on("r5")
+    assert first(after(trial(0, "r3", outcome(shortfall=0.1, was_falling_at_the_end=True)))) == on("r5")
 
 
 @pytest.mark.parametrize(("rows", "copies", "then"), [

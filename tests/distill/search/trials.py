@@ -8,8 +8,8 @@ from edgedistill.distill.search.choice import pack_rows
 from edgedistill.distill.search.trial import Diagnosis, Rung, Trial, TrialOutcome, TrialSettings
 
 RUNGS = tuple(Rung(f"r{i}", (i + 1) * 1_000_000, (i + 1) * 1e-3, 1000 * (i + 1)) for i in range(7))
-BASE = TrialSettings(rung="r6", temperature=2.0, alpha=0.9, learning_rate=1e-3, batch_size=64, transfer_rows=24_000,
-                     transfer_copies=12, scheme="auto")
+BASE = TrialSettings(rung="r6", temperature=2.0, alpha=0.9, learning_rate=1e-3, batch_size=64, rows_seen=50_000,
+                     transfer_rows=24_000, transfer_words=300_000, transfer_copies=12, scheme="auto")
 
 
 def outcome(*, shortfall: float, accuracy: float = 0.9, finding: str = "does-not-fit", **changes: Any) -> TrialOutcome:

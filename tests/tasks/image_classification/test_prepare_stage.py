@@ -83,6 +83,8 @@ def test_prepare_when_the_teacher_knows_classes_then_its_order_where_it_knows_al
 ) -> None:
     _, report = prepared(tmp_path / "out", make_folder(), side=16, label_order=order)
     assert report.classes == classes
+
+
 def test_prepare_when_pictures_without_labels_repeat_labelled_ones_then_they_are_left_out(make_folder, tmp_path: Path) -> None:
     train, test, own = make_folder(rows=20), make_folder("others", rows=4), make_folder("own", rows=3, classes=("any",))
     flat = tmp_path / "flat"
