@@ -31,12 +31,13 @@ from edgedistill.stage import Done, Stage, Workspace
 from edgedistill.teach.resolve import resolve_teacher
 
 Kind = Literal["student", "no_kd", "random_init_no_transfer"]
-"""student: as the recipe says; no_kd: hard labels alone; the third: soft labels on train alone, from random weights."""
+"""student: as the recipe says; no_kd: hard labels alone, on as many rows as the student at most; the third: soft labels on
+train alone, from random weights."""
 
 KINDS: tuple[Kind, ...] = ("student", "no_kd", "random_init_no_transfer")
 _OVERRIDES_OF: Mapping[Kind, tuple[str, ...]] = {
     "student": (),
-    "no_kd": (),
+    "no_kd": ("distillation.baseline_rows_seen={rows_seen}",),
     "random_init_no_transfer": ("student.initialisation=random", "distillation.transfer_set.rows=0"),
 }
 _FLOAT_BATCH = 32
@@ -177,10 +178,10 @@ class Line:
         ))
 
     def without_teacher(self, recipe: Recipe, shape: StudentShape, seed: int) -> Done:
-        """Train the same shape, with the student's tokenizer, on hard labels alone."""
+        """Train the same shape, with the tokenizer of the task's student, on hard labels alone."""
         from edgedistill.distill import stage
 
-        student = self.student(recipe, shape, seed).folder
+        student = self.student(self.kind_recipe("student"), shape, seed).folder
         train, validation, _ = _split_files(self.prepared(self.teacher_seed(seed)).folder)
         return self.perform_resumable("baseline", stage.BASELINE, _student_settings(recipe, shape, seed), stage.BaselineInputs(
             config=student / stage.CONFIG_FILE, tokenizer=student / "tokenizer.json", train=train, validation=validation,
@@ -264,7 +265,8 @@ class Line:
 
     def kind_recipe(self, kind: Kind) -> Recipe:
         """Return the recipe of a kind."""
-        return self.recipe(*_OVERRIDES_OF[kind])
+        rows_seen = self.recipe().distillation.rows_seen
+        return self.recipe(*(setting.format(rows_seen=rows_seen) for setting in _OVERRIDES_OF[kind]))
 
     def training_figures(self, recipe: Recipe, model: Done, seed: int, *, has_teacher: bool = True) -> Row:
         """Return how long a training took and what it saw."""
@@ -279,6 +281,11 @@ class Line:
             "rows_seen": last * recipe.distillation.batch_size,
             "decisions": [f"{d.what} ({d.why})" for d in model.manifest.decisions],
         }
+
+
+def base_keys(suite: StudentsSuite, overrides: Sequence[str] = ()) -> dict[str, str]:
+    """Return by task what the rows have in common that a start with these settings would make; nothing is read but suites."""
+    return {task: Line(suite, task, Path(), Path(), tuple(overrides)).base_key() for task in suite.tasks}
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,19 @@ Write = Callable[..., dict[str, Any]]
 _ALL, _SEVEN, _SIX, _HALF = [1] * 8, [1] * 7 + [0], [1] * 6 + [0, 0], [1, 1, 1, 1, 0, 0, 0, 0]
 
 
+def _students(rows: list[dict[str, Any]]) -> Students:
+    suite = read_suite_file(StudentsSuite, "students")
+    return Students(suite, rows, dict.fromkeys(suite.tasks, "same"))
+
+
 @pytest.fixture
 def students(tmp_path: Path, write_row: Write) -> Students:
     """A teacher that is always right, two seeds of a student (7 and 6 of 8), and each without a teacher (4 of 8)."""
     teacher = write_row("students", kind="teacher", right=_ALL, seed=13)
     for seed, right in ((13, _SEVEN), (14, _SIX)):
         write_row("students", kind="student", size="1/80", seed=seed, right=right, teacher_row=teacher["key"])
-        write_row("students", kind="no_kd", size="1/80", seed=seed, right=_HALF, teacher_row=teacher["key"])
-    return Students(read_suite_file(StudentsSuite, "students"), read_folder(tmp_path / "results" / "students"))
+        write_row("students", kind="no_kd", size="1/80", seed=seed, right=_HALF, teacher_row=teacher["key"], rows_seen=200_000)
+    return _students(read_folder(tmp_path / "results" / "students"))
 
 
 def _cells(table: str, line: int) -> list[str]:
@@ -37,7 +42,7 @@ def test_judged_table_then_has_retention_and_gain_of_the_task_and_of_the_mean(st
     assert first[:5] == ["1/80", "trec6", "1.00 MB (1/90)", "1.0000", "0.8125 (2 seeds)"]
     assert first[5].startswith("0.8125 (")  # (7/8 + 6/8) / 2 over 1
     assert first[6].startswith("+31.2 (")  # 0.8125 - 0.5
-    assert first[6].endswith("McNemar p < 0.05 in 0 of 2")
+    assert first[6].endswith("McNemar p < 0.05 in 0 of 2; 200 k rows seen against 250 k")
     assert first[7] == "-"
     assert first[8:] == ["60 s at most", "10 s"]
     assert last[1] == "**mean of 1**"
@@ -48,7 +53,7 @@ def test_judged_table_then_has_retention_and_gain_of_the_task_and_of_the_mean(st
 def test_judged_table_when_file_is_over_the_limit_then_says_so(students: Students, write_row: Write, tmp_path: Path) -> None:
     key = students.everything[0]["key"]
     write_row("students", kind="student", size="1/30", right=_ALL, teacher_row=key, int8_bytes=3_000_001)
-    again = Students(students.suite, read_folder(tmp_path / "results" / "students"))
+    again = _students(read_folder(tmp_path / "results" / "students"))
     assert "3.00 MB (1/30), over the limit" in judged_table(again)
 
 
@@ -56,23 +61,41 @@ def test_judged_table_when_a_training_was_interrupted_then_its_seconds_do_not_co
     teacher = write_row("students", kind="teacher", right=_ALL)
     write_row("students", kind="student", size="1/80", right=_ALL, teacher_row=teacher["key"], distill_s_is_whole=False)
     rows = read_folder(tmp_path / "results" / "students")
-    assert "interrupted" in judged_table(Students(read_suite_file(StudentsSuite, "students"), rows))
+    assert "interrupted" in judged_table(_students(rows))
 
 
-def test_rows_when_some_have_other_settings_then_left_out_and_said(
+def test_rows_when_most_are_of_other_settings_then_todays_stand_and_the_rest_is_said(
     students: Students, write_row: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_row("students", kind="student", size="1/80", right=[0] * 8, base="a trial", teacher_row=students.everything[0]["key"])
-    again = Students(students.suite, read_folder(tmp_path / "results" / "students"))
+    for seed in range(13, 23):
+        write_row("students", kind="student", size="1/80", seed=seed, right=[0] * 8, base="older", teacher_row=students.everything[0]["key"])
+    again = _students(read_folder(tmp_path / "results" / "students"))
     assert judged_table(again) == judged_table(students)
-    assert "students, trec6: 1 rows of other settings are left out" in capsys.readouterr().err
+    assert "older settings" not in judged_table(again)
+    assert "students, trec6, 1/80: 10 rows of other settings are left out" in capsys.readouterr().err
+
+
+def test_tables_when_a_size_has_only_older_rows_then_the_newest_stand_marked(
+    students: Students, write_row: Write, tmp_path: Path
+) -> None:
+    key = students.everything[0]["key"]
+    for base, right, made in (("first", _SIX, "2026-01-02"), ("second", _HALF, "2026-01-03"), ("zeroth", _ALL, "2026-01-01")):
+        write_row("students", kind="student", size="1/30", right=right, base=base, teacher_row=key, note=made)
+    rows = read_folder(tmp_path / "results" / "students")
+    again = _students([{**row, "made": row["settings"].get("note", row["made"])} for row in rows])
+    assert _cells(judged_table(again), 2)[:2] == ["1/30", "trec6, older settings"]
+    assert _cells(judged_table(again), 4)[:2] == ["1/80", "trec6"]
+    assert [row["base"] for row in again.rows if row["size"] == "1/30"] == ["second"]
+    assert "(0.812)" in frontier_table(again)
+    assert "1.00 MB: 0.5000 (0.500), older settings" in frontier_table(again)
+    assert ">trec6, older settings<" in frontier_svg(again)
 
 
 def test_judged_table_when_teachers_row_is_missing_then_refused(write_row: Write, tmp_path: Path) -> None:
     write_row("students", kind="student", size="1/80", right=_ALL, teacher_row="none")
     rows = read_folder(tmp_path / "results" / "students")
     with pytest.raises(ArtifactError, match="the row of teacher none is missing"):
-        judged_table(Students(read_suite_file(StudentsSuite, "students"), rows))
+        judged_table(_students(rows))
 
 
 def test_select_when_two_rows_have_one_seed_then_refused(write_row: Write) -> None:
@@ -90,7 +113,7 @@ def test_frontier_then_has_a_cell_and_a_point_for_each_size(students: Students) 
 
 def test_rivals_table_when_rival_has_one_seed_then_stands_against_each_of_ours(students: Students, write_row: Write, tmp_path: Path) -> None:
     write_row("rivals", kind="rival", name="model2vec", size="1/80", right=_HALF, int8_bytes=1_200_000)
-    table = rivals_table(students, read_folder(tmp_path / "results" / "rivals"))
+    table = rivals_table(students, read_folder(tmp_path / "results" / "rivals"), current=lambda row: "same")
     cells = _cells(table, 2)
     assert cells[:7] == ["trec6", "1/80", "model2vec", "1.20 MB, over the limit", "0.5000 (1 seed)", "1.00 MB", "0.8125"]
     assert cells[7].startswith("+31.2 (")
@@ -99,7 +122,7 @@ def test_rivals_table_when_rival_has_one_seed_then_stands_against_each_of_ours(s
 def test_ablation_table_then_says_the_difference_to_the_first_line(write_row: Write, tmp_path: Path) -> None:
     for name, right in (("all of it", _ALL), ("no transfer set", _SIX)):
         write_row("ablation", kind="ablation", name=name, right=right)
-    table = ablation_table(tmp_path / "results" / "ablation")
+    table = ablation_table(tmp_path / "results" / "ablation", {"trec6": "same"})
     assert _cells(table, 2) == ["all of it", "1.000 (1 seed)"]
     assert _cells(table, 3)[1].startswith("0.750, -25.0 (")
 
