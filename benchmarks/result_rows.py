@@ -123,6 +123,11 @@ def shown(interval: Interval, form: Callable[[float], str] = "{:.3f}".format) ->
     return f"{form(interval.value)} ({form(interval.low)} to {form(interval.high)})"
 
 
+def seeds_in_words(n: int) -> str:
+    """Return `1 seed` or `3 seeds`."""
+    return "1 seed" if n == 1 else f"{n} seeds"
+
+
 def points(value: float) -> str:
     """Return a difference of accuracies in points: `+1.2`."""
     return f"{100 * value:+.1f}"

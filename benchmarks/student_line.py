@@ -5,6 +5,7 @@ task share the steps that they can share, also between benchmarks that use one -
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,11 +24,11 @@ from edgedistill.catalog import load_target
 from edgedistill.document import Document
 from edgedistill.errors import UsageError
 from edgedistill.examples import read_examples
-from edgedistill.host import this_host
+from edgedistill.host import available_cores, this_host
 from edgedistill.recipe import Recipe, read_recipe
 from edgedistill.results import Evaluation, TrainingLog, Variant
 from edgedistill.shape import StudentShape
-from edgedistill.stage import Done, Stage, Workspace
+from edgedistill.stage import Done, Stage, Workspace, write_text_durably
 from edgedistill.teach.resolve import resolve_teacher
 
 Kind = Literal["student", "no_kd", "random_init_no_transfer"]
@@ -157,7 +158,7 @@ class Line:
         data = self.prepared(teacher_seed).folder
         transfer = recipe.distillation.transfer_set
         drawn = self.transfer_seed(seed) if transfer.rows else teacher_seed  # nothing is drawn: label only once
-        return self.workspace.perform(
+        return self.perform_noted(
             "soft-labels", stage.SOFT_LABELS,
             stage.SoftLabelSettings(transfer_set=transfer, seed=drawn),
             stage.SoftLabelInputs(self.teacher(teacher_seed).folder, *_split_files(data), data / UNLABELLED_FILE),
@@ -190,9 +191,17 @@ class Line:
     def perform_resumable(self, step: str, stage: Stage[Any, Any], settings: Document, inputs: Any) -> Done:
         """Do a step; one that was killed and continued is marked, as its seconds are then only those of the last part."""
         half_done = {folder.name for folder in (self.workspace.root / step).glob("*.partial")}
-        done = self.workspace.perform(step, stage, settings, inputs)
+        done = self.perform_noted(step, stage, settings, inputs)
         if f"{done.folder.name}.partial" in half_done and not done.was_skipped:
             done.folder.with_name(f"{done.folder.name}.resumed").touch()
+        return done
+
+    def perform_noted(self, step: str, stage: Stage[Any, Any], settings: Document, inputs: Any) -> Done:
+        """Do a step and note beside it with how many threads; a later start may have others."""
+        done = self.workspace.perform(step, stage, settings, inputs)
+        if not done.was_skipped:
+            threads = int(os.environ.get("OMP_NUM_THREADS") or available_cores())
+            write_text_durably(_threads_file(done), f"{threads}\n")
         return done
 
     def exported(self, model: Done) -> Done:
@@ -273,11 +282,12 @@ class Line:
         from edgedistill.distill.stage import CURVE_FILE
 
         last = TrainingLog.read_json(model.folder / CURVE_FILE).points[-1].step
-        labelled = self.soft_labels(recipe, seed).manifest if has_teacher else None
+        labelled = self.soft_labels(recipe, seed) if has_teacher else None
         return {
             "distill_s": model.manifest.duration_s,
             "distill_s_is_whole": not model.folder.with_name(f"{model.folder.name}.resumed").exists(),
-            "soft_labels_s": labelled.duration_s if labelled else 0.0,
+            "soft_labels_s": labelled.manifest.duration_s if labelled else 0.0,
+            "threads": [threads_of(done) for done in (labelled, model) if done is not None],
             "rows_seen": last * recipe.distillation.batch_size,
             "decisions": [f"{d.what} ({d.why})" for d in model.manifest.decisions],
         }
@@ -299,6 +309,16 @@ class Answers:
     def accuracy(self) -> float:
         """Share of right answers."""
         return self.evaluation.accuracy.value
+
+
+def threads_of(done: Done) -> int | None:
+    """Return with how many threads a step was done; None: nobody noted it."""
+    file = _threads_file(done)
+    return int(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def _threads_file(done: Done) -> Path:
+    return done.folder.with_name(f"{done.folder.name}.threads")
 
 
 def _student_settings(recipe: Recipe, shape: StudentShape, seed: int) -> Any:

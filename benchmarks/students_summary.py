@@ -1,4 +1,7 @@
-"""The tables of docs/students.md over the rows of students, rivals and training speed, each as Markdown."""
+"""The tables of docs/students.md over the rows of students, rivals and training speed, each as Markdown.
+
+Those that judge the students stand in `students_judged`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +17,14 @@ from result_rows import (
     of_one_setting,
     of_preferred_rungs,
     points,
+    seeds_in_words,
     select,
     shown,
-    teacher_bits,
 )
 from resumable_rows import Row
-from row_statistics import Drawn, draws_of, gain, gain_interval, mean_over_tasks, retention, significant_seeds
-from suite_files import StudentsSuite, SuiteRung
+from row_statistics import draws_of, gain_interval
+from suite_files import StudentsSuite
 from svg_plot import Panel, draw
-
-_COMPARISONS = ("no_kd", "random_init_no_transfer")
-
 
 @dataclass(frozen=True)
 class Students:
@@ -52,67 +52,6 @@ class Students:
         """The tasks that have rows, in the suite's order."""
         present = {row["task"] for row in self.rows}
         return [task for task in self.suite.tasks if task in present]
-
-
-def judged_table(students: Students) -> str:
-    """Return a table with a line for each task and judged size, and the mean over tasks; empty without rows."""
-    lines, rows = [], students.rows
-    for rung in students.suite.rungs:
-        if not rung.is_judged:
-            continue
-        kept: list[Drawn] = []
-        gains: dict[str, list[Drawn]] = {kind: [] for kind in _COMPARISONS}
-        for task in students.tasks:
-            found = list(select(rows, task=task, size=rung.size, kind="student").values())
-            if not found:
-                continue
-            kept.append(retention(bits_of(found), teacher_bits(found, students.everything), seed=draws_of(task)))
-            cells = [_gain_cell(rows, task, rung.size, kind, gains[kind]) for kind in _COMPARISONS]
-            lines.append(_judged_line(task, rung, found, kept[-1], cells))
-        if kept:
-            lines.append(_mean_line(rung, kept, gains))
-    header = ("size", "task", "int8 file", "teacher", "int8 student", "kept (95 %)", "points over the shape without a teacher",
-              "points over random weights, no transfer set", "distillation", "soft labels")
-    return markdown_table(header, lines) if lines else ""
-
-
-def _judged_line(task: str, rung: SuiteRung, found: Sequence[Row], kept: Drawn, cells: Sequence[str]) -> list[str]:
-    size, teacher_size = mean_of(found, "int8_bytes"), found[0]["teacher_fp32_bytes"]
-    over = rung.divisor is not None and size > teacher_size / rung.divisor
-    whole = [row["distill_s"] for row in found if row["distill_s_is_whole"]]
-    return [rung.size, marked(task, found), f"{size / 1e6:.2f} MB (1/{teacher_size / size:.0f}){', over the limit' if over else ''}",
-            f"{mean_of(found, 'teacher_test'):.4f}", f"{mean_of(found, 'int8_test'):.4f} ({_seeds(len(found))})",
-            shown(kept.interval, "{:.4f}".format), *cells, f"{max(whole):.0f} s at most" if whole else "interrupted",
-            f"{max(row['soft_labels_s'] for row in found):.0f} s"]
-
-
-def _gain_cell(rows: Sequence[Row], task: str, size: str, kind: str, gains: list[Drawn]) -> str:
-    ours = select(rows, task=task, size=size, kind="student")
-    theirs = select(rows, task=task, size=size, kind=kind)
-    both = [seed for seed in ours if seed in theirs]
-    if not both:
-        return "-"
-    first, second = bits_of([ours[s] for s in both]), bits_of([theirs[s] for s in both])
-    gains.append(gain(first, second, seed=draws_of(task)))
-    tested = f"; McNemar p < 0.05 in {significant_seeds(first, second)} of {len(both)}; {_rows_seen(theirs, ours, both)}"
-    return shown(gain_interval(first, second, seed=draws_of(task)), points) + tested
-
-
-def _rows_seen(theirs: dict[int, Row], ours: dict[int, Row], seeds: Sequence[int]) -> str:
-    """Return how many rows the other saw and how many the student, means over seeds."""
-    other, own = (mean_of([side[s] for s in seeds], "rows_seen") / 1000 for side in (theirs, ours))
-    return f"{other:.0f} k rows seen against {own:.0f} k"
-
-
-def _mean_line(rung: SuiteRung, kept: Sequence[Drawn], gains: dict[str, list[Drawn]]) -> list[str]:
-    lowest = min(figure.value for figure in kept)
-    judged = f"**{shown(mean_over_tasks(kept).interval, '{:.4f}'.format)}**, lowest {lowest:.4f}, asked for {rung.goal}"
-    cells = [shown(mean_over_tasks(gains[kind]).interval, points) if gains[kind] else "-" for kind in _COMPARISONS]
-    return [rung.size, f"**mean of {len(kept)}**", "", "", "", judged, *cells, "", ""]
-
-
-def _seeds(n: int) -> str:
-    return "1 seed" if n == 1 else f"{n} seeds"
 
 
 def frontier_table(students: Students) -> str:
@@ -177,7 +116,7 @@ def _rival_cells(task: str, theirs: dict[int, Row], ours: dict[int, Row]) -> lis
     found = list(theirs.values())
     size, limit = mean_of(found, "int8_bytes"), found[0]["limit_bytes"]
     cells = [f"{size / 1e6:.2f} MB{', over the limit' if limit and size > limit else ''}",
-             marked(f"{mean_of(found, 'int8_test'):.4f} ({_seeds(len(found))})", found)]
+             marked(f"{mean_of(found, 'int8_test'):.4f} ({seeds_in_words(len(found))})", found)]
     if not ours:
         return [*cells, "-", "-", "-"]
     # a rival without seeds of its own stands against each of ours

@@ -13,11 +13,11 @@ from result_rows import read_folder
 from rivals import current_base
 from script_options import RESULTS, run_script
 from student_line import base_keys
+from students_judged import judged_table, verdicts
 from students_summary import (
     Students,
     frontier_svg,
     frontier_table,
-    judged_table,
     rivals_table,
     speed_table,
 )
@@ -47,6 +47,7 @@ def parts_of(results: Path) -> dict[str, str]:
         frontier = f"![accuracy over bytes, a panel a task]({PLOT})\n\n{frontier}"
     return {
         "students": judged_table(students) or _NOTHING.format("make bench-students"),
+        "verdicts": verdicts(students) or _NOTHING.format("make bench-students"),
         "frontier": frontier or _NOTHING.format("make bench-students"),
         "ablation": ablation_table(results / "ablation", ablation) or _NOTHING.format("make bench-ablation"),
         "rivals": rivals_table(students, read_folder(results / "rivals"), current=rivals)

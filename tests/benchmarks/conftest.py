@@ -25,7 +25,7 @@ def write_row(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         defaults: dict[str, Any] = {
             "task": task, "seed": 13, "n_test": N_TEST, "right": pack_bits(bits), "base": "same", "rung": "r", "int8_validation": 0.5, "int8_bytes": 1_000_000,
             "int8_test": float(bits.mean()), "test": float(bits.mean()), "teacher_fp32_bytes": 90_000_000, "teacher_test": 1.0,
-            "rows_seen": 250_000, "distill_s": 60.0, "distill_s_is_whole": True, "soft_labels_s": 10.0, "limit_bytes": 1_125_000,
+            "rows_seen": 250_000, "threads": [2, 2], "distill_s": 60.0, "distill_s_is_whole": True, "soft_labels_s": 10.0, "limit_bytes": 1_125_000,
         }
         settings = {"task": task, "folder": folder, **{k: v for k, v in figures.items() if k != "made"}}
         file = RowFile(tmp_path / "results" / folder / f"{task}.json")

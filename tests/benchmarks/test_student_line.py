@@ -71,6 +71,7 @@ def test_measure_task_then_makes_each_row_once_and_its_figures_agree(tmp_path: P
     assert student["int8_bytes"] < teacher["fp32_bytes"]
     assert student["rows_seen"] <= 608  # 19 steps of 32
     assert student["distill_s_is_whole"]
+    assert student["threads"] == [baseline["threads"][0]] * 2  # labels and training; the baseline has no labels
     assert len(list((tmp_path / "work" / "tiny" / "distill").glob("*/manifest.json"))) == 1  # the baseline asks for no other
 
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("manifest.json")}

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from ablation_table import ablation_table
 from result_rows import read_folder, select
-from students_summary import Students, frontier_svg, frontier_table, judged_table, rivals_table, speed_table
+from students_judged import judged_table, verdicts
+from students_summary import Students, frontier_svg, frontier_table, rivals_table, speed_table
 from students_table import filled, parts_of
 from suite_files import StudentsSuite, read_suite_file
 
@@ -44,10 +45,39 @@ def test_judged_table_then_has_retention_and_gain_of_the_task_and_of_the_mean(st
     assert first[6].startswith("+31.2 (")  # 0.8125 - 0.5
     assert first[6].endswith("McNemar p < 0.05 in 0 of 2; 200 k rows seen against 250 k")
     assert first[7] == "-"
-    assert first[8:] == ["60 s at most", "10 s"]
+    assert first[8:] == ["0.2 + 1.0 = 1.2 min of 15, met; threads: 2"]
     assert last[1] == "**mean of 1**"
     assert last[5].startswith("**0.8125 (")
-    assert last[5].endswith("lowest 0.8125, asked for 0.98")
+
+
+def test_verdicts_then_say_met_or_missed_of_each_thing_asked_for_and_what_is_missing(students: Students) -> None:
+    cells = _cells(verdicts(students), 2)
+    assert cells == [
+        "1/80", "0.8125 of 0.98, missed", "trec6 0.8125 of 0.965, missed", "met", "met", "met",
+        "met but for what is not known: trec6",
+        "trec6 (2 of 3 seeds); sst2_sentence (no row); clinc150 (no row); snips (no row); agnews_10k (no row); sst2_glue (no row)",
+    ]
+
+
+def test_verdicts_when_every_task_is_there_then_the_mean_may_be_met_and_a_single_task_not(write_row: Write, tmp_path: Path) -> None:
+    suite = read_suite_file(StudentsSuite, "students")
+    tasks = dict.fromkeys(("trec6", "snips"))
+    suite = suite.model_copy(update={"tasks": {t: suite.tasks[t].model_copy(update={"seeds": (13,)}) for t in tasks},
+                                     "rungs": (suite.rung_of("1/80").model_copy(update={"goal": 0.9}),)})
+    for task, right, seconds in (("trec6", _ALL, 60.0), ("snips", _SEVEN, 900.0)):
+        teacher = write_row("students", task=task, kind="teacher", right=_ALL)
+        write_row("students", task=task, kind="student", size="1/80", right=right, teacher_row=teacher["key"], distill_s=seconds)
+        write_row("students", task=task, kind="no_kd", size="1/80", right=_SEVEN, teacher_row=teacher["key"])
+    rows = read_folder(tmp_path / "results" / "students")
+    cells = _cells(verdicts(Students(suite, rows, dict.fromkeys(tasks, "same"))), 2)
+    assert cells[1:3] == ["0.9375 of 0.9, met", "snips 0.8750 of 0.885, missed"]
+    assert cells[4:6] == ["missed: snips", "missed: snips"]  # 910 s, and no better than without a teacher
+    assert cells[-1] == "nothing"
+
+
+def test_limit_then_is_an_hour_for_the_large_task_and_a_quarter_for_the_others() -> None:
+    suite = read_suite_file(StudentsSuite, "students")
+    assert {task: suite.limit_of(task) / 60 for task in suite.tasks if task.startswith("sst2")} == {"sst2_sentence": 15, "sst2_glue": 60}
 
 
 def test_judged_table_when_file_is_over_the_limit_then_says_so(students: Students, write_row: Write, tmp_path: Path) -> None:
@@ -62,6 +92,7 @@ def test_judged_table_when_a_training_was_interrupted_then_its_seconds_do_not_co
     write_row("students", kind="student", size="1/80", right=_ALL, teacher_row=teacher["key"], distill_s_is_whole=False)
     rows = read_folder(tmp_path / "results" / "students")
     assert "interrupted" in judged_table(_students(rows))
+    assert _cells(verdicts(_students(rows)), 2)[4] == "met but for what is not known: trec6"
 
 
 def test_rows_when_most_are_of_other_settings_then_todays_stand_and_the_rest_is_said(
