@@ -97,9 +97,9 @@ def measure_task(line: Line, jobs: list[Ablated], options: ScriptOptions) -> Non
         print(f"  int8 test {row['int8_test']:.4f}, validation {row['int8_validation']:.4f}", file=sys.stderr, flush=True)
 
 
-def write_table(results: Path, bases: Mapping[str, str]) -> None:
-    """Write the Markdown table over the rows beside them; `bases` as in `ablation_table`."""
-    table = ablation_table(results, bases)
+def write_table(results: Path, bases: Mapping[str, str], *, suite: str = SUITE) -> None:
+    """Write the Markdown table over the rows beside them; arguments as in `ablation_table`."""
+    table = ablation_table(results, bases, suite=suite)
     if table:
         write_text_durably(results / "table.md", table + "\n")
 

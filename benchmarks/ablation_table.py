@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from result_rows import bits_of, marked, markdown_table, mean_of, of_one_setting, points, read_folder, select, shown
+from result_rows import bits_of, markdown_table, marked, mean_of, of_one_setting, points, read_folder, select, shown
 from resumable_rows import Row
 from row_statistics import draws_of, gain_interval
 from suite_files import AblationSuite, read_suite_file
 
 
-def ablation_table(folder: Path, bases: Mapping[str, str]) -> str:
+def ablation_table(folder: Path, bases: Mapping[str, str], *, suite: str = "ablation") -> str:
     """Return a Markdown table with a row for each ablation and a column for each task; empty without rows.
 
     A cell holds the int8 student's test accuracy, mean over seeds, and its difference to the first row over the seeds that
@@ -18,13 +18,14 @@ def ablation_table(folder: Path, bases: Mapping[str, str]) -> str:
     Args:
         folder: of the rows.
         bases: by task, the `base` of rows that are made with today's settings.
+        suite: the file that lists the rows.
     """
-    rows = of_one_setting(read_folder(folder), what="ablation", current=lambda row: bases.get(row["task"]))
+    rows = of_one_setting(read_folder(folder), what=suite, current=lambda row: bases.get(row["task"]))
     if not rows:
         return ""
-    suite = read_suite_file(AblationSuite, "ablation")
-    names = [ablation.name for ablation in suite.ablations]
-    tasks = [task for task in suite.tasks if any(row["task"] == task for row in rows)]
+    listed = read_suite_file(AblationSuite, suite)
+    names = [ablation.name for ablation in listed.ablations]
+    tasks = [task for task in listed.tasks if any(row["task"] == task for row in rows)]
     tasks += sorted({row["task"] for row in rows} - set(tasks))
     lines = [[name, *(_cell(rows, task, name, names[0]) for task in tasks)] for name in names
              if any(row["name"] == name for row in rows)]

@@ -41,10 +41,10 @@ def of_one_setting(
             groups.setdefault(tuple(str(row.get(name)) for name in by), []).append(row)
     kept: list[Row] = []
     for names, group in groups.items():
-        today = [row["base"] == current(row) for row in group]
+        todays = [row for row in group if row["base"] == current(row)]
         newest = max(group, key=lambda row: str(row["made"]))["base"]
-        chosen = [row for row, is_todays in zip(group, today, strict=True) if (is_todays if any(today) else row["base"] == newest)]
-        kept += [{**row, "is_older": not any(today)} for row in chosen]
+        chosen = todays or [row for row in group if row["base"] == newest]
+        kept += [{**row, "is_older": not todays} for row in chosen]
         if len(group) > len(chosen):
             print(f"{what}, {', '.join(names)}: {len(group) - len(chosen)} rows of other settings are left out", file=sys.stderr)
     return kept

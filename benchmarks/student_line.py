@@ -146,8 +146,12 @@ class Line:
         return self.workspace.perform(
             "teach", stage.TEACHER,
             stage.TeacherSettings(fine_tuning=wanted.fine_tuning, max_tokens=wanted.max_tokens, seed=teacher_seed),
-            stage.TeacherInputs(resolve_teacher(wanted, recipe_folder=self.data), *files),
+            stage.TeacherInputs(self.teacher_model(teacher_seed), *files),
         )
+
+    def teacher_model(self, teacher_seed: int) -> Path:  # a line that makes its teacher needs the split
+        """Return the folder of the model that becomes the teacher."""
+        return resolve_teacher(self.recipe().teacher, recipe_folder=self.data)
 
     def soft_labels(self, recipe: Recipe, seed: int) -> Done:
         """Make the transfer set of a recipe and let the teacher label everything."""

@@ -1,9 +1,9 @@
-"""The judged sizes of docs/students.md: a line a task with retention, gains and minutes, and what was asked for, met or missed."""
+"""The judged sizes of docs/students.md: a line a task with retention, gains and minutes, and what was met or missed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from result_rows import bits_of, marked, markdown_table, mean_of, points, seeds_in_words, select, shown, teacher_bits
+from result_rows import bits_of, markdown_table, marked, mean_of, points, seeds_in_words, select, shown, teacher_bits
 from resumable_rows import Row
 from row_statistics import Drawn, draws_of, gain, gain_interval, mean_over_tasks, retention, significant_seeds
 from students_summary import Students

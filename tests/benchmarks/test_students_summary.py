@@ -159,19 +159,21 @@ def test_ablation_table_then_says_the_difference_to_the_first_line(write_row: Wr
 
 
 def test_speed_table_then_compares_within_a_repetition(write_row: Write, tmp_path: Path) -> None:
-    for loop, seconds, soft, right in (("ours", 10.0, 5.0, _SIX), ("plain", 60.0, 0.0, _SEVEN)):
+    for loop, seconds, soft, right in (("ours", 10.0, 5.0, _SIX), ("ours_default", 12.0, 5.0, _SIX), ("plain", 60.0, 0.0, _SEVEN)):
         write_row("speed", kind="speed", loop=loop, seed=0, right=right, samples=600, train_s=seconds, tokenize_s=1.0,
                   soft_labels_s=soft, threads=2)
-    table = speed_table(read_folder(tmp_path / "results" / "speed"))
+    table = speed_table(read_folder(tmp_path / "results" / "speed"), current=lambda row: "same")
     assert _cells(table, 2)[:5] == ["ours", "trec6", "2", "60 (60 to 60)", "38 (38 to 38)"]
     # 60 / 10, and (60 + 1) / (10 + 1 + 5)
-    assert _cells(table, 3)[5:7] == ["6.0x", "3.8x"]
-    assert _cells(table, 3)[8].startswith("-12.5 (")  # 6 of 8 against 7 of 8
+    assert _cells(table, 4)[5:8] == ["6.0x", "3.8x", "5.0x"]
+    assert _cells(table, 3)[0] == "ours_default"
+    assert _cells(table, 3)[5] == "1.2x"
+    assert _cells(table, 4)[9].startswith("-12.5 (")  # 6 of 8 against 7 of 8
 
 
 def test_parts_when_nothing_is_measured_then_name_the_commands(tmp_path: Path) -> None:
     parts = parts_of(tmp_path)
-    assert {"make bench-students", "make bench-ablation", "make bench-rivals", "make bench-speed"} == {
+    assert {"make bench-students", "make bench-ablation", "make bench-other-family", "make bench-rivals", "make bench-speed"} == {
         text.split("`")[1] for text in parts.values()
     }
 
