@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-slow test-arm lint types docs bench bench-students bench-ablation bench-rivals bench-vocabulary bench-speed \
-	bench-bundle wheel clean
+.PHONY: run test test-slow test-arm lint types docs bench bench-students bench-ablation bench-other-family bench-rivals bench-vocabulary \
+	bench-speed bench-bundle wheel clean
 
 run: $(READY)
 	$(BIN)/edgedistill run --target raspberry-pi
@@ -47,6 +47,10 @@ bench-students: $(READY)
 
 bench-ablation: $(READY)
 	$(BIN)/python benchmarks/ablation.py $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/students_table.py
+
+bench-other-family: $(READY)
+	$(BIN)/python benchmarks/other_family.py $(BENCH_OPTIONS)
 	$(BIN)/python benchmarks/students_table.py
 
 bench-rivals: $(READY)

@@ -7,14 +7,14 @@ steps when both are given the same --work folder.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ablation_table import ablation_table
 from resumable_rows import Row, RowFile
 from script_options import ScriptOptions, option_parser, read_options, run_script
-from student_line import Line, wanted_tasks
+from student_line import Line, base_keys, wanted_tasks
 from students import teacher_row
 from suite_files import Ablation, AblationSuite, StudentsSuite, read_suite_file, shape_of
 
@@ -97,9 +97,9 @@ def measure_task(line: Line, jobs: list[Ablated], options: ScriptOptions) -> Non
         print(f"  int8 test {row['int8_test']:.4f}, validation {row['int8_validation']:.4f}", file=sys.stderr, flush=True)
 
 
-def write_table(results: Path) -> None:
-    """Write the Markdown table over the rows beside them."""
-    table = ablation_table(results)
+def write_table(results: Path, bases: Mapping[str, str], *, suite: str = SUITE) -> None:
+    """Write the Markdown table over the rows beside them; arguments as in `ablation_table`."""
+    table = ablation_table(results, bases, suite=suite)
     if table:
         write_text_durably(results / "table.md", table + "\n")
 
@@ -121,7 +121,7 @@ def main() -> None:
     for line in lines:
         measure_task(line, jobs, options)
     if not options.is_dry:
-        write_table(options.results)
+        write_table(options.results, base_keys(students, overrides))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """The rows of a results folder as tables want them: one settings' worth a task, seeds side by side."""
 
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +21,38 @@ def read_folder(folder: Path) -> list[Row]:
     return [row for path in sorted(folder.glob("*.json")) for row in RowFile(path).rows()]
 
 
-def of_one_setting(rows: Sequence[Row], *, what: str) -> list[Row]:
-    """Return, for each task, the rows of the settings that most rows have (the newest, if several have as many).
+def of_one_setting(
+    rows: Sequence[Row], *, what: str, current: Callable[[Row], str | None], by: Sequence[str] = ("task", "size")
+) -> list[Row]:
+    """Return, for each task and size, the rows of one setting: today's, and where it has none yet the newest.
 
-    Rows of other settings stay in the file and are counted on stderr.
+    Each row says in `is_older` whether it is one of the latter; `marked` writes it into a table. Rows of other settings
+    stay in the file and are counted on stderr.
+
+    Args:
+        rows: of a folder; those of teachers are left out.
+        what: the folder, for the message.
+        current: the `base` that a row has where it was made with today's settings; None: there is none for it today.
+        by: the figures that rows of one comparison have in common.
     """
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: str(row["task"])):  # stable
+        if row["kind"] != "teacher":
+            groups.setdefault(tuple(str(row.get(name)) for name in by), []).append(row)
     kept: list[Row] = []
-    for task in sorted({row["task"] for row in rows}):
-        of_task = [row for row in rows if row["task"] == task and row["kind"] != "teacher"]
-        counts = Counter(row["base"] for row in of_task)
-        newest = {row["base"]: row["made"] for row in sorted(of_task, key=lambda r: str(r["made"]))}
-        if not counts:
-            continue
-        chosen = max(counts, key=lambda key: (counts[key], newest[key]))
-        kept += [row for row in of_task if row["base"] == chosen]
-        if len(of_task) > counts[chosen]:
-            print(f"{what}, {task}: {len(of_task) - counts[chosen]} rows of other settings are left out", file=sys.stderr)
+    for names, group in groups.items():
+        todays = [row for row in group if row["base"] == current(row)]
+        newest = max(group, key=lambda row: str(row["made"]))["base"]
+        chosen = todays or [row for row in group if row["base"] == newest]
+        kept += [{**row, "is_older": not todays} for row in chosen]
+        if len(group) > len(chosen):
+            print(f"{what}, {', '.join(names)}: {len(group) - len(chosen)} rows of other settings are left out", file=sys.stderr)
     return kept
+
+
+def marked(text: str, rows: Iterable[Row]) -> str:
+    """Return a cell, which says whether its rows are of older settings than today's."""
+    return f"{text}, older settings" if any(row["is_older"] for row in rows) else text
 
 
 def preferred_rung(rows: Sequence[Row]) -> str | None:
@@ -107,6 +121,11 @@ def mean_of(rows: Sequence[Row], figure: str) -> float:
 def shown(interval: Interval, form: Callable[[float], str] = "{:.3f}".format) -> str:
     """Return `0.990 (0.980 to 1.000)`."""
     return f"{form(interval.value)} ({form(interval.low)} to {form(interval.high)})"
+
+
+def seeds_in_words(n: int) -> str:
+    """Return `1 seed` or `3 seeds`."""
+    return "1 seed" if n == 1 else f"{n} seeds"
 
 
 def points(value: float) -> str:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,13 +57,37 @@ def rivals_of(suite: RivalsSuite, seeds: tuple[int, ...], *, names: tuple[str, .
 
 
 def rival_settings(line: Line, rival: Rival, suite: RivalsSuite, limit_bytes: int | None) -> Row:
-    """Return the settings that a row is known by: nothing of our students but the rows they see."""
+    """Return the settings that a row is known by: nothing of our students but the rows they see, and how int8 is made."""
     base = teacher_settings(line, line.teacher_seed(rival.seed))
     common = {**base, "kind": "rival", "name": rival.name, "size": rival.size, "seed": rival.seed, "limit_bytes": limit_bytes}
     if rival.plain is None:
         return {**common, "model2vec": suite.model2vec.model_dump(mode="json", exclude={"sizes"})}
-    return {**common, "plain": suite.plain.model_dump(mode="json"), "student": rival.plain.model_dump(mode="json"),
-            "rows_seen": line.recipe().distillation.rows_seen, "stage": PLAIN.version}
+    ours = line.base_settings(line.recipe(), teacher_seed=0)
+    stages = {name: ours["stages"][name] for name in (*base["stages"], "soft_labels", "quantize")}
+    return {**common, "stages": stages, "quantization": ours["quantization"], "plain": suite.plain.model_dump(mode="json"),
+            "student": rival.plain.model_dump(mode="json"), "rows_seen": ours["distillation"]["rows_seen"],
+            "stage": PLAIN.version}
+
+
+def rival_base(line: Line, rival: Rival, suite: RivalsSuite) -> str:
+    """Return what the rows of a rival and a size have in common: a key of its settings without seed and bytes."""
+    return key_of({**rival_settings(line, rival, suite, None), "teacher_seed": 0, "seed": 0})
+
+
+def current_base(suite: RivalsSuite, students: StudentsSuite) -> Callable[[Row], str | None]:
+    """Return a function that says which `base` a rival's row has where it was made with today's settings.
+
+    None: it is of a task or a rival that the suites do not have.
+    """
+    wanted = {(rival.name, rival.size): rival for rival in rivals_of(suite, students.seeds, names=None)}
+
+    def current(row: Row) -> str | None:
+        rival = wanted.get((row["name"], row["size"]))
+        if rival is None or row["task"] not in students.tasks:
+            return None
+        return rival_base(Line(students, row["task"], Path(), Path()), rival, suite)
+
+    return current
 
 
 def limit_of(line: Line, rival: Rival, teacher: Row) -> int | None:
@@ -93,7 +118,7 @@ def rival_row(line: Line, rows: RowFile, rival: Rival, suite: RivalsSuite, comma
         "task": line.task, "seed": rival.seed, "kind": "rival", "name": rival.name, "size": rival.size, **made,
         "limit_bytes": limit, "teacher_fp32_bytes": teacher["fp32_bytes"], "teacher_test": teacher["test"],
         "teacher_validation": teacher["validation"], "teacher_row": teacher["key"], "overrides": list(line.overrides),
-        "base": key_of(teacher_settings(line, 0)),
+        "base": rival_base(line, rival, suite),
     }
     return rows.add(settings, figures, command=command)
 

@@ -3,9 +3,11 @@
 With one seed the difference of two students is Newcombe's paired interval (`edgedistill.evaluate.intervals`). With several,
 and for every ratio, it is a two-level bootstrap: each resample draws test rows, the same for all models and seeds, because
 they answer the same rows; and then draws seeds, the same for both sides of a comparison. It holds the spread of the test
-rows and, as far as a few seeds show it, that of the trainings.
+rows and, as far as a few seeds show it, that of the trainings. The draws of each task have a seed of their own, as its test
+rows have nothing to do with those of another task.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,13 +35,18 @@ class Drawn:
         return Interval(value=self.value, low=min(self.value, float(low)), high=max(self.value, float(high)))
 
 
-def retention(student: Bits, teacher: Bits, *, seed: int = 0) -> Drawn:
+def draws_of(task: str) -> int:
+    """Return the seed of the bootstrap for a task, the same in every process."""
+    return zlib.crc32(task.encode())
+
+
+def retention(student: Bits, teacher: Bits, *, seed: int) -> Drawn:
     """Return the mean over seeds of student accuracy / teacher accuracy.
 
     Args:
         student: which rows the student of each seed answers right, shape (seeds, n).
         teacher: the same of its teacher; where all seeds share one, its row stands repeated.
-        seed: of the bootstrap.
+        seed: of the bootstrap; `draws_of` the task, so that the draws of two tasks are independent.
     """
     value = float(np.mean(student.mean(1) / teacher.mean(1)))
     ours, theirs, picked = _resampled(student, teacher, seed)
@@ -47,18 +54,18 @@ def retention(student: Bits, teacher: Bits, *, seed: int = 0) -> Drawn:
     return Drawn(value, np.take_along_axis(ratios, picked, 1).mean(1))
 
 
-def gain(student: Bits, other: Bits, *, seed: int = 0) -> Drawn:
+def gain(student: Bits, other: Bits, *, seed: int) -> Drawn:
     """Return the mean over seeds of student accuracy - the other's accuracy; shapes as in `retention`."""
     value = float(np.mean(student.mean(1) - other.mean(1)))
     ours, theirs, picked = _resampled(student, other, seed)
     return Drawn(value, np.take_along_axis(ours - theirs, picked, 1).mean(1))
 
 
-def gain_interval(student: Bits, other: Bits) -> Interval:
+def gain_interval(student: Bits, other: Bits, *, seed: int) -> Interval:
     """Return the gain with its interval: Newcombe's for one seed, the bootstrap's for several."""
     if len(student) == 1:
         return paired_difference(student[0], other[0])
-    return gain(student, other).interval
+    return gain(student, other, seed=seed).interval
 
 
 def significant_seeds(student: Bits, other: Bits) -> int:
@@ -67,7 +74,7 @@ def significant_seeds(student: Bits, other: Bits) -> int:
 
 
 def mean_over_tasks(figures: Sequence[Drawn]) -> Drawn:
-    """Return the mean over tasks; their test rows are drawn independently, so resamples are averaged one by one."""
+    """Return the mean over tasks; each was drawn with its own seed, so resamples are averaged one by one."""
     return Drawn(float(np.mean([f.value for f in figures])), np.mean([f.resamples for f in figures], axis=0))
 
 

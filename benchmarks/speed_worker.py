@@ -47,45 +47,86 @@ def make_start(job: Job) -> Path:
 
 
 def ours(job: Job, start: Path, train: Examples) -> tuple[Any, dict[str, float]]:
-    """Label, tokenize and train as `edgedistill distill` does; one look at validation, at the end, is in its time."""
-    from functools import partial
-
+    """Label, tokenize and train as `edgedistill distill` does, with the job's losses and looks at validation."""
     import torch
     from transformers import BertForSequenceClassification
 
-    from edgedistill.distill.losses import distillation_loss
+    from edgedistill.distill.low_rank_embedding import merge_embedding, split_embedding
+    from edgedistill.recipe import Distillation
     from edgedistill.tasks.text_classification.encoding import TextEncoder
-    from edgedistill.teach.teacher_model import label_texts, load_classifier
-    from edgedistill.torch_setup import set_up_torch
-    from edgedistill.training import Schedule, TrainingSet
+    from edgedistill.teach.teacher_model import load_classifier
+    from edgedistill.torch_setup import quickest_attention, set_up_torch
     from edgedistill.training import train as train_loop
 
     set_up_torch()
     torch.manual_seed(job["seed"])
-    model = BertForSequenceClassification.from_pretrained(start)
+    model = BertForSequenceClassification.from_pretrained(
+        start, use_safetensors=True, attn_implementation=quickest_attention()
+    )
+    split_embedding(model)
     teacher = load_classifier(Path(job["teacher"]), Labels.read_json(Path(job["labels"])).labels)
     teacher_encoder, encoder = TextEncoder.load(Path(job["teacher"])), TextEncoder.load(start)
-    validation = read_examples(Path(job["validation"]))
-    clock = [_now()]
-    soft = [np.concatenate([answer.logits for answer in label_texts(teacher, teacher_encoder, table.text_batches())])
-            for table in (train, validation)]
-    clock.append(_now())
-    sets = [TrainingSet(encoder.encode(table.texts), table.labels, answers)
-            for table, answers in zip((train, validation), soft, strict=True)]
-    clock.append(_now())
-    loss = partial(distillation_loss, temperature=job["temperature"], alpha=job["alpha"])
-    schedule = Schedule(steps=_steps(job), batch_size=job["batch_size"], learning_rate=job["learning_rate"],
-                        warmup_share=job["warmup_share"], weight_decay=job["weight_decay"], evaluations=1, patience=100,
-                        best_by="loss", seed=job["seed"])
+    tables = [train, read_examples(Path(job["validation"]))]
     with tempfile.TemporaryDirectory() as scratch:
-        train_loop(model, sets[0], sets[1], loss=lambda logits, hard, answers: loss(logits, hard, answers),
-                   schedule=schedule, out=Path(scratch))
+        clock = [_now()]
+        logits, vectors = _labelled(teacher, teacher_encoder, tables, Path(scratch) / "vectors.npy")
         clock.append(_now())
+        sets = _training_sets(encoder, tables, logits)
+        clock.append(_now())
+        training, objective = _guided(Distillation.model_validate(job["distillation"]), model, sets[0], vectors)
+        train_loop(model, training, sets[1], loss=objective, schedule=_schedule(job), out=Path(scratch))
+        clock.append(_now())
+    merge_embedding(model)
     return model, _phases(clock)
 
 
+def _labelled(teacher: Any, encoder: Any, tables: list[Examples], vectors: Path) -> tuple[Any, Any]:
+    """Return the teacher's logits of some tables, one after the other, and its vectors of their texts; as `teach` does."""
+    from edgedistill.teach.sentence_vectors import keep_vectors
+    from edgedistill.teach.teacher_model import label_texts
+
+    batches = (texts for table in tables for texts in table.text_batches())
+    logits = list(keep_vectors(label_texts(teacher, encoder, batches), vectors, rows=sum(map(len, tables))))
+    return np.concatenate(logits), np.load(vectors, mmap_mode="r")
+
+
+def _training_sets(encoder: Any, tables: list[Examples], logits: Any) -> list[Any]:
+    from edgedistill.training import TrainingSet
+
+    parts = np.split(logits, np.cumsum([len(table) for table in tables])[:-1])
+    return [TrainingSet(encoder.encode(table.texts), table.labels, part) for table, part in zip(tables, parts, strict=True)]
+
+
+def _guided(distillation: Any, model: Any, training: Any, vectors: Any) -> tuple[Any, Any]:
+    """Return the training set with what the losses need, and the product's objective; no loss may ask the teacher itself."""
+    from dataclasses import replace
+    from functools import partial
+
+    from edgedistill.distill.objective import GuidedObjective, teacher_loss
+    from edgedistill.objective import LogitObjective
+
+    base = partial(teacher_loss, distillation)
+    inside = [term for term in distillation.losses if not term.is_on_logits]
+    if not inside:
+        return training, LogitObjective(base)
+    objective = GuidedObjective(base, inside, student=model, seed=0)  # the seed is of projections that no loss here has
+    training = replace(training, sentence_vectors=vectors[: len(training)])
+    objective.fit_projections(training)
+    return training, objective
+
+
+def _schedule(job: Job) -> Any:
+    """Return how long and how fast; nothing stops early, so that all loops see as many samples."""
+    from edgedistill.training import Schedule
+
+    wanted = job["distillation"]
+    return Schedule(steps=_steps(job), batch_size=job["batch_size"], learning_rate=job["learning_rate"],
+                    warmup_share=job["warmup_share"], weight_decay=wanted["weight_decay"], evaluations=job["evaluations"],
+                    patience=100, best_by="loss", seed=job["seed"])
+
+
 def plain(job: Job, start: Path, train: Examples, *, is_precomputed: bool) -> tuple[Any, dict[str, float]]:
-    """Train with plain transformers; precomputed soft labels are made by padded fp32 batches too."""
+    """Train with plain transformers as its defaults are; precomputed soft labels are made by padded fp32 batches too."""
     import torch
     from plain_distillation import PlainSchedule, encoded, plain_trainer, read_tokenizer
     from transformers import AutoModelForSequenceClassification
@@ -160,7 +201,7 @@ def main() -> None:
         make_start(job)
         return
     train, test = read_examples(Path(job["train"])), read_examples(Path(job["test"]))
-    if job["loop"] == "ours":
+    if "distillation" in job:
         model, seconds = ours(job, start, train)
     else:
         model, seconds = plain(job, start, train, is_precomputed=job["loop"] == "plain_precomputed")

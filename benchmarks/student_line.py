@@ -5,6 +5,7 @@ task share the steps that they can share, also between benchmarks that use one -
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,20 +24,21 @@ from edgedistill.catalog import load_target
 from edgedistill.document import Document
 from edgedistill.errors import UsageError
 from edgedistill.examples import read_examples
-from edgedistill.host import this_host
+from edgedistill.host import available_cores, this_host
 from edgedistill.recipe import Recipe, read_recipe
 from edgedistill.results import Evaluation, TrainingLog, Variant
 from edgedistill.shape import StudentShape
-from edgedistill.stage import Done, Stage, Workspace
+from edgedistill.stage import Done, Stage, Workspace, write_text_durably
 from edgedistill.teach.resolve import resolve_teacher
 
 Kind = Literal["student", "no_kd", "random_init_no_transfer"]
-"""student: as the recipe says; no_kd: hard labels alone; the third: soft labels on train alone, from random weights."""
+"""student: as the recipe says; no_kd: hard labels alone, on as many rows as the student at most; the third: soft labels on
+train alone, from random weights."""
 
 KINDS: tuple[Kind, ...] = ("student", "no_kd", "random_init_no_transfer")
 _OVERRIDES_OF: Mapping[Kind, tuple[str, ...]] = {
     "student": (),
-    "no_kd": (),
+    "no_kd": ("distillation.baseline_rows_seen={rows_seen}",),
     "random_init_no_transfer": ("student.initialisation=random", "distillation.transfer_set.rows=0"),
 }
 _FLOAT_BATCH = 32
@@ -144,8 +146,12 @@ class Line:
         return self.workspace.perform(
             "teach", stage.TEACHER,
             stage.TeacherSettings(fine_tuning=wanted.fine_tuning, max_tokens=wanted.max_tokens, seed=teacher_seed),
-            stage.TeacherInputs(resolve_teacher(wanted, recipe_folder=self.data), *files),
+            stage.TeacherInputs(self.teacher_model(teacher_seed), *files),
         )
+
+    def teacher_model(self, teacher_seed: int) -> Path:  # a line that makes its teacher needs the split
+        """Return the folder of the model that becomes the teacher."""
+        return resolve_teacher(self.recipe().teacher, recipe_folder=self.data)
 
     def soft_labels(self, recipe: Recipe, seed: int) -> Done:
         """Make the transfer set of a recipe and let the teacher label everything."""
@@ -156,7 +162,7 @@ class Line:
         data = self.prepared(teacher_seed).folder
         transfer = recipe.distillation.transfer_set
         drawn = self.transfer_seed(seed) if transfer.rows else teacher_seed  # nothing is drawn: label only once
-        return self.workspace.perform(
+        return self.perform_noted(
             "soft-labels", stage.SOFT_LABELS,
             stage.SoftLabelSettings(transfer_set=transfer, seed=drawn),
             stage.SoftLabelInputs(self.teacher(teacher_seed).folder, *_split_files(data), data / UNLABELLED_FILE),
@@ -177,10 +183,10 @@ class Line:
         ))
 
     def without_teacher(self, recipe: Recipe, shape: StudentShape, seed: int) -> Done:
-        """Train the same shape, with the student's tokenizer, on hard labels alone."""
+        """Train the same shape, with the tokenizer of the task's student, on hard labels alone."""
         from edgedistill.distill import stage
 
-        student = self.student(recipe, shape, seed).folder
+        student = self.student(self.kind_recipe("student"), shape, seed).folder
         train, validation, _ = _split_files(self.prepared(self.teacher_seed(seed)).folder)
         return self.perform_resumable("baseline", stage.BASELINE, _student_settings(recipe, shape, seed), stage.BaselineInputs(
             config=student / stage.CONFIG_FILE, tokenizer=student / "tokenizer.json", train=train, validation=validation,
@@ -189,9 +195,17 @@ class Line:
     def perform_resumable(self, step: str, stage: Stage[Any, Any], settings: Document, inputs: Any) -> Done:
         """Do a step; one that was killed and continued is marked, as its seconds are then only those of the last part."""
         half_done = {folder.name for folder in (self.workspace.root / step).glob("*.partial")}
-        done = self.workspace.perform(step, stage, settings, inputs)
+        done = self.perform_noted(step, stage, settings, inputs)
         if f"{done.folder.name}.partial" in half_done and not done.was_skipped:
             done.folder.with_name(f"{done.folder.name}.resumed").touch()
+        return done
+
+    def perform_noted(self, step: str, stage: Stage[Any, Any], settings: Document, inputs: Any) -> Done:
+        """Do a step and note beside it with how many threads; a later start may have others."""
+        done = self.workspace.perform(step, stage, settings, inputs)
+        if not done.was_skipped:
+            threads = int(os.environ.get("OMP_NUM_THREADS") or available_cores())
+            write_text_durably(_threads_file(done), f"{threads}\n")
         return done
 
     def exported(self, model: Done) -> Done:
@@ -264,21 +278,28 @@ class Line:
 
     def kind_recipe(self, kind: Kind) -> Recipe:
         """Return the recipe of a kind."""
-        return self.recipe(*_OVERRIDES_OF[kind])
+        rows_seen = self.recipe().distillation.rows_seen
+        return self.recipe(*(setting.format(rows_seen=rows_seen) for setting in _OVERRIDES_OF[kind]))
 
     def training_figures(self, recipe: Recipe, model: Done, seed: int, *, has_teacher: bool = True) -> Row:
         """Return how long a training took and what it saw."""
         from edgedistill.distill.stage import CURVE_FILE
 
         last = TrainingLog.read_json(model.folder / CURVE_FILE).points[-1].step
-        labelled = self.soft_labels(recipe, seed).manifest if has_teacher else None
+        labelled = self.soft_labels(recipe, seed) if has_teacher else None
         return {
             "distill_s": model.manifest.duration_s,
             "distill_s_is_whole": not model.folder.with_name(f"{model.folder.name}.resumed").exists(),
-            "soft_labels_s": labelled.duration_s if labelled else 0.0,
+            "soft_labels_s": labelled.manifest.duration_s if labelled else 0.0,
+            "threads": [threads_of(done) for done in (labelled, model) if done is not None],
             "rows_seen": last * recipe.distillation.batch_size,
             "decisions": [f"{d.what} ({d.why})" for d in model.manifest.decisions],
         }
+
+
+def base_keys(suite: StudentsSuite, overrides: Sequence[str] = ()) -> dict[str, str]:
+    """Return by task what the rows have in common that a start with these settings would make; nothing is read but suites."""
+    return {task: Line(suite, task, Path(), Path(), tuple(overrides)).base_key() for task in suite.tasks}
 
 
 @dataclass(frozen=True)
@@ -292,6 +313,16 @@ class Answers:
     def accuracy(self) -> float:
         """Share of right answers."""
         return self.evaluation.accuracy.value
+
+
+def threads_of(done: Done) -> int | None:
+    """Return with how many threads a step was done; None: nobody noted it."""
+    file = _threads_file(done)
+    return int(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def _threads_file(done: Done) -> Path:
+    return done.folder.with_name(f"{done.folder.name}.threads")
 
 
 def _student_settings(recipe: Recipe, shape: StudentShape, seed: int) -> Any:

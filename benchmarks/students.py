@@ -76,8 +76,8 @@ def is_passed_over(job: Job, rows: Sequence[Row], *, first_seed: int, base: str)
 
 
 def job_settings(line: Line, job: Job) -> Row:
-    """Return the settings that a row is known by."""
-    base = line.base_settings(line.recipe(), teacher_seed=line.teacher_seed(job.seed))
+    """Return the settings that a row is known by; those of its kind are among them."""
+    base = line.base_settings(line.kind_recipe(job.kind), teacher_seed=line.teacher_seed(job.seed))
     return {**base, "kind": job.kind, "seed": job.seed, "transfer_seed": line.transfer_seed(job.seed),
             "shape": shape_of(job.rung).model_dump(mode="json")}
 

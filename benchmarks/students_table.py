@@ -8,18 +8,22 @@ import functools
 import sys
 from pathlib import Path
 
+import other_family
+import rivals
+import training_speed
 from ablation_table import ablation_table
 from result_rows import read_folder
 from script_options import RESULTS, run_script
+from student_line import base_keys
+from students_judged import judged_table, verdicts
 from students_summary import (
     Students,
     frontier_svg,
     frontier_table,
-    judged_table,
     rivals_table,
     speed_table,
 )
-from suite_files import StudentsSuite, read_suite_file
+from suite_files import AblationSuite, RivalsSuite, SpeedSuite, StudentsSuite, read_suite_file
 
 from edgedistill.errors import UsageError
 
@@ -31,21 +35,30 @@ _NOTHING = "Not measured yet: `{}`."
 @functools.cache
 def students_of(results: Path) -> Students:
     """Return the students' rows of a results folder, read once."""
-    return Students(read_suite_file(StudentsSuite, "students"), read_folder(results / "students"))
+    suite = read_suite_file(StudentsSuite, "students")
+    return Students(suite, read_folder(results / "students"), base_keys(suite))
 
 
 def parts_of(results: Path) -> dict[str, str]:
     """Return the text of each measured part by the name of its markers."""
     students = students_of(results)
+    ablation = base_keys(students.suite, read_suite_file(AblationSuite, "ablation").overrides)
+    rival = rivals.current_base(read_suite_file(RivalsSuite, "rivals"), students.suite)
+    family = other_family.base_keys(students.suite, read_suite_file(AblationSuite, other_family.SUITE).overrides)
+    speed = training_speed.current_base(read_suite_file(SpeedSuite, "training_speed"), students.suite)
     frontier = frontier_table(students)
     if frontier:
         frontier = f"![accuracy over bytes, a panel a task]({PLOT})\n\n{frontier}"
     return {
         "students": judged_table(students) or _NOTHING.format("make bench-students"),
+        "verdicts": verdicts(students) or _NOTHING.format("make bench-students"),
         "frontier": frontier or _NOTHING.format("make bench-students"),
-        "ablation": ablation_table(results / "ablation") or _NOTHING.format("make bench-ablation"),
-        "rivals": rivals_table(students, read_folder(results / "rivals")) or _NOTHING.format("make bench-rivals"),
-        "speed": speed_table(read_folder(results / "speed")) or _NOTHING.format("make bench-speed"),
+        "ablation": ablation_table(results / "ablation", ablation) or _NOTHING.format("make bench-ablation"),
+        "family": ablation_table(results / other_family.SUITE, family, suite=other_family.SUITE)
+        or _NOTHING.format("make bench-other-family"),
+        "rivals": rivals_table(students, read_folder(results / "rivals"), current=rival)
+        or _NOTHING.format("make bench-rivals"),
+        "speed": speed_table(read_folder(results / "speed"), current=speed) or _NOTHING.format("make bench-speed"),
     }
 
 

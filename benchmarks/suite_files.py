@@ -30,6 +30,7 @@ class TaskData(Document):
     test: DataFile
     seeds: tuple[int, ...] | None = Field(None, description="None: the suite's")
     overrides: tuple[str, ...] = Field((), description="recipe settings for this task only")
+    limit_s: float | None = Field(None, gt=0, description="instead of the suite's")
 
     @property
     def files(self) -> tuple[DataFile, ...]:
@@ -71,6 +72,8 @@ class StudentsSuite(Document):
     seeds: tuple[int, ...] = Field(min_length=1)
     is_transfer_set_shared: bool = Field(False, description="one transfer set for all seeds, instead of one a seed")
     overrides: tuple[str, ...] = ()
+    slack: float = Field(0.015, ge=0, lt=1, description="by how much a single task may keep less than a size's goal")
+    limit_s: float = Field(900, gt=0, description="soft labels and distillation of one student may take so long on two cores")
     rungs: tuple[SuiteRung, ...] = Field(min_length=1)
     tasks: dict[str, TaskData]
 
@@ -95,6 +98,10 @@ class StudentsSuite(Document):
     def seeds_of(self, task: str) -> tuple[int, ...]:
         """Return the seeds of a task."""
         return self.tasks[task].seeds or self.seeds
+
+    def limit_of(self, task: str) -> float:
+        """Return how long soft labels and distillation of a task may take, in seconds."""
+        return self.tasks[task].limit_s or self.limit_s
 
 
 class Ablation(Document):

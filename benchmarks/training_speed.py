@@ -5,8 +5,11 @@ and repetition, the variants interleaved, each in a process of its own (ours flu
 plain one must not profit). All start from the same student, which is cut out of the teacher, see the same training texts
 equally often at the same learning rate and batch size, and are judged on test in float.
 
-ours              `edgedistill.training.train` on soft labels made before: bf16 where the CPU has it, batches of like length
-plain             Trainer, fp32, batches padded to their longest text, the teacher answers in every step
+ours              `edgedistill.training.train` on soft labels made before, with the loss that the plain loops have: bf16 where the
+                  CPU has it, batches of like length, the attention that is quickest here; one look at validation, at the end
+ours_default      the same as `edgedistill distill` trains by default: sentence vectors too, twelve looks at validation
+plain             Trainer, fp32, batches padded to their longest text, the teacher answers in every step; attention, optimizer
+                  and data loader as transformers sets them (torch's fused attention, AdamW); no looks at validation
 plain_precomputed the same with the soft labels made before: what is left is what loop, batches and precision buy
 """
 
@@ -16,6 +19,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -29,8 +33,10 @@ from edgedistill.errors import UsageError
 from edgedistill.host import available_cores, tool_version
 
 SUITE = "training_speed"
-Loop = Literal["ours", "plain", "plain_precomputed"]
+Loop = Literal["ours", "ours_default", "plain", "plain_precomputed"]
 LOOPS: tuple[Loop, ...] = get_args(Loop)
+_LOOKS = {"ours": 1, "ours_default": 12}
+_WORKER_VERSION = 2  # of what the worker does in the time that it measures; raised, the rows are made anew
 
 
 def speed_settings(line: Line, suite: SpeedSuite, loop: Loop, repetition: int, threads: int) -> Row:
@@ -39,7 +45,33 @@ def speed_settings(line: Line, suite: SpeedSuite, loop: Loop, repetition: int, t
     wanted = suite.model_dump(mode="json", exclude={"repetitions", "description", "kind", "schema_version"})
     tools = {name: tool_version(name) for name in ("torch", "transformers")}
     return {**base, "kind": "speed", "loop": loop, "repetition": repetition, "threads": threads, "speed": wanted,
+            "worker": _WORKER_VERSION,
             "shape": shape_of(line.suite.rung_of(suite.size)).model_dump(mode="json"), "tools": tools}
+
+
+def speed_base(line: Line, suite: SpeedSuite, threads: int) -> str:
+    """Return what the rows of one comparison have in common: a key of their settings without loop and repetition."""
+    return key_of({**speed_settings(line, suite, "ours", 0, threads), "loop": ""})
+
+
+def current_base(suite: SpeedSuite, students: StudentsSuite) -> Callable[[Row], str | None]:
+    """Return a function that says which `base` a row has where it was made with today's settings and tools."""
+
+    def current(row: Row) -> str | None:
+        if row["task"] != suite.task:
+            return None
+        return speed_base(Line(students, row["task"], Path(), Path()), suite, row["threads"])
+
+    return current
+
+
+def job_of_loop(line: Line, suite: SpeedSuite, loop: Loop, shared: Row) -> Row:
+    """Return the job of a loop: what all share and, for ours, losses and looks at validation."""
+    if loop not in _LOOKS:
+        return {**shared, "loop": loop}
+    losses = ("distillation.losses=[]",) if loop == "ours" else ()
+    recipe = line.recipe(*_recipe_settings(suite), *losses)
+    return {**shared, "loop": loop, "evaluations": _LOOKS[loop], "distillation": recipe.distillation.model_dump(mode="json")}
 
 
 def _recipe_settings(suite: SpeedSuite) -> tuple[str, ...]:
@@ -62,7 +94,6 @@ def make_job(line: Line, suite: SpeedSuite) -> Row:
     return {**{name: str(path.resolve()) for name, path in job.items()}, "samples": suite.samples,
             "batch_size": suite.batch_size, "learning_rate": suite.learning_rate, "temperature": suite.temperature,
             "alpha": suite.alpha, "warmup_share": suite.warmup_share, "max_tokens": recipe.teacher.max_tokens, "seed": seed,
-            "weight_decay": recipe.distillation.weight_decay,
             "shape": shape_of(line.suite.rung_of(suite.size)).model_dump(mode="json")}
 
 
@@ -102,7 +133,8 @@ def measure(line: Line, suite: SpeedSuite, given: argparse.Namespace, rows: RowF
                 print(f"{line.task}: repetition {repetition}, {loop}", file=sys.stderr, flush=True)
                 started = time.time()
                 load = os.getloadavg()[0]
-                result = run_worker({**job, "loop": loop, "seed": job["seed"] + repetition}, threads=threads, scratch=scratch)
+                of_loop = {**job_of_loop(line, suite, loop, job), "seed": job["seed"] + repetition}
+                result = run_worker(of_loop, threads=threads, scratch=scratch)
                 figures = json.loads(result.read_text(encoding="utf-8"))
                 right = figures.pop("right")
                 row: dict[str, Any] = {
@@ -110,7 +142,7 @@ def measure(line: Line, suite: SpeedSuite, given: argparse.Namespace, rows: RowF
                     **figures, "test": sum(right) / len(right), "n_test": len(right), "right": pack_bits(right),
                     "load_before": round(load, 2), "wall_s": round(time.time() - started, 1),
                     "teacher_test": teacher["test"], "teacher_row": teacher["key"],
-                    "base": key_of({**settings, "loop": "", "repetition": 0}),
+                    "base": speed_base(line, suite, threads),
                 }
                 rows.add(settings, row, command=command)
                 print(f"  {row['samples'] / row['train_s']:.0f} samples/s, test {row['test']:.4f}", file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """An ablation is a name and settings; what does not exist is refused before any work."""
 
 from pathlib import Path
+from typing import get_args
 
 import ablation as script
 import pytest
@@ -9,6 +10,7 @@ from student_line import Line
 from suite_files import Ablation, AblationSuite, StudentsSuite, read_suite_file
 
 from edgedistill.errors import RecipeError, UsageError
+from edgedistill.recipe import Distillation, LossName, TransferSet
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +45,27 @@ def test_settings_when_recipe_has_no_such_key_then_refused(students: StudentsSui
     (job,) = script.jobs_of(suite, students, seeds=(1,), names=None)
     with pytest.raises(RecipeError, match="unknown key"):
         script.job_settings(line, job)
+
+
+def _recipes(students: StudentsSuite) -> dict[str, Distillation]:
+    suite = read_suite_file(AblationSuite, "ablation")
+    line = Line(students, "trec6", Path(), Path(), suite.overrides)
+    return {ablation.name: line.recipe(*ablation.overrides).distillation for ablation in suite.ablations}
+
+
+def test_suite_then_has_a_row_for_each_kind_of_the_transfer_set_by_itself(students: StudentsSuite) -> None:
+    recipes = _recipes(students)
+    base = recipes["all of it"].transfer_set
+    changed = [
+        {name for name in TransferSet.model_fields if getattr(recipe.transfer_set, name) != getattr(base, name)}
+        for recipe in recipes.values()
+    ]
+    for kind in set(TransferSet.model_fields) - {"rows", "words", "copies"}:
+        assert {kind} in changed
+
+
+def test_suite_then_has_a_row_for_each_loss(students: StudentsSuite) -> None:
+    losses = {name: {term.name for term in recipe.losses} for name, recipe in _recipes(students).items()}
+    for loss in get_args(LossName):
+        assert any((loss in names) != (loss in losses["all of it"]) for names in losses.values()), loss
+    assert losses["soft labels alone"] == losses["hard labels alone"] == set()

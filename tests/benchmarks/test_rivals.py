@@ -56,6 +56,25 @@ def test_settings_when_our_distillation_changes_then_a_rival_stays_unless_it_see
     assert base != longer
 
 
+def test_current_base_then_is_that_of_todays_settings_whatever_the_seed(tmp_path: Path) -> None:
+    students, suite = read_suite_file(StudentsSuite, "students"), read_suite_file(RivalsSuite, "rivals")
+    line = Line(students, "trec6", tmp_path, tmp_path)
+    current = script.current_base(suite, students)
+    first, second = (script.rivals_of(suite, (seed,), names=("bert-mini",))[0] for seed in (13, 14))
+    row = {"task": "trec6", "name": "bert-mini", "size": first.size}
+    assert script.rival_base(line, first, suite) == script.rival_base(line, second, suite) == current(row)
+    other = suite.model_copy(update={"plain": suite.plain.model_copy(update={"alpha": 0.1})})
+    assert script.rival_base(line, first, other) != current(row)
+    assert current({**row, "name": "taken out of the suite"}) is None
+
+
+def test_settings_when_int8_is_made_otherwise_then_a_plain_rival_is_another_row(tmp_path: Path) -> None:
+    students, suite = read_suite_file(StudentsSuite, "students"), read_suite_file(RivalsSuite, "rivals")
+    line = Line(students, "trec6", tmp_path, tmp_path)
+    settings = script.rival_settings(line, script.rivals_of(suite, (13,), names=("bert-tiny",))[0], suite, 1)
+    assert {"soft_labels", "quantize"} <= set(settings["stages"])
+
+
 def test_plain_loss_when_teacher_and_student_are_known_then_equals_the_sum_by_hand() -> None:
     import torch
     from plain_distillation import PlainSchedule, PlainTrainer

@@ -1,6 +1,6 @@
 """The whole way of a row, on a tiny problem: teacher, student and the student without a teacher, to int8 and evaluated."""
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,40 +9,16 @@ import students as script
 from resumable_rows import RowFile, unpack_bits
 from script_options import ScriptOptions
 from student_line import Line
-from suite_files import DataFile, StudentsSuite, SuiteRung, TaskData
+from suite_files import StudentsSuite
 
-from edgedistill.artifact import sha256_of_file
 from edgedistill.errors import DataError
-from edgedistill.recipe import Teacher
-
-_TINY = Path(__file__).resolve().parents[1] / "integration" / "tiny.py"
 
 
-def _tiny() -> Any:
-    spec = importlib.util.spec_from_file_location("tiny_problem", _TINY)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _suite(data: Path) -> StudentsSuite:
-    def file(name: str) -> DataFile:
-        return DataFile(file=name, sha256=sha256_of_file(data / name))
-
-    task = TaskData(train=file("train.tsv"), validation=file("validation.tsv"), test=file("test.tsv"))
-    return StudentsSuite(
-        kind="data-sets", description="tiny", target="raspberry-pi", teacher=Teacher(name="teacher", max_tokens=32),
-        teacher_seed=3, seeds=(4,), rungs=(SuiteRung(size="small", rung="bert-2x64", divisor=2, goal=0.5),), tasks={"tiny": task},
-        overrides=("distillation.rows_seen=600", "distillation.batch_size=32", "distillation.transfer_set.rows=60",
-                   "teacher.fine_tuning.epochs=2", "teacher.fine_tuning.learning_rate=0.002"),
-    )
-
-
-def test_prepared_when_a_file_is_not_the_suites_then_refused_before_any_work(tmp_path: Path) -> None:
-    _tiny().write_data(tmp_path)
-    line = Line(_suite(tmp_path), "tiny", tmp_path, tmp_path / "work")
+def test_prepared_when_a_file_is_not_the_suites_then_refused_before_any_work(
+    tmp_path: Path, tiny: Any, tiny_suite: Callable[[], StudentsSuite]
+) -> None:
+    tiny.write_data(tmp_path)
+    line = Line(tiny_suite(), "tiny", tmp_path, tmp_path / "work")
     with (tmp_path / "train.tsv").open("a", encoding="utf-8") as stream:
         stream.write("greet\tone row more\n")
     with pytest.raises(DataError, match=r"train\.tsv: sha256"):
@@ -51,12 +27,11 @@ def test_prepared_when_a_file_is_not_the_suites_then_refused_before_any_work(tmp
 
 
 @pytest.mark.slow
-def test_measure_task_then_makes_each_row_once_and_its_figures_agree(tmp_path: Path) -> None:
-    tiny = _tiny()
+def test_measure_task_then_makes_each_row_once_and_its_figures_agree(tmp_path: Path, tiny: Any, tiny_suite: Callable[[], StudentsSuite]) -> None:
     tiny.write_data(tmp_path)
     (tmp_path / "teacher").mkdir()
     tiny.write_teacher(tmp_path / "teacher")
-    suite = _suite(tmp_path)
+    suite = tiny_suite()
     line = Line(suite, "tiny", tmp_path, tmp_path / "work")
     jobs = list(script.jobs_of(suite, "tiny", seeds=None, sizes=None, kinds=("student", "no_kd")))
     options = ScriptOptions(tmp_path, tmp_path / "work", tmp_path / "results", None, None, (), False, "c")
@@ -71,6 +46,8 @@ def test_measure_task_then_makes_each_row_once_and_its_figures_agree(tmp_path: P
     assert student["int8_bytes"] < teacher["fp32_bytes"]
     assert student["rows_seen"] <= 608  # 19 steps of 32
     assert student["distill_s_is_whole"]
+    assert student["threads"] == [baseline["threads"][0]] * 2  # labels and training; the baseline has no labels
+    assert len(list((tmp_path / "work" / "tiny" / "distill").glob("*/manifest.json"))) == 1  # the baseline asks for no other
 
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("manifest.json")}
     script.measure_task(line, jobs, options)

@@ -57,6 +57,15 @@ def test_settings_when_seed_size_kind_or_recipe_change_then_key_does(suite: Stud
     assert len(keys) == 6
 
 
+def test_settings_of_a_kind_then_are_those_it_is_trained_with(suite: StudentsSuite, line: Line) -> None:
+    student, no_kd, random = (script.job_settings(line, _job(suite, kind=kind))["distillation"] for kind in KINDS)
+    assert no_kd["baseline_rows_seen"] == no_kd["rows_seen"] == student["rows_seen"]  # no fewer than the student
+    assert student["baseline_rows_seen"] < student["rows_seen"]
+    assert (random["transfer_set"]["rows"], no_kd["transfer_set"]) == (0, student["transfer_set"])
+    longer = Line(suite, "trec6", line.data, line.work, ("distillation.rows_seen=600000",))
+    assert longer.kind_recipe("no_kd").distillation.baseline_rows_seen == 600_000
+
+
 def test_teacher_settings_when_the_distillation_changes_then_key_stays(suite: StudentsSuite, line: Line) -> None:
     other = Line(suite, "trec6", line.data, line.work, ("distillation.rows_seen=5",))
     longer = Line(suite, "trec6", line.data, line.work, ("teacher.fine_tuning.epochs=9",))
