@@ -140,6 +140,7 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     folders |= {"student": student.folder, "student_onnx": student_onnx.folder, "student_int8": student_int8.folder}
     folders |= tuning.variants
     evaluations = evaluate_models(line, common, folders)
+    _prove_reading(line, common, student_int8)
     emulation = emulate(line, plan.target, model=student_int8.folder, data=common.prepared.folder / TEST_FILE,
                         host_logits=evaluations["student_int8"].folder / LOGITS_FILE)
     parity = _verify(line, evaluations, emulation)
@@ -159,6 +160,12 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
 def _distinct(folders: Mapping[Variant, Path]) -> dict[Variant, Path]:
     """Leave out the fine-tuned int8 student where it is what ships: nothing is timed twice."""
     return {name: path for name, path in folders.items() if name != "student_int8_aware" or path != folders["student_int8"]}
+
+
+def _prove_reading(line: Line, common: Common, student: Done) -> None:
+    work = line.task.prove_reading(teacher=common.teacher.folder, student=student.folder, data=common.prepared.folder)
+    if work is not None:
+        line.note("prove-ids", line.workspace.do("prove-ids", work))
 
 
 def _verify(line: Line, evaluations: Mapping[Variant, Done], emulation: "Emulation") -> Done:

@@ -43,7 +43,7 @@ TimeLimitOption = Annotated[
     float | None,
     typer.Option("--time-limit", metavar="MINUTES", help="Start no further student after so many minutes of trials."),
 ]
-_STEPS_SHARED, _STEPS_PER_TARGET, _STEPS_PER_TRIAL = 3, 19, 5
+_STEPS_SHARED, _STEPS_PER_TARGET, _STEPS_PER_TRIAL = 3, 20, 5
 """Steps at most: a search may end early, and a trial that changes nothing is found done."""
 
 

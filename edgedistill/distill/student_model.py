@@ -25,11 +25,13 @@ from edgedistill.distill.vocabulary import (
     choose_vocabulary,
     is_wordpiece,
     student_tokenizer_json,
+    with_other_name,
 )
 from edgedistill.distill.wordpiece import learn_wordpieces
 from edgedistill.low_rank import RANK_KEY
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
+from edgedistill.teach.teacher_model import mask_token_of
 
 log = logging.getLogger("edgedistill")
 
@@ -82,7 +84,8 @@ def make_tokenizer(
     """
     source = teacher.tokenizer.to_str()
     if not is_wordpiece(source):
-        return _train_wordpiece(texts, size=size, max_tokens=_max_tokens(source))
+        mask = mask_token_of(teacher.tokenizer)
+        return _train_wordpiece(texts, mask, size=size, max_tokens=_max_tokens(source))
     counts = np.zeros(len(token_vectors), np.int64)
     for batch in texts:
         ids = teacher.encode(batch).ids
@@ -105,9 +108,15 @@ def _max_tokens(tokenizer_json: str) -> int:
     return int((json.loads(tokenizer_json).get("truncation") or {}).get("max_length", 64))
 
 
-def _train_wordpiece(texts: Iterator[list[str]], *, size: int, max_tokens: int) -> StudentTokenizer:
-    """Train a WordPiece vocabulary on the texts: for teachers whose merges cannot be aliased."""
-    tokens = learn_wordpieces((text for batch in texts for text in batch), SPECIAL_TOKENS, size=size)
+def _train_wordpiece(
+    texts: Iterator[list[str]], teacher_mask: str | None, *, size: int, max_tokens: int
+) -> StudentTokenizer:
+    """Train a WordPiece vocabulary on the texts: for teachers whose merges cannot be aliased.
+
+    The transfer texts hold the teacher's mask token: no pieces are learned of it, and the student reads it as its own.
+    """
+    plain = (text.replace(teacher_mask, " ") if teacher_mask else text for batch in texts for text in batch)
+    tokens = learn_wordpieces(plain, SPECIAL_TOKENS, size=size)
     vocabulary = {token: index for index, token in enumerate(tokens)}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106 - a token of a vocabulary, no secret
     tokenizer.normalizer = BertNormalizer()
@@ -118,7 +127,10 @@ def _train_wordpiece(texts: Iterator[list[str]], *, size: int, max_tokens: int) 
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", cls_id), ("[SEP]", sep_id)]
     )
     tokenizer.enable_truncation(max_tokens)
-    return StudentTokenizer(tokenizer.to_str(), tokens, None, f"trained a WordPiece vocabulary of {len(tokens)} on the texts, as "
+    written = tokenizer.to_str()
+    if teacher_mask is not None and teacher_mask not in SPECIAL_TOKENS:
+        written = with_other_name(written, "[MASK]", teacher_mask)
+    return StudentTokenizer(written, tokens, None, f"trained a WordPiece vocabulary of {len(tokens)} on the texts, as "
                             "the teacher's tokenizer is no WordPiece")
 
 

@@ -86,17 +86,25 @@ def _nearest(
     return nearest
 
 
-def prove_ids(teacher: TextEncoder, student: TextEncoder, vocabulary: StudentVocabulary, texts: Sequence[str]) -> None:
+def prove_ids(
+    teacher: TextEncoder, student: TextEncoder, student_id_of: NDArray[np.int64], texts: Sequence[str]
+) -> None:
     """Check, id for id, that the student's tokenizer gives what the vocabulary promises for the teacher's ids.
+
+    Args:
+        teacher: the teacher's tokenizer.
+        student: the student's.
+        student_id_of: for each teacher id the student's id, shape (teacher vocabulary,).
+        texts: to be read by both.
 
     Raises:
         ArtifactError: it does not; names the first text.
     """
     theirs, ours = teacher.encode(texts), student.encode(texts)
-    if np.array_equal(theirs.offsets, ours.offsets) and np.array_equal(vocabulary.student_id_of[theirs.ids], ours.ids):
+    if np.array_equal(theirs.offsets, ours.offsets) and np.array_equal(student_id_of[theirs.ids], ours.ids):
         return
     for place, text in enumerate(texts):
-        expected = vocabulary.student_id_of[theirs.ids[theirs.offsets[place] : theirs.offsets[place + 1]]]
+        expected = student_id_of[theirs.ids[theirs.offsets[place] : theirs.offsets[place + 1]]]
         if not np.array_equal(expected, ours.ids[ours.offsets[place] : ours.offsets[place + 1]]):
             raise ArtifactError(f"the student's tokenizer reads {text!r} otherwise than the teacher's",
                                 hint="choose another teacher, and report this one: its tokenizer cannot be reduced")
@@ -123,4 +131,45 @@ def student_tokenizer_json(teacher_json: str, vocabulary: StudentVocabulary) -> 
             post[name][1] = int(vocabulary.student_id_of[post[name][1]])
     if isinstance(content.get("padding"), dict):
         content["padding"]["pad_id"] = 0
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_student_ids(teacher_json: str, student_json: str) -> NDArray[np.int64]:
+    """Return for each teacher id the student's id of the same token, shape (teacher vocabulary,).
+
+    Args:
+        teacher_json: a WordPiece tokenizer.json.
+        student_json: what `student_tokenizer_json` made of it.
+
+    Raises:
+        ArtifactError: the student's file lacks a token of the teacher's.
+    """
+    theirs, ours = _ids(teacher_json), _ids(student_json)
+    missing = sorted(theirs.keys() - ours.keys())
+    if missing:
+        raise ArtifactError(f"the student's tokenizer.json has no {missing[0]!r}: {len(missing)} of {len(theirs)} are missing",
+                            hint="make the student again, and copy its tokenizer.json as a file: other tools drop its aliases")
+    student_id_of = np.zeros(max(theirs.values()) + 1, np.int64)
+    for token, index in theirs.items():
+        student_id_of[index] = ours[token]
+    return student_id_of
+
+
+def _ids(tokenizer_json: str) -> dict[str, int]:
+    content = json.loads(tokenizer_json)
+    return {**content["model"]["vocab"], **{token["content"]: token["id"] for token in content.get("added_tokens") or ()}}
+
+
+def with_other_name(tokenizer_json: str, token: str, name: str) -> str:
+    """Return a tokenizer.json that reads another spelling of one of its special tokens as that token.
+
+    Args:
+        tokenizer_json: a WordPiece tokenizer.json.
+        token: one of its added tokens.
+        name: how it may be written too.
+    """
+    content = json.loads(tokenizer_json)
+    known = next(added for added in content["added_tokens"] if added["content"] == token)
+    content["added_tokens"].append({**known, "content": name})
+    content["model"]["vocab"][name] = known["id"]  # the library gives those that the model does not know new ids
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))

@@ -152,7 +152,7 @@ def _make_start(
     own, validation = TextEncoder.load(start), read_examples(inputs.validation)
     for table in (train_set, transfer, validation):
         for batch in table.text_batches():
-            prove_ids(encoder, own, tokenizer.vocabulary, batch)
+            prove_ids(encoder, own, tokenizer.vocabulary.student_id_of, batch)
     ids, soft = list(validation.ids[:_VOCABULARY_ROWS]), read_soft_labels(inputs.soft_labels)
     lost = measure_vocabulary(
         teacher, StandInEncoder(encoder, tokenizer.vocabulary), list(validation.texts[:_VOCABULARY_ROWS]),

@@ -244,6 +244,12 @@ class TaskDoor(Protocol):
         `student` is its folder, `graph` its float ONNX file.
         """
 
+    def prove_reading(self, *, teacher: Path, student: Path, data: Path) -> Work | None:
+        """Return the step that compares how teacher and student read the test split; None where both read alike.
+
+        `teacher` and `student` are model folders, `data` is the folder that `prepare` wrote.
+        """
+
     def train_baseline(self, recipe: Recipe, shape: Shape, *, student: Path, data: Path) -> Work:
         """Return the step that trains the student's shape without the teacher."""
 

@@ -25,6 +25,7 @@ from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only
 from edgedistill.teach.labels import require_same_classes, token_limit, trained_labels
 from edgedistill.teach.sentence_vectors import keep_vectors
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, words_of
+from edgedistill.teach.units import UnitSplitter, unspaced_units
 
 __all__ = ["CURVE_FILE", "SENTENCE_VECTORS_FILE", "SOFT_LABELS", "SOFT_LABELS_FILE", "TEACHER", "TOKEN_VECTORS_FILE",
            "TRANSFER_FILE", "WEIGHTS_FILE", "SoftLabelInputs", "SoftLabelSettings", "TeacherInputs", "TeacherSettings"]
@@ -158,13 +159,22 @@ def _write_transfer(
 
 
 def _make_transfer(settings: SoftLabelSettings, teacher: Path, texts: list[str]) -> list[str]:
-    from edgedistill.teach.teacher_model import word_vectors
+    from edgedistill.teach.teacher_model import unspaced_word_vectors, word_vectors
 
     if settings.transfer_set.rows == 0:
         return []
+    splitter = UnitSplitter.of(TextEncoder.load(teacher).tokenizer)
+    rows = [splitter.split(text) for text in texts]
     vectors = word_vectors(teacher)
-    neighbours = find_neighbours(words_of(texts), vectors.words, vectors.vectors)
-    return make_transfer_texts(texts, neighbours, settings.transfer_set, mask_token=vectors.mask_token, seed=settings.seed)
+    neighbours = find_neighbours(words_of(rows), vectors.words, vectors.vectors)
+    if unspaced := unspaced_units(rows):
+        theirs = unspaced_word_vectors(teacher)
+        neighbours = neighbours.with_others(find_neighbours(unspaced, theirs.words, theirs.vectors))
+    single = sum(len(row) == 1 for row in rows)
+    if 2 * single > len(rows):
+        log.warning("teach: %d of %d texts are a single word to the transfer set, of which few others can be made: give texts "
+                    "of your own as data.unlabelled", single, len(rows))
+    return make_transfer_texts(rows, neighbours, settings.transfer_set, mask_token=vectors.mask_token, seed=settings.seed)
 
 
 def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
+from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from edgedistill.errors import TeacherError
@@ -19,6 +20,7 @@ from edgedistill.processes import current_group, share_of
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, EncodedTexts, TextEncoder
 from edgedistill.teach.classifier import ClassifierKind, load_with_head
 from edgedistill.teach.sentence_vectors import VIEWS, TextAnswers
+from edgedistill.teach.units import is_unspaced
 from edgedistill.torch_setup import quickest_attention
 
 log = logging.getLogger("edgedistill")
@@ -85,8 +87,24 @@ def word_vectors(folder: Path) -> WordVectors:
     chosen = {word: index for token, index in vocabulary.items() if (word := _whole_word(token, vocabulary))}
     words = tuple(sorted(chosen))
     matrix = input_embeddings(folder)
-    mask = next((m for m in ("[MASK]", "<mask>") if m in vocabulary), None)
-    return WordVectors(words, matrix[[chosen[word] for word in words]], mask)
+    return WordVectors(words, matrix[[chosen[word] for word in words]], mask_token_of(encoder.tokenizer))
+
+
+def mask_token_of(tokenizer: Tokenizer) -> str | None:
+    """Return how a teacher's tokenizer writes its mask token; None where it has none."""
+    return next((token for token in ("[MASK]", "<mask>") if tokenizer.token_to_id(token) is not None), None)
+
+
+def unspaced_word_vectors(folder: Path) -> WordVectors:
+    """Read the input embeddings of the tokens in scripts that are written without spaces, single characters among them."""
+    encoder = TextEncoder.load(folder)
+    chosen: dict[str, int] = {}
+    for token, index in sorted(encoder.tokenizer.get_vocab().items()):
+        word = encoder.tokenizer.decode([index]).strip()
+        if is_unspaced(word) and (word not in chosen or token == word):  # the form within a run before that at its start
+            chosen[word] = index
+    words = tuple(sorted(chosen))
+    return WordVectors(words, input_embeddings(folder)[[chosen[word] for word in words]], None)
 
 
 def input_embeddings(folder: Path) -> NDArray[np.float32]:

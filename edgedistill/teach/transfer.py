@@ -2,7 +2,7 @@
 
 Word replacement by neighbours in the teacher's own embedding space (TinyBERT, Jiao et al. 2020, algorithm 1, with the
 teacher's input embeddings in place of GloVe), masking, n-gram sampling and mixing of two texts (Tang et al. 2019,
-section 4). No download, no labels needed.
+section 4). No download, no labels needed. What is called a word here is a unit of `edgedistill.teach.units`.
 """
 
 import re
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.recipe import TransferSet
+from edgedistill.teach.units import Unit, join_units
 
 NEIGHBOURS = 12
 _SOFTMAX_WIDTH = 0.08
@@ -32,6 +33,10 @@ class Neighbours:
     """For each known word, words like it with their cumulative probabilities, shape (k,)."""
 
     words: Mapping[str, tuple[tuple[str, ...], NDArray[np.float64]]]
+
+    def with_others(self, others: "Neighbours") -> "Neighbours":
+        """Return these and others; of a word that is in both, the others'."""
+        return Neighbours({**self.words, **others.words})
 
 
 def find_neighbours(
@@ -71,42 +76,41 @@ class Source:
     """What texts are made from.
 
     Attributes:
-        words: of each text, split at blanks.
+        words: of each text; see `edgedistill.teach.units`.
         pool: all words of all texts, with repeats: a draw from it follows their use.
         neighbours: of the words.
         mask_token: what a masked word becomes; None switches masking off.
     """
 
-    words: tuple[tuple[str, ...], ...]
+    words: Sequence[Sequence[Unit]]
     pool: tuple[str, ...]
     neighbours: Neighbours
     mask_token: str | None
 
 
-def words_of(texts: Iterable[str]) -> list[str]:
+def words_of(rows: Iterable[Sequence[Unit]]) -> list[str]:
     """Return the different words of texts as written and in lower case, without the punctuation around them, sorted."""
-    found = {core for text in texts for word in text.split() if (core := _parts(word)[1])}
+    found = {core for row in rows for unit in row if (core := _parts(unit.text)[1])}
     return sorted(found | {word.lower() for word in found})
 
 
 def make_transfer_texts(
-    texts: Sequence[str], neighbours: Neighbours, kinds: TransferSet, *, mask_token: str | None, seed: int
+    words: Sequence[Sequence[Unit]], neighbours: Neighbours, kinds: TransferSet, *, mask_token: str | None, seed: int
 ) -> list[str]:
     """Make unlabelled texts out of others.
 
     Args:
-        texts: the training texts, and the user's unlabelled ones.
-        neighbours: of their words.
+        words: of the training texts, and of the user's unlabelled ones; see `edgedistill.teach.units`.
+        neighbours: of these words.
         kinds: how many, and how much of which kind.
         mask_token: what a masked word becomes; None switches masking off.
         seed: of every choice.
 
     Returns:
-        distinct texts, none of them among `texts`.
+        distinct texts, none of them one of those that they are made from.
     """
-    words = tuple(tuple(text.split()) for text in texts)
-    source = Source(words, tuple(word for row in words for word in row), neighbours, mask_token)
-    seen = set(texts) | {" ".join(row) for row in words}
+    source = Source(words, tuple(unit.text for row in words for unit in row), neighbours, mask_token)
+    seen = {join_units(row) for row in words}
     made: list[str] = []
     words_made = 0
     for copy in range(kinds.copies):
@@ -115,7 +119,7 @@ def make_transfer_texts(
             if len(made) >= kinds.rows or words_made >= kinds.words:
                 return made
             varied = _vary(words[index], source, kinds, rng)
-            candidate = " ".join(varied)
+            candidate = join_units(varied)
             if candidate and candidate not in seen:
                 seen.add(candidate)
                 made.append(candidate)
@@ -123,19 +127,32 @@ def make_transfer_texts(
     return made
 
 
-def _vary(row: Sequence[str], source: Source, kinds: TransferSet, rng: np.random.Generator) -> list[str]:
+def _vary(row: Sequence[Unit], source: Source, kinds: TransferSet, rng: np.random.Generator) -> list[Unit]:
     """One variation: mix two texts or keep an n-gram, then replace, mask and drop words."""
     result = _change_words(_recompose(row, source, kinds, rng), source, kinds, rng)
     if source.mask_token and len(result) > _LONGEST_SPAN and rng.random() < kinds.spans:
         length = int(rng.integers(2, _LONGEST_SPAN + 1))
         start = int(rng.integers(0, len(result) - length + 1))
-        result[start : start + length] = [source.mask_token] * length
+        for place in range(start, start + length):
+            result[place] = Unit(source.mask_token, result[place].is_joined)
     if rng.random() < kinds.dropping and len(result) > 2:
-        result = [word for word, keep in zip(result, rng.random(len(result)) >= _DROP_RATE, strict=True) if keep]
+        result = _drop(result, rng.random(len(result)) >= _DROP_RATE)
     return result
 
 
-def _recompose(row: Sequence[str], source: Source, kinds: TransferSet, rng: np.random.Generator) -> list[str]:
+def _drop(row: Sequence[Unit], is_kept: NDArray[np.bool_]) -> list[Unit]:
+    """Leave words out; what did not touch before touches nothing new."""
+    result: list[Unit] = []
+    is_joined = True
+    for unit, keep in zip(row, is_kept, strict=True):
+        is_joined = is_joined and unit.is_joined
+        if keep:
+            result.append(Unit(unit.text, is_joined))
+            is_joined = True
+    return result
+
+
+def _recompose(row: Sequence[Unit], source: Source, kinds: TransferSet, rng: np.random.Generator) -> list[Unit]:
     """Tang et al. 2019, section 4: the second half of another text, or an n-gram, or the text as it is."""
     chance = rng.random()
     if chance < kinds.mixing:
@@ -148,24 +165,24 @@ def _recompose(row: Sequence[str], source: Source, kinds: TransferSet, rng: np.r
     return list(row)
 
 
-def _change_words(row: list[str], source: Source, kinds: TransferSet, rng: np.random.Generator) -> list[str]:
+def _change_words(row: list[Unit], source: Source, kinds: TransferSet, rng: np.random.Generator) -> list[Unit]:
     """Replace by neighbours (TinyBERT, algorithm 1), mask, or exchange for any word, each at its rate."""
     rate = kinds.neighbours * _RATE_FACTORS[rng.integers(len(_RATE_FACTORS))]
     draws, picks = rng.random(len(row)), rng.random(len(row))
     result = list(row)
-    for place, word in enumerate(row):
+    for place, (word, is_joined) in enumerate(row):
         if draws[place] < rate:
-            result[place] = _neighbour(word, picks[place], source.neighbours)
+            result[place] = Unit(_neighbour(word, picks[place], source.neighbours), is_joined)
         elif draws[place] < rate + kinds.masking:
-            result[place] = source.mask_token or word
+            result[place] = Unit(source.mask_token or word, is_joined)
         elif draws[place] < rate + kinds.masking + kinds.exchanging:
-            result[place] = source.pool[int(picks[place] * len(source.pool))]
+            result[place] = Unit(source.pool[int(picks[place] * len(source.pool))], is_joined)
     return result
 
 
 def _neighbour(word: str, pick: float, neighbours: Neighbours) -> str:
     """Return a neighbour of a word, in the punctuation that touched it; the word itself where it has none."""
-    before, core, after = _parts(word)
+    before, core, after = ("", word, "") if word in neighbours.words else _parts(word)
     found = neighbours.words.get(core) or neighbours.words.get(core.lower())
     if found is None:
         return word

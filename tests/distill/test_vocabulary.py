@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
+from transformers import AutoTokenizer
 
 from edgedistill.distill.student_model import make_tokenizer, write_tokenizer
 from edgedistill.distill.vocabulary import (
@@ -17,6 +19,7 @@ from edgedistill.distill.vocabulary import (
     choose_vocabulary,
     is_wordpiece,
     prove_ids,
+    read_student_ids,
     student_tokenizer_json,
 )
 from edgedistill.errors import ArtifactError
@@ -233,11 +236,23 @@ def test_prove_ids_names_the_first_text_that_is_read_otherwise(
     teacher: Tokenizer, wordpiece_json: str, halved: StudentVocabulary
 ) -> None:
     texts, theirs = ["the song", "turn the lamp on"], TextEncoder(teacher, 0)
-    prove_ids(theirs, TextEncoder(Tokenizer.from_str(student_tokenizer_json(wordpiece_json, halved)), 0), halved, texts)
+    prove_ids(theirs, TextEncoder(Tokenizer.from_str(student_tokenizer_json(wordpiece_json, halved)), 0), halved.student_id_of, texts)
     content = json.loads(student_tokenizer_json(wordpiece_json, halved))
     content["model"]["vocab"]["lamp"] = (content["model"]["vocab"]["lamp"] + 1) % 30
     with pytest.raises(ArtifactError, match="turn the lamp on"):
-        prove_ids(theirs, TextEncoder(Tokenizer.from_str(json.dumps(content)), 0), halved, texts)
+        prove_ids(theirs, TextEncoder(Tokenizer.from_str(json.dumps(content)), 0), halved.student_id_of, texts)
+
+
+def test_read_student_ids_gives_back_what_the_tokenizer_was_made_with(wordpiece_json: str, halved: StudentVocabulary) -> None:
+    found = read_student_ids(wordpiece_json, student_tokenizer_json(wordpiece_json, halved))
+    np.testing.assert_array_equal(found, halved.student_id_of)
+
+
+def test_read_student_ids_of_a_file_that_lost_its_aliases_is_refused(wordpiece_json: str, halved: StudentVocabulary) -> None:
+    content = json.loads(student_tokenizer_json(wordpiece_json, halved))
+    del content["model"]["vocab"]["lamp"]
+    with pytest.raises(ArtifactError, match="has no 'lamp'"):
+        read_student_ids(wordpiece_json, json.dumps(content))
 
 
 def test_make_tokenizer_of_another_teacher_trains_a_wordpiece_vocabulary(
@@ -258,3 +273,24 @@ def test_make_tokenizer_of_another_teacher_trains_a_wordpiece_vocabulary(
     assert encoded.ids[encoded.offsets[1:] - 1].tolist() == [3] * 61
     again = make_tokenizer(TextEncoder(bpe, 3), np.zeros((4, 2), np.float32), iter([texts[:30], texts[30:]]), size=80, aliases="contextual")
     assert again.json == made.json
+
+
+@pytest.mark.parametrize("mask", ["<mask>", "[MASK]"])
+def test_make_tokenizer_of_another_teacher_reads_that_teachers_mask_token_as_its_own(
+    rows: Callable[..., tuple[list[str], list[int]]], tmp_path: Path, mask: str
+) -> None:
+    texts = rows(60, seed=0)[0]
+    bpe = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2, "<pad>": 3, mask: 4}, [("a", "b")]))
+    bpe.add_special_tokens([mask])
+    bpe.enable_truncation(16)
+    make = partial(make_tokenizer, TextEncoder(bpe, 3), np.zeros((5, 2), np.float32), size=80, aliases="contextual")
+    made = make(iter([texts, [f"the {mask} {text}" for text in texts]]))
+    assert made.tokens == make(iter([texts, [f"the {text}" for text in texts]])).tokens, "pieces were learned of the mask token"
+    write_tokenizer(made.json, tmp_path, max_tokens=16)
+    student = TextEncoder.load(tmp_path)
+    before, after = (student.encode([text]).ids[1:-1].tolist() for text in ("the", "song"))
+    for written in {f"the {mask} song", "the [MASK] song"}:
+        ids = student.encode([written]).ids.tolist()
+        assert ids == [2, *before, made.tokens.index("[MASK]"), *after, 3]
+        assert AutoTokenizer.from_pretrained(tmp_path)(written)["input_ids"] == ids
+    assert len(set(made.tokens)) == made.size

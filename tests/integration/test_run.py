@@ -48,6 +48,8 @@ def test_report_when_run_is_finished_then_follows_the_contract_and_its_schema(fi
         assert variant["latency"]["host"]["n"] >= 20, name
         assert variant["accuracy_ci95"][0] <= variant["accuracy"] <= variant["accuracy_ci95"][1]
     assert target["variants"]["student_int8"]["latency"]["target"]["source"] == "predicted"
+    proof, = (decision["what"] for decision in report["decisions"] if decision["step"] == "prove-ids")
+    assert "test texts, id for id" in proof
 
 
 def test_run_folder_when_finished_then_holds_what_the_contract_names(finished: Path) -> None:

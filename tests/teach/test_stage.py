@@ -204,6 +204,34 @@ def test_soft_labels_of_unlabelled_texts_come_first_and_are_varied_too(
     assert "2 unlabelled ones" in done.manifest.decisions[0].what
 
 
+def test_soft_labels_of_texts_without_spaces_have_a_transfer_set_of_texts_without_spaces(
+    teacher: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ("lamp", "song", "rain", "sun", "kitchen")
+    texts = [f"我今天{words[i % 5]}很高兴因为天气{words[i // 5]}很好" for i in range(20)]
+    write_examples(tmp_path / "train.arrow", [f"train-{i}" for i in range(20)], texts, [i % 3 for i in range(20)])
+    inputs = replace(soft_inputs(teacher, data), train=tmp_path / "train.arrow")
+    soft = SoftLabelSettings(transfer_set=TransferSet(rows=300, copies=20), seed=3)
+    folder = Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, soft, inputs).folder
+    made = read_examples(folder / "transfer.arrow").texts
+    assert len(made) > 200
+    assert not [text for text in made if " " in text]
+    assert sum("[MASK]" in text for text in made) > 50
+    assert {text.count("天") for text in made} >= {0, 1, 2, 3}
+    assert "single word" not in caplog.text
+
+
+def test_soft_labels_of_texts_that_are_one_word_each_are_warned_of(
+    teacher: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = [f"{word}{'s' * i}" for i in range(5) for word in ("lamp", "song", "rain", "sun")]
+    write_examples(tmp_path / "train.arrow", [f"train-{i}" for i in range(20)], texts, [i % 3 for i in range(20)])
+    inputs = replace(soft_inputs(teacher, data), train=tmp_path / "train.arrow")
+    Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SOFT, inputs)
+    assert "20 of 20 texts are a single word" in caplog.text
+    assert "data.unlabelled" in caplog.text
+
+
 def test_soft_labels_of_a_teacher_that_answers_nan_are_refused(teacher: Path, data: Path, tmp_path: Path) -> None:
     broken = Path(shutil.copytree(teacher, tmp_path / "teacher"))
     weights = load_file(broken / "model.safetensors")

@@ -23,6 +23,7 @@ from edgedistill.teach.teacher_model import (
     save_tokenizer,
     sentence_vectors_of,
     token_vectors,
+    unspaced_word_vectors,
     word_vectors,
 )
 
@@ -159,6 +160,16 @@ def test_word_vectors_are_of_whole_words_only(model_folder: Callable[[str], Path
     assert found.mask_token == "[MASK]"
     matrix = input_embeddings(model_folder("bert"))
     np.testing.assert_array_equal(found.vectors, matrix[[vocabulary[word] for word in expected]])
+
+
+def test_unspaced_word_vectors_are_of_whole_tokens_in_scripts_without_spaces(copied: Path, vocabulary: dict[str, int]) -> None:
+    content = json.loads((copied / "tokenizer.json").read_text())
+    renamed = {"lamp": "我", "song": "我们", "##s": "##我", "rain": "我a", "sun": "。"}
+    content["model"]["vocab"] = {renamed.get(token, token): index for token, index in vocabulary.items()}
+    (copied / "tokenizer.json").write_text(json.dumps(content))
+    found = unspaced_word_vectors(copied)
+    assert found.words == ("我", "我们")
+    np.testing.assert_array_equal(found.vectors, input_embeddings(copied)[[vocabulary["lamp"], vocabulary["song"]]])
 
 
 def test_label_texts_gives_each_text_its_own_logits_in_the_order_of_the_texts(

@@ -1,14 +1,17 @@
 """The transfer set: made by the seed, distinct, none of it a training text."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from edgedistill.recipe import TransferSet
 from edgedistill.teach.transfer import Neighbours, find_neighbours, make_transfer_texts, words_of
+from edgedistill.teach.units import Unit, UnitSplitter, split_at_spaces
 
 WORDS = tuple("lamp light bulb song tune radio rain snow the a".split())
 VECTORS = np.random.default_rng(0).normal(size=(len(WORDS), 6)).astype(np.float32)
@@ -27,7 +30,8 @@ def neighbours(texts: list[str]) -> Neighbours:
 
 def make(texts: list[str], neighbours: Neighbours, /, **changes: Any) -> list[str]:
     others = {"mask_token": "[MASK]", "seed": 5} | {name: changes.pop(name) for name in ("mask_token", "seed") if name in changes}
-    return make_transfer_texts(texts, neighbours, TransferSet(**({"rows": 300, "copies": 6} | changes)), **others)
+    words = [split_at_spaces(text) for text in texts]
+    return make_transfer_texts(words, neighbours, TransferSet(**({"rows": 300, "copies": 6} | changes)), **others)
 
 
 def only(**kinds: float) -> dict[str, float]:
@@ -99,8 +103,7 @@ def test_make_transfer_texts_stops_at_the_rows(texts: list[str], neighbours: Nei
 
 
 def test_make_transfer_texts_stops_once_so_many_words_are_made(texts: list[str], neighbours: Neighbours) -> None:
-    free = make_transfer_texts(texts, neighbours, TransferSet(rows=500), mask_token="[MASK]", seed=1)
-    bound = make_transfer_texts(texts, neighbours, TransferSet(rows=500, words=40), mask_token="[MASK]", seed=1)
+    free, bound = make(texts, neighbours, rows=500), make(texts, neighbours, rows=500, words=40)
     assert bound == free[: len(bound)]
     words = [len(text.split()) for text in bound]
     assert sum(words[:-1]) < 40 <= sum(words)
@@ -180,7 +183,84 @@ def test_make_transfer_texts_with_every_kind_off_makes_none(texts: list[str], ne
 
 
 def test_words_of_gives_words_without_punctuation_as_written_and_in_lower_case() -> None:
-    assert words_of(["Don't stop, (Lamp)!", "-- a"]) == ["Don't", "Lamp", "a", "don't", "lamp", "stop"]
+    assert words_of([split_at_spaces("Don't stop, (Lamp)!"), split_at_spaces("-- a")]) == ["Don't", "Lamp", "a", "don't", "lamp", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "count", "sha256"),
+    [({"rows": 300, "copies": 6}, 300, "448a073c9ee52c92de3283c638dd9fcb3e4f07e0ef9d246e2cc77b871b4ab9a5"),
+     ({"rows": 2000, "copies": 20, "words": 3000, "spans": 0.5, "dropping": 0.5}, 645,
+      "1e9398939a84bb0162510a99848c292cf6371dcacf826346ff0ad9c57283ed23")],
+)
+def test_make_transfer_texts_of_words_between_spaces_are_those_of_every_version_so_far(
+    texts: list[str], wordpiece_json: str, kinds: dict[str, Any], count: int, sha256: str
+) -> None:
+    more = [*texts, "(Lamp), song!  please\tturn it off", "Don't stop -- the radio...", " rain ", "한국어 문장 하나 더",
+            "naïve café, déjà vu", "Привет, мир и песня"]
+    splitter = UnitSplitter.of(Tokenizer.from_str(wordpiece_json))
+    words = [splitter.split(text) for text in more]
+    wanted = words_of(words)
+    neighbours = find_neighbours(wanted, wanted, np.random.default_rng(1).normal(size=(len(wanted), 8)).astype(np.float32))
+    made = make_transfer_texts(words, neighbours, TransferSet(**kinds), mask_token="[MASK]", seed=5)
+    assert len(made) == count
+    assert hashlib.sha256("\n".join(made).encode()).hexdigest() == sha256
+
+
+CHINESE = tuple("我今天很高兴因为天气好你明去公园看书听音乐吃饭")
+
+
+@pytest.fixture(scope="module")
+def chinese() -> list[tuple[Unit, ...]]:
+    """30 texts of 12 characters without a space."""
+    random = np.random.default_rng(2)
+    return [tuple(Unit(CHINESE[i], place > 0) for place, i in enumerate(random.integers(0, len(CHINESE), 12))) for _ in range(30)]
+
+
+@pytest.fixture(scope="module")
+def near_chinese() -> Neighbours:
+    words = sorted(set(CHINESE))
+    return find_neighbours(words, words, np.random.default_rng(3).normal(size=(len(words), 8)).astype(np.float32))
+
+
+def test_make_transfer_texts_of_a_script_without_spaces_puts_none_in_and_makes_as_many_as_of_others(
+    chinese: list[tuple[Unit, ...]], near_chinese: Neighbours
+) -> None:
+    made = make_transfer_texts(chinese, near_chinese, TransferSet(rows=10_000, copies=20), mask_token="[MASK]", seed=1)
+    assert len(made) > 0.9 * 20 * len(chinese)
+    assert not [text for text in made if " " in text]
+    lengths = [len(text.replace("[MASK]", "M")) for text in made]
+    assert min(lengths) == 2  # an n-gram
+    assert max(lengths) == 12  # never two whole texts glued together
+
+
+@pytest.mark.parametrize("kind", ["neighbours", "masking", "exchanging", "ngrams", "mixing", "dropping"])
+def test_make_transfer_texts_of_a_script_without_spaces_knows_every_kind(
+    chinese: list[tuple[Unit, ...]], near_chinese: Neighbours, kind: str
+) -> None:
+    kinds = TransferSet(rows=500, copies=20, **only(**{kind: 0.5}))
+    made = make_transfer_texts(chinese, near_chinese, kinds, mask_token="[MASK]", seed=1)
+    assert len(made) >= len(chinese)
+    assert not [text for text in made if " " in text]
+
+
+def test_make_transfer_texts_by_dropping_glues_no_word_that_stood_apart() -> None:
+    words = [Unit("turn"), Unit("on"), Unit("天"), Unit("气", True), Unit("song"), Unit("now")]
+    made = make_transfer_texts([words], Neighbours({}), TransferSet(rows=60, copies=100, **only(dropping=1.0)), mask_token=None, seed=1)
+    assert "turn on 气 song now" in made
+    assert not [text for text in made if re.search("[a-z]气|气[a-z]|天[a-z]", text)]
+
+
+def test_make_transfer_texts_replaces_a_unit_with_marks_as_a_whole() -> None:
+    neighbours = Neighbours({"ที่": (("นี้",), np.ones(1)), "ท": (("x",), np.ones(1))})
+    made = make_transfer_texts([[Unit("ที่")]], neighbours, TransferSet(rows=9, **only(neighbours=0.6)), mask_token=None, seed=1)
+    assert made == ["นี้"]
+
+
+def test_neighbours_with_others_takes_the_others_of_a_word_in_both() -> None:
+    mine, theirs = (("x",), np.ones(1)), (("y",), np.ones(1))
+    both = Neighbours({"a": mine, "b": mine}).with_others(Neighbours({"b": theirs}))
+    assert both.words["a"][0] == ("x",)
+    assert both.words["b"][0] == ("y",)
 
 
 def test_transfer_set_with_more_than_all_words_changed_is_refused() -> None:

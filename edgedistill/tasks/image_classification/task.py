@@ -272,6 +272,10 @@ class ImageClassification:
         """Return None: between convolutions sums and activations are int8 too, and batch norms are folded into them."""
         return
 
+    def prove_reading(self, *, teacher: Path, student: Path, data: Path) -> None:
+        """Return None: pictures have no vocabulary."""
+        return
+
     def train_baseline(self, recipe: Recipe, shape: Shape, *, student: Path, data: Path) -> Work:
         """Train the same shape on hard labels alone."""
         from edgedistill.tasks.image_classification import distill_stage as stage

@@ -219,6 +219,14 @@ class TextClassification:
             validation=data / VALIDATION_FILE, soft_labels=taught / SOFT_LABELS_FILE,
         ))
 
+    def prove_reading(self, *, teacher: Path, student: Path, data: Path) -> Work:
+        """Compare the token ids of the test texts; their labels are not read."""
+        from edgedistill.distill import reading
+        from edgedistill.prepare.stage import TEST_FILE
+
+        inputs = reading.Inputs(teacher / TOKENIZER_FILE, student / TOKENIZER_FILE, data / TEST_FILE)
+        return Work(reading.READING, reading.Settings(split="test"), inputs)
+
     def train_baseline(self, recipe: Recipe, shape: Shape, *, student: Path, data: Path) -> Work:
         """Train the student's configuration on hard labels alone."""
         from edgedistill.distill import stage
