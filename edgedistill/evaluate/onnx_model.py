@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from edgedistill.emulation.guest import scores_among
 from edgedistill.errors import ArtifactError
 
-
-_NUMPY_TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(bool)": np.bool_,
-                "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(int16)": np.int16, "tensor(int8)": np.int8,
-                "tensor(uint64)": np.uint64, "tensor(uint32)": np.uint32, "tensor(uint16)": np.uint16, "tensor(uint8)": np.uint8}
+_NUMPY_TYPES = {"tensor(float)": "float32", "tensor(double)": "float64"} | {
+    f"tensor({name})": name
+    for name in ("float16", "bool", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8")
+}
 
 
 @dataclass(frozen=True)

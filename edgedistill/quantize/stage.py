@@ -151,8 +151,9 @@ def _require_same_answers(given: Path, rewritten: Path, rows: Rows) -> None:
     before, after = answers_of(given, few), answers_of(rewritten, few)
     tolerance = _CONVERTED_ALIKE * float(np.nanmax(np.abs(before), initial=1.0))
     if not np.allclose(before, after, rtol=0, atol=tolerance, equal_nan=True):
-        raise ArtifactError(f"{given}: answers otherwise once its opset is converted, by up to {np.abs(before - after).max():.3g}",
-                            hint="export the model with the opset that the target's runtime reads: edgedistill targets show TARGET")
+        most = np.abs(before - after).max()
+        raise ArtifactError(f"{given}: answers otherwise once its versions are converted, by up to {most:.3g}",
+                            hint="export the model with the opset of the target: edgedistill targets show TARGET")
 
 
 def _require_known_labels(court: Court, file: Path) -> None:

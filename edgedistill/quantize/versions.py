@@ -67,9 +67,9 @@ def within(model: onnx.ModelProto, limits: Limits | None, source: Path) -> onnx.
         try:
             model = version_converter.convert_version(model, wanted)
         except Exception as bad:  # onnx raises what its C++ side happens to throw
-            reads = f"opset {OLDEST_OPSET} or newer is needed" if opset < wanted else f"the target's runtime reads {wanted} at most"
+            needed = f"{OLDEST_OPSET} or newer is needed" if opset < wanted else f"the target's runtime reads {wanted} at most"
             first = next(iter(str(bad).strip().splitlines()), type(bad).__name__)
-            raise ArtifactError(f"{source}: opset {opset}, {reads}, and onnx does not convert it ({first})",
+            raise ArtifactError(f"{source}: opset {opset}, {needed}, and onnx does not convert it ({first})",
                                 hint=f"export the model with opset {wanted}") from bad
         model.ir_version = ir_version
     _lower_ir_version(model, limits, source)
@@ -86,8 +86,8 @@ def _lower_ir_version(model: onnx.ModelProto, limits: Limits | None, source: Pat
     strange = [kind for kind in tensors if kind > newest or _NEWER_TYPES.get(kind, 0) > limits.ir_version]
     if strange:
         raise ArtifactError(
-            f"{source}: IR version {model.ir_version}, the target's runtime reads {limits.ir_version} at most, and tensors of type "
-            f"{', '.join(TensorProto.DataType.Name(kind) for kind in strange)} need the newer one",
+            f"{source}: IR version {model.ir_version}, the target's runtime reads {limits.ir_version} at most, and tensors of "
+            f"type {', '.join(TensorProto.DataType.Name(kind) for kind in strange)} need the newer one",
             hint="export the model with float32 weights",
         )
     model.ir_version = min(_PLAIN_IR_VERSION, limits.ir_version)

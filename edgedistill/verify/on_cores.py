@@ -102,8 +102,8 @@ def _arrays(model: Path, data: Path) -> list[Feeds]:
     rows = list(each(fit_rows(read_rows(data, model.parent), opened.inputs, data)))
     answer = opened.logits(rows[0])
     if answer.size == 1:
-        raise UsageError(f"{model}: answers with one number a row; whether cores decide alike is compared over two or more classes",
-                         hint="give the graph two columns, one a class")
+        raise UsageError(f"{model}: answers with one number a row; decisions are compared over two or more classes",
+                         hint="let the graph put out a column for each class")
     return rows
 
 
