@@ -152,11 +152,13 @@ def model_folder(model: Path) -> Iterator[Path]:
     from edgedistill.quantize.plain_form import data_files
 
     with tempfile.TemporaryDirectory() as scratch:
-        shutil.copyfile(model, Path(scratch) / "model.onnx")
+        folder = Path(scratch) / model.name  # messages name the file
+        folder.mkdir()
+        shutil.copyfile(model, folder / "model.onnx")
         for name in (*(name for name in _BESIDE if (model.parent / name).is_file()), *data_files(model)):
-            (Path(scratch) / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(model.parent / name, Path(scratch) / name)
-        yield Path(scratch)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(model.parent / name, folder / name)
+        yield folder
 
 
 _BESIDE = (CONFIG_FILE, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",

@@ -131,6 +131,8 @@ def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
     goal = Goal(settings.min_agreement, wanted.max_accuracy_loss, wanted.min_coverage)
     reference = source if inputs.reference is None else inputs.reference / ONNX_FILE
     court = Court(source, scratch, rows, _calibration(settings, inputs, taken), goal, settings.target_saturates, reference)
+    if not np.isfinite(court.own).any():
+        raise ArtifactError(f"{given}: answers no row with a number (NaN or infinity)", hint="check its weights, and the rows")
     _require_known_labels(court, inputs.validation)
     return court
 

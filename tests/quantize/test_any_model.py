@@ -306,8 +306,10 @@ def with_pairs() -> onnx.ModelProto:
     (lambda: half(perceptron()), "w1 is FLOAT16", "float32"),
     (with_eight_bits, "quantized already: its weight q is INT8", "float32 model"),
     (with_pairs, "quantized already: it has DequantizeLinear, QuantizeLinear", "float32 model"),
-    (onnx.ModelProto, "is not an ONNX model", ".onnx file"),
-], ids=["no weights", "half precision", "8-bit weights", "QDQ pairs", "empty file"])
+    (onnx.ModelProto, r"mine\.onnx.*: is not an ONNX model", ".onnx file"),
+    (lambda: make([helper.make_node("MatMul", ["x", "w"], ["y"])], {"w": np.full((16, 4), np.nan, np.float32)}),
+     r"mine\.onnx.*answers no row with a number", "weights"),
+], ids=["no weights", "half precision", "8-bit weights", "QDQ pairs", "empty file", "weights that are no numbers"])
 def test_what_cannot_become_int8_is_refused(
     tmp_path: Path, build: Callable[[], onnx.ModelProto], message: str, hint: str
 ) -> None:
