@@ -159,9 +159,9 @@ def quantize(
     Args:
         model: a folder with model.onnx, or an .onnx file, also one that edgedistill did not make; texts need its tokenizer.json
             beside it.
-        data: the folder that `prepare` wrote (its validation split judges, its training split calibrates); or a file, of which
-            every second row calibrates: texts with columns `text` and `label`, or an .npz with an array for each input of the
-            model and, if there are classes, `labels`.
+        data: the folder that `prepare` wrote (its validation split judges, its training split calibrates); or a file, half of
+            whose rows, drawn at random, calibrates: texts with columns `text` and `label`, or an .npz with an array for each
+            input of the model and, if there are classes, `labels`.
         out: the folder to make.
         target: whose instruction set decides the candidates, and whose budget counts.
         wanted: scheme, calibration and what must be kept; default: those of a recipe without any.

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError
-from edgedistill.int8_settings import Quantization
+from edgedistill.int8_settings import PostTraining, Quantization
 from edgedistill.picture_settings import Pictures
 
 Task = Literal["text-classification", "image-classification"]
@@ -330,6 +330,33 @@ def read_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
     for item in overrides:
         _override(content, item)
     return parse(Recipe, "", Path("--set"), error=RecipeError, loader=lambda _: content)  # no text: it has no lines
+
+
+class Int8Sections(Document):
+    """What of a recipe counts where a finished model is quantized."""
+
+    quantization: PostTraining = PostTraining()
+    parity: Parity = Parity()
+
+
+def read_int8_settings(overrides: Sequence[str]) -> Int8Sections:
+    """Read settings of the sections quantization and parity.
+
+    Args:
+        overrides: as `dotted.key=value`, the value in YAML; what is not named has its default.
+
+    Raises:
+        RecipeError: another section, an unknown key or a bad value.
+    """
+    content: dict[str, Any] = {}
+    for item in overrides:
+        _override(content, item)
+        section = item.partition(".")[0]
+        if section not in Int8Sections.model_fields:
+            raise RecipeError(f"--set {item}: a finished model is quantized by the sections "
+                              f"{' and '.join(Int8Sections.model_fields)} alone",
+                              hint="--set quantization.calibration.method=entropy")
+    return parse(Int8Sections, "", Path("--set"), error=RecipeError, loader=lambda _: content)
 
 
 def _override(content: dict[str, Any], item: str) -> None:

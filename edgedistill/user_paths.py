@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,9 @@ from edgedistill.tasks.registry import task_named, task_of_model
 from edgedistill.tasks.task import DataFile, TaskDoor
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgedistill.prepare.rows import LabelledTexts
 
 CONFIG_FILE = "config.json"
@@ -132,20 +137,28 @@ def write_text_examples(source: DataFile, path: Path) -> None:
 def model_folder(model: Path) -> Iterator[Path]:
     """Yield a folder that holds model.onnx and what belongs to it; an .onnx file and what lies beside it are copied into one.
 
+    The files with weights are those that the graph names.
+
     Raises:
-        ArtifactError: there is no such file.
+        ArtifactError: there is no such file, it is no ONNX model, or a file with its weights is missing.
     """
-    if model.is_dir() or model.suffix != ".onnx":
+    if model.is_dir():
         yield model
         return
     if not model.is_file():
         raise ArtifactError(f"{model}: no such file", hint="name an .onnx file or a model folder")
+    if model.suffix != ".onnx":
+        raise ArtifactError(f"{model}: is no .onnx file", hint="name the float .onnx file, or a folder that holds model.onnx")
+    from edgedistill.quantize.plain_form import data_files
+
     with tempfile.TemporaryDirectory() as scratch:
-        shutil.copyfile(model, Path(scratch) / "model.onnx")
-        for beside in sorted(model.parent.iterdir()):
-            if beside.name in _BESIDE or beside.name.startswith((f"{model.name}.data", f"{model.name}_data")):
-                shutil.copyfile(beside, Path(scratch) / beside.name)
-        yield Path(scratch)
+        folder = Path(scratch) / model.name  # messages name the file
+        folder.mkdir()
+        shutil.copyfile(model, folder / "model.onnx")
+        for name in (*(name for name in _BESIDE if (model.parent / name).is_file()), *data_files(model)):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(model.parent / name, folder / name)
+        yield folder
 
 
 _BESIDE = (CONFIG_FILE, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
@@ -157,7 +170,8 @@ def open_calibration(data: Path, model: Path) -> Iterator[tuple[Path, Path | Non
     """Yield the rows on which int8 is judged and those on which it is calibrated, never the same.
 
     Args:
-        data: a prepared folder; or a file, whose rows judge and calibrate in turn (one row alone only judges).
+        data: a prepared folder; or a file, one half of whose rows, drawn at random, judges and the other calibrates (one row
+            alone only judges).
         model: the model folder, whose classes the labels of a data file stand for.
 
     Raises:
@@ -170,42 +184,56 @@ def open_calibration(data: Path, model: Path) -> Iterator[tuple[Path, Path | Non
         return
     with tempfile.TemporaryDirectory() as scratch:
         if data.suffix == ".npz":
-            yield _turns_of_arrays(data, Path(scratch))
+            yield _halves_of_arrays(data, Path(scratch))
             return
         names = model_classes(model) if (model / CONFIG_FILE).is_file() else None
         with open_examples(data, "validation", names, like=model) as examples:
-            yield _turns_of_examples(examples, Path(scratch))
+            yield _halves_of_examples(examples, Path(scratch))
 
 
-def _turns_of_examples(examples: Path, scratch: Path) -> tuple[Path, Path | None]:
+_HALVES_SEED = 13
+
+
+def _judging_half(rows: int) -> "NDArray[np.bool_]":
+    """Return which rows of a file judge, a mask: one half drawn at random, as rows in turn would follow an order of the file."""
+    import numpy as np
+
+    mask = np.zeros(rows, np.bool_)
+    mask[np.random.default_rng(_HALVES_SEED).permutation(rows)[: (rows + 1) // 2]] = True
+    return mask
+
+
+def _halves_of_examples(examples: Path, scratch: Path) -> tuple[Path, Path | None]:
     from edgedistill.examples import read_examples, write_table
 
     found = read_examples(examples)
     if len(found) < 2:
         return examples, None
+    judges = _judging_half(len(found))
     files = scratch / "judged.arrow", scratch / "calibration.arrow"
-    for turn, file in enumerate(files):
-        write_table(file, found.table.take(list(range(turn, len(found), 2))))
+    for file, mask in zip(files, (judges, ~judges), strict=True):
+        write_table(file, found.table.take(mask.nonzero()[0].tolist()))
     return files
 
 
-def _turns_of_arrays(data: Path, scratch: Path) -> tuple[Path, Path | None]:
-    import numpy as np
+def _halves_of_arrays(data: Path, scratch: Path) -> tuple[Path, Path | None]:
+    from edgedistill.quantize.array_file import open_arrays, split_arrays
 
     if not data.is_file():
         raise DataError(f"{data}: no such file", hint="check the path")
+    files = scratch / "judged" / data.name, scratch / "calibration" / data.name  # messages name the file
     try:
-        with np.load(data, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError) as bad:
+        arrays = open_arrays(data)
+        lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
+        if len(lengths) != 1 or max(lengths) < 2:
+            return data, None  # the court refuses arrays of several lengths
+        judges = _judging_half(max(lengths))
+        for file in files:
+            file.parent.mkdir()
+        split_arrays(arrays, tuple(zip(files, (judges, ~judges), strict=True)))
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as bad:
         raise DataError(f"{data}: is not an .npz of arrays ({bad})",
                         hint="np.savez('rows.npz', input_ids=..., labels=...)") from None
-    if any(array.ndim == 0 or len(array) < 2 for array in arrays.values()):
-        return data, None
-    files = scratch / "judged" / data.name, scratch / "calibration" / data.name  # messages name the file
-    for turn, file in enumerate(files):
-        file.parent.mkdir()
-        np.savez(file, allow_pickle=False, **{name: array[turn::2] for name, array in arrays.items()})
     return files
 
 

@@ -11,6 +11,7 @@ from edgedistill.cli.options import (
     DEFAULT_RECIPE,
     DEFAULT_TARGET,
     DataOption,
+    Int8SetOption,
     JsonOption,
     OutOption,
     PreparedForOption,
@@ -128,6 +129,7 @@ def quantize(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder, or any .onnx file.")],
     data: RowsOption, out: OutOption, target: TargetOption = DEFAULT_TARGET,
     scheme: Scheme = "auto",
+    set_: Int8SetOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Quantize an ONNX model to int8.
@@ -136,14 +138,16 @@ def quantize(
 
     Example: edgedistill quantize work/onnx --data work/data --target raspberry-pi -o work/int8
     Example: edgedistill quantize mine.onnx --data rows.npz --target laptop-avx2 -o mine-int8
+    Example: edgedistill quantize mine.onnx --data rows.npz -o mine-int8 --set quantization.min_coverage=0.5
     """
     import edgedistill
-    from edgedistill.int8_settings import PostTraining
-    from edgedistill.quantize.schemes import check_scheme
+    from edgedistill.quantize.schemes import AUTO, check_scheme
+    from edgedistill.recipe import read_int8_settings
 
+    named = [] if check_scheme(scheme) == AUTO else [f"quantization.scheme={scheme}"]
+    wanted = read_int8_settings([*(set_ or ()), *named])
     verdict = edgedistill.quantize(
-        model, data, out, target=edgedistill.load_target(target),
-        wanted=PostTraining.model_validate({"scheme": check_scheme(scheme)}),
+        model, data, out, target=edgedistill.load_target(target), wanted=wanted.quantization, gates=wanted.parity,
     )
     if as_json:
         say_json(verdict.to_json())
@@ -191,7 +195,7 @@ def verify(
     onnxruntime: RuntimeOption = None,
     instructions_at_most: InstructionsOption = None,
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", metavar="DIR|FILE", help="Texts for --against, and more for --emulate.")
+        Path | None, typer.Option("--data", "-d", metavar="DIR|FILE", help="Texts for --against; texts or an .npz for --emulate.")
     ] = None,
     as_json: JsonOption = False,
 ) -> int:

@@ -47,6 +47,11 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE",
                  help="Change a setting of the recipe, for example distillation.temperature=4; repeatable."),
 ]
+Int8SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE",
+                 help="Change a setting, for example quantization.calibration.method=entropy; repeatable."),
+]
 OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to make.")]
 DataOption = Annotated[
     Path,

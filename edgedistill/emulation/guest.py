@@ -52,6 +52,20 @@ def read_rows(path: Path) -> Iterator[Feeds]:
         yield row
 
 
+def scores_among(answers: Sequence[Any]) -> int | None:
+    """Return which output of a model holds the scores of classes.
+
+    Args:
+        answers: all outputs of one call.
+
+    Returns:
+        the first of float numbers with two or more columns; else the first of float numbers; None where there is none.
+    """
+    floats = [place for place, answer in enumerate(answers) if isinstance(answer, np.ndarray) and answer.dtype.kind == "f"]
+    wide = [place for place in floats if answers[place].ndim > 1 and answers[place].shape[-1] > 1]
+    return next(iter((*wide, *floats)), None)
+
+
 def resident_bytes(maps: Path = Path("/proc/self/maps"), smaps: Path = Path("/proc/self/smaps")) -> int:
     """Return the resident memory of this program alone; 0 where the system does not tell.
 
@@ -111,7 +125,8 @@ def main(model: str, rows: str, out: str, counted_row: str, marks: str, inferenc
     feeds = [{name: row[name] for name in wanted} for row in read_rows(Path(rows))]
     logits = []
     for index, row in enumerate(feeds):
-        logits.append(np.asarray(session.run(None, row)[0], dtype=np.float32).reshape(-1))
+        answers = session.run(None, row)
+        logits.append(np.asarray(answers[scores_among(answers) or 0], dtype=np.float32).reshape(-1))
         if index == 0:
             memory.append(resident_bytes())
     memory.append(resident_bytes())

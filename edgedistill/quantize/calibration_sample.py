@@ -30,11 +30,13 @@ def select_rows(
     shuffled = np.random.default_rng(seed).permutation(rows)
     if selection == "class-balanced":
         if labels is None:
-            raise UsageError("a class-balanced calibration set needs labels", hint="choose calibration random")
+            raise UsageError("a class-balanced calibration set needs labels",
+                             hint="--set quantization.calibration.selection=random, or give labels")
         shuffled = shuffled[_turns(np.asarray(labels)[shuffled])]
     elif selection == "informative":
         if logits is None:
-            raise UsageError("an informative calibration set needs the teacher's soft labels", hint="choose calibration random")
+            raise UsageError("an informative calibration set needs the teacher's soft labels",
+                             hint="--set quantization.calibration.selection=random")
         shuffled = shuffled[np.argsort(-entropy(logits)[shuffled], kind="stable")]
     return np.sort(shuffled[:count]).astype(np.int64)
 

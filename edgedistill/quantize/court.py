@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.evaluate.onnx_model import OnnxModel
+from edgedistill.quantize.answer_form import AnswerForm, as_logits, form_of
 from edgedistill.quantize.calibration import Stream
 from edgedistill.quantize.candidates import Candidate, make_candidate
 from edgedistill.quantize.coverage import measure_coverage
@@ -73,13 +74,29 @@ class Court:
 
     @cached_property
     def reference(self) -> NDArray[np.float32]:
-        """The answers of the float model whose accuracy is to be kept."""
-        return answers_of(self.judged_by or self.source, self.rows)
+        """The answers of the float model whose accuracy is to be kept, as logits."""
+        return self.own if self.judged_by is None or self.judged_by == self.source else self._logits_of(self.judged_by)
 
     @cached_property
     def own(self) -> NDArray[np.float32]:
-        """The answers of the float model that candidates are made of."""
-        return self.reference if self.judged_by in (None, self.source) else answers_of(self.source, self.rows)
+        """The answers of the float model that candidates are made of, as logits.
+
+        Raises:
+            ArtifactError: they are no scores of classes.
+        """
+        return as_logits(self._own_numbers, self._form)
+
+    @cached_property
+    def _own_numbers(self) -> NDArray[np.float32]:
+        return answers_of(self.source, self.rows)
+
+    @cached_property
+    def _form(self) -> AnswerForm:
+        return form_of(self.source, self._own_numbers, self.rows.labels)
+
+    def _logits_of(self, file: Path) -> NDArray[np.float32]:
+        """Return another model's answers, read as those of the float model are."""
+        return as_logits(answers_of(file, self.rows), self._form)
 
     @property
     def judged(self) -> tuple[Judged, ...]:
@@ -92,7 +109,7 @@ class Court:
             number = hashlib.sha256(candidate.title.encode()).hexdigest()[:8]
             file = self.scratch / f"{candidate.scheme.name}-{number}.onnx"
             make_candidate(self.source, file, candidate, calibration=self.calibration)
-            evidence = judge_answers(self.reference, answers_of(file, self.rows), self.rows.labels,
+            evidence = judge_answers(self.reference, self._logits_of(file), self.rows.labels,
                                      size_bytes=file.stat().st_size, coverage=measure_coverage(file),
                                      needs_int8_nodes=candidate.scheme.kind != "weight_only", own=self.own)
             log.info("%s: agrees with the float model on %.2f %% of validation", candidate.title, 100 * evidence.agreement)
@@ -114,14 +131,15 @@ def answers_of(model: Path, rows: Rows) -> NDArray[np.float32]:
     """Return a model's answers, one row a call, as a dynamic scheme computes its scale per call.
 
     Returns:
-        shape (rows, classes); of a model that answers for each token or place, (all places of all rows, classes).
+        shape (rows, classes), as the model gives them; of a model that answers for each token or place, (all places of all rows,
+        classes); of one that answers with a number a row, (rows, 1).
 
     Raises:
-        ArtifactError: onnxruntime does not load the file.
+        ArtifactError: onnxruntime does not load the file, or does not run it on a row.
     """
     opened = OnnxModel(model)
     found = [opened.logits(row) for row in each(rows)]
-    return np.concatenate([answer.reshape(-1, answer.shape[-1]) for answer in found])
+    return np.concatenate([answer.reshape(-1, answer.shape[-1] if answer.ndim > 1 else 1) for answer in found])
 
 
 def least_divergent(judged: Sequence[Judged]) -> Judged:

@@ -43,7 +43,7 @@ def measure_coverage(path: Path) -> Coverage:
 
     Source: onnxruntime's QDQ selectors (core/optimizer/qdq_transformer/selectors_actions).
     """
-    graph = _Graph(onnx.load(path).graph)
+    graph = _Graph(onnx.load(path, load_external_data=False).graph)
     float_nodes, int8_nodes = graph.split_nodes(pairs_count=True)
     total = len(float_nodes) + len(int8_nodes)
     return Coverage(
@@ -70,7 +70,7 @@ def with_runtime(coverage: Coverage, path: Path) -> Coverage:
     with tempfile.TemporaryDirectory() as scratch:
         options.optimized_model_filepath = str(Path(scratch) / "optimized.onnx")
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        graph = _Graph(onnx.load(options.optimized_model_filepath).graph)
+        graph = _Graph(onnx.load(options.optimized_model_filepath, load_external_data=False).graph)
     float_nodes, int8_nodes = graph.split_nodes(pairs_count=False)
     total = len(float_nodes) + len(int8_nodes)
     names = {node.name for node in onnx.load(path, load_external_data=False).graph.node}

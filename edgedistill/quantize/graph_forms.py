@@ -7,6 +7,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from edgedistill.quantize.graph_reads import count_reads
+
 _PLAIN_ATTENTION_INPUTS = 4
 """input, weight, bias, mask; what comes after (past keys, an additive bias) is left alone."""
 
@@ -33,7 +35,7 @@ def turn_gemms(graph: onnx.GraphProto) -> None:
     onnxruntime 1.17.3 aborts while it loads a Gemm with transB on a weight with a scale for each output (seen; 1.32 does not).
     """
     weights = {item.name: item for item in graph.initializer}
-    uses = Counter(name for node in graph.node for name in node.input)
+    uses = count_reads(graph)
     for node in graph.node:
         turned = next((a for a in node.attribute if a.name == "transB" and a.i), None)
         if node.op_type == "Gemm" and turned is not None and node.input[1] in weights and uses[node.input[1]] == 1:
@@ -139,7 +141,7 @@ def fold_batch_norms(graph: onnx.GraphProto) -> None:
     """
     weights = {item.name: item for item in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
-    uses = Counter(name for node in graph.node for name in node.input) + Counter(item.name for item in graph.output)
+    uses = count_reads(graph) + Counter(item.name for item in graph.output)
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
         conv = makers.get(norm.input[0])
         if conv is None or conv.op_type != "Conv" or uses[conv.output[0]] != 1 or uses[conv.input[1]] != 1:
@@ -159,15 +161,16 @@ def fold_batch_norms(graph: onnx.GraphProto) -> None:
         conv.input.append(bias_name)
         conv.output[0] = norm.output[0]
         graph.node.remove(norm)
-    _drop_unused(graph)
+    drop_unused(graph)
 
 
 def _replace(item: onnx.TensorProto, array: NDArray[np.generic]) -> None:
     item.CopyFrom(numpy_helper.from_array(array.astype(numpy_helper.to_array(item).dtype), item.name))
 
 
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    used = {name for node in graph.node for name in node.input} | {item.name for item in graph.output}
+def drop_unused(graph: onnx.GraphProto) -> None:
+    """Take initialisers out of a graph, in place, that no node reads, nor a graph inside one."""
+    used = {*count_reads(graph), *(item.name for item in graph.output)}
     kept = [item for item in graph.initializer if item.name in used]
     if len(kept) < len(graph.initializer):
         del graph.initializer[:]

@@ -34,7 +34,7 @@ def measure_layers(path: Path, *, float_nodes: Collection[str]) -> tuple[LayerCo
         path: an ONNX file.
         float_nodes: names of the nodes on weights that run in float, as `measure_coverage` finds them.
     """
-    graph = onnx.load(path).graph
+    graph = onnx.load(path, load_external_data=False).graph
     weights = {w.name: w for w in graph.initializer if len(w.dims) >= 2}
     restored = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in weights}
     makers = {output: node for node in graph.node for output in node.output}

@@ -2,6 +2,8 @@
 
 import onnx
 
+from edgedistill.quantize.graph_reads import reads_of
+
 
 def sort_nodes(graph: onnx.GraphProto) -> None:
     """Put the nodes of a graph in an order in which each finds its inputs made, in place; else they stay as they stand.
@@ -18,7 +20,7 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
     while waiting:
         later = []
         for node in waiting:
-            if all(name in there for name in node.input if name in made):
+            if all(name in there for name in reads_of(node) if name in made):
                 ordered.append(node)
                 there.update(node.output)
             else:

@@ -35,7 +35,7 @@ def quantize_dynamically(
     """
     model = onnx.load(source)
     left_out, rowwise = list(excluded), frozenset(by_row)
-    operators = list(_OPERATORS)
+    operators, vectors = list(_OPERATORS), _products_with_vectors(model.graph)
     if left_out or rowwise:
         operators.remove("Gather")  # done here; the quantizer would round the scales of the rows too
         name_nodes(model.graph)
@@ -45,7 +45,8 @@ def quantize_dynamically(
         quantize_dynamic(
             model, str(out), weight_type=_WEIGHT_TYPES[scheme.weights], per_channel=scheme.is_per_channel,
             reduce_range=scheme.is_reduced_range, op_types_to_quantize=operators,
-            nodes_to_exclude=[*left_out, *(f"{name}_MatMul" for name in left_out)],  # what a Gemm is called when it is split
+            # what a Gemm is called when it is split
+            nodes_to_exclude=[*left_out, *vectors, *(f"{name}_MatMul" for name in left_out)],
             extra_options={"MatMulConstBOnly": True, "WeightSymmetric": scheme.weights == "wi8",
                            "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
@@ -53,3 +54,12 @@ def quantize_dynamically(
     shorten_value_names(made)
     made.producer_name, made.producer_version = "edgedistill", ""
     onnx.save(made, out)
+
+
+def _products_with_vectors(graph: onnx.GraphProto) -> list[str]:
+    """Return the names of products with a constant vector, which stay float: onnxruntime has no kernel in int8 for one."""
+    vectors = {item.name for item in graph.initializer if len(item.dims) == 1}
+    found = [node for node in graph.node if node.op_type == "MatMul" and node.input[1] in vectors]
+    if found:
+        name_nodes(graph)
+    return [node.name for node in found]

@@ -1,15 +1,17 @@
 """The rows on which a model is judged and calibrated: examples by the model's own encoder, or numpy arrays by input name."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.errors import DataError
+from edgedistill.evaluate.onnx_model import ModelInput
 from edgedistill.examples import NO_LABEL, read_examples
+from edgedistill.quantize.array_file import StoredArray, open_arrays
 from edgedistill.quantize.calibration import Arrays
 from edgedistill.tasks.encoding import Encoded
 from edgedistill.tasks.registry import open_encoder
@@ -49,9 +51,9 @@ class EncodedRows:
 
 @dataclass(frozen=True)
 class ArrayRows:
-    """Arrays by the names of the model's inputs; the first axis of each numbers the rows."""
+    """Arrays by the names of the model's inputs, in memory or in a file; the first axis of each numbers the rows."""
 
-    arrays: Arrays
+    arrays: Mapping[str, NDArray[Any] | StoredArray]
     labels: NDArray[np.int64] | None
 
     def __len__(self) -> int:
@@ -60,6 +62,41 @@ class ArrayRows:
     def row(self, index: int) -> Arrays:
         """Return the slice of every array that belongs to a row."""
         return {name: np.ascontiguousarray(array[index : index + 1]) for name, array in self.arrays.items()}
+
+
+@dataclass(frozen=True)
+class CastRows:
+    """Other rows with some inputs in another type: float64 as float32, int64 as int32."""
+
+    rows: Rows
+    types: Mapping[str, np.dtype[Any]]
+    file: Path
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def row(self, index: int) -> Arrays:
+        """Return the model inputs of a row.
+
+        Raises:
+            DataError: an integer does not fit into the type.
+        """
+        return {name: self._cast(name, array, index) for name, array in self.rows.row(index).items()}
+
+    def _cast(self, name: str, array: NDArray[Any], index: int) -> NDArray[Any]:
+        wanted = self.types.get(name)
+        if wanted is None or array.dtype == wanted:
+            return array
+        found = array.astype(wanted)
+        if wanted.kind in "iu" and bool((found != array).any()):
+            raise DataError(f"{self.file}: row {index}: a value of {name} does not fit into the model's {wanted}",
+                            hint=f"check the array {name}")
+        return found
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """Classes of these rows."""
+        return self.rows.labels
 
 
 @dataclass(frozen=True)
@@ -101,7 +138,8 @@ def read_rows(file: Path, model: Path, *, limit: int | None = None) -> Rows:
         DataError: the arrays cannot be rows.
     """
     if file.suffix == ".npz":
-        return _read_arrays(file, limit)
+        rows = _read_arrays(file)
+        return rows if limit is None or limit >= len(rows) else SomeRows(rows, np.arange(limit))
     examples = read_examples(file)
     count = len(examples) if limit is None else min(limit, len(examples))
     encoded = open_encoder(model).encode_examples(examples.first(count))
@@ -121,7 +159,7 @@ def sample_rows(file: Path, model: Path, choose: Callable[[int, NDArray[np.int64
         DataError: the arrays cannot be rows.
     """
     if file.suffix == ".npz":
-        rows = _read_arrays(file, None)
+        rows = _read_arrays(file)
         return SomeRows(rows, choose(len(rows), rows.labels))
     examples = read_examples(file)
     labels = np.asarray(examples.labels, np.int64)
@@ -129,20 +167,67 @@ def sample_rows(file: Path, model: Path, choose: Callable[[int, NDArray[np.int64
     return EncodedRows(open_encoder(model).encode_examples(examples.take(indices)), labels[indices])
 
 
-def _read_arrays(file: Path, limit: int | None) -> ArrayRows:
+def _read_arrays(file: Path) -> ArrayRows:
     hint = "np.savez('rows.npz', input_ids=..., labels=...): an array for each input, the first axis numbers the rows"
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name][:limit] for name in stored.files}
+        arrays = open_arrays(file)
+        stored = arrays.pop(LABELS, None)
+        labels = None if stored is None else stored[:] if stored.ndim else np.zeros((0, 0))
     except (OSError, ValueError) as bad:
         raise DataError(f"{file}: is not an .npz of arrays ({bad})", hint=hint) from None
-    labels = arrays.pop(LABELS, None)
     lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
     if not arrays or len(lengths) != 1 or 0 in lengths:
         raise DataError(f"{file}: its arrays hold {', '.join(map(str, sorted(lengths))) or 'no'} rows", hint=hint)
     if labels is not None and (labels.ndim != 1 or len(labels) not in lengths or labels.dtype.kind not in "iu"):
         raise DataError(f"{file}: labels must be one integer a row", hint=hint)
-    return ArrayRows(arrays, None if labels is None else labels.astype(np.int64))
+    is_labelled = labels is not None and bool((labels != NO_LABEL).any())
+    return ArrayRows(arrays, labels.astype(np.int64) if labels is not None and is_labelled else None)
+
+
+def fit_rows(rows: Rows, wanted: Sequence[ModelInput], file: Path) -> Rows:
+    """Return rows of the types that a model takes.
+
+    Args:
+        rows: at least one; all have the types and, but for free axes, the shapes of the first.
+        wanted: the inputs of the model.
+        file: where the rows come from, for messages.
+
+    Raises:
+        DataError: an input is missing, or is of a type or shape that the model does not take.
+    """
+    require_inputs(rows, [item.name for item in wanted], file)
+    first, types = rows.row(0), dict[str, np.dtype[Any]]()
+    for item in wanted:
+        array = first[item.name]
+        if not _is_shape(array.shape, item.shape):
+            raise DataError(f"{file}: a row of {item.name} has the shape {_words(array.shape)}, the model takes "
+                            f"{_words(item.shape)}", hint=_shape_hint(array.shape, item.shape))
+        if item.dtype is not None and array.dtype != item.dtype:
+            if item.dtype.kind not in _CASTS.get(array.dtype.kind, ""):
+                raise DataError(f"{file}: {item.name} is {array.dtype}, the model takes {item.dtype}",
+                                hint=f"store it as {item.dtype}")
+            types[item.name] = item.dtype
+    return CastRows(rows, types, file) if types else rows
+
+
+_CASTS = {"f": "f", "i": "iuf", "u": "iuf", "b": "biuf"}
+"""Kinds of numpy types by the kinds that they may become."""
+
+
+def _is_shape(found: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return not wanted or (len(found) == len(wanted) and all(size in (None, there) for there, size in
+                                                            zip(found, wanted, strict=True)))
+
+
+def _words(shape: Sequence[int | None]) -> str:
+    return " x ".join("any" if size is None else str(size) for size in shape) or "none"
+
+
+def _shape_hint(found: Sequence[int], wanted: Sequence[int | None]) -> str:
+    """Say what to do: rows go into the model one a call, so that a batch of fixed size is the model's fault."""
+    if len(found) == len(wanted) and wanted[0] not in (None, 1) and _is_shape(found[1:], wanted[1:]):
+        return "export the model with a batch of 1 or of any size (dynamic_axes): rows are judged one a call"
+    return "give the array the shape that the model takes; its first axis numbers the rows"
 
 
 def require_inputs(rows: Rows, wanted: Sequence[str], file: Path) -> None:

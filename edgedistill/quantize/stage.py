@@ -4,31 +4,35 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError, UsageError
+from edgedistill.errors import ArtifactError, DataError, UsageError
+from edgedistill.evaluate.onnx_model import ModelInput, OnnxModel
+from edgedistill.examples import NO_LABEL
 from edgedistill.host import Host, this_host
 from edgedistill.int8_settings import PostTraining
 from edgedistill.manifest import Decision
 from edgedistill.quantize.calibration import Stream
 from edgedistill.quantize.calibration_rows import draw_rows
 from edgedistill.quantize.candidates import Candidate
-from edgedistill.quantize.court import Court, Judged, best_by_chance, least_divergent
+from edgedistill.quantize.court import Court, Judged, answers_of, best_by_chance, least_divergent
 from edgedistill.quantize.finite_weights import require_finite_weights
 from edgedistill.quantize.instruction_rules import shares_path
 from edgedistill.quantize.judgement import Goal
+from edgedistill.quantize.plain_form import plain_form, read_proto
 from edgedistill.quantize.rescue import rescue
-from edgedistill.quantize.rows import each, read_rows, require_inputs
+from edgedistill.quantize.rows import Rows, SomeRows, each, fit_rows, read_rows
 from edgedistill.quantize.scheme_names import parse_scheme
 from edgedistill.quantize.schemes import SchemeChoice
 from edgedistill.quantize.sensitivity import Noise
 from edgedistill.quantize.static_quantizer import is_convolutional
 from edgedistill.quantize.timing import Speed, fast_enough, time_candidates
 from edgedistill.quantize.verdict import Finding, write_verdict
+from edgedistill.quantize.versions import Limits
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.stage import Outcome, Stage
 from edgedistill.target import Target
@@ -40,7 +44,11 @@ ONNX_FILE = "model.onnx"
 VERDICT_FILE = "verdict.json"
 _CONFIG_FILE = "config.json"
 _SCRATCH = "candidates"
+_FLOAT_FILE = "float.onnx"
 _JUDGED_ROWS = 1000
+_CHECKED_ROWS = 8
+_CONVERTED_ALIKE = 1e-3
+"""How far a number that a model puts out may move, as a share of the largest, when only its file is written anew."""
 
 
 class Settings(Document):
@@ -55,6 +63,8 @@ class Settings(Document):
     target_saturates: bool = False
     model_bytes_limit: float | None = None
     timed_on: Host | None = None
+    max_ir_version: int | None = None
+    max_opset: int | None = None
     seed: int = 13
 
 
@@ -81,7 +91,9 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
     names = (ONNX_FILE,) if inputs.validation.suffix == ".npz" else (ONNX_FILE, task_of_model(inputs.model).encoder_file)
     for name in names:
         if not (inputs.model / name).is_file():
-            raise ArtifactError(f"{inputs.model / name}: no such file", hint="edgedistill export MODEL -o DIR")
+            hint = ("edgedistill export MODEL -o DIR" if name == ONNX_FILE else f"put {name} beside the model; or give the "
+                    "model's own inputs as an .npz: --data rows.npz")
+            raise ArtifactError(f"{inputs.model / name}: no such file", hint=hint)
     if inputs.reference is not None and not (inputs.reference / ONNX_FILE).is_file():
         raise ArtifactError(f"{inputs.reference / ONNX_FILE}: no such file", hint="edgedistill export MODEL -o DIR")
     named = [name for name in settings.schemes if parse_scheme(name).needs_calibration]
@@ -94,7 +106,6 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     scratch = out / _SCRATCH
     scratch.mkdir()
     court = _open_court(settings, inputs, scratch)
-    require_finite_weights(court.source)
     noise = _judge_all(settings, court)
     kept = [item for item in court.judged if item.keeps_the_goal]
     speeds = _time(settings, court, kept)
@@ -110,38 +121,72 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     return Outcome(decisions=(Decision(step="quantize", what=verdict.scheme, why=verdict.decision),), scratch=(_SCRATCH,))
 
 
-def _read_graph(path: Path) -> onnx.GraphProto:
-    """Read a graph without its external data.
-
-    Raises:
-        ArtifactError: the file is no ONNX model.
-    """
-    try:
-        graph: onnx.GraphProto = onnx.load(path, load_external_data=False).graph
-    except Exception as bad:  # protobuf's DecodeError has no public home that all its versions share
-        raise ArtifactError(f"{path}: is not an ONNX model ({bad})", hint="edgedistill export MODEL -o DIR") from bad
-    return graph
-
-
 def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
-    source = inputs.model / ONNX_FILE
-    graph = _read_graph(source)
-    rows = read_rows(inputs.validation, inputs.model, limit=_JUDGED_ROWS)
-    constants = {item.name for item in graph.initializer}
-    require_inputs(rows, [item.name for item in graph.input if item.name not in constants], inputs.validation)
+    given = inputs.model / ONNX_FILE
+    source = plain_form(given, scratch / _FLOAT_FILE, _limits(settings))
+    require_finite_weights(source)
+    taken = OnnxModel(source).inputs
+    rows = fit_rows(read_rows(inputs.validation, inputs.model, limit=_JUDGED_ROWS), taken, inputs.validation)
+    if source != given:
+        _require_same_answers(given, source, rows)
     wanted = settings.wanted
     goal = Goal(settings.min_agreement, wanted.max_accuracy_loss, wanted.min_coverage)
     reference = source if inputs.reference is None else inputs.reference / ONNX_FILE
-    return Court(source, scratch, rows, _calibration(settings, inputs), goal, settings.target_saturates, reference)
+    court = Court(source, scratch, rows, _calibration(settings, inputs, taken), goal, settings.target_saturates, reference)
+    if not np.isfinite(court.own).any():
+        raise ArtifactError(f"{given}: answers no row with a number (NaN or infinity)", hint="check its weights, and the rows")
+    _require_known_labels(court, inputs.validation)
+    return court
 
 
-def _calibration(settings: Settings, inputs: Inputs) -> Stream | None:
-    """Return the rows that static schemes are calibrated on, drawn from the training split."""
-    if inputs.train is None:
+def _limits(settings: Settings) -> Limits | None:
+    if settings.max_ir_version is None or settings.max_opset is None:
         return None
-    wanted = settings.wanted.calibration
-    chosen = draw_rows(inputs.train, inputs.model, wanted, seed=settings.seed, soft_labels=inputs.soft_labels)
-    return lambda: each(chosen)
+    return Limits(settings.max_ir_version, settings.max_opset)
+
+
+def _require_same_answers(given: Path, rewritten: Path, rows: Rows) -> None:
+    """Refuse a model whose answers changed when its file was brought into plain form.
+
+    Raises:
+        ArtifactError: they did.
+    """
+    few = SomeRows(rows, np.arange(min(_CHECKED_ROWS, len(rows))))
+    before, after = answers_of(given, few), answers_of(rewritten, few)
+    tolerance = _CONVERTED_ALIKE * float(np.nanmax(np.abs(before), initial=1.0))
+    if not np.allclose(before, after, rtol=0, atol=tolerance, equal_nan=True):
+        most = np.abs(before - after).max()
+        raise ArtifactError(f"{given}: answers otherwise once its versions are converted, by up to {most:.3g}",
+                            hint="export the model with the opset of the target: edgedistill targets show TARGET")
+
+
+def _require_known_labels(court: Court, file: Path) -> None:
+    """Refuse labels that are no class of the model.
+
+    Raises:
+        DataError: names one.
+    """
+    labels, classes = court.rows.labels, court.own.shape[1]
+    if labels is None or len(labels) != len(court.own):
+        return
+    strange = labels[(labels != NO_LABEL) & ((labels < 0) | (labels >= classes))]
+    if len(strange):
+        raise DataError(f"{file}: the label {strange[0]} is no class; the model has {classes}, numbered from 0",
+                        hint=f"number the labels from 0 to {classes - 1}, and {NO_LABEL} for none")
+
+
+def _calibration(settings: Settings, inputs: Inputs, taken: Sequence[ModelInput]) -> Stream | None:
+    """Return the rows that static schemes are calibrated on, drawn from the training split when the first scheme asks."""
+    train, wanted = inputs.train, settings.wanted.calibration
+    if train is None:
+        return None
+
+    @cache
+    def drawn() -> Rows:
+        rows = draw_rows(train, inputs.model, wanted, seed=settings.seed, soft_labels=inputs.soft_labels)
+        return fit_rows(rows, taken, train)
+
+    return lambda: each(drawn())
 
 
 def _judge_all(settings: Settings, court: Court) -> tuple[Noise, ...]:
@@ -157,7 +202,7 @@ def _judge_all(settings: Settings, court: Court) -> tuple[Noise, ...]:
 def _groups(settings: Settings, court: Court) -> tuple[tuple[str, ...], ...]:
     """Return the schemes in groups: a later one is tried where none of an earlier one keeps the goal, or where time decides."""
     static = settings.static if court.calibration is not None else ()
-    is_conv = is_convolutional(_read_graph(court.source))
+    is_conv = is_convolutional(read_proto(court.source).graph)
     if is_conv and static:
         return (static,)
     return ((*settings.schemes, *static),) if settings.timed_on is not None else (settings.schemes, static)
@@ -196,7 +241,7 @@ def _choose(
 def _untried(settings: Settings, court: Court, inputs: Inputs) -> dict[str, str]:
     """Return why a scheme of the list was not tried."""
     tried = {item.candidate.scheme.name for item in court.judged}
-    is_conv = is_convolutional(_read_graph(court.source))
+    is_conv = is_convolutional(read_proto(court.source).graph)
     static_why = ("there are no training rows to calibrate on" if inputs.train is None
                   else "schemes without calibration keep the goal")
     dynamic = dict.fromkeys(settings.schemes, "it makes no convolution int8" if is_conv else "not reached")
@@ -214,7 +259,7 @@ def settings_for(
         min_agreement: share of rows that must be decided as the float model decides them.
         host_saturates: does this machine saturate u8 x s8?
         wanted: the recipe's `quantization`; None: its defaults.
-        target: for its size budget, and for whether candidates can be timed here; None: neither counts.
+        target: for its size budget, what its runtime reads, and whether candidates can be timed here; None: none of it counts.
         seed: draws the calibration rows.
     """
     recipe, host = wanted or PostTraining(), this_host()
@@ -225,6 +270,7 @@ def settings_for(
         schemes=choice.schemes, static=choice.static, order_because=choice.why, min_agreement=min_agreement,
         host_saturates=host_saturates, wanted=recipe, seed=seed, timed_on=host if is_timed else None,
         model_bytes_limit=target.budgets.model_bytes.limit if target else None,
+        max_ir_version=target.runtime.max_ir_version if target else None, max_opset=target.runtime.max_opset if target else None,
         target_saturates=target is not None and target.cpu.saturates_u8s8,
     )
 

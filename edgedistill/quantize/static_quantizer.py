@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, version_converter
+from onnx import TensorProto
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.calibrate import TensorData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -30,6 +30,7 @@ from edgedistill.quantize.node_order import sort_nodes
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.short_names import shorten_value_names
 from edgedistill.quantize.tables import quantize_gathered_tables
+from edgedistill.quantize.versions import within
 
 _FUSED_EMBEDDING = "EmbedLayerNormalization"
 _PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
@@ -38,9 +39,6 @@ _BETWEEN_CONVOLUTIONS = ("Add", "Mul", "Relu", "Clip", "MaxPool", "AveragePool",
 _FLOAT_OUTPUTS = ("MatMul", "Gemm")
 _WEIGHT_TYPES = {"wi8": QuantType.QInt8, "wu8": QuantType.QUInt8}
 _ACTIVATION_TYPES = {"ai8": QuantType.QInt8, "au8": QuantType.QUInt8}
-_OLDEST_OPSET = 13
-"""QuantizeLinear and DequantizeLinear have an axis since then."""
-
 
 @dataclass(frozen=True)
 class Calibration:
@@ -86,7 +84,7 @@ def prepared_graph(source: Path) -> onnx.ModelProto:
     prepare_for_static(model)
     # all of them: the quantizer takes vectors that a fused one shares with other nodes away from these
     split_embeddings(model, frozenset(node.name for node in model.graph.node if node.op_type == _FUSED_EMBEDDING))
-    return model
+    return within(model, None, source)
 
 
 def insert_pairs(
@@ -103,8 +101,6 @@ def insert_pairs(
     Raises:
         ArtifactError: a value that is to be rounded is no finite number in any row.
     """
-    if next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")) < _OLDEST_OPSET:
-        model = version_converter.convert_version(model, _OLDEST_OPSET)
     chosen = [node for node in nodes_to_quantize(model.graph) if not _is_left_out(node, excluded)]
     tensors = _activations_of(model.graph, chosen)
     ranges = find_ranges(stream_activations(model, tensors, calibration.rows), calibration.method) if tensors else {}
@@ -118,9 +114,10 @@ def insert_pairs(
 
 def nodes_to_quantize(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """Return the nodes that a static scheme quantizes: products on constant weights, and what lies between convolutions."""
-    weights = {item.name for item in graph.initializer}
+    constants = {item.name for item in graph.initializer}
+    weights = {item.name for item in graph.initializer if len(item.dims) > 1}  # a vector has no kernel in int8
     products = [node for node in graph.node if node.op_type in _PRODUCTS and len(node.input) > 1 and node.input[1] in weights
-                and node.input[0] not in weights]
+                and node.input[0] not in constants]
     if not is_convolutional(graph):
         return products
     names = {node.name for node in products}

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgedistill.quantize.graph_reads import reads_of
 from edgedistill.quantize.rounding import round_weights
 from edgedistill.quantize.scheme_names import Weights
 
@@ -26,7 +27,7 @@ def quantize_gathered_tables(
     tables = {item.name: item for item in graph.initializer if len(item.dims) == 2 and item.data_type == TensorProto.FLOAT}
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
-        for name in node.input:
+        for name in reads_of(node):
             if name in tables:
                 readers.setdefault(name, []).append(node)
     added: dict[int, list[onnx.NodeProto]] = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 from onnx import helper, numpy_helper
 
-from edgedistill.quantize.graph_forms import fold_batch_norms, name_nodes, split_embeddings, turn_gemms
+from edgedistill.quantize.graph_forms import drop_unused, fold_batch_norms, name_nodes, split_embeddings, turn_gemms
 from edgedistill.quantize.rounding import round_weights
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.static_quantizer import quantize_tables, quiet_quantizer, save_clean
@@ -32,20 +32,22 @@ def quantize_weights_only(
     turn_gemms(model.graph)
     name_nodes(model.graph)
     split_embeddings(model, rowwise)
-    weights = {item.name: item for item in model.graph.initializer}
+    weights = {item.name: item for item in model.graph.initializer
+               if item.data_type == onnx.TensorProto.FLOAT and len(item.dims) > 1}
     restored: dict[str, list[onnx.NodeProto]] = {}
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
         if node.op_type in (*_OUTPUT_AXIS, "Gemm") and len(node.input) > 1 and node.name not in left_out:
             name = node.input[1]
-            if name in weights and weights[name].data_type == onnx.TensorProto.FLOAT and len(weights[name].dims) >= 2:
-                restored[name] = [_restore(model.graph, weights.pop(name), axis=_axis(node), scheme=scheme)]
+            if name in weights and name not in restored:
+                restored[name] = [_restore(model.graph, weights[name], axis=_axis(node), scheme=scheme)]
                 nodes += restored[name]
             if name in restored:
                 node.input[1] = restored[name][0].output[0]
         nodes.append(node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+    drop_unused(model.graph)  # a weight that something else reads as well, or a graph inside a node, stays
     onnx.save(model, out)
     with quiet_quantizer():
         quantize_tables(out, scheme, excluded=left_out, by_row=rowwise)
@@ -59,12 +61,11 @@ def _axis(node: onnx.NodeProto) -> int:
 
 
 def _restore(graph: onnx.GraphProto, item: onnx.TensorProto, *, axis: int, scheme: Scheme) -> onnx.NodeProto:
-    """Replace a float weight by its integers and scale; return the node that restores it."""
+    """Put the integers and the scale of a float weight into the graph; return the node that restores it."""
     integers, scale, zero = round_weights(
         numpy_helper.to_array(item), axis=axis if scheme.is_per_channel else None, weights=scheme.weights
     )
     names = [f"{item.name}_{part}" for part in ("quantized", "scale", "zero_point")]
-    graph.initializer.remove(item)
     graph.initializer.extend(numpy_helper.from_array(array, name)
                              for array, name in zip((integers, scale, zero), names, strict=True))
     return helper.make_node("DequantizeLinear", names, [f"{item.name}_restored"], f"{item.name}_DequantizeLinear",

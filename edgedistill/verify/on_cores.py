@@ -8,10 +8,12 @@ from pathlib import Path
 from edgedistill.emulation.cores import core_named
 from edgedistill.emulation.environment import require_environment
 from edgedistill.emulation.guest import Feeds
-from edgedistill.errors import MissingDependencyError, UsageError
+from edgedistill.errors import DataError, MissingDependencyError, UsageError
+from edgedistill.evaluate.onnx_model import OnnxModel
 from edgedistill.examples import read_examples
 from edgedistill.package.archive import opened_bundle
 from edgedistill.package.contents import MANIFEST_FILE, ONNX_FILE, read_manifest
+from edgedistill.quantize.rows import each, fit_rows, read_rows
 from edgedistill.recipe import Parity
 from edgedistill.tasks.registry import open_encoder, task_named
 from edgedistill.user_paths import open_examples
@@ -28,7 +30,7 @@ def verify_on_cores(
     Args:
         model: a bundle's folder or zip, whose golden vectors are replayed; or, with data, a model folder or .onnx file.
         cores: names out of `edgedistill.emulation.cores.CORES`.
-        data: texts or pictures to replay as well: the folder that `prepare` wrote, or a file.
+        data: texts or pictures to replay as well: the folder that `prepare` wrote, or a file; or an .npz, an array an input.
         split: which split of a prepared folder.
         onnxruntime: version of the runtime in the emulator; default: the one installed here.
         gates: how far the answers may differ; default: those of a recipe without any.
@@ -81,8 +83,28 @@ def _golden_feeds(bundle: Path) -> list[Feeds]:
 
 def _feeds(model: Path, data: Path, split: str) -> list[Feeds]:
     folder = model if model.is_dir() else model.parent
+    if data.suffix == ".npz":
+        return _arrays(model / ONNX_FILE if model.is_dir() else model, data)
     with open_examples(data, split, like=folder) as path:
         return _rows(folder, path)
+
+
+def _arrays(model: Path, data: Path) -> list[Feeds]:
+    """Return the rows of an .npz that holds an array for each input of a model.
+
+    Raises:
+        DataError: it cannot be read, or does not fit the model.
+        UsageError: the model answers with one number a row.
+    """
+    if not data.is_file():
+        raise DataError(f"{data}: no such file", hint="check the path")
+    opened = OnnxModel(model)
+    rows = list(each(fit_rows(read_rows(data, model.parent), opened.inputs, data)))
+    answer = opened.logits(rows[0])
+    if answer.size == 1:
+        raise UsageError(f"{model}: answers with one number a row; decisions are compared over two or more classes",
+                         hint="let the graph put out a column for each class")
+    return rows
 
 
 def _rows(folder: Path, examples: Path) -> list[Feeds]:

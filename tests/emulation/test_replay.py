@@ -120,3 +120,14 @@ def test_count_then_mark_0_comes_before_the_counted_runs(monkeypatch: pytest.Mon
     monkeypatch.setattr(guest, "mark", lambda tag: seen.append(tag))
     guest.count(lambda: seen.append("run"), marks=2, inferences=3)
     assert seen[seen.index(0):] == [0, "run", "run", "run", 1, "run", "run", "run", 2]
+
+
+@pytest.mark.parametrize(("answers", "found"), [
+    ([np.zeros((1, 3), np.float32)], 0),
+    ([np.zeros(1, np.int64), np.zeros((1, 3), np.float32)], 1),
+    ([np.zeros((1, 1), np.float32), np.zeros((1, 2), np.float32)], 1),
+    ([np.zeros(1, np.int64), np.zeros((1, 1), np.float32)], 1),
+    ([np.zeros(1, np.int64), [{0: 0.5, 1: 0.5}]], None),
+])
+def test_scores_are_the_first_float_output_with_columns(answers: list, found: int | None) -> None:
+    assert guest.scores_among(answers) == found

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edgedistill.cli.app import run_command_line
 from edgedistill.emulation.cores import core_named
@@ -122,6 +124,33 @@ def test_verify_on_cores_of_a_model_folder_then_there_are_no_golden_vectors(inpu
     (found,) = verify_on_cores(inputs.model, ["cortex-a53"], inputs.data).cores
     assert found.passed
     assert found.golden is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_verify_on_cores_of_any_model_with_arrays_then_its_rows_are_compared(tmp_path: Path, guest, dtype: type) -> None:
+    guest(lambda here: answer(here))
+    np.savez(tmp_path / "rows.npz", x=np.random.default_rng(0).normal(size=(7, 4)).astype(dtype), labels=np.zeros(7, int))
+    for model in (save_product(tmp_path / "model.onnx", classes=3), tmp_path):
+        (found,) = verify_on_cores(model, ["cortex-a72"], tmp_path / "rows.npz").cores
+        assert found.passed
+        assert found.check.parity.n == 7
+
+
+def test_verify_on_cores_of_a_model_with_one_number_a_row_then_refused(tmp_path: Path, guest) -> None:
+    guest(lambda here: answer(here))
+    np.savez(tmp_path / "rows.npz", x=np.zeros((7, 4), np.float32))
+    with pytest.raises(UsageError, match="one number a row"):
+        verify_on_cores(save_product(tmp_path / "model.onnx", classes=1), ["cortex-a72"], tmp_path / "rows.npz")
+
+
+def save_product(path: Path, *, classes: int) -> Path:
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.arange(4 * classes, dtype=np.float32).reshape(4, classes), "w")],
+    )
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return path
 
 
 def test_verify_on_cores_of_a_model_without_texts_then_refused(inputs, guest) -> None:

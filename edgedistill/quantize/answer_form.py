@@ -1,0 +1,71 @@
+"""What the numbers that a model puts out are, and the logits that they stand for: the court compares decisions, not numbers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgedistill.errors import ArtifactError
+from edgedistill.examples import NO_LABEL
+
+AnswerForm = Literal["logits", "probabilities", "binary logit", "binary probability"]
+"""logits or probabilities of two or more classes; or one number a row, of the second of two classes."""
+
+_PASSES_ON = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast"})
+_LEAST = 1e-7
+_SUM_TOLERANCE = 1e-3
+
+
+def form_of(model: Path, answers: NDArray[np.float32], labels: NDArray[np.int64] | None) -> AnswerForm:
+    """Say what a float model's answers are.
+
+    Args:
+        model: its file.
+        answers: shape (n, columns), as it gives them.
+        labels: classes of the rows, `NO_LABEL` where there is none; None where nobody labelled anything.
+
+    Raises:
+        ArtifactError: it answers with one number a row, and nothing says that this is one of two classes.
+    """
+    is_share = bool(np.all((answers >= 0) & (answers <= 1)))
+    if answers.shape[1] > 1:
+        is_split = is_share and bool(np.all(np.abs(answers.sum(axis=1) - 1) < _SUM_TOLERANCE))
+        return "probabilities" if is_split else "logits"
+    if _ends_in_sigmoid(onnx.load(model, load_external_data=False).graph):
+        return "binary probability"
+    known = set() if labels is None else set(np.unique(labels[labels != NO_LABEL]).tolist())
+    if known and known <= {0, 1}:
+        return "binary probability" if is_share else "binary logit"
+    raise ArtifactError(
+        f"{model.name}: answers with one number a row, and whether that is a class cannot be told; int8 is judged by the classes "
+        "that a model finds, so a regression cannot be judged",
+        hint="of two classes: give labels of 0 and 1 with the rows, or let the graph end in a Sigmoid",
+    )
+
+
+def as_logits(answers: NDArray[np.float32], form: AnswerForm) -> NDArray[np.float32]:
+    """Return the logits that answers stand for, shape (n, classes); of one number z or p a row (0, z) or (0, ln p/(1-p))."""
+    if form == "logits":
+        return answers
+    if form == "binary logit":
+        return np.concatenate([np.zeros_like(answers), answers], axis=1)
+    share = np.clip(answers.astype(np.float64), _LEAST, 1 - _LEAST) + np.where(np.isfinite(answers), 0.0, np.nan)
+    if form == "probabilities":
+        return np.asarray(np.log(share), np.float32)
+    odds = np.log(share) - np.log1p(-share)
+    return np.asarray(np.concatenate([np.zeros_like(odds), odds], axis=1), np.float32)
+
+
+def _ends_in_sigmoid(graph: onnx.GraphProto) -> bool:
+    """Is an output of a graph made by a Sigmoid, if need be behind nodes that change its form alone?"""
+    makers: Mapping[str, onnx.NodeProto] = {name: node for node in graph.node for name in node.output}
+    for output in graph.output:
+        node = makers.get(output.name)
+        while node is not None and node.op_type in _PASSES_ON:
+            node = makers.get(node.input[0])
+        if node is not None and node.op_type == "Sigmoid":
+            return True
+    return False
