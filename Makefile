@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: run test test-slow test-arm lint types docs bench bench-students bench-ablation bench-other-family bench-rivals bench-vocabulary \
-	bench-speed bench-bundle wheel clean
+	bench-speed bench-int8 bench-bundle wheel clean
 
 run: $(READY)
 	$(BIN)/edgedistill run --target raspberry-pi
@@ -34,6 +34,7 @@ docs: $(READY)
 	$(BIN)/python benchmarks/support_matrix.py
 	$(BIN)/python benchmarks/students_table.py
 	$(BIN)/python benchmarks/images_table.py
+	$(BIN)/python benchmarks/int8_table.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/shape_latency.py
@@ -63,6 +64,15 @@ bench-vocabulary: $(READY)
 bench-speed: $(READY)
 	$(BIN)/python benchmarks/training_speed.py $(BENCH_OPTIONS)
 	$(BIN)/python benchmarks/students_table.py
+
+# over students that are trained: --work of bench-students, --images DIR where the picture runs are. The timing wants an idle machine
+bench-int8: $(READY)
+	$(BIN)/python benchmarks/int8.py $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/int8_rivals.py $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/int8.py --selections $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/int8.py --timing $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/int8.py --summary
+	$(BIN)/python benchmarks/int8_table.py
 
 # what ships, in a browser, in an empty environment, by compilers; and 100,000 texts a tokenizer
 bench-bundle: $(READY)

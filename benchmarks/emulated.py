@@ -23,9 +23,12 @@ from edgedistill.emulation.cores import CORES, core_named
 from edgedistill.emulation.environment import ensure
 from edgedistill.emulation.guest import Feeds
 from edgedistill.emulation.replay import replay
+from edgedistill.errors import GoalMissedError
 from edgedistill.evaluate.onnx_model import OnnxModel
 from edgedistill.examples import read_examples
+from edgedistill.export.stage import copy_companions
 from edgedistill.host import this_host
+from edgedistill.int8_settings import PostTraining
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.user_paths import model_classes, open_examples
 from edgedistill.verify.emulated import judge, spread_rows
@@ -34,7 +37,6 @@ from edgedistill.verify.parity import emulated_gate
 RESULTS = Path(__file__).resolve().parent / "results"
 FLOAT = "float"
 SCHEMES = ("dynamic_wi8_afp32_per_channel", "dynamic_wi8_afp32_per_channel_reduced_range", FLOAT)
-_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,24 @@ class Test:
 
 
 def prepare_models(student: Path, train: Path, work: Path, schemes: list[str], target: str) -> dict[str, Path]:
-    """Quantize the student by each scheme and return the model folders by scheme."""
+    """Quantize the student by each scheme and return the model folders by scheme.
+
+    Raises:
+        GoalMissedError: a scheme does not keep the goal, so that the court would ship float under its name.
+    """
     models = {FLOAT: work / FLOAT}
     models[FLOAT].mkdir(parents=True, exist_ok=True)
     shutil.copyfile(student / "onnx" / "model.onnx", models[FLOAT] / "model.onnx")
-    for name in _FILES:
-        shutil.copyfile(student / name, models[FLOAT] / name)
+    copy_companions(student, models[FLOAT])
     for scheme in schemes:
-        if scheme != FLOAT:
-            models[scheme] = work / scheme
-            edgedistill.quantize(models[FLOAT], train, models[scheme], target=edgedistill.load_target(target), scheme=scheme)
+        if scheme == FLOAT:
+            continue
+        models[scheme] = work / scheme
+        wanted = PostTraining.model_validate({"scheme": scheme, "trials": 0})
+        device = edgedistill.load_target(target)
+        verdict = edgedistill.quantize(models[FLOAT], train, models[scheme], target=device, wanted=wanted)
+        if verdict.is_float:
+            raise GoalMissedError(f"{scheme}: {verdict.decision}", hint=f"--schemes without {scheme}")
     return {scheme: models[scheme] for scheme in dict.fromkeys((*schemes, FLOAT))}
 
 

@@ -22,7 +22,7 @@ from suite_files import StudentsSuite, check_data
 
 from edgedistill.catalog import load_target
 from edgedistill.document import Document
-from edgedistill.errors import UsageError
+from edgedistill.errors import EdgedistillError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.host import available_cores, this_host
 from edgedistill.recipe import Recipe, read_recipe
@@ -42,6 +42,10 @@ _OVERRIDES_OF: Mapping[Kind, tuple[str, ...]] = {
     "random_init_no_transfer": ("student.initialisation=random", "distillation.transfer_set.rows=0"),
 }
 _FLOAT_BATCH = 32
+
+
+class NotTrainedError(EdgedistillError):
+    """A model that a benchmark needs is not there, and the benchmark does not train."""
 
 
 def recipe_of(suite: StudentsSuite, task: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -74,6 +78,7 @@ class Line:
         work: the folder of the steps.
         overrides: settings for every recipe of this start.
         has_teacher_per_seed: does the student's seed also split validation off and fine-tune the teacher?
+        may_not_start: steps that must be found done; where one is not, nothing is begun.
     """
 
     suite: StudentsSuite
@@ -82,11 +87,18 @@ class Line:
     work: Path
     overrides: tuple[str, ...] = ()
     has_teacher_per_seed: bool = False
+    may_not_start: tuple[str, ...] = ()
 
     @cached_property
     def workspace(self) -> Workspace:
         """Where the steps of this task live."""
-        return Workspace(self.work / self.task, _tell)
+        return Workspace(self.work / self.task, self._on_step)
+
+    def _on_step(self, step: str, state: str, seconds: float) -> None:
+        if state == "started" and step in self.may_not_start:
+            raise NotTrainedError(f"{self.task}: {step} is not done below {self.work}",
+                                  hint=f"python benchmarks/students.py --data DIR --work DIR --tasks {self.task}")
+        _tell(step, state, seconds)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import edgedistill
+from edgedistill import pipeline
 from edgedistill.catalog import load_recipe
 from edgedistill.cli.app import run_command_line
 from edgedistill.emulation.environment import Environment
@@ -104,6 +106,24 @@ def test_verify_command_of_a_bundle_of_pictures_then_every_golden_picture_is_ans
     (found,) = json.loads(capsys.readouterr().out)["cores"]
     assert (found["golden"]["vectors"], found["golden"]["decisions_flipped"]) == (9, 0)
     assert found["check"]["instructions"]["row_shape"] == [1, 3, 6, 6]
+
+
+def test_built_in_digits_on_three_cores_then_every_test_decision_is_the_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The built-in model of pictures, trained as its recipe says but for the search: one student, and none without its teacher."""
+    monkeypatch.setattr(pipeline, "_benchmark", lambda *arguments: None)  # half of the time, and nothing here looks at it
+    located = load_recipe("handwritten-digits", overrides=("search.trials=1", "distillation.baseline=false"))
+    edgedistill.run(located, [edgedistill.load_target("raspberry-pi-zero-2w")], tmp_path / "run")
+    prepare(located, tmp_path / "data")
+    found = verify_on_cores(tmp_path / "run" / "raspberry-pi-zero-2w" / "bundle", CORES, tmp_path / "data")
+    assert [one.check.core for one in found.cores] == list(CORES)
+    for one in found.cores:
+        assert one.golden is not None
+        assert one.check.parity.n == one.golden.vectors + 360  # models/handwritten-digits/data/test.npz has 360 pictures
+        assert one.check.parity.decisions_flipped == 0
+        assert one.check.parity.max_abs_error <= located.recipe.parity.bundle_tolerance
+        assert one.golden.passed
 
 
 @pytest.mark.slow
