@@ -34,8 +34,9 @@ def form_of(model: Path, answers: NDArray[np.float32], labels: NDArray[np.int64]
     if answers.shape[1] > 1:
         is_split = is_share and bool(np.all(np.abs(answers.sum(axis=1) - 1) < _SUM_TOLERANCE))
         return "probabilities" if is_split else "logits"
-    if _ends_in_sigmoid(onnx.load(model, load_external_data=False).graph):
-        return "binary probability"
+    told = _by_sigmoid(onnx.load(model, load_external_data=False).graph)
+    if told is not None:
+        return told
     known = set() if labels is None else set(np.unique(labels[labels != NO_LABEL]).tolist())
     if known and known <= {0, 1}:
         return "binary probability" if is_share else "binary logit"
@@ -59,13 +60,29 @@ def as_logits(answers: NDArray[np.float32], form: AnswerForm) -> NDArray[np.floa
     return np.asarray(np.concatenate([np.zeros_like(odds), odds], axis=1), np.float32)
 
 
-def _ends_in_sigmoid(graph: onnx.GraphProto) -> bool:
-    """Is an output of a graph made by a Sigmoid, if need be behind nodes that change its form alone?"""
+def _by_sigmoid(graph: onnx.GraphProto) -> AnswerForm | None:
+    """Say what the one number is that is judged, the first output of float numbers; None where no Sigmoid tells.
+
+    It is a probability where a Sigmoid makes it, if need be behind nodes that change its form alone, and a logit where a Sigmoid
+    makes another output of it.
+    """
     makers: Mapping[str, onnx.NodeProto] = {name: node for node in graph.node for name in node.output}
-    for output in graph.output:
-        node = makers.get(output.name)
-        while node is not None and node.op_type in _PASSES_ON:
-            node = makers.get(node.input[0])
-        if node is not None and node.op_type == "Sigmoid":
-            return True
-    return False
+    outputs = [item.name for item in graph.output if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT]
+    if not outputs:
+        return None
+    judged, *others = (_source(name, makers) for name in outputs)
+    if _is_sigmoid(judged, makers):
+        return "binary probability"
+    read = [_source(makers[name].input[0], makers) for name in others if _is_sigmoid(name, makers)]
+    return "binary logit" if judged in read else None
+
+
+def _is_sigmoid(name: str, makers: Mapping[str, onnx.NodeProto]) -> bool:
+    return name in makers and makers[name].op_type == "Sigmoid"
+
+
+def _source(name: str, makers: Mapping[str, onnx.NodeProto]) -> str:
+    """Return the value that another one is, but for its form."""
+    while name in makers and makers[name].op_type in _PASSES_ON:
+        name = makers[name].input[0]
+    return name

@@ -1,6 +1,7 @@
 """Arrays in an .npz, read and written row by row: none of them is ever held whole."""
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -65,7 +66,7 @@ class StoredArray:
         """Read rows `start` to `stop`, in steps of one.
 
         Raises:
-            OSError: the file ends before them.
+            ValueError: the file is damaged, or ends before them.
         """
         start, stop, _ = rows.indices(len(self))
         if self._whole is not None:
@@ -74,8 +75,11 @@ class StoredArray:
             self._stream.close()
             self._stream, self._next = self._open()
         width = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
-        _skip(self._stream, (start - self._next) * width)
-        content = _read(self._stream, max(0, stop - start) * width, self._file)
+        try:
+            _skip(self._stream, (start - self._next) * width)
+            content = _read(self._stream, max(0, stop - start) * width, self._file)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as bad:
+            raise ValueError(f"{self._name} is damaged: {bad}") from bad
         self._next = max(start, stop)
         return np.frombuffer(content, self.dtype).reshape(max(0, stop - start), *self.shape[1:])
 
@@ -93,7 +97,7 @@ def _read(stream: IO[bytes], count: int, file: Path) -> bytes:
     while count > 0:
         found = stream.read(count)
         if not found:
-            raise OSError(f"{file} ends too early")
+            raise ValueError(f"{file} ends too early")
         parts.append(found)
         count -= len(found)
     return b"".join(parts)
@@ -122,7 +126,8 @@ def split_arrays(arrays: dict[str, StoredArray], parts: Sequence[tuple[Path, NDA
         parts: each file to write with its rows, a mask of shape (rows,).
 
     Raises:
-        OSError: an array cannot be read, or a file cannot be written.
+        ValueError: an array is damaged.
+        OSError: a file cannot be read or written.
     """
     for file, is_in in parts:
         with zipfile.ZipFile(file, "w") as archive:

@@ -12,13 +12,14 @@ _ON_WEIGHTS = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Gather", "Attention",
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 
 
-def require_finite_weights(path: Path) -> None:
+def require_finite_weights(path: Path, *, named: Path) -> None:
     """Refuse a model with nan or infinity in a weight, a bias or a table: no scale fits them.
 
     Other constants may be infinite, as what is added to hide the places of a mask.
 
     Args:
         path: a float ONNX file.
+        named: the file that the user gave, for the message.
 
     Raises:
         ArtifactError: names the first initialiser that holds them, and how many.
@@ -30,6 +31,6 @@ def require_finite_weights(path: Path) -> None:
         array = numpy_helper.to_array(stored[name])
         bad = array.size - int(np.isfinite(array).sum())
         if bad:
-            raise ArtifactError(f"{path}: {bad} of the {array.size} numbers in {name} are nan or infinite, and cannot be rounded",
+            raise ArtifactError(f"{named}: {bad} of the {array.size} numbers in {name} are nan or infinite",
                                 hint="train the model again, with a lower learning rate; or export a checkpoint from before: "
                                 "edgedistill export MODEL -o DIR")

@@ -85,7 +85,7 @@ def plain_form(source: Path, out: Path, limits: Limits | None) -> Path:
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
-    for graph in (inner for whole in (model.graph,) for inner in all_graphs(whole)):
+    for graph in all_graphs(model.graph):
         yield from graph.initializer
         for node in graph.node:
             for attribute in node.attribute:

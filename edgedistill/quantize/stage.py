@@ -124,7 +124,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
 def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
     given = inputs.model / ONNX_FILE
     source = plain_form(given, scratch / _FLOAT_FILE, _limits(settings))
-    require_finite_weights(source)
+    require_finite_weights(source, named=given)
     taken = OnnxModel(source).inputs
     rows = fit_rows(read_rows(inputs.validation, inputs.model, limit=_JUDGED_ROWS), taken, inputs.validation)
     if source != given:
@@ -155,7 +155,7 @@ def _require_same_answers(given: Path, rewritten: Path, rows: Rows) -> None:
     before, after = answers_of(given, few), answers_of(rewritten, few)
     tolerance = _CONVERTED_ALIKE * float(np.nanmax(np.abs(before), initial=1.0))
     if not np.allclose(before, after, rtol=0, atol=tolerance, equal_nan=True):
-        most = np.abs(before - after).max()
+        most = np.nanmax(np.abs(before - after), initial=0.0)
         raise ArtifactError(f"{given}: answers otherwise once its versions are converted, by up to {most:.3g}",
                             hint="export the model with the opset of the target: edgedistill targets show TARGET")
 

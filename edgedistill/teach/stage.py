@@ -184,6 +184,6 @@ def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:
 
 
 SOFT_LABELS = Stage(
-    name="teach", version=3, run=_make_soft_labels, ensures=check_soft_labels,
+    name="teach", version=4, run=_make_soft_labels, ensures=check_soft_labels,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_shared=True,
 )

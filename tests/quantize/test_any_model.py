@@ -86,6 +86,7 @@ def broken(*, columns: int, extra: tuple[onnx.NodeProto, ...] = (), outputs: Map
 
 IDENTITY = (helper.make_node("Identity", ["z"], ["y"], "out"),)
 SIGMOID = (helper.make_node("Sigmoid", ["z"], ["s"], "sigmoid"), helper.make_node("Squeeze", ["s"], ["y"], "out"))
+BOTH = (helper.make_node("Identity", ["z"], ["y"], "out"), helper.make_node("Sigmoid", ["z"], ["p"], "sigmoid"))
 LABEL_FIRST = (helper.make_node("ArgMax", ["z"], ["label"], "argmax", axis=1, keepdims=0), helper.make_node("Identity", ["z"], ["y"], "out"))
 
 
@@ -93,8 +94,11 @@ LABEL_FIRST = (helper.make_node("ArgMax", ["z"], ["label"], "argmax", axis=1, ke
     (1, IDENTITY, {"y": FLOAT}, True),
     (1, SIGMOID, {"y": FLOAT}, False),
     (1, SIGMOID, {"y": FLOAT}, True),
+    (1, BOTH, {"y": FLOAT, "p": FLOAT}, False),
+    (1, BOTH, {"y": FLOAT, "p": FLOAT}, True),
     (2, LABEL_FIRST, {"label": TensorProto.INT64, "y": FLOAT}, False),
-], ids=["one logit with labels", "sigmoid without labels", "sigmoid with labels", "label before scores"])
+], ids=["one logit with labels", "sigmoid without labels", "sigmoid with labels", "logit and its sigmoid without labels",
+        "logit and its sigmoid with labels", "label before scores"])
 def test_int8_that_decides_otherwise_is_never_certified(
     tmp_path: Path, columns: int, extra: tuple, outputs: Mapping[str, int], is_labelled: bool
 ) -> None:
@@ -308,7 +312,7 @@ def with_pairs() -> onnx.ModelProto:
     (with_pairs, "quantized already: it has DequantizeLinear, QuantizeLinear", "float32 model"),
     (onnx.ModelProto, r"mine\.onnx.*: is not an ONNX model", ".onnx file"),
     (lambda: make([helper.make_node("MatMul", ["x", "w"], ["y"])], {"w": np.full((16, 4), np.nan, np.float32)}),
-     r"mine\.onnx.*answers no row with a number", "weights"),
+     r"mine\.onnx.*64 of the 64 numbers in w are nan or infinite", "train"),
 ], ids=["no weights", "half precision", "8-bit weights", "QDQ pairs", "empty file", "weights that are no numbers"])
 def test_what_cannot_become_int8_is_refused(
     tmp_path: Path, build: Callable[[], onnx.ModelProto], message: str, hint: str

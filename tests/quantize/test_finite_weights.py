@@ -35,7 +35,7 @@ def broken(path: Path, name: str, value: float) -> Path:
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
 def test_a_weight_with_a_number_that_is_none_is_refused_by_its_name(tmp_path: Path, name: str, value: float) -> None:
     with pytest.raises(ArtifactError, match=f"1 of the .* numbers in {name} are nan or infinite") as refused:
-        require_finite_weights(broken(tmp_path / "m.onnx", name, value))
+        require_finite_weights(broken(tmp_path / "m.onnx", name, value), named=tmp_path / "mine.onnx")
     assert "edgedistill export" in refused.value.hint
 
 
@@ -43,7 +43,8 @@ def test_what_hides_the_places_of_a_mask_may_be_infinite(tmp_path: Path) -> None
     nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Add", ["h", "mask"], ["m"]),
              helper.make_node("Softmax", ["m"], ["y"])]
     constants = {"w": np.ones((3, 3), np.float32), "mask": np.array([[0, -np.inf, 0]], np.float32)}
-    require_finite_weights(graphs.save_graph(tmp_path / "m.onnx", nodes, constants, inputs={"x": (TensorProto.FLOAT, ["n", 3])}))
+    file = graphs.save_graph(tmp_path / "m.onnx", nodes, constants, inputs={"x": (TensorProto.FLOAT, ["n", 3])})
+    require_finite_weights(file, named=file)
 
 
 @pytest.mark.parametrize("scheme", ["dynamic_wi8_afp32", "static_wi8_ai8", "weight_only_wi8_afp32"])

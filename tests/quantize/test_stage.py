@@ -227,11 +227,11 @@ def test_quantize_weights_leaves_the_root_loggers_level(inputs: Inputs, tmp_path
     assert logging.getLogger().level == before
 
 
-@pytest.mark.parametrize("missing", ["model.onnx", "tokenizer.json"])
-def test_quantize_of_an_incomplete_folder_is_refused(tmp_path: Path, validation: Path, missing: str) -> None:
+@pytest.mark.parametrize(("missing", "hint"), [("model.onnx", "export"), ("tokenizer.json", "put tokenizer.json beside the model")])
+def test_quantize_of_an_incomplete_folder_is_refused(tmp_path: Path, validation: Path, missing: str, hint: str) -> None:
     (tmp_path / "model").mkdir()
     for name in {"model.onnx", "tokenizer.json"} - {missing}:
         (tmp_path / "model" / name).write_text(json.dumps({}))
     with pytest.raises(ArtifactError, match=missing) as failure:
         perform(tmp_path / "stages", Inputs(tmp_path / "model", validation), settings())
-    assert "export" in failure.value.hint
+    assert hint in failure.value.hint
