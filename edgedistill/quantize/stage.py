@@ -18,17 +18,15 @@ from edgedistill.int8_settings import PostTraining
 from edgedistill.manifest import Decision
 from edgedistill.quantize.calibration import Stream
 from edgedistill.quantize.calibration_rows import draw_rows
-from edgedistill.quantize.candidates import Candidate
 from edgedistill.quantize.court import Court, Judged, answers_of, best_by_chance, least_divergent
 from edgedistill.quantize.finite_weights import require_finite_weights
 from edgedistill.quantize.instruction_rules import shares_path
 from edgedistill.quantize.judgement import Goal
 from edgedistill.quantize.plain_form import plain_form, read_proto
-from edgedistill.quantize.rescue import rescue
 from edgedistill.quantize.rows import Rows, SomeRows, each, fit_rows, read_rows
 from edgedistill.quantize.scheme_names import parse_scheme
 from edgedistill.quantize.schemes import SchemeChoice
-from edgedistill.quantize.sensitivity import Noise
+from edgedistill.quantize.search import Tried, search
 from edgedistill.quantize.static_quantizer import is_convolutional
 from edgedistill.quantize.timing import Speed, fast_enough, time_candidates
 from edgedistill.quantize.verdict import Finding, write_verdict
@@ -106,15 +104,14 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     scratch = out / _SCRATCH
     scratch.mkdir()
     court = _open_court(settings, inputs, scratch)
-    noise = _judge_all(settings, court)
-    kept = [item for item in court.judged if item.keeps_the_goal]
-    speeds = _time(settings, court, kept)
-    chosen = _choose(settings, court, kept, speeds)
+    tried = _judge_all(settings, court)
+    speeds = _time(settings, court, tried.judged)
+    chosen = _choose(settings, court, tried.judged, speeds)
     shutil.copyfile(chosen.file if chosen else court.source, out / ONNX_FILE)
     for name in (_CONFIG_FILE, *task_of_model(inputs.model).companions):
         if (inputs.model / name).is_file():
             shutil.copyfile(inputs.model / name, out / name)
-    finding = Finding(chosen, court.judged, speeds, noise, _untried(settings, court, inputs))
+    finding = Finding(chosen, tried.judged, speeds, tried.noise, _untried(settings, court, inputs))
     verdict = write_verdict(finding, court, because=settings.order_because, limit=settings.model_bytes_limit,
                             host_saturates=settings.host_saturates)
     (out / VERDICT_FILE).write_text(verdict.to_json(), encoding="utf-8")
@@ -189,14 +186,10 @@ def _calibration(settings: Settings, inputs: Inputs, taken: Sequence[ModelInput]
     return lambda: each(drawn())
 
 
-def _judge_all(settings: Settings, court: Court) -> tuple[Noise, ...]:
+def _judge_all(settings: Settings, court: Court) -> Tried:
     """Judge the schemes of the kind that suits the graph, then the other kind, then what may rescue int8."""
-    for group in _groups(settings, court):
-        for name in group:
-            court.judge(Candidate(parse_scheme(name), settings.wanted.calibration.method))
-        if any(item.keeps_the_goal for item in court.judged):
-            return ()
-    return rescue(court, trials=settings.wanted.trials, time_limit_s=settings.wanted.time_limit_s)
+    groups = [tuple(map(parse_scheme, group)) for group in _groups(settings, court)]
+    return search(court, groups, settings.wanted)
 
 
 def _groups(settings: Settings, court: Court) -> tuple[tuple[str, ...], ...]:
@@ -208,10 +201,15 @@ def _groups(settings: Settings, court: Court) -> tuple[tuple[str, ...], ...]:
     return ((*settings.schemes, *static),) if settings.timed_on is not None else (settings.schemes, static)
 
 
-def _time(settings: Settings, court: Court, kept: Sequence[Judged]) -> dict[str, Speed]:
+def _usable(court: Court, judged: Sequence[Judged]) -> list[Judged]:
+    """Return what may be shipped: all that keep the goal; where there are none, the one that misses it by chance alone."""
+    by_chance = best_by_chance(judged, court.goal)
+    return [item for item in judged if item.keeps_the_goal] or ([by_chance] if by_chance else [])
+
+
+def _time(settings: Settings, court: Court, judged: Sequence[Judged]) -> dict[str, Speed]:
     """Time what may be shipped, where this machine makes the target's int8 products."""
-    by_chance = best_by_chance(court.judged, court.goal)
-    usable = kept or ([by_chance] if by_chance else [])
+    usable = _usable(court, judged)
     if settings.timed_on is None or not usable:
         return {}
     files = {item.candidate.title: item.file for item in usable}
@@ -219,23 +217,20 @@ def _time(settings: Settings, court: Court, kept: Sequence[Judged]) -> dict[str,
 
 
 def _choose(
-    settings: Settings, court: Court, kept: Sequence[Judged], speeds: Mapping[str, Speed]
+    settings: Settings, court: Court, judged: Sequence[Judged], speeds: Mapping[str, Speed]
 ) -> Judged | None:
     """Return what is shipped; None: the float model.
 
     Of those that keep the goal, those within the size budget go before others, those that are fast before others, and of
     these the first that diverges about least.
     """
-    if not kept:
-        by_chance = best_by_chance(court.judged, court.goal)
-        is_slow = by_chance is not None and by_chance.candidate.title in speeds and speeds[by_chance.candidate.title].is_slower
-        return None if is_slow else by_chance
+    usable = _usable(court, judged)
     if speeds:
         fast = fast_enough(speeds)
-        kept = [item for item in kept if item.candidate.title in fast]
+        usable = [item for item in usable if item.candidate.title in fast]
     limit = settings.model_bytes_limit
-    fitting = [item for item in kept if limit is None or item.evidence.size_bytes <= limit]
-    return least_divergent(fitting or kept) if kept else None
+    fitting = [item for item in usable if limit is None or item.evidence.size_bytes <= limit]
+    return least_divergent(fitting or usable) if usable else None
 
 
 def _untried(settings: Settings, court: Court, inputs: Inputs) -> dict[str, str]:

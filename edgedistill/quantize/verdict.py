@@ -5,9 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from edgedistill.examples import NO_LABEL
 from edgedistill.quantize.court import Court, Judged, least_divergent
 from edgedistill.quantize.coverage import measure_coverage, with_runtime
 from edgedistill.quantize.layers import measure_layers
@@ -63,7 +60,7 @@ def write_verdict(
         table=tuple(_row(item, finding, limit=limit) for item in finding.judged) + tuple(
             Int8Candidate(title=name, scheme=name, outcome="not tried", reason=why) for name, why in finding.untried.items()
         ),
-        judged_rows=len(court.rows), float_accuracy=_float_accuracy(court),
+        judged_rows=len(court.rows), float_accuracy=court.float_accuracy,
         float_size_bytes=court.source.stat().st_size,
         noisiest_nodes={item.node: round(item.worst_db, 1) for item in finding.noise[:_NAMED_NODES]},
         noisiest_by=_noisiest_by(finding),
@@ -73,14 +70,6 @@ def write_verdict(
 def _coverage(chosen: Judged | None, court: Court) -> Coverage:
     file = chosen.file if chosen else court.source
     return with_runtime(measure_coverage(file), file)
-
-
-def _float_accuracy(court: Court) -> float | None:
-    labels = court.rows.labels
-    if labels is None or len(labels) != len(court.reference):
-        return None
-    is_labelled = labels != NO_LABEL
-    return float(np.mean(court.reference.argmax(1)[is_labelled] == labels[is_labelled]))
 
 
 def _sentence(finding: Finding, court: Court, *, because: str, limit: float | None, host_saturates: bool) -> str:
