@@ -152,9 +152,9 @@ def answers_of(model: Path, rows: Rows) -> NDArray[np.float32]:
     opened = OnnxModel(model)
     found = [opened.logits(row) for row in each(rows)]
     if found[0].ndim > _MOST_AXES:
-        raise ArtifactError(f"{model}: answers a row with the shape {' x '.join(map(str, found[0].shape))}; which axis numbers the "
-                            "classes cannot be told", hint="only answers of shape (n, classes) or (n, tokens, classes) are judged: "
-                            "let the graph put out such")
+        shape = " x ".join(map(str, found[0].shape))
+        raise ArtifactError(f"{model}: answers a row with the shape {shape}; which axis numbers the classes cannot be told",
+                            hint="let the graph put out (n, classes) or (n, tokens, classes); nothing else is judged")
     return np.concatenate([answer.reshape(-1, answer.shape[-1] if answer.ndim > 1 else 1) for answer in found])
 
 

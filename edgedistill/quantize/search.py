@@ -108,7 +108,7 @@ class _Search:
         return found
 
     def noise(self, history: Sequence[Way]) -> tuple[Noise, ...]:
-        """Return the nodes that suffer most of the scheme that a finished search tried last; none where a scheme kept the goal."""
+        """Return the nodes that suffer most of the scheme that was tried last; none where a scheme kept the goal."""
         last = history[-1]
         if not any(item.keeps_the_goal for item in self.court.judged):
             return self._sufferer(self._best()[0]).noise

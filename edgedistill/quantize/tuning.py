@@ -90,7 +90,7 @@ class _SchemeConfig(BaseConfig):
         """Return a configuration for each choice."""
         return [type(self)(Options(way.scheme, (way.method,), (way.departure,))) for way in self.options.ways]
 
-    def to_dict(self) -> dict[str, str | list[str] | list[int]]:
+    def to_dict(self) -> dict[str, object]:
         """Return what tells it from others."""
         return {"scheme": self.options.scheme.name, "method": list(self.options.methods),
                 "departure": list(self.options.departures)}
