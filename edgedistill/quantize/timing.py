@@ -64,7 +64,7 @@ class Times:
     @property
     def is_any_slower(self) -> bool:
         """Is a candidate known to be slower than float?"""
-        return any(each.is_slower for each in (*self.measured.values(), *self.predicted.values()))
+        return any(each.is_slower for each in self.measured.values()) or any(each.is_slower for each in self.predicted.values())
 
 
 def time_candidates(
