@@ -116,7 +116,7 @@ def call_for(verdict: QuantizationVerdict, wanted: Quantization, *, finding: str
     if not reason and wanted.aware == "auto":
         return Call("", "int8 keeps the goal on validation without it")
     if verdict.is_float and any(row.outcome == "kept" for row in verdict.table):
-        return Call("", "int8 keeps the goal but is slower than float here, which no training changes")
+        return Call("", "int8 keeps the goal but is slower than float, which no training changes")
     scheme = verdict.scheme if not verdict.is_float else _nearest(verdict, wanted, saturates=saturates)
     if not scheme:
         return Call("", f"{reason}, and no scheme makes enough of the graph int8 for this target")

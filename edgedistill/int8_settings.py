@@ -42,7 +42,7 @@ class PostTraining(Document):
         0.7, ge=0, le=1, description="share of weight bytes, and of nodes on weights, that must be int8; below it the float "
         "model is shipped"
     )
-    trials: int = Field(12, ge=0, le=1000, description="candidates that are tried to rescue int8 when all schemes miss the goal")
+    trials: int = Field(24, ge=0, le=1000, description="candidates that are tried to rescue int8 when all schemes miss the goal")
     time_limit_s: float = Field(600.0, gt=0, description="no further rescue is started after so long")
     timing: bool = Field(
         True, description="time the candidates where this machine has the target's int8 instructions; the fastest wins"

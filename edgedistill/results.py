@@ -130,6 +130,10 @@ class Int8Candidate(Document):
     size_bytes: int | None = None
     weight_bytes_share: float | None = None
     nodes_share: float | None = None
+    predicted_p50_s: float | None = Field(
+        None, description="by the latency model: for the target, one thread, a row of the median size; null: measured, or unknown"
+    )
+    predicted_interval_s: tuple[float, float] | None = Field(None, description="80 %")
     p50_s: Interval | None = Field(None, description="measured side by side on a machine with the target's int8 instructions")
     speed_ratio: Interval | None = Field(None, description="the float model's p50 / this one's, paired by round")
     outcome: Literal["chosen", "kept", "refused", "not tried"]
@@ -171,6 +175,10 @@ class QuantizationVerdict(Document):
     judged_rows: int = Field(0, description="validation rows on which they were judged")
     float_accuracy: float | None = Field(None, description="of the float model on those rows; null without labels")
     float_size_bytes: int | None = None
+    speed_source: Literal["measured", "predicted"] | None = Field(
+        None, description="where the times of the candidates are from; null: nothing said whether int8 is faster than float"
+    )
+    float_predicted_p50_s: float | None = Field(None, description="of the float model; only where the source is `predicted`")
     noisiest_nodes: dict[str, float] = Field(
         {}, description="signal-to-quantization-noise ratio in decibels, of the nodes that suffer most; only where it was needed"
     )

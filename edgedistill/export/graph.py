@@ -8,9 +8,7 @@ from onnx import external_data_helper
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 
-_FAMILIES = {"bert": "bert", "roberta": "bert", "xlm-roberta": "bert", "electra": "bert", "distilbert": "bert",
-             "camembert": "bert", "mpnet": "bert", "deberta-v2": "bert"}
-"""transformers' model_type -> the optimizer's; fusions that do not match leave the graph as it is."""
+from edgedistill.export.families import FAMILIES
 
 
 def fuse(source: Path, out: Path, *, model_type: str, heads: int, hidden: int) -> None:
@@ -26,7 +24,7 @@ def fuse(source: Path, out: Path, *, model_type: str, heads: int, hidden: int) -
     for name in ("fusion_base", "onnx_model", "onnx_model_bert", "fusion_utils", "onnxruntime.transformers.optimizer"):
         logging.getLogger(name).setLevel(logging.WARNING)  # it tells every fusion on these loggers
     model = optimize_model(
-        str(source), model_type=_FAMILIES.get(model_type, "bert"), num_heads=heads, hidden_size=hidden, opt_level=0,
+        str(source), model_type=FAMILIES.get(model_type, "bert"), num_heads=heads, hidden_size=hidden, opt_level=0,
         optimization_options=FusionOptions("bert"), only_onnxruntime=False,
     ).model
     del model.metadata_props[:]

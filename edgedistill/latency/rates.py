@@ -46,7 +46,19 @@ def rates_of(target: Target) -> Rates:
     constants = fitted_constants()
     if target.latency is not None:
         return _own_rates(target.latency, constants)
-    return _fitted_rates(target, constants)
+    return _fitted_rates(target, constants, of_graph=constants.int8)
+
+
+def float_rates_of(target: Target) -> Rates:
+    """Return the rates of a target for float graphs; its int8 products are not meant.
+
+    What int8 graphs take over float ones besides the peaks is a factor of the fit, taken out here; a profile's own rates are
+    used as they are.
+    """
+    constants = fitted_constants()
+    if target.latency is not None:
+        return _own_rates(target.latency, constants)
+    return _fitted_rates(target, constants, of_graph=1.0)
 
 
 def _own_rates(own: LatencyModel, constants: Constants) -> Rates:
@@ -65,7 +77,7 @@ def _own_rates(own: LatencyModel, constants: Constants) -> Rates:
     )
 
 
-def _fitted_rates(target: Target, constants: Constants) -> Rates:
+def _fitted_rates(target: Target, constants: Constants, *, of_graph: float) -> Rates:
     """Turn the peaks of a core into rates; equation in docs/plan.md, fit in benchmarks/latency_model.py."""
     cpu, memory = target.cpu, target.memory
     if cpu.peaks is None or memory is None:  # the target's own validation refuses that
@@ -74,7 +86,7 @@ def _fitted_rates(target: Target, constants: Constants) -> Rates:
     factor = constants.runtime * constants.cores.get(core, 1.0)
     if core in constants.in_order_cores:
         factor *= constants.in_order
-    factor *= constants.int8
+    factor *= of_graph
     path = cpu.peaks.best_int8_path
     inefficiency = constants.matmul.get(path, max(constants.matmul[p] for p in ("smull", "maddubs")))
     float_path = "fp32_neon" if cpu.architecture == "aarch64" else "fp32_x86"

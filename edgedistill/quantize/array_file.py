@@ -2,13 +2,16 @@
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+
+from edgedistill.errors import DataError
 
 _SUFFIX = ".npy"
 _COPIED_BYTES = 1 << 20
@@ -66,7 +69,7 @@ class StoredArray:
         """Read rows `start` to `stop`, in steps of one.
 
         Raises:
-            ValueError: the file is damaged, or ends before them.
+            DataError: the file ends before them, or is damaged there.
         """
         start, stop, _ = rows.indices(len(self))
         if self._whole is not None:
@@ -75,13 +78,21 @@ class StoredArray:
             self._stream.close()
             self._stream, self._next = self._open()
         width = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
-        try:
+        with _damage_named(self._file, self._name):
             _skip(self._stream, (start - self._next) * width)
-            content = _read(self._stream, max(0, stop - start) * width, self._file)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as bad:
-            raise ValueError(f"{self._name} is damaged: {bad}") from bad
+            content = _read(self._stream, max(0, stop - start) * width)
         self._next = max(start, stop)
         return np.frombuffer(content, self.dtype).reshape(max(0, stop - start), *self.shape[1:])
+
+
+@contextmanager
+def _damage_named(file: Path, name: str) -> Iterator[None]:
+    """Turn what zlib and zipfile say of bytes that they cannot read into an error that names the array."""
+    try:
+        yield
+    except (EOFError, zlib.error, zipfile.BadZipFile) as bad:
+        raise DataError(f"{file}: its array {name} is damaged ({bad})",
+                        hint="write the file anew with np.savez, or copy it again") from bad
 
 
 def _skip(stream: IO[bytes], count: int) -> None:
@@ -92,12 +103,12 @@ def _skip(stream: IO[bytes], count: int) -> None:
         count -= found
 
 
-def _read(stream: IO[bytes], count: int, file: Path) -> bytes:
+def _read(stream: IO[bytes], count: int) -> bytes:
     parts: list[bytes] = []
     while count > 0:
         found = stream.read(count)
         if not found:
-            raise ValueError(f"{file} ends too early")
+            raise EOFError("it ends too early")
         parts.append(found)
         count -= len(found)
     return b"".join(parts)
@@ -126,8 +137,8 @@ def split_arrays(arrays: dict[str, StoredArray], parts: Sequence[tuple[Path, NDA
         parts: each file to write with its rows, a mask of shape (rows,).
 
     Raises:
-        ValueError: an array is damaged.
-        OSError: a file cannot be read or written.
+        DataError: an array is damaged.
+        OSError: a file cannot be written.
     """
     for file, is_in in parts:
         with zipfile.ZipFile(file, "w") as archive:

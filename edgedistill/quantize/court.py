@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.onnx_model import OnnxModel
+from edgedistill.examples import NO_LABEL
 from edgedistill.quantize.answer_form import AnswerForm, as_logits, form_of
 from edgedistill.quantize.calibration import Stream
 from edgedistill.quantize.candidates import Candidate, make_candidate
@@ -23,6 +25,7 @@ from edgedistill.quantize.saturation import saturating_nodes
 log = logging.getLogger("edgedistill")
 
 _NAMED_NODES = 3
+_MOST_AXES = 3
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,15 @@ class Court:
         """Return another model's answers, read as those of the float model are."""
         return as_logits(answers_of(file, self.rows), self._form)
 
+    @cached_property
+    def float_accuracy(self) -> float | None:
+        """The accuracy of the float model that is to be kept, on the labelled rows; None where there are none."""
+        labels = self.rows.labels
+        if labels is None or len(labels) != len(self.reference) or not (labels != NO_LABEL).any():
+            return None
+        is_labelled = labels != NO_LABEL
+        return float(np.mean(self.reference.argmax(1)[is_labelled] == labels[is_labelled]))
+
     @property
     def judged(self) -> tuple[Judged, ...]:
         """All that was judged, in order."""
@@ -131,14 +143,18 @@ def answers_of(model: Path, rows: Rows) -> NDArray[np.float32]:
     """Return a model's answers, one row a call, as a dynamic scheme computes its scale per call.
 
     Returns:
-        shape (rows, classes), as the model gives them; of a model that answers for each token or place, (all places of all rows,
-        classes); of one that answers with a number a row, (rows, 1).
+        shape (rows, classes), as the model gives them; of a model that answers for each token, (all tokens of all rows, classes);
+        of one that answers with a number a row, (rows, 1).
 
     Raises:
-        ArtifactError: onnxruntime does not load the file, or does not run it on a row.
+        ArtifactError: onnxruntime does not load the file, does not run it on a row, or its answer has more than three axes.
     """
     opened = OnnxModel(model)
     found = [opened.logits(row) for row in each(rows)]
+    if found[0].ndim > _MOST_AXES:
+        shape = " x ".join(map(str, found[0].shape))
+        raise ArtifactError(f"{model}: answers a row with the shape {shape}; which axis numbers the classes cannot be told",
+                            hint="let the graph put out (n, classes) or (n, tokens, classes); nothing else is judged")
     return np.concatenate([answer.reshape(-1, answer.shape[-1] if answer.ndim > 1 else 1) for answer in found])
 
 

@@ -1,22 +1,23 @@
-"""When every scheme misses the goal: which candidates are tried next, and in which order.
+"""When every scheme misses the goal: how the best of them may depart from what they are, the least departure first.
 
-0   the same scheme in 7 bits, where the target saturates
-1   a scale for each embedding row, where the tables suffer most
-2   the other ways to calibrate, of a static scheme
-3   the nodes that suffer most back to float: one, then two, and so on, on top of 1 where that helped
+0       as it is
+1       in 7 bits, where the target saturates
+2       on top of 1, a scale for each embedding row, where the tables suffer most
+2 + n   on top of 2, the n nodes that suffer most back in float
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from edgedistill.quantize.calibration import CalibrationMethod
 from edgedistill.quantize.candidates import Candidate
-from edgedistill.quantize.court import Court, Judged, least_divergent
-from edgedistill.quantize.judgement import misses, uncovered
+from edgedistill.quantize.court import Court
 from edgedistill.quantize.rows import SomeRows, each
+from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.sensitivity import Noise, noise_by_node
 from edgedistill.quantize.static_quantizer import Calibration
 
@@ -35,7 +36,10 @@ float."""
 POOR_TABLE_DB = 35.0
 """A table whose median row keeps less than this gets a scale a row; 8 bits of an even table keep about 40."""
 
-_METHODS: tuple[CalibrationMethod, ...] = ("percentile", "entropy", "min-max")
+SEVEN_BITS, ROW_SCALES = 1, 2
+
+DEPARTURES = tuple(range(ROW_SCALES + LEFT_OUT + 1))
+"""All there are; `ROW_SCALES` and n is n nodes in float."""
 
 
 def noisiest(court: Court, start: Candidate) -> tuple[Noise, ...]:
@@ -45,29 +49,51 @@ def noisiest(court: Court, start: Candidate) -> tuple[Noise, ...]:
     return noise_by_node(court.source, lambda: each(few), start.scheme, calibration=calibration)
 
 
-def rescue_candidates(court: Court, start: Candidate, noise: Sequence[Noise]) -> tuple[Candidate, ...]:
-    """Return what to try after a scheme missed the goal, the least departure from it first.
+@dataclass(frozen=True)
+class Sufferer:
+    """A scheme that missed the goal, and what is known of why.
 
-    Args:
+    Attributes:
         court: where single nodes are left out, on a part of its rows.
-        start: the candidate that diverges least.
+        start: the scheme as it is.
         noise: its nodes, the worst first.
     """
-    tables = tuple(item.node for item in noise if item.is_table and item.worst_db < POOR_TABLE_DB)
-    found: list[Candidate] = []
-    base = start
-    if court.saturates and start.scheme.weights == "wi8" and not start.scheme.is_reduced_range:
-        base = replace(start, scheme=replace(start.scheme, is_reduced_range=True))
-        found.append(base)
-    if tables and not start.by_row:
-        base = replace(base, by_row=tables)
-        found.append(base)
-    if start.scheme.needs_calibration:
-        found += [replace(base, method=method) for method in _METHODS if method != base.method]
-    ranked = _by_leaving_one_out(court, base, noise)
-    prefixes = (ranked[:count] for count in range(1, len(ranked) + 1))
-    found += [base.without(nodes) for nodes in prefixes if _int8_share(nodes, noise) >= court.goal.min_coverage]
-    return tuple(dict.fromkeys(found))
+
+    court: Court
+    start: Candidate
+    noise: tuple[Noise, ...]
+
+    def depart(self, method: CalibrationMethod, departure: int) -> Candidate | None:
+        """Return the candidate that departs so far; None where no further node can be left in float.
+
+        Args:
+            method: how a static scheme is calibrated.
+            departure: 0 to `DEPARTURES[-1]`.
+        """
+        found = replace(self.start, method=method)
+        if departure >= SEVEN_BITS and self.court.saturates:
+            found = replace(found, scheme=in_seven_bits(found.scheme))
+        if departure >= ROW_SCALES:
+            found = replace(found, by_row=self._poor_tables)
+        if departure <= ROW_SCALES:
+            return found
+        nodes = self._ranked[: departure - ROW_SCALES]
+        is_possible = len(nodes) == departure - ROW_SCALES and _int8_share(nodes, self.noise) >= self.court.goal.min_coverage
+        return found.without(nodes) if is_possible else None
+
+    @cached_property
+    def _poor_tables(self) -> tuple[str, ...]:
+        return tuple(item.node for item in self.noise if item.is_table and item.worst_db < POOR_TABLE_DB)
+
+    @cached_property
+    def _ranked(self) -> list[str]:
+        base = self.depart(self.start.method, ROW_SCALES)
+        return [] if base is None else _by_leaving_one_out(self.court, base, self.noise)
+
+
+def in_seven_bits(scheme: Scheme) -> Scheme:
+    """Return a scheme with 7-bit weights, where its products are u8 x s8; else the scheme."""
+    return scheme if scheme.weights != "wi8" or scheme.kind == "weight_only" else replace(scheme, is_reduced_range=True)
 
 
 def _int8_share(left_out: Sequence[str], noise: Sequence[Noise]) -> float:
@@ -88,44 +114,3 @@ def _by_leaving_one_out(court: Court, base: Candidate, noise: Sequence[Noise]) -
     for node, kl in left.items():
         log.info("with %s in float the divergence is %.3g nats", node, kl)
     return sorted(left, key=lambda node: left[node])
-
-
-def rescue(court: Court, *, trials: int, time_limit_s: float) -> tuple[Noise, ...]:
-    """Try candidates until one keeps the goal, through neural-compressor's tuning loop; the court holds what came of it.
-
-    Args:
-        court: has judged at least one candidate.
-        trials: candidates tried at most.
-        time_limit_s: no further one is started after so long.
-
-    Returns:
-        the nodes that suffer most, the worst first.
-    """
-    from edgedistill.quantize.tuning import tune
-
-    start = least_divergent(court.judged)
-    noise = noisiest(court, start.candidate)
-    candidates = rescue_candidates(court, start.candidate, noise)
-    if trials and candidates:
-        baseline, tolerable = _baseline(court, start)
-        tune(candidates, lambda candidate: _score(court, court.judge(candidate)), baseline=baseline, tolerable_loss=tolerable,
-             max_trials=trials, time_limit_s=time_limit_s)
-    return noise
-
-
-def _baseline(court: Court, start: Judged) -> tuple[float, float]:
-    """Return the float model's score and the share of it that may be lost: accuracy with labels, else agreement."""
-    evidence = start.evidence
-    if evidence.accuracy is None or evidence.accuracy_loss is None or evidence.accuracy + evidence.accuracy_loss <= 0:
-        return 1.0, 1.0 - court.goal.min_agreement
-    right = evidence.accuracy + evidence.accuracy_loss
-    return right, court.goal.max_accuracy_loss / right
-
-
-def _score(court: Court, judged: Judged) -> float:
-    """Return what the tuning loop compares with the baseline; 0 for what is not to be had at any accuracy."""
-    evidence = judged.evidence
-    is_saturated = judged.missed != misses(evidence, court.goal)
-    if is_saturated or uncovered(evidence, court.goal) or evidence.agreement < court.goal.min_agreement:
-        return 0.0
-    return evidence.agreement if evidence.accuracy is None else evidence.accuracy

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,22 +15,23 @@ from edgedistill.evaluate.onnx_model import ModelInput, OnnxModel
 from edgedistill.examples import NO_LABEL
 from edgedistill.host import Host, this_host
 from edgedistill.int8_settings import PostTraining
+from edgedistill.latency.rates import float_rates_of, rates_of
 from edgedistill.manifest import Decision
 from edgedistill.quantize.calibration import Stream
 from edgedistill.quantize.calibration_rows import draw_rows
-from edgedistill.quantize.candidates import Candidate
 from edgedistill.quantize.court import Court, Judged, answers_of, best_by_chance, least_divergent
 from edgedistill.quantize.finite_weights import require_finite_weights
+from edgedistill.quantize.forecast import TargetRates, forecasts_of
+from edgedistill.quantize.fused_form import fused_form
 from edgedistill.quantize.instruction_rules import shares_path
 from edgedistill.quantize.judgement import Goal
 from edgedistill.quantize.plain_form import plain_form, read_proto
-from edgedistill.quantize.rescue import rescue
 from edgedistill.quantize.rows import Rows, SomeRows, each, fit_rows, read_rows
 from edgedistill.quantize.scheme_names import parse_scheme
 from edgedistill.quantize.schemes import SchemeChoice
-from edgedistill.quantize.sensitivity import Noise
+from edgedistill.quantize.search import Tried, search
 from edgedistill.quantize.static_quantizer import is_convolutional
-from edgedistill.quantize.timing import Speed, fast_enough, time_candidates
+from edgedistill.quantize.timing import Times, rows_of_median_size, time_candidates
 from edgedistill.quantize.verdict import Finding, write_verdict
 from edgedistill.quantize.versions import Limits
 from edgedistill.recipe import BenchmarkProtocol
@@ -45,6 +46,7 @@ VERDICT_FILE = "verdict.json"
 _CONFIG_FILE = "config.json"
 _SCRATCH = "candidates"
 _FLOAT_FILE = "float.onnx"
+_FUSED_FILE = "fused.onnx"
 _JUDGED_ROWS = 1000
 _CHECKED_ROWS = 8
 _CONVERTED_ALIKE = 1e-3
@@ -63,6 +65,7 @@ class Settings(Document):
     target_saturates: bool = False
     model_bytes_limit: float | None = None
     timed_on: Host | None = None
+    predicted_by: TargetRates | None = None
     max_ir_version: int | None = None
     max_opset: int | None = None
     seed: int = 13
@@ -106,15 +109,14 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     scratch = out / _SCRATCH
     scratch.mkdir()
     court = _open_court(settings, inputs, scratch)
-    noise = _judge_all(settings, court)
-    kept = [item for item in court.judged if item.keeps_the_goal]
-    speeds = _time(settings, court, kept)
-    chosen = _choose(settings, court, kept, speeds)
+    tried = _judge_all(settings, court)
+    times = _time(settings, inputs, court, tried.judged)
+    chosen = _choose(settings, court, tried.judged, times)
     shutil.copyfile(chosen.file if chosen else court.source, out / ONNX_FILE)
     for name in (_CONFIG_FILE, *task_of_model(inputs.model).companions):
         if (inputs.model / name).is_file():
             shutil.copyfile(inputs.model / name, out / name)
-    finding = Finding(chosen, court.judged, speeds, noise, _untried(settings, court, inputs))
+    finding = Finding(chosen, tried.judged, times, tried.noise, _untried(settings, court, inputs))
     verdict = write_verdict(finding, court, because=settings.order_because, limit=settings.model_bytes_limit,
                             host_saturates=settings.host_saturates)
     (out / VERDICT_FILE).write_text(verdict.to_json(), encoding="utf-8")
@@ -123,12 +125,16 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
 
 def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
     given = inputs.model / ONNX_FILE
-    source = plain_form(given, scratch / _FLOAT_FILE, _limits(settings))
-    require_finite_weights(source, named=given)
+    plain = plain_form(given, scratch / _FLOAT_FILE, _limits(settings))
+    require_finite_weights(plain, named=given)
+    source = fused_form(plain, scratch / _FUSED_FILE, model=inputs.model)
     taken = OnnxModel(source).inputs
     rows = fit_rows(read_rows(inputs.validation, inputs.model, limit=_JUDGED_ROWS), taken, inputs.validation)
-    if source != given:
-        _require_same_answers(given, source, rows)
+    if plain != given:
+        _require_same_answers(given, plain, rows)
+    if source != plain and _difference(plain, source, rows):
+        log.warning("%s: answers otherwise once it is fused; it is quantized as it is", given)
+        source = plain
     wanted = settings.wanted
     goal = Goal(settings.min_agreement, wanted.max_accuracy_loss, wanted.min_coverage)
     reference = source if inputs.reference is None else inputs.reference / ONNX_FILE
@@ -151,13 +157,18 @@ def _require_same_answers(given: Path, rewritten: Path, rows: Rows) -> None:
     Raises:
         ArtifactError: they did.
     """
-    few = SomeRows(rows, np.arange(min(_CHECKED_ROWS, len(rows))))
-    before, after = answers_of(given, few), answers_of(rewritten, few)
-    tolerance = _CONVERTED_ALIKE * float(np.nanmax(np.abs(before), initial=1.0))
-    if not np.allclose(before, after, rtol=0, atol=tolerance, equal_nan=True):
-        most = np.nanmax(np.abs(before - after), initial=0.0)
+    most = _difference(given, rewritten, rows)
+    if most:
         raise ArtifactError(f"{given}: answers otherwise once its versions are converted, by up to {most:.3g}",
                             hint="export the model with the opset of the target: edgedistill targets show TARGET")
+
+
+def _difference(before: Path, after: Path, rows: Rows) -> float:
+    """Return by how much two files answer the first rows otherwise; 0 for no more than writing a file anew may do."""
+    few = SomeRows(rows, np.arange(min(_CHECKED_ROWS, len(rows))))
+    first, second = answers_of(before, few), answers_of(after, few)
+    tolerance = _CONVERTED_ALIKE * float(np.nanmax(np.abs(first), initial=1.0))
+    return 0.0 if np.allclose(first, second, rtol=0, atol=tolerance, equal_nan=True) else float(np.abs(first - second).max())
 
 
 def _require_known_labels(court: Court, file: Path) -> None:
@@ -189,14 +200,10 @@ def _calibration(settings: Settings, inputs: Inputs, taken: Sequence[ModelInput]
     return lambda: each(drawn())
 
 
-def _judge_all(settings: Settings, court: Court) -> tuple[Noise, ...]:
+def _judge_all(settings: Settings, court: Court) -> Tried:
     """Judge the schemes of the kind that suits the graph, then the other kind, then what may rescue int8."""
-    for group in _groups(settings, court):
-        for name in group:
-            court.judge(Candidate(parse_scheme(name), settings.wanted.calibration.method))
-        if any(item.keeps_the_goal for item in court.judged):
-            return ()
-    return rescue(court, trials=settings.wanted.trials, time_limit_s=settings.wanted.time_limit_s)
+    groups = [tuple(map(parse_scheme, group)) for group in _groups(settings, court)]
+    return search(court, groups, settings.wanted)
 
 
 def _groups(settings: Settings, court: Court) -> tuple[tuple[str, ...], ...]:
@@ -208,34 +215,48 @@ def _groups(settings: Settings, court: Court) -> tuple[tuple[str, ...], ...]:
     return ((*settings.schemes, *static),) if settings.timed_on is not None else (settings.schemes, static)
 
 
-def _time(settings: Settings, court: Court, kept: Sequence[Judged]) -> dict[str, Speed]:
-    """Time what may be shipped, where this machine makes the target's int8 products."""
-    by_chance = best_by_chance(court.judged, court.goal)
-    usable = kept or ([by_chance] if by_chance else [])
-    if settings.timed_on is None or not usable:
-        return {}
+def _usable(court: Court, judged: Sequence[Judged]) -> list[Judged]:
+    """Return what may be shipped: all that keep the goal; where there are none, the one that misses it by chance alone."""
+    by_chance = best_by_chance(judged, court.goal)
+    return [item for item in judged if item.keeps_the_goal] or ([by_chance] if by_chance else [])
+
+
+def _time(settings: Settings, inputs: Inputs, court: Court, judged: Sequence[Judged]) -> Times:
+    """Time what may be shipped, where this machine makes the target's int8 products; else predict it for the target."""
+    usable = _usable(court, judged)
+    if settings.timed_on is None:
+        return _predict(settings, inputs, court, usable)
     files = {item.candidate.title: item.file for item in usable}
-    return time_candidates(court.source, files, court.rows, protocol=BenchmarkProtocol(), seed=settings.seed)
+    speeds = time_candidates(court.source, files, court.rows, protocol=BenchmarkProtocol(), seed=settings.seed) if files else {}
+    return Times(speeds, {})
+
+
+def _predict(settings: Settings, inputs: Inputs, court: Court, usable: Sequence[Judged]) -> Times:
+    """Predict what may be shipped by the shape that config.json says; a weight-only scheme is not in the latency model."""
+    rates = settings.predicted_by
+    if rates is None or not usable:
+        return Times({}, {})
+    row = {name: array[:1] for name, array in rows_of_median_size(court.rows).items()}
+    work = task_of_model(inputs.model).work_of(inputs.model, row, classes=court.own.shape[1])
+    shares = {item.candidate.title: item.evidence.coverage.nodes_share for item in usable
+              if item.candidate.scheme.kind != "weight_only"}
+    return Times({}, forecasts_of(work, rates, shares), rates.target)
 
 
 def _choose(
-    settings: Settings, court: Court, kept: Sequence[Judged], speeds: Mapping[str, Speed]
+    settings: Settings, court: Court, judged: Sequence[Judged], times: Times
 ) -> Judged | None:
     """Return what is shipped; None: the float model.
 
-    Of those that keep the goal, those within the size budget go before others, those that are fast before others, and of
-    these the first that diverges about least.
+    Of those that keep the goal, those that are fast are left, or where nothing was timed those that are not predicted slower than
+    float; of these, those within the size budget go before others, and then the first that diverges about least.
     """
-    if not kept:
-        by_chance = best_by_chance(court.judged, court.goal)
-        is_slow = by_chance is not None and by_chance.candidate.title in speeds and speeds[by_chance.candidate.title].is_slower
-        return None if is_slow else by_chance
-    if speeds:
-        fast = fast_enough(speeds)
-        kept = [item for item in kept if item.candidate.title in fast]
+    usable = _usable(court, judged)
+    allowed = times.allowed(item.candidate.title for item in usable)
+    usable = [item for item in usable if item.candidate.title in allowed]
     limit = settings.model_bytes_limit
-    fitting = [item for item in kept if limit is None or item.evidence.size_bytes <= limit]
-    return least_divergent(fitting or kept) if kept else None
+    fitting = [item for item in usable if limit is None or item.evidence.size_bytes <= limit]
+    return least_divergent(fitting or usable) if usable else None
 
 
 def _untried(settings: Settings, court: Court, inputs: Inputs) -> dict[str, str]:
@@ -269,6 +290,7 @@ def settings_for(
     return Settings(
         schemes=choice.schemes, static=choice.static, order_because=choice.why, min_agreement=min_agreement,
         host_saturates=host_saturates, wanted=recipe, seed=seed, timed_on=host if is_timed else None,
+        predicted_by=None if target is None or is_timed else TargetRates(target.id, rates_of(target), float_rates_of(target)),
         model_bytes_limit=target.budgets.model_bytes.limit if target else None,
         max_ir_version=target.runtime.max_ir_version if target else None, max_opset=target.runtime.max_opset if target else None,
         target_saturates=target is not None and target.cpu.saturates_u8s8,

@@ -1,7 +1,7 @@
 """Candidates side by side on this machine: the benchmark's protocol on rows of the median size."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -12,6 +12,7 @@ from edgedistill.benchmark.protocol import Candidate as Timed
 from edgedistill.benchmark.protocol import measure
 from edgedistill.benchmark.statistics import Rounds, compare, median_interval, pooled
 from edgedistill.quantize.calibration import Arrays
+from edgedistill.quantize.forecast import Forecast
 from edgedistill.quantize.rows import Rows
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Interval, Variant
@@ -38,6 +39,32 @@ class Speed:
     p50_s: Interval
     ratio: Interval
     is_slower: bool
+
+
+@dataclass(frozen=True)
+class Times:
+    """What is known of how fast candidates are, by title.
+
+    Attributes:
+        measured: here, where this machine has the target's int8 instructions.
+        predicted: for the target, where nothing was measured.
+        target: the id of the target that was predicted for.
+    """
+
+    measured: Mapping[str, Speed]
+    predicted: Mapping[str, Forecast]
+    target: str = ""
+
+    def allowed(self, titles: Iterable[str]) -> frozenset[str]:
+        """Return the candidates that are about as fast as the fastest; where nothing was measured, all not predicted slower."""
+        if self.measured:
+            return fast_enough(self.measured)
+        return frozenset(title for title in titles if title not in self.predicted or not self.predicted[title].is_slower)
+
+    @property
+    def is_any_slower(self) -> bool:
+        """Is a candidate known to be slower than float?"""
+        return any(each.is_slower for each in self.measured.values()) or any(each.is_slower for each in self.predicted.values())
 
 
 def time_candidates(

@@ -5,15 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from edgedistill.examples import NO_LABEL
 from edgedistill.quantize.court import Court, Judged, least_divergent
 from edgedistill.quantize.coverage import measure_coverage, with_runtime
 from edgedistill.quantize.layers import measure_layers
 from edgedistill.quantize.scheme_names import FLOAT
 from edgedistill.quantize.sensitivity import Noise
-from edgedistill.quantize.timing import FASTEST_WITHIN, Speed
+from edgedistill.quantize.timing import FASTEST_WITHIN, Times
 from edgedistill.results import Coverage, Int8Candidate, QuantizationVerdict
 
 _NAMED_NODES = 5
@@ -26,14 +23,14 @@ class Finding:
     Attributes:
         chosen: what is shipped; None: the float model.
         judged: all that was tried, in order.
-        speeds: by the candidate's title; empty where nothing was timed.
+        times: how fast candidates are, measured or predicted.
         noise: the nodes that suffer most, where that was looked into.
         untried: reasons by scheme.
     """
 
     chosen: Judged | None
     judged: Sequence[Judged]
-    speeds: Mapping[str, Speed]
+    times: Times
     noise: Sequence[Noise]
     untried: Mapping[str, str]
 
@@ -63,8 +60,10 @@ def write_verdict(
         table=tuple(_row(item, finding, limit=limit) for item in finding.judged) + tuple(
             Int8Candidate(title=name, scheme=name, outcome="not tried", reason=why) for name, why in finding.untried.items()
         ),
-        judged_rows=len(court.rows), float_accuracy=_float_accuracy(court),
+        judged_rows=len(court.rows), float_accuracy=court.float_accuracy,
         float_size_bytes=court.source.stat().st_size,
+        speed_source="measured" if finding.times.measured else "predicted" if finding.times.predicted else None,
+        float_predicted_p50_s=next((each.float_p50_s for each in finding.times.predicted.values()), None),
         noisiest_nodes={item.node: round(item.worst_db, 1) for item in finding.noise[:_NAMED_NODES]},
         noisiest_by=_noisiest_by(finding),
     )
@@ -73,14 +72,6 @@ def write_verdict(
 def _coverage(chosen: Judged | None, court: Court) -> Coverage:
     file = chosen.file if chosen else court.source
     return with_runtime(measure_coverage(file), file)
-
-
-def _float_accuracy(court: Court) -> float | None:
-    labels = court.rows.labels
-    if labels is None or len(labels) != len(court.reference):
-        return None
-    is_labelled = labels != NO_LABEL
-    return float(np.mean(court.reference.argmax(1)[is_labelled] == labels[is_labelled]))
 
 
 def _sentence(finding: Finding, court: Court, *, because: str, limit: float | None, host_saturates: bool) -> str:
@@ -97,9 +88,7 @@ def _sentence(finding: Finding, court: Court, *, because: str, limit: float | No
         parts.append(f"a scale for each row of {', '.join(chosen.candidate.by_row)}")
     if chosen.candidate.excluded:
         parts.append(f"{', '.join(chosen.candidate.excluded)} stay float, without which the goal was missed")
-    speed = finding.speeds.get(chosen.candidate.title)
-    if speed is not None:
-        parts.append(f"{speed.ratio.value:.2f} times as fast as float here, where the target's int8 instructions are")
+    parts.append(_speed_words(finding.times, chosen.candidate.title))
     if limit is not None and found.size_bytes > limit:
         parts.append(f"its {found.size_bytes} bytes are over the target's {limit:.0f}")
     if host_saturates and not chosen.candidate.scheme.is_reduced_range and chosen.candidate.scheme.weights == "wi8":
@@ -107,9 +96,23 @@ def _sentence(finding: Finding, court: Court, *, because: str, limit: float | No
     return "; ".join(parts)
 
 
+def _speed_words(times: Times, title: str) -> str:
+    """Say how fast the chosen candidate is against float, and where that is known from."""
+    speed, told = times.measured.get(title), times.predicted.get(title)
+    if speed is not None:
+        return f"{speed.ratio.value:.2f} times as fast as float here, where the target's int8 instructions are"
+    if told is not None:
+        return (f"speed predicted, not measured: p50 of {1e3 * told.p50_s:.2g} ms on {times.target}, "
+                f"{1e3 * told.float_p50_s:.2g} ms in float")
+    return "speed not checked"
+
+
 def _why_float(finding: Finding) -> str:
     """Say why no candidate can be shipped."""
-    if any(item.keeps_the_goal for item in finding.judged) or any(speed.is_slower for speed in finding.speeds.values()):
+    if finding.times.predicted and finding.times.is_any_slower:
+        return (f"what could be shipped is predicted slower than the float model on {finding.times.target}; speed predicted, "
+                "not measured")
+    if any(item.keeps_the_goal for item in finding.judged) or finding.times.is_any_slower:
         return "what could be shipped is slower than the float model here, where the target's int8 instructions are"
     nearest = least_divergent(finding.judged)
     return f"the nearest of {len(finding.judged)} candidates ({nearest.candidate.title}): {' and '.join(nearest.missed)}"
@@ -130,7 +133,7 @@ def _noisiest_by(finding: Finding) -> Literal["qdq-graph", "rounding"] | None:
 
 def _row(item: Judged, finding: Finding, *, limit: float | None) -> Int8Candidate:
     found, candidate = item.evidence, item.candidate
-    speed = finding.speeds.get(candidate.title)
+    speed, told = finding.times.measured.get(candidate.title), finding.times.predicted.get(candidate.title)
     return Int8Candidate(
         title=candidate.title, scheme=candidate.scheme.name,
         calibration=candidate.method if candidate.scheme.needs_calibration else None, float_nodes=candidate.excluded,
@@ -138,6 +141,7 @@ def _row(item: Judged, finding: Finding, *, limit: float | None) -> Int8Candidat
         accuracy_loss=found.accuracy_loss, size_bytes=found.size_bytes, weight_bytes_share=found.coverage.weight_bytes_share,
         nodes_share=found.coverage.nodes_share, p50_s=speed.p50_s if speed else None,
         speed_ratio=speed.ratio if speed else None,
+        predicted_p50_s=told.p50_s if told else None, predicted_interval_s=told.interval_s if told else None,
         outcome="chosen" if item is finding.chosen else "kept" if item.keeps_the_goal else "refused",
         reason=_reason(item, finding, limit=limit),
     )
@@ -148,12 +152,16 @@ def _reason(item: Judged, finding: Finding, *, limit: float | None) -> str:
         return "; ".join(item.missed) or "keeps the goal"
     if item.missed:
         return "; ".join(item.missed)
-    speed = finding.speeds.get(item.candidate.title)
+    told = finding.times.predicted.get(item.candidate.title)
+    if told is not None and told.is_slower:
+        return (f"predicted slower than float on {finding.times.target}: p50 of {1e3 * told.p50_s:.2g} ms, "
+                f"{1e3 * told.float_p50_s:.2g} ms in float")
+    speed = finding.times.measured.get(item.candidate.title)
     if speed is not None and speed.is_slower:
         return f"slower than float here: {speed.ratio.value:.2f} times as fast"
     if limit is not None and item.evidence.size_bytes > limit:
         return f"keeps the goal, but its {item.evidence.size_bytes} bytes are over the target's {limit:.0f}"
-    chosen = finding.speeds.get(finding.chosen.candidate.title) if finding.chosen else None
+    chosen = finding.times.measured.get(finding.chosen.candidate.title) if finding.chosen else None
     if speed is not None and chosen is not None and speed.p50_s.value > FASTEST_WITHIN * chosen.p50_s.value:
         return f"keeps the goal, but is {speed.p50_s.value / chosen.p50_s.value:.2f} times as slow as the one chosen"
     return "keeps the goal, but diverges more from the float model than the one chosen, or comes after it"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from numpy.typing import NDArray
+
 from edgedistill.examples import Examples
 from edgedistill.manifest import Decision
 from edgedistill.picture_settings import Pictures
@@ -206,6 +208,9 @@ class TaskDoor(Protocol):
 
     def workload(self, shape: Shape, facts: "DataFacts", *, length: int) -> "Workload":
         """Return what one example of a length costs."""
+
+    def work_of(self, model: Path, row: Mapping[str, NDArray[Any]], *, classes: int) -> "Workload | None":
+        """Return what a row costs a model in a folder, by its config.json; None where that says no shape that is known."""
 
     def schemes(self, target: "Target") -> tuple[str, ...]:
         """Return the int8 schemes that the search may name for a target; what `auto` takes follows from the graph."""

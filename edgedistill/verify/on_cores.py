@@ -99,10 +99,7 @@ def _arrays(model: Path, data: Path) -> list[Feeds]:
     if not data.is_file():
         raise DataError(f"{data}: no such file", hint="check the path")
     opened = OnnxModel(model)
-    try:
-        rows = list(each(fit_rows(read_rows(data, model.parent), opened.inputs, data)))
-    except ValueError as bad:
-        raise DataError(f"{data}: {bad}", hint="write it again: np.savez('rows.npz', input_ids=...)") from bad
+    rows = list(each(fit_rows(read_rows(data, model.parent), opened.inputs, data)))
     answer = opened.logits(rows[0])
     if answer.size == 1:
         raise UsageError(f"{model}: answers with one number a row; decisions are compared over two or more classes",

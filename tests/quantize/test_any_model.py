@@ -135,6 +135,15 @@ def test_a_regression_is_refused(tmp_path: Path, arrays: Mapping[str, np.ndarray
     assert hint in failure.value.hint
 
 
+def test_a_model_that_answers_for_each_place_of_a_picture_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], "conv")]
+    model = make(nodes, {"w": weight(36, 3).T.reshape(3, 4, 3, 3).copy()}, inputs={"x": (FLOAT, ["n", 4, 8, 8])})
+    pictures = np.random.default_rng(2).normal(size=(20, 4, 8, 8)).astype(np.float32)
+    with pytest.raises(ArtifactError, match="answers a row with the shape 1 x 3 x 6 x 6") as failure:
+        quantize(tmp_path, model, arrays={"x": pictures})
+    assert "(n, classes) or (n, tokens, classes)" in failure.value.hint
+
+
 def test_a_model_that_puts_out_labels_alone_is_refused(tmp_path: Path) -> None:
     model = broken(columns=2, extra=LABEL_FIRST[:1], outputs={"label": TensorProto.INT64})
     with pytest.raises(ArtifactError, match="no scores of classes") as failure:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgedistill.errors import DataError
 from edgedistill.quantize.array_file import open_arrays, split_arrays
 
 TABLE = np.arange(600, dtype=np.float32).reshape(50, 3, 4)
@@ -95,3 +96,17 @@ def test_quantizing_statically_on_10000_rows_of_a_file_holds_no_more_memory_than
         done = subprocess.run([sys.executable, "-c", _PEAK, str(tmp_path), str(n)], capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout))
     assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_a_member_that_is_damaged_behind_its_header_is_named_when_its_rows_are_read(tmp_path: Path) -> None:
+    noise = np.random.default_rng(3).normal(size=(4000, 16)).astype(np.float32)
+    np.savez_compressed(tmp_path / "a.npz", table=noise)
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    (tmp_path / "a.npz").write_bytes(content)
+    table = open_arrays(tmp_path / "a.npz")["table"]
+    np.testing.assert_array_equal(table[:1], noise[:1])
+    with pytest.raises(DataError, match=r"a\.npz: its array table is damaged") as failure:
+        [table[row : row + 1] for row in range(len(table))]
+    assert "np.savez" in failure.value.hint

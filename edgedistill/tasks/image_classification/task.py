@@ -3,7 +3,9 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from edgedistill.catalog import LocatedRecipe, data_folder
 from edgedistill.errors import RecipeError
@@ -44,6 +46,8 @@ _DISTILLATION = Distillation(
     temperature=4.0, learning_rate=0.005, baseline_rows_seen=Distillation.model_fields["rows_seen"].default
 )
 """The baseline sees as many pictures as the student, so that what they learn from is all that differs."""
+
+_PICTURE_AXES = 4
 
 _LOSSES = ("decoupled-kd", "hidden-states")
 _TRANSFER_KEYS = ("rows", "copies")
@@ -183,6 +187,16 @@ class ImageClassification:
     def workload(self, shape: Shape, facts: DataFacts, *, length: int) -> Workload:
         """Count the work of one picture."""
         return image_workload(_own(shape), _size(facts), classes=facts.classes)
+
+    def work_of(self, model: Path, row: Mapping[str, NDArray[Any]], *, classes: int) -> Workload | None:
+        """Count the work of a picture by the config.json of a ResNet, MobileNet-V2 or ViT."""
+        from edgedistill.quantize.model_config import read_config
+        from edgedistill.tasks.image_classification.configured_shape import configured_shape
+
+        shape, picture = configured_shape(read_config(model)), row.get("pixel_values")
+        if shape is None or picture is None or picture.ndim != _PICTURE_AXES:
+            return None
+        return image_workload(shape, PictureSize(picture.shape[2], picture.shape[1]), classes=classes)
 
     def schemes(self, target: Target) -> tuple[str, ...]:
         """Return what suits convolutions: fixed scales for the activations."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import DataError
@@ -125,6 +127,16 @@ class TextClassification:
     def workload(self, shape: Shape, facts: DataFacts, *, length: int) -> Workload:
         """Count the work of a text of so many tokens."""
         return workload_of(_bert(shape), tokens=length, classes=facts.classes)
+
+    def work_of(self, model: Path, row: Mapping[str, NDArray[Any]], *, classes: int) -> Workload | None:
+        """Count the work of a text by a BERT's config.json."""
+        from edgedistill.quantize.model_config import read_config
+        from edgedistill.tasks.text_classification.configured_shape import configured_shape
+
+        shape = configured_shape(read_config(model))
+        if shape is None or "input_ids" not in row:
+            return None
+        return workload_of(shape, tokens=row["input_ids"].size, classes=classes)
 
     def schemes(self, target: Target) -> tuple[str, ...]:
         """Return what suits a transformer."""
