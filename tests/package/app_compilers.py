@@ -106,6 +106,7 @@ class JSONObject(text: String) {
     fun optDouble(name: String, fallback: Double) = fallback
     fun getJSONObject(name: String) = JSONObject("")
     fun getString(name: String) = ""
+    fun isNull(name: String) = true
     fun getJSONArray(name: String) = JSONArray()
 }
 class JSONArray { fun length() = 0; fun getJSONObject(i: Int) = JSONObject(""); fun getDouble(i: Int) = 0.0 }
