@@ -266,7 +266,7 @@ def package(
         model_bytes_limit=wanted.budgets.model_bytes or target.budgets.model_bytes.limit,
     )
     require_files(data / "test.arrow", data / "labels.json", hint=_PREPARE)
-    return Workspace(out.parent).do_in(out, task_named(wanted.task).package(Packing(settings, model, data)))
+    return Workspace(out.parent).do_in(out, task_named(wanted.task).package(Packing(settings, model, data, recipe)))
 
 
 def report(run_folder: Path) -> "RunReport":

@@ -28,6 +28,7 @@ class Line:
         rungs: the ladder of student shapes.
         steps: the finished steps by name, for the report.
         settled: what the plan filled in before the data were prepared.
+        recipe_folder: where the paths of the recipe start from.
     """
 
     recipe: Recipe
@@ -37,6 +38,7 @@ class Line:
     rungs: Sequence[Shape]
     steps: dict[str, Done] = field(default_factory=dict)
     settled: tuple[Decision, ...] = ()
+    recipe_folder: Path = Path()
 
     @property
     def task(self) -> TaskDoor:

@@ -83,7 +83,8 @@ def run(
         workspace = Workspace(out / STAGES_FOLDER, on_step or (lambda step, state, seconds: None))
         wanted = located.recipe.search.study
         study = located.path(wanted) if wanted else out.resolve() / STAGES_FOLDER / STUDY_FILE
-        line = Line(located.recipe, workspace, teacher_folder, study, task.ladder(), settled=settled.decisions)
+        line = Line(located.recipe, workspace, teacher_folder, study, task.ladder(), settled=settled.decisions,
+                    recipe_folder=located.folder)
         prepared = _prepare(line, located)
         facts = task.facts(located.recipe, prepared.folder, teacher_folder)
         plans = [make_plan(located.recipe, target, facts, line.rungs) for target in targets]
@@ -238,7 +239,7 @@ def _package(
         tolerance=recipe.parity.bundle_tolerance, tolerances=recipe.parity.bundle_tolerances, seed=recipe.seed,
         deny_licences=recipe.package.deny_licences, model_bytes_limit=plan.budgets["model_bytes"].limit,
     )
-    work = line.task.package(Packing(settings, model.folder, data))
+    work = line.task.package(Packing(settings, model.folder, data, LocatedRecipe(recipe, line.recipe_folder)))
     return line.note("package", line.workspace.do("package", work))
 
 

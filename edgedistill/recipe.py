@@ -89,7 +89,10 @@ class Teacher(Document):
 class Student(Document):
     """Which student is built. Null leaves the choice to the search, among the shapes that fit."""
 
-    rung: str | None = Field(None, description="a rung of models/students.yaml, and no other is tried; null: the search chooses")
+    rung: str | None = Field(
+        None, description="a rung of models/students.yaml (of pictures: image-students.yaml), and no other is tried; null: the "
+        "search chooses"
+    )
     initialisation: Literal["cut", "contextual", "random"] = Field(
         "cut", description="cut out of the teacher (where it cannot be: contextual), embeddings from the teacher's contextual "
         "output, or random"

@@ -24,6 +24,7 @@ from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.recipe import Recipe
 from edgedistill.results import Evaluation, Fit, FrontierRow, Prediction, TrainingLog
+from edgedistill.tasks.registry import task_named
 from edgedistill.tasks.task import Shape
 
 log = logging.getLogger("edgedistill")
@@ -192,6 +193,7 @@ def _situation(job: Job, trials: Sequence[Trial]) -> Situation:
         look_for=job.look_for, rungs=job.rungs, base=job.base,
         schemes=job.schemes if job.recipe.quantization.scheme == "auto" else (), train_rows=job.plan.facts.train_rows,
         left=max(1, job.recipe.search.trials - len(trials)), trials=tuple(trials),
+        example=task_named(job.recipe.task).example,
     )
 
 
@@ -220,7 +222,8 @@ def _make(
 ) -> None:
     """Make a trial, or find it made, and record what came of it."""
     allowed = max(trial.number + 1, job.recipe.search.trials)  # they may be fewer than when this one was made
-    log.info("trial %d of %d: %s", trial.number + 1, allowed, described(trial.settings))
+    words = described(trial.settings, example=task_named(job.recipe.task).example)
+    log.info("trial %d of %d: %s", trial.number + 1, allowed, words)
     try:
         made = attempt(trial, None)
     except TrainingDivergedError as diverged:
@@ -265,6 +268,7 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
         was_best_at_the_end=len(course) > 1 and course[-1].validation_accuracy > course[-2].validation_accuracy,
         diagnosis=diagnose(Figures(
             made.fit, in_float, in_int8, made.float_student.accuracy.value, made.int8_student.accuracy.value,
+            task_named(job.recipe.task).example,
         )),
     )
 
@@ -309,8 +313,9 @@ def _conclude(
         raise failures[-1] if failures else TrainingDivergedError(
             "no trial of the study came to a student", hint="lower distillation.learning_rate, or delete the study file")
     taken, note = _reachable(job, best, trials, attempt)
+    example = task_named(job.recipe.task).example
     decisions = [
-        _plan_decision(job), *(d for trial in trials for d in trial_decisions(trial)),
+        _plan_decision(job), *(d for trial in trials for d in trial_decisions(trial, example=example)),
         Decision(step="search", what=f"ended the search, trials made: {len(trials)}", why=ending), *note,
         Decision(step="search", what=f"took trial {taken.trial.number + 1}, student {taken.trial.settings.rung}",
                  why=taken.why),

@@ -113,7 +113,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
             log.warning("benchmark: %s: %s", measurement.variant, warning)
     result = Measurements(sequence_tokens=candidates[0].sequence_tokens, measurements=measurements)
     (out / MEASUREMENTS_FILE).write_text(result.to_json(), encoding="utf-8")
-    return Outcome(decisions=(_decision(result, settings.protocol),), scratch=(_INPUTS_FOLDER,))
+    return Outcome(decisions=(_decision(result, settings.protocol, unit=_unit(inputs)),), scratch=(_INPUTS_FOLDER,))
 
 
 def _make_candidates(settings: Settings, inputs: Inputs, folder: Path) -> list[Candidate]:
@@ -165,11 +165,16 @@ def _thread_warnings(threads: int, cores: int) -> tuple[str, ...]:
     return (f"{threads} threads share {cores} cores and wait for each other; set benchmark.threads to {cores} or less",)
 
 
-def _decision(result: Measurements, protocol: BenchmarkProtocol) -> Decision:
+def _unit(inputs: Inputs) -> str:
+    """Return what the length of an example is counted in."""
+    return task_of_model(next(iter(inputs.tokenizers.values())).parent).length_unit
+
+
+def _decision(result: Measurements, protocol: BenchmarkProtocol, *, unit: str) -> Decision:
     noisy = [m.variant for m in result.measurements if m.is_noisy]
     return Decision(
         step="benchmark",
-        what=f"measured {len(result.measurements)} variants at {result.sequence_tokens} tokens on {protocol.threads} "
+        what=f"measured {len(result.measurements)} variants at {result.sequence_tokens} {unit} on {protocol.threads} "
         f"thread(s); " + (f"noisy: {', '.join(noisy)}" if noisy else "none was noisy"),
         why=f"each in a process of its own ({protocol.processes} in all), in turn over {protocol.rounds} rounds, so that what "
         f"disturbs the machine disturbs all of them",

@@ -28,7 +28,7 @@ def plan_text(plan: Plan) -> str:
         "",
         _spans(plan),
         "",
-        *_wrapped("p50", _latency_words(plan.chosen)),
+        *_wrapped("p50", _latency_words(plan, plan.chosen)),
         *_wrapped("binding", binding_of(plan).words),
         *(_wrapped("unsure", words) if (words := may_miss(plan)) else []),
         *_wrapped("chosen", f"{plan.decision.what}: {plan.decision.why}"),
@@ -42,7 +42,7 @@ def misfit_text(misfit: Misfit) -> str:
         *_opening(misfit),
         _spans(misfit),
         "",
-        *_wrapped("p50", _latency_words(misfit.nearest)),
+        *_wrapped("p50", _latency_words(misfit, misfit.nearest)),
         *_wrapped("nearest", f"{misfit.nearest.rung}: {misfit.nearest.rejected_because}"),
     ])
 
@@ -148,11 +148,12 @@ def _spans(plan: Plan | Misfit) -> str:
                  [cells(name, span) for name, span in spans.items()])
 
 
-def _latency_words(row: Prediction) -> str:
+def _latency_words(considered: Plan | Misfit, row: Prediction) -> str:
+    example, count = task_named(considered.recipe.task).example, len(considered.facts.lengths)
     words = f"predicted, one thread, {_SOURCES[row.latency_source]}"
-    if row.latency_p90_text_s is not None and row.latency_mean_s is not None:
-        words += (f"; over the data's lengths: median text {milliseconds(row.latency_p50_s)}, mean "
-                  f"{milliseconds(row.latency_mean_s)}, nine texts in ten within {milliseconds(row.latency_p90_text_s)}")
+    if row.latency_p90_text_s is not None and row.latency_mean_s is not None and count > 1:
+        words += (f"; over the data's lengths: median {example} {milliseconds(row.latency_p50_s)}, mean "
+                  f"{milliseconds(row.latency_mean_s)}, nine {example}s in ten within {milliseconds(row.latency_p90_text_s)}")
     if row.latency_p50_threads_s is not None:
         words += f"; on {row.threads} threads {milliseconds(row.latency_p50_threads_s)}"
     if row.static_latency_p50_s is not None:

@@ -46,7 +46,7 @@ def predict(predictor: Predictor, encoded: Encoded, *, batch_size: int = 1) -> N
     chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     parts = [
         predictor.logits(encoded.batch(chunk))
-        for chunk in counted(chunks, what="answering", total=len(order), unit="texts", size=len)
+        for chunk in counted(chunks, what="answering", total=len(order), unit="rows", size=len)
     ]
     stacked = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
     result = np.empty_like(stacked)

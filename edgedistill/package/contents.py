@@ -113,9 +113,18 @@ class PictureInput(Document):
     std: tuple[float, ...]
     resample: int = Field(description="Pillow's number of the filter that resizes")
     compared: int = Field(ge=0, description="pictures of the test split that were compared as they are stored")
-    compared_resized: int = Field(ge=0, description="pictures that were compared at other sizes, and so resized")
+    compared_resized: int = Field(
+        ge=0, description="pictures of the test split that were compared at other sizes, and so resized; of these the decisions "
+        "were compared with those of processor and model.onnx too"
+    )
+    compared_originals: int = Field(0, ge=0, description="those of them that had the size of their files; the rest were enlarged")
     largest_difference: float = Field(ge=0, description="of a model input, pictures as they are stored")
     largest_difference_resized: float = Field(ge=0, description="of a model input, resized pictures; one level is 1 / (255 std)")
+    largest_logit_difference: float | None = Field(None, ge=0, description="of a logit, resized pictures; null: not compared")
+    decisions_flipped: int | None = Field(
+        None, ge=0, description="resized pictures of which the class is another one, all of them ties; null: not compared"
+    )
+    tie_tolerance: float | None = Field(None, gt=0, description="a tie: the winner leads by no more, in logits of model.onnx")
     added_bytes: int = Field(ge=0, description="of model_with_preprocessing.onnx over model.onnx")
 
 
@@ -124,6 +133,12 @@ class PictureVector(Document):
 
     text: str = Field(description="name of the picture")
     pixels: str = Field(description="base64 of uint8, shape (side, side, channels), row by row")
+    picture: str | None = Field(
+        None, description="the same of shape (height, width, channels): a picture that has to be resized, of which transformers' "
+        "processor makes `pixels`; null: `pixels` is the picture"
+    )
+    height: int | None = Field(None, ge=1, description="of `picture`")
+    width: int | None = Field(None, ge=1, description="of `picture`")
     logits: tuple[float, ...] = Field(description="raw logits of model.onnx, one picture a call")
     label: str = Field(description="the class with the largest logit")
 

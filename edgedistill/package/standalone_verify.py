@@ -125,6 +125,7 @@ def read_golden(folder: Path) -> dict[str, Any]:
         for vector in golden["vectors"]:
             _ = vector["text"], [float(x) for x in vector["logits"]]
             _ = base64.b64decode(vector["pixels"]) if "pixels" in vector else [int(i) for i in vector["ids"]]
+            _ = vector.get("picture") and (base64.b64decode(vector["picture"]), int(vector["height"]), int(vector["width"]))
     except (OSError, ValueError, KeyError, TypeError):
         return {"vectors": []}
     return dict(golden)
@@ -235,11 +236,15 @@ def compare(model: Path, golden: dict[str, Any]) -> Replay:
 
 
 def picture_inputs(vector: dict[str, Any], golden: dict[str, Any], *, is_raw: bool) -> dict[str, Any]:
-    """Return what a model is fed for a golden picture: its pixels, or what the pre-processing makes of them."""
+    """Return what a model is fed for a golden picture: itself, or what the pre-processing makes of it."""
     import numpy as np
 
-    side, channels = golden["side"], golden["channels"]
-    pixels = np.frombuffer(base64.b64decode(vector["pixels"]), np.uint8).reshape(side, side, channels)
+    channels = golden["channels"]
+    height = width = golden["side"]
+    content = vector["pixels"]
+    if is_raw and vector.get("picture"):
+        content, height, width = vector["picture"], vector["height"], vector["width"]
+    pixels = np.frombuffer(base64.b64decode(content), np.uint8).reshape(height, width, channels)
     if is_raw:
         return {"image": np.ascontiguousarray(np.repeat(pixels, 3, axis=2) if channels == 1 else pixels)}
     mean, std = np.array(golden["mean"]), np.array(golden["std"])

@@ -120,11 +120,13 @@ class Packing:
         settings: what the bundle must know besides the files, the same for every task.
         model: the int8 model folder.
         data: the folder that `prepare` wrote.
+        located: the recipe, which names the files that these data came from.
     """
 
     settings: Any
     model: Path
     data: Path
+    located: "LocatedRecipe"
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ class TaskDoor(Protocol):
         content_column: the column of the examples that is neither id nor label.
         encoder_file: the file of a model folder that its encoder is made from.
         length_unit: what the length of an example is counted in.
+        example: what an example is called: "text".
         rate_unit: what the throughput is counted in.
         preprocessing: what an app does before the model, in words.
         companions: the files of a model folder besides its weights, `encoder_file` among them.
@@ -157,6 +160,7 @@ class TaskDoor(Protocol):
     """
 
     name: TaskName
+    example: str
     length_unit: str
     rate_unit: str
     preprocessing: str

@@ -42,9 +42,10 @@ def write_photos(folder: Path) -> None:
     for label in ("across", "down"):
         (folder / label).mkdir(parents=True)
         for number in range(40):
-            stripes = np.zeros((32, 32), np.uint8)
+            side = 32 if number % 2 else 40  # half of them have to be resized
+            stripes = np.zeros((side, side), np.uint8)
             stripes[:: int(rng.integers(3, 6))] = 200
-            pixels = (stripes if label == "across" else stripes.T) + rng.integers(0, 50, (32, 32), dtype=np.uint8)
+            pixels = (stripes if label == "across" else stripes.T) + rng.integers(0, 50, (side, side), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / label / f"{number:02d}.png")
 
 
@@ -111,6 +112,22 @@ def test_bundle_when_asked_with_a_file_then_answers_as_the_evaluated_model(
     _, probabilities, label = session.run(None, {"image": np.asarray(Image.open(picture).convert("RGB"))})
     assert label[0] == answer["label"]
     assert probabilities.max() == pytest.approx(answer["probability"], abs=1e-5)
+
+
+def test_bundle_when_made_was_compared_with_transformers_on_the_files_and_holds_pictures_of_odd_sizes(finished: Path) -> None:
+    bundle = finished / "raspberry-pi-zero-2w" / "bundle"
+    told = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["pictures"]
+    golden = json.loads((bundle / "golden.json").read_text(encoding="utf-8"))
+    tests = len(read_examples(next((finished / ".stages" / "prepare").iterdir()) / "test.arrow"))
+
+    assert told["compared"] == told["compared_resized"] == tests
+    assert 0 < told["compared_originals"] < tests  # the others are of the model's size, and were enlarged
+    assert 0 < told["largest_difference_resized"] < 1.01 / (255 * min(told["std"]))
+    assert told["largest_difference"] < 1e-5
+    assert told["largest_logit_difference"] < 0.25
+    odd = [vector for vector in golden["vectors"] if vector["picture"]]
+    assert odd
+    assert all((vector["height"], vector["width"]) != (32, 32) for vector in odd)
 
 
 def test_bundle_when_read_holds_modules_for_apps_and_a_card_with_data_and_limits(finished: Path) -> None:

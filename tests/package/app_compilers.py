@@ -57,14 +57,23 @@ class Context { val assets = AssetManager() }
 """,
     "Bitmap.kt": """
 package android.graphics
-class Bitmap(private val colours: IntArray, val width: Int, val height: Int) {
-    enum class Config { ARGB_8888 }
+class Bitmap(private val colours: IntArray, val width: Int, val height: Int, val config: Config? = Config.ARGB_8888) {
+    enum class Config { ARGB_8888, HARDWARE }
     fun getPixels(pixels: IntArray, offset: Int, stride: Int, x: Int, y: Int, width: Int, height: Int) {
+        check(config != Config.HARDWARE) { "unable to getPixels(), pixel access is not supported on Config#HARDWARE bitmaps" }
         colours.copyInto(pixels)
     }
+    fun copy(config: Config, isMutable: Boolean): Bitmap? = Bitmap(colours, width, height, config)
     companion object {
         @JvmStatic fun createBitmap(colours: IntArray, width: Int, height: Int, config: Config) = Bitmap(colours, width, height)
     }
+}
+""",
+    "Build.kt": """
+package android.os
+object Build {
+    object VERSION { @JvmField val SDK_INT = 34 }
+    object VERSION_CODES { const val O = 26 }
 }
 """,
     "Base64.kt": """
@@ -97,6 +106,7 @@ class JSONObject(text: String) {
     fun optDouble(name: String, fallback: Double) = fallback
     fun getJSONObject(name: String) = JSONObject("")
     fun getString(name: String) = ""
+    fun isNull(name: String) = true
     fun getJSONArray(name: String) = JSONArray()
 }
 class JSONArray { fun length() = 0; fun getJSONObject(i: Int) = JSONObject(""); fun getDouble(i: Int) = 0.0 }

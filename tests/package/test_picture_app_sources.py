@@ -12,8 +12,10 @@ import org.edgedistill.pictureclassifier.PictureClassifier
 fun main() {
     for (line in generateSequence(::readLine)) {
         val colours = line.split(" ").map { it.toLong(16).toInt() }.toIntArray()
-        val rgb = PictureClassifier.rgbOf(Bitmap(colours, colours.size, 1))
-        println(List(rgb.remaining()) { rgb.get().toInt() and 0xFF }.joinToString(" "))
+        for (config in listOf(Bitmap.Config.ARGB_8888, Bitmap.Config.HARDWARE, null)) {
+            val rgb = PictureClassifier.rgbOf(Bitmap(colours, colours.size, 1, config))
+            println(List(rgb.remaining()) { rgb.get().toInt() and 0xFF }.joinToString(" "))
+        }
     }
 }
 """}
@@ -47,6 +49,15 @@ def test_sources_when_labels_are_odd_escape_them_for_each_language(sources):
     assert r'"say \u{22}hi\u{22}"' in sources["ios/Sources/PictureClassifier.swift"]
 
 
+def test_kotlin_when_a_bitmap_is_in_graphics_memory_then_copies_it_where_the_system_knows_such(sources):
+    """ImageDecoder gives such bitmaps, of which getPixels throws; the module's oldest system, 24, does not know them."""
+    kotlin = sources["android/src/main/kotlin/PictureClassifier.kt"]
+    guard = "Build.VERSION.SDK_INT < Build.VERSION_CODES.O || bitmap.config != Bitmap.Config.HARDWARE"
+    assert guard in kotlin
+    assert "readable(bitmap).getPixels(" in kotlin
+    assert "minSdk = 24" in sources["android/build.gradle.kts"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_kotlin_when_compiled_against_onnxruntimes_own_classes_has_no_error_and_reads_bitmaps(compilers, sources, tmp_path):
@@ -56,7 +67,8 @@ def test_kotlin_when_compiled_against_onnxruntimes_own_classes_has_no_error_and_
 
     compilers.compile_kotlin(tmp_path, sources, compilers.STUBS | MAIN, jar)
 
-    assert compilers.run_kotlin(tmp_path, "ff102030 00fffe7f\n80800001\n", jar) == ["16 32 48 255 254 127", "128 0 1"]
+    expected = ["16 32 48 255 254 127"] * 3 + ["128 0 1"] * 3  # a bitmap in memory, a hardware one, one without a config
+    assert compilers.run_kotlin(tmp_path, "ff102030 00fffe7f\n80800001\n", jar) == expected
     wrong = {name: text.replace("OnnxJavaType.UINT8", '"uint8"') for name, text in sources.items()}
     with pytest.raises(AssertionError, match="PictureClassifier.kt"):
         compilers.compile_kotlin(tmp_path, wrong, compilers.STUBS | MAIN, jar)

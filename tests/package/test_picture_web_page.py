@@ -9,11 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgedistill.package.stage import Settings
 from edgedistill.plan import PictureSize
 from edgedistill.stage import Workspace
 from edgedistill.tasks.image_classification.encoding import Preprocessing
-from edgedistill.tasks.image_classification.package_stage import STAGE, Inputs
+from edgedistill.tasks.image_classification.package_stage import STAGE, Inputs, PictureSettings
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 
 _spec = importlib.util.spec_from_file_location("web_logits", Path(__file__).parents[2] / "benchmarks" / "web_logits.py")
@@ -83,8 +82,8 @@ def picture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = Rows([f"p{row}" for row in range(36)], [f"{row}.png" for row in range(36)], classes)
     write_pictures(folder / "test.arrow", rows, [pixels], size=PictureSize(32, 3))
     (folder / "labels.json").write_text('{"labels": ["red", "green", "blue"]}')
-    settings = Settings(recipe_id="colours", task="image-classification", target_id="raspberry-pi", base_model="mine",
-                        runtime_oldest="1.17", platform="linux", tolerance=0.05, seed=1)
+    settings = PictureSettings(recipe_id="colours", task="image-classification", target_id="raspberry-pi",
+                               base_model="mine", runtime_oldest="1.17", platform="linux", tolerance=0.05, seed=1)
     inputs = Inputs(folder / "model", folder / "test.arrow", folder / "labels.json")
     return Workspace(folder / "stages").perform("package", STAGE, settings, inputs).folder / "bundle"
 
@@ -114,6 +113,7 @@ def test_page_when_opened_in_a_browser_answers_the_golden_pictures_and_a_file(pi
     assert "failure" not in seen, seen
     golden = json.loads((picture_bundle / "golden.json").read_text())
     expected = [dict(vector, ids=[]) for vector in golden["vectors"]]
+    assert sum(vector["picture"] is not None for vector in expected) == 3
     found = web_logits.compared(seen["answers"], golden | {"vectors": expected})
     assert found["equal_labels"] == found["within_1e-3"] == len(expected) == 32
     assert seen["replayed"].startswith("Passed: of 32 golden pictures 32 have the same class;")

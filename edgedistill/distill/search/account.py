@@ -4,9 +4,10 @@ from edgedistill.distill.search.trial import Trial, TrialOutcome, TrialSettings
 from edgedistill.manifest import Decision
 
 
-def trial_decisions(trial: Trial) -> tuple[Decision, ...]:
+def trial_decisions(trial: Trial, *, example: str = "text") -> tuple[Decision, ...]:
     """Return what was tried and why, and what came of it and why."""
-    made = Decision(step="search", what=f"trial {trial.number + 1}: {described(trial.settings)}", why=trial.because)
+    settings = described(trial.settings, example=example)
+    made = Decision(step="search", what=f"trial {trial.number + 1}: {settings}", why=trial.because)
     if trial.outcome is None:
         still = Decision(step="search", what=f"trial {trial.number + 1} is not counted", why=f"it is being made in {trial.run}")
         return made, still
@@ -14,11 +15,12 @@ def trial_decisions(trial: Trial) -> tuple[Decision, ...]:
     return made, Decision(step="search", what=result, why=trial.outcome.diagnosis.text)
 
 
-def described(settings: TrialSettings) -> str:
-    """Return the settings of a trial in words."""
+def described(settings: TrialSettings, *, example: str = "text") -> str:
+    """Return the settings of a trial in words; `example` is what an example is called: "text" or "picture"."""
+    words = f"rows and {settings.transfer_words} words of text" if example == "text" else f"{example}s"
     return (f"student {settings.rung}, temperature {settings.temperature:g}, alpha {settings.alpha:g}, learning rate "
             f"{settings.learning_rate:g}, batch {settings.batch_size}, {settings.rows_seen} rows seen, transfer set of at most "
-            f"{settings.transfer_rows} rows and {settings.transfer_words} words of text, int8 {settings.scheme}")
+            f"{settings.transfer_rows} {words}, int8 {settings.scheme}")
 
 
 def result_of(outcome: TrialOutcome) -> str:

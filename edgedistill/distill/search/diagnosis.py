@@ -22,6 +22,7 @@ class Figures:
         int8_shortfall: the same of the int8 student.
         float_accuracy: on validation, of the ONNX student.
         int8_accuracy: the same of the int8 student.
+        example: what an example is called: "text" or "picture".
     """
 
     fit: Fit
@@ -29,6 +30,7 @@ class Figures:
     int8_shortfall: float
     float_accuracy: float
     int8_accuracy: float
+    example: str = "text"
 
 
 def diagnose(figures: Figures) -> Diagnosis:
@@ -62,8 +64,8 @@ def diagnose(figures: Figures) -> Diagnosis:
             f"it fails where the teacher is right on {lost}"
         ))
     known, new = fit.train, fit.validation
-    compared = (f"KL to the teacher {known.kl_nats:.3f} nats on training texts and {new.kl_nats:.3f} on validation, same "
-                f"answer on {known.agreement:.1%} and {new.agreement:.1%}")
+    compared = (f"KL to the teacher {known.kl_nats:.3f} nats on training {figures.example}s and {new.kl_nats:.3f} on validation, "
+                f"same answer on {known.agreement:.1%} and {new.agreement:.1%}")
     if known.kl_nats >= _SAME_ON_TRAIN * new.kl_nats:
         return Diagnosis(finding="does-not-fit", text=f"does not fit the soft labels: {compared}")
     without = fit.vocabulary
@@ -72,4 +74,4 @@ def diagnose(figures: Figures) -> Diagnosis:
             f"lacks tokens: the teacher itself, reading the tokens that stand for missing ones, is off by {without.kl_nats:.3f} "
             f"nats on validation, the student by {new.kl_nats:.3f}"
         ))
-    return Diagnosis(finding="does-not-generalise", text=f"fits training texts but not new ones: {compared}")
+    return Diagnosis(finding="does-not-generalise", text=f"fits training {figures.example}s but not new ones: {compared}")

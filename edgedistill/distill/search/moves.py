@@ -40,6 +40,7 @@ class Situation:
         train_rows: labelled training texts.
         left: trials that may still be made, at least one.
         trials: those made or being made, in the order of their numbers.
+        example: what an example is called: "text" or "picture".
     """
 
     look_for: LookFor
@@ -49,6 +50,7 @@ class Situation:
     train_rows: int
     left: int
     trials: tuple[Trial, ...] = ()
+    example: str = "text"
 
     def rank(self, trial: Trial) -> int:
         """Where a trial's rung stands on the ladder, 0 for the cheapest."""
@@ -212,7 +214,8 @@ def _transfer(was: TrialSettings, now: Situation) -> tuple[dict[str, object], st
     change: dict[str, object] = {
         "transfer_rows": rows, "transfer_copies": copies, "transfer_words": words, "rows_seen": seen,
     }
-    return change, f"a transfer set twice as large, at most {rows} rows and {words} words of text, and {seen} rows seen"
+    limits = f"{rows} rows and {words} words of text" if now.example == "text" else f"{rows} {now.example}s"
+    return change, f"a transfer set twice as large, at most {limits}, and {seen} rows seen"
 
 
 def _temperature(was: TrialSettings) -> tuple[dict[str, object], str]:

@@ -26,6 +26,10 @@ _APPS = f"""## Apps
   `{TEXT_MODEL_FILE}`, `labels.json`, `golden.json` and `web/`."""
 
 
+MEMORY_OF_12_MEGAPIXELS = {1: 25, 3: 39}
+"""MB that the peak grows by, grey and RGB; benchmarks/results/picture_memory.json."""
+
+
 @dataclass(frozen=True)
 class PictureCardParts:
     """What the files of a bundle say that its card repeats.
@@ -108,9 +112,29 @@ print(label[0], probabilities.max())
 ```
 
 `{TEXT_MODEL_FILE}` takes uint8 of shape (height, width, 3); resizing to {told.side} x {told.side} ({kind}) and normalising are
-in the graph, with operators of ONNX alone. Compared with transformers' ViTImageProcessor on {told.compared:,} test pictures the
-model's inputs differ by {told.largest_difference:.1e} at most, and on {told.compared_resized:,} pictures that had to be resized
-by {told.largest_difference_resized:.1e} (one level of 255 is {1 / (255 * min(told.std)):.1e}).
+in the graph, with operators of ONNX alone; reading the file, turning it upright and cropping are left to the app. The values
+that reach the model were compared with those of {compared_words(told)}.
+
+{_memory_words(told)}
 
 `model.onnx` and `model.ort` take `pixel_values`, float32, shape (1, {told.channels}, {told.side}, {told.side}), as
 `preprocessor_config.json` says."""
+
+
+def compared_words(told: PictureInput) -> str:
+    """Say what transformers' processor was compared on, and how far the graph is from it."""
+    flips = ("no decision is another one" if not told.decisions_flipped else
+             f"{told.decisions_flipped:,} decisions are other ones, all of them ties")
+    return (
+        f"transformers' ViTImageProcessor: on {told.compared:,} test pictures as they are stored (at most "
+        f"{told.largest_difference:.1e} apart), and on {told.compared_resized:,} that had to be resized, of which "
+        f"{told.compared_originals:,} had the size of their files and the rest were enlarged (at most "
+        f"{told.largest_difference_resized:.1e} apart; one level of 255 is {1 / (255 * min(told.std)):.1e}). Of these {flips}, "
+        f"and no logit is further than {told.largest_logit_difference or 0.0:.2g} from that of model.onnx behind the processor; "
+        f"a tie is a lead of {told.tie_tolerance or 0.0:g} at most"
+    )
+
+
+def _memory_words(told: PictureInput) -> str:
+    return (f"A picture of 12 megapixels is 36 MB of bytes; resizing it takes up to {MEMORY_OF_12_MEGAPIXELS[told.channels]} MB "
+            "more for a moment. Let the system's decoder shrink large photographs where memory is short.")

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -15,12 +16,23 @@ from edgedistill.evaluate.predictor import Predictor
 from edgedistill.examples import NO_LABEL, Examples
 from edgedistill.package.contents import GOLDEN_FILE, InstructionSet, PictureVector, PictureVectors
 from edgedistill.plan import PictureSize
-from edgedistill.tasks.image_classification.encoding import EncodedPictures, Preprocessing, fit_channels, fit_size
+from edgedistill.tasks.image_classification.encoding import (
+    EncodedPictures,
+    Preprocessing,
+    as_inputs,
+    fit_channels,
+    fit_size,
+)
+from edgedistill.tasks.image_classification.picture_model import logits_of
 from edgedistill.tasks.image_classification.pictures import Rows, pixels_of, write_pictures
+from edgedistill.tasks.image_classification.whole_pictures import resized
 
 GOLDEN_COUNT = 32
 _TRIES = 8
 """Rows looked at for one place before a near tie is accepted."""
+
+_ODD_SIZES = ((1.53, 1.22), (0.61, 0.83), (0.72, 1.39))
+"""Height and width of the golden pictures that must be resized, in sides: enlarged, shrunk, and one of each."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +43,19 @@ class GoldenRule:
     tolerances: dict[InstructionSet, float]
     seed: int
 
+    @property
+    def tightest(self) -> float:
+        """The least of the tolerances."""
+        return min((self.tolerance, *self.tolerances.values()))
+
 
 def make_golden_pictures(
     examples: Examples, how: Preprocessing, *, model: Predictor, labels: Sequence[str], rule: GoldenRule
 ) -> PictureVectors:
     """Choose pictures, class by class in turn, and record what the model answers.
 
-    Near ties are passed over where another picture can serve: a tie tells nothing about an app that answers differently.
+    Near ties are passed over where another picture can serve: a tie tells nothing about an app that answers differently. The
+    places of `make_odd_pictures` are left free.
 
     Raises:
         ArtifactError: the model answers with other classes, or with infinite or undefined logits.
@@ -54,9 +72,7 @@ def make_golden_pictures(
             raise ArtifactError(f"the model answers row {row} with logits that are no numbers", hint="edgedistill quantize")
         seen = fit_size(fit_channels(pixels.take([row]), how.size.channels), how)[0]
         vectors.append(PictureVector(
-            text=str(examples.table.column("name")[row].as_py()), pixels=base64.b64encode(seen.tobytes()).decode(),
-            logits=tuple(float(str(value)) for value in logits),  # the shortest text that reads back as the same float32
-            label=labels[int(logits.argmax())],
+            text=_name(examples, row), pixels=_as_text(seen), logits=_exactly(logits), label=labels[int(logits.argmax())],
         ))
     return PictureVectors(
         tolerance=rule.tolerance, tolerances=rule.tolerances, runtime=f"onnxruntime {onnxruntime.__version__}",
@@ -65,13 +81,66 @@ def make_golden_pictures(
     )
 
 
+def make_odd_pictures(
+    examples: Examples, how: Preprocessing, *, models: tuple[Predictor, Any], labels: Sequence[str], rule: GoldenRule
+) -> tuple[PictureVector, ...]:
+    """Record answers to test pictures that the graph has to resize, at three sizes, so that a device tries its Resize too.
+
+    What transformers' processor makes of them is recorded as well, and the answers are those of model.onnx to that. The graph may
+    make a pixel a level brighter or darker, so a picture is taken of which its logits are off by half of the tolerance at most;
+    of some, the one whose class leads most.
+
+    Args:
+        examples: of the test split.
+        how: the pre-processing.
+        models: model.onnx, and a session of the model that takes pictures.
+        labels: name of each class.
+        rule: as for the others.
+
+    Returns:
+        one a size, fewer where the graph is further off on every picture that was tried.
+    """
+    pixels, (plain, whole), vectors = pixels_of(examples), models, []
+    rows = np.random.default_rng(rule.seed + 1).permutation(len(examples))
+    for place, (high, wide) in enumerate(_ODD_SIZES):
+        height, width = (round(how.size.side * factor) | 1 for factor in (high, wide))
+        found: list[tuple[float, PictureVector]] = []
+        for row in np.roll(rows, -_TRIES * place)[:_TRIES].tolist():
+            stored = fit_channels(pixels.take([row]), how.size.channels)[0]
+            picture = resized(stored, height=height, width=width)
+            seen = fit_size(picture[None], how)
+            logits, own = plain.logits({"pixel_values": as_inputs(seen, how)})[0], logits_of(whole, picture)
+            if np.abs(own - logits).max() > rule.tightest / 2 or own.argmax() != logits.argmax():
+                continue
+            found.append((_lead(logits), PictureVector(
+                text=f"{_name(examples, row)} at {height} x {width}", pixels=_as_text(seen), logits=_exactly(logits),
+                label=labels[int(logits.argmax())], picture=_as_text(picture), height=height, width=width,
+            )))
+        if found:
+            vectors.append(max(found, key=lambda item: item[0])[1])
+    return tuple(vectors)
+
+
+def _name(examples: Examples, row: int) -> str:
+    return str(examples.table.column("name")[row].as_py())
+
+
+def _as_text(pixels: NDArray[np.uint8]) -> str:
+    return base64.b64encode(pixels.tobytes()).decode()
+
+
+def _exactly(logits: NDArray[np.float32]) -> tuple[float, ...]:
+    """Return the logits in the shortest text that reads back as the same float32."""
+    return tuple(float(str(value)) for value in logits)
+
+
 def _choose(encoded: EncodedPictures, classes: NDArray[np.int32], model: Predictor, rule: GoldenRule) -> list[int]:
     order = np.random.default_rng(rule.seed).permutation(len(encoded))
     by_class = [order[classes[order] == c] for c in np.unique(classes)]
     chosen: dict[int, None] = {}  # a set that keeps its order
     for turn in range(max((len(members) for members in by_class), default=0)):
         for members in by_class:
-            if len(chosen) >= min(GOLDEN_COUNT, len(encoded)):
+            if len(chosen) >= min(GOLDEN_COUNT - len(_ODD_SIZES), len(encoded)):
                 return sorted(chosen)
             free = [int(row) for row in members[turn:] if int(row) not in chosen][:_TRIES]
             if free:
@@ -81,8 +150,13 @@ def _choose(encoded: EncodedPictures, classes: NDArray[np.int32], model: Predict
 
 def _is_clear(encoded: EncodedPictures, row: int, model: Predictor, rule: GoldenRule) -> bool:
     """Can no difference within the tolerance change the decision?"""
-    low, high = np.sort(model.logits(encoded.batch([row]))[0])[-2:]
-    return bool(high - low > 2 * rule.tolerance)
+    return _lead(model.logits(encoded.batch([row]))[0]) > 2 * rule.tolerance
+
+
+def _lead(logits: NDArray[np.float32]) -> float:
+    """Return by how much the best class leads."""
+    low, high = np.sort(logits)[-2:]
+    return float(high - low)
 
 
 def write_golden_pictures(bundle: Path, path: Path) -> None:

@@ -45,15 +45,23 @@ def preprocessing_nodes(how: Preprocessing) -> tuple[list[onnx.NodeProto], list[
 
 
 def _grey_nodes(constants: dict[str, np.ndarray]) -> list[onnx.NodeProto]:
+    """Make it grey at its full size, as Pillow does: made grey after it is shrunk, a pixel may be two levels off.
+
+    Row by row: of a whole picture the numbers in float would take four bytes a pixel and colour, several times over.
+    """
     constants |= {"pre_luma": np.array(_LUMA, np.float32).reshape(3, 1), "pre_half": np.array(32768.0, np.float32),
                   "pre_whole": np.array(65536.0, np.float32)}
-    return [
-        helper.make_node("Cast", [IMAGE_INPUT], ["pre_rgb"], to=TensorProto.FLOAT),
+    row = helper.make_graph([
+        helper.make_node("Cast", ["pre_row"], ["pre_rgb"], to=TensorProto.FLOAT),
         helper.make_node("MatMul", ["pre_rgb", "pre_luma"], ["pre_sum"]),
         helper.make_node("Add", ["pre_sum", "pre_half"], ["pre_more"]),
         helper.make_node("Div", ["pre_more", "pre_whole"], ["pre_level"]),
         helper.make_node("Floor", ["pre_level"], ["pre_floor"]),
-        helper.make_node("Cast", ["pre_floor"], ["pre_grey"], to=TensorProto.UINT8),
+        helper.make_node("Cast", ["pre_floor"], ["pre_grey_row"], to=TensorProto.UINT8),
+    ], "grey_row", [helper.make_tensor_value_info("pre_row", TensorProto.UINT8, ["width", 3])],
+        [helper.make_tensor_value_info("pre_grey_row", TensorProto.UINT8, ["width", 1])])
+    return [
+        helper.make_node("Scan", [IMAGE_INPUT], ["pre_grey"], body=row, num_scan_inputs=1),
         helper.make_node("Transpose", ["pre_grey"], ["pre_chw"], perm=[2, 0, 1]),
     ]
 

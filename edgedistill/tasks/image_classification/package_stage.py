@@ -7,23 +7,33 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
 from edgedistill.artifact import Artifact
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.predictor import open_predictor
-from edgedistill.examples import read_examples
+from edgedistill.examples import Examples, read_examples
 from edgedistill.host import tool_version
 from edgedistill.manifest import Decision
 from edgedistill.package import contents
 from edgedistill.package.bill_of_materials import bill_of_materials
 from edgedistill.package.card import licence_notes
-from edgedistill.package.contents import BundleIdentity, BundleManifest, Labels, ModelInput, PictureVectors, Sizes
+from edgedistill.package.contents import (
+    BundleIdentity,
+    BundleManifest,
+    Labels,
+    ModelInput,
+    PictureInput,
+    PictureVectors,
+    Sizes,
+)
 from edgedistill.package.ort_format import OrtModel, convert_to_ort
 from edgedistill.package.runtime_build import runtime_build
 from edgedistill.package.stage import BUNDLE_FOLDER, Settings, identity_of, require_allowed_licences, write_bundle
+from edgedistill.prepare.columns import Columns
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.image_classification.apps import app_sources
-from edgedistill.tasks.image_classification.card import PictureCardParts, picture_card
+from edgedistill.tasks.image_classification.card import PictureCardParts, compared_words, picture_card
 from edgedistill.tasks.image_classification.encoding import (
     PREPROCESSOR_FILE,
     Preprocessing,
@@ -31,18 +41,32 @@ from edgedistill.tasks.image_classification.encoding import (
     fit_size,
     read_preprocessing,
 )
-from edgedistill.tasks.image_classification.golden import GoldenRule, make_golden_pictures
+from edgedistill.tasks.image_classification.golden import GoldenRule, make_golden_pictures, make_odd_pictures
 from edgedistill.tasks.image_classification.graph import INPUT, versions_of
-from edgedistill.tasks.image_classification.picture_model import PictureModel, make_picture_model
+from edgedistill.tasks.image_classification.picture_model import (
+    PictureModel,
+    Processor,
+    Sample,
+    make_picture_model,
+    open_session,
+)
 from edgedistill.tasks.image_classification.pictures import pixels_of
 from edgedistill.tasks.image_classification.preprocessing import require_plain
+from edgedistill.tasks.image_classification.whole_pictures import open_originals, whole_pictures
 from edgedistill.verify.bundle import require_sound_bundle
 
-TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "pillow")
+TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "pillow", "transformers")
 """Packages whose version is told in bundle.json; another version may give other bytes."""
 
-_MOST_COMPARED = 2_000
+_MOST_STORED = 2_000
 _SOURCES = "`android/`, `ios/`, `web/`, `Package.swift`, `verify.py`"
+
+
+class PictureSettings(Settings):
+    """The same, and where tables have their pictures."""
+
+    image_column: str = Field("image", description="column, or .npz array, with the pictures")
+    label_column: str = Field("label", description="column, or .npz array, with the labels")
 
 
 @dataclass(frozen=True)
@@ -54,12 +78,14 @@ class Inputs:
         data: Arrow file of pictures; the golden ones are taken from it.
         labels: labels.json of prepare.
         splits: Arrow files of further pictures, by name; the card tells how many there are.
+        originals: data files and folders of the recipe by split, where they are at hand: test pictures at their own size.
     """
 
     model: Path
     data: Path
     labels: Path
     splits: Mapping[str, Path] = field(default_factory=dict)
+    originals: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +96,7 @@ class _Parts:
     ort: OrtModel
     pictures: PictureModel
     golden: PictureVectors
+    odd: int
     labels: tuple[str, ...]
     rows: Mapping[str, int]
 
@@ -91,39 +118,48 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
         raise ArtifactError(f"{inputs.data}: has no rows", hint="golden pictures need at least one labelled picture")
 
 
-def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+def _run(settings: PictureSettings, inputs: Inputs, out: Path) -> Outcome:
     """Write `bundle/` and `bundle.zip` below `out`."""
     how = read_preprocessing(inputs.model)
     parts = _parts(settings, inputs, how)
     made = _bundle_files(settings, parts, how, config=(inputs.model / PREPROCESSOR_FILE).read_bytes())
     write_bundle(made, out)
-    told = parts.pictures.told
     return Outcome(decisions=(
-        Decision(step="package", what=f"{len(parts.golden.vectors)} golden pictures, tolerance {settings.tolerance:g}",
+        Decision(step="package", what=f"{len(parts.golden.vectors)} golden pictures, tolerance {settings.tolerance:g}, "
+                 f"{parts.odd} of them of sizes that the graph has to resize",
                  why="they cover the classes in turn; near ties are passed over: a tie tells nothing about another runtime"),
-        Decision(step="package", what=f"{contents.TEXT_MODEL_FILE}: {told.added_bytes:,} bytes over model.onnx",
-                 why=f"its pre-processing gave transformers' values on {told.compared} test pictures to "
-                     f"{told.largest_difference:.1e}, and on {told.compared_resized} resized ones to "
-                     f"{told.largest_difference_resized:.1e} (one level of 255 is {1 / (255 * min(told.std)):.1e})"),
+        _picture_decision(parts.pictures.told),
     ))
 
 
-def _parts(settings: Settings, inputs: Inputs, how: Preprocessing) -> _Parts:
-    model = (inputs.model / contents.ONNX_FILE).read_bytes()
-    labels = Labels.read_json(inputs.labels).labels
-    examples = read_examples(inputs.data)
-    rows = np.linspace(0, len(examples) - 1, min(_MOST_COMPARED, len(examples))).round().astype(np.int64)
-    pictures = fit_size(fit_channels(pixels_of(examples).take(rows), how.size.channels), how)
+def _picture_decision(told: PictureInput) -> Decision:
+    return Decision(
+        step="package", what=f"{contents.TEXT_MODEL_FILE}: {told.added_bytes:,} bytes over model.onnx",
+        why=f"its pre-processing gave the values of {compared_words(told)}",
+    )
+
+
+def _parts(settings: PictureSettings, inputs: Inputs, how: Preprocessing) -> _Parts:
+    model, file = (inputs.model / contents.ONNX_FILE).read_bytes(), inputs.model / contents.ONNX_FILE
+    labels, examples = Labels.read_json(inputs.labels).labels, read_examples(inputs.data)
+    rule = GoldenRule(settings.tolerance, settings.tolerances, settings.seed)
+    golden = make_golden_pictures(examples, how, model=open_predictor(file), labels=labels, rule=rule)
+    pictures = make_picture_model(model, how, Processor.load(inputs.model), labels=labels,
+                                  sample=_sample(settings, inputs, examples, how))
+    odd = make_odd_pictures(examples, how, models=(open_predictor(file), open_session(pictures.model)), labels=labels, rule=rule)
     return _Parts(
-        model=model, ort=convert_to_ort(model, settings.architecture),
-        pictures=make_picture_model(model, how, labels=labels, pictures=pictures),
-        golden=make_golden_pictures(
-            examples, how, model=open_predictor(inputs.model / contents.ONNX_FILE), labels=labels,
-            rule=GoldenRule(settings.tolerance, settings.tolerances, settings.seed),
-        ),
-        labels=labels,
+        model=model, ort=convert_to_ort(model, settings.architecture), pictures=pictures,
+        golden=golden.model_copy(update={"vectors": (*golden.vectors, *odd)}), odd=len(odd), labels=labels,
         rows={name: len(read_examples(path)) for name, path in sorted(inputs.splits.items())} | {"test": len(examples)},
     )
+
+
+def _sample(settings: PictureSettings, inputs: Inputs, examples: Examples, how: Preprocessing) -> Sample:
+    """Return test pictures as they are stored, and at other sizes."""
+    rows = np.linspace(0, len(examples) - 1, min(_MOST_STORED, len(examples))).round().astype(np.int64)
+    stored = fit_size(fit_channels(pixels_of(examples).take(rows), how.size.channels), how)
+    originals = open_originals(inputs.originals, Columns(settings.image_column, settings.label_column))
+    return Sample(stored, whole_pictures(examples, originals, seed=settings.seed), settings.tolerance)
 
 
 def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, config: bytes) -> dict[str, bytes]:
@@ -172,4 +208,4 @@ def _ensures(out: Path) -> None:
     require_sound_bundle(out / BUNDLE_FOLDER)
 
 
-STAGE = Stage(name="package", version=2, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=3, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)

@@ -1,6 +1,8 @@
-"""The model that takes a decoded picture: made, and compared with transformers' way of pre-processing on real pictures."""
+"""The model that takes a decoded picture: made, and compared with transformers' processor and model.onnx on real pictures."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +12,15 @@ from numpy.typing import NDArray
 
 from edgedistill.errors import ParityError
 from edgedistill.package.contents import PictureInput
-from edgedistill.tasks.image_classification.encoding import Preprocessing, as_inputs
-from edgedistill.tasks.image_classification.in_graph import IMAGE_INPUT, classifier_of_picture, preprocessing_model
+from edgedistill.tasks.image_classification.encoding import Preprocessing
+from edgedistill.tasks.image_classification.in_graph import IMAGE_INPUT, OUTPUT, classifier_of_picture, preprocessing_model
+from edgedistill.tasks.image_classification.whole_pictures import WholePicture
 
 LEVEL = 1.0
 """A resized pixel may differ from Pillow's by one level of 255."""
 
-_SIDES = ((20, 27), (61, 40), (96, 128), (150, 113))
-"""Height and width of the pictures on which resizing is compared."""
-
-_RESIZED = 32
 _SLACK = 1e-4
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -36,34 +36,85 @@ class PictureModel:
     told: PictureInput
 
 
+@dataclass(frozen=True)
+class Processor:
+    """transformers' image processor, the slow one, which resizes with Pillow.
+
+    Attributes:
+        processor: transformers' object.
+    """
+
+    processor: Any
+
+    @classmethod
+    def load(cls, folder: Path) -> "Processor":
+        """Read it from a model folder with a preprocessor_config.json."""
+        from transformers import AutoImageProcessor
+
+        return cls(AutoImageProcessor.from_pretrained(folder, use_fast=False, local_files_only=True))
+
+    def inputs(self, pictures: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Return `pixel_values`, shape (n, channels, side, side), of pictures of shape (height, width, channels)."""
+        made = self.processor(list(pictures), return_tensors="np", input_data_format="channels_last")
+        return np.asarray(made["pixel_values"], np.float32)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """On what a model that takes pictures is compared.
+
+    Attributes:
+        stored: of the test split, shape (n, side, side, channels).
+        whole: of the test split at other sizes.
+        tolerance: a decision is a tie where the winner leads by no more, in logits.
+    """
+
+    stored: NDArray[np.uint8]
+    whole: Iterable[WholePicture]
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What whole pictures showed."""
+
+    count: int
+    originals: int
+    ties: int
+    largest_input: float
+    largest_logit: float
+
+
 def make_picture_model(
-    model: bytes, how: Preprocessing, *, labels: tuple[str, ...], pictures: NDArray[np.uint8]
+    model: bytes, how: Preprocessing, processor: Processor, *, labels: tuple[str, ...], sample: Sample
 ) -> PictureModel:
-    """Put the pre-processing in front of a model and compare it on pictures, as they are and resized.
+    """Put the pre-processing in front of a model and compare it with the processor in front of it.
 
     Args:
         model: the int8 .onnx file.
         how: its pre-processing.
+        processor: transformers' for the same.
         labels: name of each class.
-        pictures: of the test split, shape (n, side, side, channels).
+        sample: on what both are compared.
 
     Raises:
-        ParityError: a value differs by more than rounding, or a resized pixel by more than a level.
+        ParityError: an input differs by more than rounding, of a resized picture by more than a level, or a decision that is no
+            tie flips.
     """
     plain = onnx.load_from_string(model)
-    session = _open(preprocessing_model(how, ir_version=plain.ir_version).SerializeToString())
-    exact = max((_difference(session, picture, how) for picture in pictures), default=0.0)
-    chosen = pictures[np.linspace(0, len(pictures) - 1, min(_RESIZED, len(pictures))).round().astype(np.int64)]
-    resized = max((_difference(session, other, how) for picture in chosen for other in _other_sizes(picture)), default=0.0)
-    level = LEVEL / (255.0 * min(how.std))
-    if exact > _SLACK or resized > level + _SLACK:
-        raise ParityError(f"the pre-processing in the graph differs from transformers' by {max(exact, resized):.3g}",
-                          hint="report this: onnxruntime's Resize is not the one that was tried")
+    before = open_session(preprocessing_model(how, ir_version=plain.ir_version).SerializeToString())
     made = classifier_of_picture(plain, how, labels).SerializeToString(deterministic=True)
+    exact = _exact(before, sample.stored, processor)
+    level = LEVEL / (255.0 * min(how.std))
+    found = _answers(_Models(before, open_session(made), open_session(model), processor, how.size.channels), sample, labels)
+    if exact > _SLACK or found.largest_input > level + _SLACK:
+        raise ParityError(f"the pre-processing in the graph differs from transformers' by {max(exact, found.largest_input):.3g}",
+                          hint="report this: onnxruntime's Resize is not the one that was tried")
     return PictureModel(made, PictureInput(
         side=how.size.side, channels=how.size.channels, mean=how.mean, std=how.std, resample=how.resample,
-        compared=len(pictures), compared_resized=len(chosen) * len(_SIDES), largest_difference=exact,
-        largest_difference_resized=resized, added_bytes=len(made) - len(model),
+        compared=len(sample.stored), compared_resized=found.count, compared_originals=found.originals,
+        largest_difference=exact, largest_difference_resized=found.largest_input, largest_logit_difference=found.largest_logit,
+        decisions_flipped=found.ties, tie_tolerance=sample.tolerance, added_bytes=len(made) - len(model),
     ))
 
 
@@ -72,22 +123,76 @@ def as_rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture)
 
 
-def _difference(session: Any, picture: NDArray[np.uint8], how: Preprocessing) -> float:
-    found = session.run(None, {IMAGE_INPUT: as_rgb(picture)})[0]
-    return float(np.abs(found - as_inputs(picture[None], how)).max())
-
-
-def _other_sizes(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """Return the picture enlarged to odd sizes, so that the graph has to resize it."""
-    from PIL import Image
-
-    flat = picture[..., 0] if picture.shape[2] == 1 else picture
-    made = [np.asarray(Image.fromarray(flat).resize((width, height), Image.Resampling.BICUBIC)) for height, width in _SIDES]
-    return [np.asarray(item.reshape(*item.shape[:2], picture.shape[2]), np.uint8) for item in made]
-
-
-def _open(model: bytes) -> Any:
+def open_session(model: bytes) -> Any:
+    """Open an .onnx file with one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def logits_of(session: Any, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the logits of a model that takes pictures, shape (classes,)."""
+    return np.asarray(session.run([OUTPUT], {IMAGE_INPUT: as_rgb(picture)})[0][0], np.float32)
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The two ways from a picture to logits: the graph's, of which `before` is the first half, and processor and `plain`."""
+
+    before: Any
+    whole: Any
+    plain: Any
+    processor: Processor
+    channels: int
+
+    def expected(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of model.onnx, shape (classes,)."""
+        return np.asarray(self.plain.run(None, {self.plain.get_inputs()[0].name: inputs})[0][0], np.float32)
+
+
+def _exact(before: Any, stored: NDArray[np.uint8], processor: Processor) -> float:
+    """Return the largest difference of an input, of pictures that are not resized."""
+    largest = 0.0
+    for start in range(0, len(stored), _BATCH):
+        part = stored[start : start + _BATCH]
+        for picture, expected in zip(part, processor.inputs(part), strict=True):
+            found = before.run(None, {IMAGE_INPUT: as_rgb(picture)})[0][0]
+            largest = max(largest, float(np.abs(found - expected).max()))
+    return largest
+
+
+def _answers(models: _Models, sample: Sample, labels: tuple[str, ...]) -> _Answers:
+    count = originals = ties = 0
+    largest_input = largest_logit = 0.0
+    for item in sample.whole:
+        inputs = models.processor.inputs([item.fitted(models.channels)])
+        found = models.before.run(None, {IMAGE_INPUT: as_rgb(item.pixels)})[0]
+        logits, expected = logits_of(models.whole, item.pixels), models.expected(inputs)
+        count, originals = count + 1, originals + item.is_original
+        largest_input = max(largest_input, float(np.abs(found - inputs).max()))
+        largest_logit = max(largest_logit, float(np.abs(logits - expected).max()))
+        ties += _is_tie(item, (logits, expected), labels, sample.tolerance)
+    return _Answers(count, originals, ties, largest_input, largest_logit)
+
+
+def _is_tie(
+    item: WholePicture, answers: tuple[NDArray[np.float32], NDArray[np.float32]], labels: tuple[str, ...], tolerance: float
+) -> bool:
+    """Is the decision another one, though of two classes that model.onnx hardly tells apart?
+
+    Raises:
+        ParityError: it is another one, and no tie.
+    """
+    found, wanted = (int(logits.argmax()) for logits in answers)
+    if found == wanted:
+        return False
+    lead = float(answers[1][wanted] - answers[1][found])
+    if lead > tolerance:
+        height, width = item.pixels.shape[:2]
+        raise ParityError(
+            f"{item.name} ({height} x {width} pixels): with its pre-processing in the graph the model says {labels[found]}, with "
+            f"transformers' {labels[wanted]}, which leads by {lead:.3g} there; up to {tolerance:g} it is a tie",
+            hint=f"where such a lead means nothing to you: --set parity.bundle_tolerance={1.1 * lead:.2g}",
+        )
+    return True

@@ -59,6 +59,7 @@ class ImageClassification:
     """See `edgedistill.tasks.task.TaskDoor`."""
 
     name: TaskName = "image-classification"
+    example = "picture"
     length_unit = "pixels"
     rate_unit = "images"
     preprocessing = "decoding a PNG file and normalising"
@@ -317,11 +318,17 @@ class ImageClassification:
         """Pack the model with its pre-processing."""
         from edgedistill.tasks.image_classification import package_stage as stage
 
-        data = packing.data
+        data, recipe = packing.data, packing.located.recipe
         splits = {name: data / f"{name}.arrow" for name in ("train", "validation")}
-        return Work(stage.STAGE, packing.settings, stage.Inputs(
+        given = {"train": recipe.data.train, "test": recipe.data.test}
+        originals = {name: packing.located.path(path) for name, path in given.items() if path is not None}
+        settings = stage.PictureSettings(
+            **dict(packing.settings), image_column=recipe.pictures.column, label_column=recipe.data.label_column
+        )
+        return Work(stage.STAGE, settings, stage.Inputs(
             packing.model, data / "test.arrow", data / "labels.json",
             splits={name: path for name, path in splits.items() if path.is_file()},
+            originals={name: path for name, path in originals.items() if path.exists()},
         ))
 
     def write_golden(self, bundle: Path, path: Path) -> None:

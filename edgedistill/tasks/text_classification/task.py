@@ -43,6 +43,7 @@ class TextClassification:
     """See `edgedistill.tasks.task.TaskDoor`."""
 
     name: TaskName = "text-classification"
+    example = "text"
     length_unit = "tokens"
     rate_unit = "tokens"
     preprocessing = "tokenization"

@@ -1,5 +1,7 @@
 """The diagnosis: each finding from figures made by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgedistill.distill.search.diagnosis import Figures, diagnose
@@ -35,6 +37,12 @@ def test_diagnose_when_new_texts_diverge_far_more_than_known_ones_then_does_not_
     found = diagnose(figures_of(train_kl=0.01, new_kl=0.10))
     assert found.finding == "does-not-generalise"
     assert "0.010 nats on training texts and 0.100 on validation" in found.text
+
+
+def test_diagnose_when_the_examples_are_pictures_then_speaks_of_pictures() -> None:
+    found = diagnose(replace(figures_of(), example="picture")).text
+    assert "fits training pictures but not new ones: KL to the teacher 0.010 nats on training pictures" in found
+    assert "text" not in found
 
 
 @pytest.mark.parametrize(("train_kl", "finding"), [(0.049, "does-not-generalise"), (0.05, "does-not-fit"), (0.2, "does-not-fit")])

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from edgedistill.distill.search.moves import Situation, guided_moves, is_settled
+from edgedistill.distill.search.account import described
+from edgedistill.distill.search.moves import Situation, _transfer, guided_moves, is_settled
 from edgedistill.distill.search.trial import Trial, TrialSettings
 
 from .trials import BASE, RUNGS, outcome, trial
@@ -206,3 +207,13 @@ def test_is_settled_when_the_cheapest_rung_keeps_the_goal_then_true_and_else_not
     assert is_settled(after(trial(0, "r0", outcome(shortfall=0.0))))
     assert not is_settled(after(trial(0, "r1", outcome(shortfall=0.0))))
     assert not is_settled(after(trial(0, "r0", outcome(shortfall=0.0)), look_for="best-that-fits"))
+
+
+def test_moves_and_trials_when_the_examples_are_pictures_then_say_nothing_of_words_of_text() -> None:
+    assert "words of text" in described(BASE)
+    assert "text" not in described(BASE, example="picture")
+    _, of_texts = _transfer(BASE, START)
+    _, of_pictures = _transfer(BASE, dataclasses.replace(START, example="picture"))
+    assert "words of text" in of_texts
+    assert "pictures, and" in of_pictures
+    assert "text" not in of_pictures

@@ -27,3 +27,11 @@ def test_graph_when_a_picture_of_any_size_then_within_a_level_of_pillow(size: tu
     (found,) = session(how).run(None, {"image": pixels})
     apart = np.abs(found - expected)
     assert apart.max() <= 1 / (255 * 0.25) + 1e-5
+
+
+def test_graph_when_grey_then_no_whole_picture_is_in_float():
+    how = Preprocessing(PictureSize(32, 1), (0.5,), (0.25,))
+    known = onnx.shape_inference.infer_shapes(preprocessing_model(how, ir_version=8)).graph.value_info
+    of_any_size = [item for item in known if any(not dim.dim_value for dim in item.type.tensor_type.shape.dim)]
+    assert {item.name for item in of_any_size} >= {"pre_grey", "pre_chw", "pre_batch"}
+    assert {item.type.tensor_type.elem_type for item in of_any_size} == {onnx.TensorProto.UINT8}

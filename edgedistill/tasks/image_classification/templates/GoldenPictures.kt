@@ -9,14 +9,16 @@ import org.json.JSONObject
 object GoldenPictures {
     /** Return the picture at a position of the list. */
     fun bitmapOf(golden: JSONObject, position: Int): Bitmap {
-        val side = golden.getInt("side")
         val channels = golden.getInt("channels")
         val vector = golden.getJSONArray("vectors").getJSONObject(position)
-        val bytes = Base64.decode(vector.getString("pixels"), Base64.DEFAULT)
-        val colours = IntArray(side * side) { pixel ->
+        val isWhole = !vector.isNull("picture") // of a size that the model has to resize
+        val width = if (isWhole) vector.getInt("width") else golden.getInt("side")
+        val height = if (isWhole) vector.getInt("height") else golden.getInt("side")
+        val bytes = Base64.decode(vector.getString(if (isWhole) "picture" else "pixels"), Base64.DEFAULT)
+        val colours = IntArray(width * height) { pixel ->
             val (red, green, blue) = List(3) { bytes[channels * pixel + it % channels].toInt() and 0xFF }
             (0xFF shl 24) or (red shl 16) or (green shl 8) or blue
         }
-        return Bitmap.createBitmap(colours, side, side, Bitmap.Config.ARGB_8888)
+        return Bitmap.createBitmap(colours, width, height, Bitmap.Config.ARGB_8888)
     }
 }

@@ -8,6 +8,10 @@ import Foundation
 struct GoldenPictures: Decodable {
     private struct Vector: Decodable {
         let pixels: Data
+        /// Of a size that the model has to resize, where there is one.
+        let picture: Data?
+        let height: Int?
+        let width: Int?
     }
 
     private let side: Int
@@ -18,14 +22,16 @@ struct GoldenPictures: Decodable {
     static func image(at position: Int) throws -> CGImage {
         let data = try Data(contentsOf: {{ classifier }}.resource("{{ golden_file }}"))
         let golden = try JSONDecoder().decode(GoldenPictures.self, from: data)
-        return try golden.image(of: golden.vectors[position].pixels)
+        return try golden.image(of: golden.vectors[position])
     }
 
-    private func image(of pixels: Data) throws -> CGImage {
+    private func image(of vector: Vector) throws -> CGImage {
+        let pixels = vector.picture ?? vector.pixels
+        let (width, height) = (vector.width ?? side, vector.height ?? side)
         let rgb = channels == 3 ? pixels : Data(pixels.flatMap { [$0, $0, $0] })
         guard let provider = CGDataProvider(data: rgb as CFData),
             let image = CGImage(
-                width: side, height: side, bitsPerComponent: 8, bitsPerPixel: 24, bytesPerRow: 3 * side,
+                width: width, height: height, bitsPerComponent: 8, bitsPerPixel: 24, bytesPerRow: 3 * width,
                 space: CGColorSpaceCreateDeviceRGB(), bitmapInfo: CGBitmapInfo(rawValue: CGImageAlphaInfo.none.rawValue),
                 provider: provider, decode: nil, shouldInterpolate: false, intent: .defaultIntent
             )

@@ -7,6 +7,7 @@ import ai.onnxruntime.OrtEnvironment
 import ai.onnxruntime.OrtSession
 import android.content.Context
 import android.graphics.Bitmap
+import android.os.Build
 import java.nio.ByteBuffer
 
 {% include "parts/prediction.kt" %}
@@ -59,13 +60,19 @@ class PictureClassifier(model: ByteArray, threads: Int = 1) : AutoCloseable {
         /** Red, green and blue of every pixel, row by row; transparency is dropped. */
         fun rgbOf(bitmap: Bitmap): ByteBuffer {
             val pixels = IntArray(bitmap.width * bitmap.height)
-            bitmap.getPixels(pixels, 0, bitmap.width, 0, 0, bitmap.width, bitmap.height)
+            readable(bitmap).getPixels(pixels, 0, bitmap.width, 0, 0, bitmap.width, bitmap.height)
             val rgb = ByteBuffer.allocateDirect(3 * pixels.size)
             for (pixel in pixels) {
                 rgb.put((pixel shr 16).toByte()).put((pixel shr 8).toByte()).put(pixel.toByte())
             }
             rgb.rewind()
             return rgb
+        }
+
+        /** A bitmap whose pixels can be read. ImageDecoder gives hardware bitmaps, which only the graphics memory holds. */
+        private fun readable(bitmap: Bitmap): Bitmap {
+            if (Build.VERSION.SDK_INT < Build.VERSION_CODES.O || bitmap.config != Bitmap.Config.HARDWARE) return bitmap
+            return checkNotNull(bitmap.copy(Bitmap.Config.ARGB_8888, false)) { "the bitmap cannot be copied" }
         }
     }
 }

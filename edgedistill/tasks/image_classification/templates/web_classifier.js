@@ -19,10 +19,10 @@ export class Picture {
   }
 
   /** A picture of {{ golden_file }}: base64 of bytes, row by row, one a pixel where they are grey and else three. */
-  static golden({ pixels }, { side, channels }) {
-    const bytes = Uint8Array.from(atob(pixels), (character) => character.charCodeAt(0));
+  static golden({ pixels, picture, height, width }, { side, channels }) {
+    const bytes = Uint8Array.from(atob(picture ?? pixels), (character) => character.charCodeAt(0));
     const rgb = channels === 3 ? bytes : Uint8Array.from({ length: 3 * bytes.length }, (_, index) => bytes[Math.floor(index / 3)]);
-    return new Picture(rgb, side, side);
+    return new Picture(rgb, height ?? side, width ?? side);
   }
 }
 

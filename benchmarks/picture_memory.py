@@ -1,0 +1,67 @@
+"""Measure what the pre-processing in the graph adds to the memory: `python benchmarks/picture_memory.py`.
+
+Writes benchmarks/results/picture_memory.json. Each figure is of a process of its own that has the picture in memory already and
+has answered a small one: by how many bytes its peak grows with one picture more. No times: they would need an idle machine.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from edgedistill.host import this_host
+from edgedistill.plan import PictureSize
+from edgedistill.tasks.image_classification.encoding import Preprocessing
+from edgedistill.tasks.image_classification.in_graph import IMAGE_INPUT, preprocessing_model
+
+RESULT = Path(__file__).parent / "results" / "picture_memory.json"
+SIZES = ((480, 640), (1080, 1920), (3000, 4000))
+SIDE = 96
+REPETITIONS = 3
+
+
+def added_bytes(channels: int, height: int, width: int) -> int:
+    """Return by how much the peak of this process grows with one picture."""
+    how = Preprocessing(PictureSize(SIDE, channels), (0.5,) * channels, (0.5,) * channels)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        preprocessing_model(how, ir_version=8).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    session.run(None, {IMAGE_INPUT: np.ascontiguousarray(picture[:9, :9])})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    session.run(None, {IMAGE_INPUT: picture})
+    return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+
+def rows() -> list[dict[str, object]]:
+    """Measure every size, grey and RGB, each repetition in a process of its own."""
+    found: list[dict[str, object]] = []
+    for channels in (1, 3):
+        for height, width in SIZES:
+            command = [sys.executable, __file__, *map(str, (channels, height, width))]
+            seen = [int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(REPETITIONS)]
+            found.append({"channels": channels, "height": height, "width": width, "side": SIDE,
+                          "picture_bytes": 3 * height * width, "added_bytes": seen})
+    return found
+
+
+def main() -> None:
+    """Measure and write, or as a child measure one picture."""
+    if sys.argv[1:]:
+        print(added_bytes(*map(int, sys.argv[1:])))
+        return
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    content = {"command": "python benchmarks/picture_memory.py", "commit": commit, "host": this_host().model_dump(mode="json"),
+               "onnxruntime": onnxruntime.__version__, "rows": rows()}
+    RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
