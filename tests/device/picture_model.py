@@ -8,7 +8,6 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgedistill.examples import Examples, read_examples
-from edgedistill.package.stage import Settings
 from edgedistill.plan import PictureSize
 from edgedistill.stage import Workspace
 from edgedistill.tasks.image_classification import package_stage
@@ -40,8 +39,10 @@ def make_picture_bundle(folder: Path, *, rows: int = 9) -> Path:
     folder.mkdir()
     write_some_pictures(folder / "test.arrow", rows=rows)
     (folder / "labels.json").write_text(json.dumps({"labels": ["a", "b", "c"]}))
-    settings = Settings(recipe_id="tiny-pictures", task="image-classification", target_id="raspberry-pi", base_model="tiny",
-                        runtime_oldest="1.17", platform="linux", tolerance=0.05, seed=7)
+    settings = package_stage.PictureSettings(
+        recipe_id="tiny-pictures", task="image-classification", target_id="raspberry-pi", base_model="tiny",
+        runtime_oldest="1.17", platform="linux", tolerance=0.05, seed=7,
+    )
     inputs = package_stage.Inputs(make_picture_folder(folder / "model"), folder / "test.arrow", folder / "labels.json")
     return Workspace(folder / "stages").perform("package", package_stage.STAGE, settings, inputs).folder
 

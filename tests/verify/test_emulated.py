@@ -83,9 +83,13 @@ def test_verify_on_cores_with_texts_then_they_are_compared_too(packed: Path, inp
     assert found.golden.vectors == 32
 
 
+GOLDEN = 9 + 3
+"""Golden pictures of the tiny bundle: all of its test pictures, and three of odd sizes."""
+
+
 @pytest.fixture(scope="module")
 def packed_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished package stage of a tiny picture model, 9 golden pictures. Not to be changed."""
+    """The folder of a finished package stage of a tiny picture model. Not to be changed."""
     return make_picture_bundle(tmp_path_factory.mktemp("pictures") / "made")
 
 
@@ -96,9 +100,9 @@ def test_verify_on_cores_of_a_bundle_of_pictures_then_its_golden_pictures_are_re
     guest(lambda here: answer(here + np.float32(0.01)))
     (found,) = verify_on_cores(packed_pictures / name, ["cortex-a72"]).cores
     assert found.problems == ()
-    assert found.check.parity.n == 9
+    assert found.check.parity.n == GOLDEN
     assert found.golden is not None
-    assert (found.golden.vectors, found.golden.decisions_flipped) == (9, 0)
+    assert (found.golden.vectors, found.golden.decisions_flipped) == (GOLDEN, 0)
     assert found.golden.max_abs_error == pytest.approx(0.01, abs=1e-4)
 
 
@@ -106,7 +110,7 @@ def test_verify_on_cores_of_a_bundle_of_pictures_that_answers_otherwise_then_fai
     guest(lambda here: answer(-here))
     (found,) = verify_on_cores(packed_pictures / "bundle", ["cortex-a72"]).cores
     assert not found.passed
-    assert "9 of 9 golden vectors have another class" in found.problems[1]
+    assert f"{GOLDEN} of {GOLDEN} golden vectors have another class" in found.problems[1]
 
 
 def test_verify_on_cores_of_pictures_with_more_of_them_then_they_are_compared_too(
@@ -116,7 +120,7 @@ def test_verify_on_cores_of_pictures_with_more_of_them_then_they_are_compared_to
     write_some_pictures(tmp_path / "more.arrow", rows=4)
     (found,) = verify_on_cores(packed_pictures / "bundle", ["cortex-a72"], tmp_path / "more.arrow").cores
     assert found.passed
-    assert found.check.parity.n == 9 + 4
+    assert found.check.parity.n == GOLDEN + 4
 
 
 def test_verify_on_cores_of_a_model_folder_then_there_are_no_golden_vectors(inputs, guest) -> None:
