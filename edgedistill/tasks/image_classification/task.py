@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from edgedistill.catalog import LocatedRecipe, data_folder
-from edgedistill.errors import RecipeError
 from edgedistill.examples import Examples, read_examples
 from edgedistill.latency.workload import Workload
 from edgedistill.picture_settings import PictureChanges, Pictures
 from edgedistill.plan import DataFacts, PictureSize
 from edgedistill.prepare.columns import Columns
-from edgedistill.recipe import Data, Distillation, FineTuning, Recipe, Student, Teacher
+from edgedistill.recipe import Data, Distillation, FineTuning, Recipe, Teacher
 from edgedistill.recipe import Task as TaskName
 from edgedistill.results import Labels, Milestone
 from edgedistill.soft_labels import Origin
@@ -22,6 +21,7 @@ from edgedistill.stage import Work
 from edgedistill.target import Target
 from edgedistill.tasks.image_classification.encoding import PREPROCESSOR_FILE, PictureEncoder, read_preprocessing
 from edgedistill.tasks.image_classification.pictures import pixels_of
+from edgedistill.tasks.image_classification.refusals import PICTURE_LOSSES, check_recipe
 from edgedistill.tasks.image_classification.shape import (
     MobileNetShape,
     ResNetShape,
@@ -49,8 +49,6 @@ _DISTILLATION = Distillation(
 
 _PICTURE_AXES = 4
 
-_LOSSES = ("decoupled-kd", "hidden-states")
-_TRANSFER_KEYS = ("rows", "copies")
 
 _AnyShape = ResNetShape | MobileNetShape | ViTShape
 
@@ -104,29 +102,7 @@ class ImageClassification:
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
         """Refuse settings of texts, and losses that pictures do not have."""
-        losses = recipe.distillation.losses
-        names = [term.name for term in losses if term.name not in _LOSSES]
-        if names and losses != Distillation().losses:  # the default is for texts, and gives way
-            raise RecipeError(f"distillation.losses: {', '.join(names)} is for texts",
-                              hint="pictures have decoupled-kd and hidden-states (features with a projection)")
-        if any(term.layers is not None for term in losses if term.name in _LOSSES):
-            raise RecipeError("distillation.losses: layers is for texts; of pictures the last feature map is compared",
-                              hint="take layers out of the loss hidden-states")
-        _refuse_keys_of_texts(recipe)
-        if recipe.student != Student(rung=recipe.student.rung):
-            raise RecipeError("student: initialisation and aliases are for texts; a picture student starts from random weights",
-                              hint="take them out of the recipe")
-        if recipe.quantization.aware == "always":
-            raise RecipeError("quantization.aware: always is for texts; a picture student cannot be fine-tuned for int8 yet",
-                              hint="--set quantization.aware=auto")
-        if recipe.data.hub is not None:
-            raise RecipeError("data.hub: pictures are read from files and folders, not from the hub yet",
-                              hint="save the data set with save_to_disk(DIR) and give data.train: DIR")
-        configuration = recipe.teacher.configuration
-        if configuration is not None and configuration != _OWN_TEACHER.configuration:  # init's own is right, and is quick
-            from edgedistill.tasks.image_classification.configuration import check_configuration
-
-            check_configuration(configuration)
+        check_recipe(recipe, own_configuration=_OWN_TEACHER.configuration)
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
         """Choose the side of the pictures, where the recipe leaves it open; a side that prepare takes anyway stays open."""
@@ -347,27 +323,9 @@ class ImageClassification:
 DOOR: TaskDoor = ImageClassification()
 
 
-def _refuse_keys_of_texts(recipe: Recipe) -> None:
-    """Refuse what would change nothing.
-
-    Raises:
-        RecipeError: names the keys.
-    """
-    made = recipe.distillation.transfer_set
-    strange = [name for name, field in type(made).model_fields.items()
-               if name not in _TRANSFER_KEYS and getattr(made, name) != field.default]
-    if strange:
-        raise RecipeError(f"distillation.transfer_set: {', '.join(strange)}: for texts",
-                          hint="take them out; what becomes of pictures is in pictures.changes: shift, zoom, mixup, cutmix ...")
-    if recipe.teacher.max_tokens != Teacher.model_fields["max_tokens"].default:
-        raise RecipeError("teacher.max_tokens: for texts", hint="take it out; pictures.side says how large pictures are")
-    if recipe.data.text_column != Data.model_fields["text_column"].default:
-        raise RecipeError("data.text_column: for texts", hint=f"pictures: {{column: {recipe.data.text_column}}}")
-
-
 def _of_pictures(distillation: Distillation) -> Distillation:
     """Return the settings without losses that are for texts; `check` lets only the default ones be there."""
-    kept = tuple(term for term in distillation.losses if term.name in _LOSSES)
+    kept = tuple(term for term in distillation.losses if term.name in PICTURE_LOSSES)
     return distillation.model_copy(update={"losses": kept})
 
 
