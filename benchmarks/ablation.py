@@ -7,7 +7,7 @@ steps when both are given the same --work folder.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,9 @@ from edgedistill.shape import StudentShape
 from edgedistill.stage import write_text_durably
 
 SUITE = "ablation"
+
+BasesOf = Callable[[StudentsSuite, Sequence[str]], dict[str, str]]
+"""Returns by task what rows have in common, for the settings of a start."""
 
 
 @dataclass(frozen=True)
@@ -104,24 +107,36 @@ def write_table(results: Path, bases: Mapping[str, str], *, suite: str = SUITE) 
         write_text_durably(results / "table.md", table + "\n")
 
 
-def main() -> None:
-    """Read the command line and measure."""
-    parser = option_parser(__doc__, name="ablation")
-    parser.add_argument("--names", nargs="+", metavar="NAME", help="only these ablations")
+def measure_suite(description: str | None, *, suite_name: str, line_of: type[Line], bases_of: BasesOf) -> None:
+    """Read the command line of a script over an ablation suite, make its missing rows, and write the table.
+
+    Args:
+        description: of the script, for --help.
+        suite_name: of the file in suites/, of the folder in results/, and of the script.
+        line_of: how a task gets its teacher.
+        bases_of: what the rows of a task have in common, as `base_keys`.
+    """
+    parser = option_parser(description, name=suite_name)
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="only these rows of the suite")
     given = parser.parse_args()
-    options = read_options(given, script="ablation.py")
-    suite, students = read_suite_file(AblationSuite, SUITE), read_suite_file(StudentsSuite, "students")
+    options = read_options(given, script=f"{suite_name}.py")
+    suite, students = read_suite_file(AblationSuite, suite_name), read_suite_file(StudentsSuite, "students")
     jobs = list(jobs_of(suite, students, seeds=options.seeds, names=tuple(given.names) if given.names else None))
     overrides = (*suite.overrides, *options.overrides)
-    tasks = [t for t in wanted_tasks(students, options.tasks) if t in (options.tasks or suite.tasks)]
-    lines = [Line(students, task, options.data, options.work, overrides) for task in tasks]
+    tasks = [task for task in wanted_tasks(students, options.tasks) if task in (options.tasks or suite.tasks)]
+    lines = [line_of(students, task, options.data, options.work, overrides) for task in tasks]
     for line in lines:
         for job in jobs:  # a setting that does not exist is refused before the first hour
             job_settings(line, job)
     for line in lines:
         measure_task(line, jobs, options)
     if not options.is_dry:
-        write_table(options.results, base_keys(students, overrides))
+        write_table(options.results, bases_of(students, overrides), suite=suite_name)
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    measure_suite(__doc__, suite_name=SUITE, line_of=Line, bases_of=base_keys)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ its options; the teacher is a RoBERTa that `roberta_of_bert` builds from the sui
 from collections.abc import Sequence
 from pathlib import Path
 
-from ablation import job_settings, jobs_of, measure_task, write_table
+from ablation import measure_suite
 from resumable_rows import Row
 from roberta_of_bert import ROBERTA, RobertaInputs, RobertaSettings
-from script_options import option_parser, read_options, run_script
-from student_line import Line, wanted_tasks
-from suite_files import AblationSuite, StudentsSuite, read_suite_file
+from script_options import run_script
+from student_line import Line
+from suite_files import StudentsSuite
 
 from edgedistill.recipe import Recipe
 
@@ -44,22 +44,7 @@ def base_keys(students: StudentsSuite, overrides: Sequence[str]) -> dict[str, st
 
 def main() -> None:
     """Read the command line and measure."""
-    parser = option_parser(__doc__, name=SUITE)
-    parser.add_argument("--names", nargs="+", metavar="NAME", help="only these rows of the suite")
-    given = parser.parse_args()
-    options = read_options(given, script="other_family.py")
-    suite, students = read_suite_file(AblationSuite, SUITE), read_suite_file(StudentsSuite, "students")
-    jobs = list(jobs_of(suite, students, seeds=options.seeds, names=tuple(given.names) if given.names else None))
-    overrides = (*suite.overrides, *options.overrides)
-    tasks = [task for task in wanted_tasks(students, options.tasks) if task in (options.tasks or suite.tasks)]
-    lines = [OtherFamilyLine(students, task, options.data, options.work, overrides) for task in tasks]
-    for line in lines:
-        for job in jobs:  # a setting that does not exist is refused before the first hour
-            job_settings(line, job)
-    for line in lines:
-        measure_task(line, jobs, options)
-    if not options.is_dry:
-        write_table(options.results, base_keys(students, overrides), suite=SUITE)
+    measure_suite(__doc__, suite_name=SUITE, line_of=OtherFamilyLine, bases_of=base_keys)
 
 
 if __name__ == "__main__":
