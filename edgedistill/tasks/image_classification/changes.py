@@ -1,13 +1,14 @@
 """Changed pictures: moved, turned, zoomed, mirrored, and two mixed into one. Every picture follows from the seed and its number.
 
-The transfer set is made once and stored, and the teacher labels what is stored: teacher and student see the same pixels
-(consistent teaching, Beyer et al. 2022, section 2). Mixed pictures (mixup, Zhang et al. 2018; cutmix, Yun et al. 2019) get the
-teacher's answer in place of a mixed label.
+A copy is not stored: it is made when the teacher labels it and again when the student sees it, so that both see the same
+pixels (consistent teaching, Beyer et al. 2022, section 2) and the disk does not bound how many there are. Mixed pictures
+(mixup, Zhang et al. 2018; cutmix, Yun et al. 2019) get the teacher's answer in place of a mixed label.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,9 +18,14 @@ from edgedistill.picture_settings import PictureChanges
 from edgedistill.tasks.image_classification.encoding import Preprocessing, as_inputs
 from edgedistill.tasks.image_classification.pictures import Pixels
 
-_BATCH = 512
 _DRAWS = 12
 """Random numbers a picture: flip, two shifts, angle, zoom, contrast, brightness, kind of mix, partner, share, two places."""
+
+_STEPS = _DRAWS // 2
+"""Of numpy's PCG64 a picture: a step gives 64 bits, which are two numbers of 32."""
+
+_KEPT_BYTES = 2**27
+"""Of random numbers that are kept, at most. Drawing a copy of all pictures at once is quick, one picture's numbers are not."""
 
 _ORDER = 1
 """Added to the seed of a copy, so that its order does not follow from its draws."""
@@ -30,7 +36,7 @@ _BETA_SHARE = (0.2, 0.8)
 
 @dataclass(frozen=True)
 class Changer:
-    """Makes changed copies of pictures. Copy `c` of picture `i` is number `c * n + i`.
+    """Makes changed copies of pictures. Copy `c` of picture `i` is number `c * n + i`, and looks the same whenever it is made.
 
     Attributes:
         pixels: n pictures.
@@ -48,38 +54,64 @@ class Changer:
     def make(self, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the copies of these numbers, shape (len(numbers), side, side, channels)."""
         wanted = np.asarray(numbers, np.int64)
-        copies, rows = np.divmod(wanted, len(self.pixels))
-        draws = np.stack([self._draws_of(int(copy))[row] for copy, row in zip(copies, rows, strict=True)])
-        made = self._moved(self.pixels.take(rows), draws)
-        if self.is_mixing and self.kinds.mixup + self.kinds.cutmix > 0:
+        draws = self._draws_of(wanted)
+        made = self._moved(self.pixels.take(wanted % len(self.pixels)), draws)
+        if self._share_mixed > 0:
             partners = np.minimum((draws[:, 8] * len(self.pixels)).astype(np.int64), len(self.pixels) - 1)
             other = self._moved(self.pixels.take(partners), 1 - draws)
             made = mixed(made, other, draws, self.kinds)
         return made
 
-    def batches(self, rows: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield `rows` copies, a few hundred at a time: all first copies, then all second ones, each time in another order.
+    def first(self, rows: int) -> NDArray[np.int64]:
+        """Return the numbers of `rows` copies: all first copies, then all second ones, each time in another order.
 
         So where `rows` ends within a copy, every class has its share in it, though a folder lies class by class.
         """
-        numbers = self._numbers(rows)
-        for start in range(0, rows, _BATCH):
-            yield self.make(numbers[start : start + _BATCH])
-
-    def _numbers(self, rows: int) -> NDArray[np.int64]:
         pictures = len(self.pixels)
         copies = range(-(-rows // pictures)) if pictures else range(0)
         orders = [copy * pictures + np.random.default_rng([self.seed, copy, _ORDER]).permutation(pictures) for copy in copies]
         return np.concatenate([np.zeros(0, np.int64), *orders])[:rows]
 
-    def _draws_of(self, copy: int) -> NDArray[np.float32]:
-        """Return the random numbers of one copy of every picture, shape (n, draws), 0 to 1; the last few copies are kept."""
+    def is_mixed(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of the copies of these numbers show two pictures, shape (len(numbers),)."""
+        copies, rows = np.divmod(numbers, max(1, len(self.pixels)))
+        found = np.zeros(len(numbers), np.bool_)
+        for copy in np.unique(copies):
+            is_here = copies == copy
+            found[is_here] = self._draws_of_copy(int(copy))[rows[is_here], 7] < self._share_mixed
+        return found
+
+    @property
+    def _share_mixed(self) -> float:
+        return self.kinds.mixup + self.kinds.cutmix if self.is_mixing else 0.0
+
+    def _draws_of(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the random numbers of some copies, shape (len(numbers), draws), 0 to 1.
+
+        Each copy of all pictures has a generator of its own, of which picture `i` has the numbers from `i * _DRAWS` on.
+        """
+        draws = np.empty((len(numbers), _DRAWS), np.float32)
+        for place, number in enumerate(numbers.tolist()):
+            copy, row = divmod(number, len(self.pixels))
+            draws[place] = self._kept_draws(copy)[row] if copy < self._copies_kept else self._draws_of_one(copy, row)
+        return draws
+
+    @property
+    def _copies_kept(self) -> int:
+        return _KEPT_BYTES // (len(self.pixels) * _DRAWS * np.dtype(np.float32).itemsize)
+
+    def _kept_draws(self, copy: int) -> NDArray[np.float32]:
         if copy not in self._draws:
-            if len(self._draws) >= 64:
-                self._draws.clear()
-            rng = np.random.default_rng([self.seed, copy])
-            self._draws[copy] = rng.random((len(self.pixels), _DRAWS), dtype=np.float32)
+            self._draws[copy] = self._draws_of_copy(copy)
         return self._draws[copy]
+
+    def _draws_of_copy(self, copy: int) -> NDArray[np.float32]:
+        return np.random.default_rng([self.seed, copy]).random((len(self.pixels), _DRAWS), dtype=np.float32)
+
+    def _draws_of_one(self, copy: int, row: int) -> NDArray[np.float32]:
+        source = np.random.PCG64([self.seed, copy])
+        source.advance(row * _STEPS)
+        return np.random.Generator(source).random(_DRAWS, dtype=np.float32)
 
     def _moved(self, pixels: NDArray[np.uint8], draws: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Shift, turn, zoom and mirror by one bilinear sampling; what comes in from outside repeats the edge."""
@@ -139,17 +171,22 @@ class ChangedPictures:
     """Pictures and changed copies of them as model inputs; a copy is made when a batch asks for it, and is not stored.
 
     Attributes:
-        changer: makes the copies; numbers below n are the pictures as they are.
+        changer: makes the copies.
         how: what the model takes.
-        copies: of each picture.
+        numbers: shape (rows,): below n the changer's pictures as they are, from n on its copies, beginning with number 0.
     """
 
     changer: Changer
     how: Preprocessing
-    copies: int
+    numbers: NDArray[np.int64]
+
+    @classmethod
+    def all_of(cls, changer: Changer, how: Preprocessing, *, copies: int) -> Self:
+        """Return each picture as it is, and then so many copies of each."""
+        return cls(changer, how, np.arange(len(changer.pixels) * (1 + copies)))
 
     def __len__(self) -> int:
-        return len(self.changer.pixels) * (1 + self.copies)
+        return len(self.numbers)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -158,7 +195,7 @@ class ChangedPictures:
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64]) -> Mapping[str, NDArray[np.float32]]:
         """Return `pixel_values`, shape (batch, channels, side, side), float32."""
-        chosen = np.asarray(indices, np.int64)
+        chosen = self.numbers[np.asarray(indices, np.int64)]
         plain = len(self.changer.pixels)
         found = self.changer.pixels.take(np.where(chosen < plain, chosen, 0))
         is_copy = chosen >= plain

@@ -36,10 +36,11 @@ class BaselineSettings(Document):
 
 @dataclass(frozen=True)
 class StudentInputs:
-    """The teacher's folder, the examples, and what the teacher says of train, transfer and validation."""
+    """The teacher's folder, the examples, which copies of them are made, and what the teacher says of all."""
 
     teacher: Path
     train: Path
+    unlabelled: Path
     transfer: Path
     validation: Path
     soft_labels: Path
@@ -70,12 +71,12 @@ def _train_baseline(settings: BaselineSettings, inputs: BaselineInputs, out: Pat
 _check_student = partial(require_written, names=(WEIGHTS_FILE, CONFIG_FILE, PREPROCESSOR_FILE))
 
 STUDENT = Stage(
-    name="distill", version=1, run=_distill, ensures=_check_student,
+    name="distill", version=2, run=_distill, ensures=_check_student,
     tools=("torch", "transformers", "numpy"), is_resumable=True, is_shared=True,
 )
 
 BASELINE = Stage(
-    name="distill", version=1, run=_train_baseline, ensures=_check_student,
+    name="distill", version=2, run=_train_baseline, ensures=_check_student,
     tools=("torch", "transformers", "numpy"), is_resumable=True, is_shared=True,
 )
 

@@ -34,10 +34,11 @@ from edgedistill.tasks.image_classification.encoding import (
     Preprocessing,
 )
 from edgedistill.tasks.image_classification.features import FeatureObjective
-from edgedistill.tasks.image_classification.pictures import Pixels, pixels_of
+from edgedistill.tasks.image_classification.pictures import pixels_of
 from edgedistill.tasks.image_classification.student_model import build_student
-from edgedistill.tasks.image_classification.teach_stage import preprocessing_for
+from edgedistill.tasks.image_classification.teach_stage import student_preprocessing
 from edgedistill.tasks.image_classification.teacher_model import load_image_classifier
+from edgedistill.tasks.image_classification.transfer_set import TransferSet, read_transfer_set
 from edgedistill.torch_setup import set_up_torch
 from edgedistill.training import CHECKPOINTS, TrainingSet, train
 
@@ -46,15 +47,16 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     """Train a student from random weights with the teacher's soft labels; continues from a checkpoint in `out`."""
     set_up_torch()
     labels = Labels.read_json(inputs.labels).labels
-    tables = [read_examples(path) for path in (inputs.train, inputs.transfer, inputs.validation)]
+    labelled, own, judged = (read_examples(path) for path in (inputs.train, inputs.unlabelled, inputs.validation))
+    made = read_transfer_set(inputs.transfer, train=labelled, unlabelled=own)
     soft = read_soft_labels(inputs.soft_labels)
-    how = preprocessing_for(pixels_of(tables[0]))
+    how = student_preprocessing(pixels_of(labelled))
     torch.manual_seed(settings.seed)
     model = build_student(settings.shape, how.size, labels)
     objective = _objective(settings, inputs, model, labels)
     of_teacher = PictureEncoder.load(inputs.teacher) if isinstance(objective, FeatureObjective) else None
-    training = _training_set(how, tables[:2], soft, teacher=of_teacher)
-    validation = _training_set(how, tables[2:], soft)
+    training = _training_set(how, labelled, made, soft, teacher=of_teacher)
+    validation = TrainingSet(EncodedPictures(pixels_of(judged), how), judged.labels, soft.logits[soft.rows_of(judged.ids)])
     curve = train(
         model, training, validation, loss=objective,
         schedule=distillation_schedule(settings.distillation, seed=settings.seed, milestones=settings.milestones),
@@ -62,7 +64,7 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     )
     if current_group().is_main:
         _write(model, how, curve, out)
-        fit = measure_fit(model, training, validation, train_rows=len(tables[0]))
+        fit = measure_fit(model, training, validation, train_rows=len(labelled))
         (out / FIT_FILE).write_text(fit.to_json(), encoding="utf-8")
     return Outcome(
         decisions=(Decision(step="distill", what=f"started {settings.shape.id} from random weights",
@@ -92,16 +94,15 @@ def _without_terms(
 
 
 def _training_set(
-    how: Preprocessing, tables: list[Examples], soft: SoftLabels, *, teacher: PictureEncoder | None = None
+    how: Preprocessing, labelled: Examples, made: TransferSet, soft: SoftLabels, *, teacher: PictureEncoder | None
 ) -> TrainingSet:
-    parts = [pixels_of(table) for table in tables]
-    every = Pixels(tuple(part for pixels in parts for part in pixels.parts if len(part)), parts[0].size)
-    ids = [name for table in tables for name in table.ids]
+    """Return the pictures of train and then the transfer set; with `teacher` also as the teacher sees them."""
+    numbers = np.concatenate([np.arange(len(labelled)), made.numbers])
     return TrainingSet(
-        EncodedPictures(every, how),
-        np.concatenate([table.labels for table in tables]),
-        soft.logits[soft.rows_of(ids)],
-        EncodedPictures(every, teacher.how) if teacher is not None else None,
+        ChangedPictures(made.changer, how, numbers),
+        np.concatenate([labelled.labels, made.labels]),
+        soft.logits[soft.rows_of([*labelled.ids, *made.ids])],
+        ChangedPictures(made.changer, teacher.how, numbers) if teacher is not None else None,
     )
 
 
@@ -116,12 +117,12 @@ def train_baseline(settings: BaselineSettings, inputs: BaselineInputs, out: Path
     set_up_torch()
     torch.manual_seed(settings.seed)
     labelled, validation = read_examples(inputs.train), read_examples(inputs.validation)
-    how = preprocessing_for(pixels_of(labelled))
+    how = student_preprocessing(pixels_of(labelled))
     model = build_student(settings.shape, how.size, Labels.read_json(inputs.labels).labels)
     changer = Changer(pixels_of(labelled), settings.changes, settings.seed, is_mixing=False)
     curve = train(
         model,
-        TrainingSet(ChangedPictures(changer, how, settings.copies), np.tile(labelled.labels, 1 + settings.copies)),
+        TrainingSet(ChangedPictures.all_of(changer, how, copies=settings.copies), np.tile(labelled.labels, 1 + settings.copies)),
         TrainingSet(EncodedPictures(pixels_of(validation), how), validation.labels),
         loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
         schedule=baseline_schedule(settings.distillation, rows=len(labelled), seed=settings.seed),

@@ -252,9 +252,9 @@ class ImageClassification:
             shape=_own(shape), distillation=_of_pictures(recipe.distillation), seed=recipe.seed, milestones=milestones
         )
         return Work(stage.STUDENT, settings, stage.StudentInputs(
-            teacher=folders.teacher, train=folders.data / "train.arrow", transfer=folders.taught / TRANSFER_FILE,
-            validation=folders.data / "validation.arrow", soft_labels=folders.taught / SOFT_LABELS_FILE,
-            labels=folders.data / "labels.json",
+            teacher=folders.teacher, train=folders.data / "train.arrow", unlabelled=folders.data / "unlabelled.arrow",
+            transfer=folders.taught / TRANSFER_FILE, validation=folders.data / "validation.arrow",
+            soft_labels=folders.taught / SOFT_LABELS_FILE, labels=folders.data / "labels.json",
         ))
 
     def tune_for_int8(

@@ -10,29 +10,33 @@ from numpy.typing import NDArray
 
 from edgedistill.artifact import require_written
 from edgedistill.document import Document
-from edgedistill.examples import NO_LABEL, read_examples
+from edgedistill.examples import read_examples
 from edgedistill.manifest import Decision
 from edgedistill.picture_settings import PictureChanges
 from edgedistill.processes import current_group
-from edgedistill.progress import Progress, counted
+from edgedistill.progress import Progress
 from edgedistill.recipe import Configuration, FineTuning
 from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import write_soft_labels
 from edgedistill.stage import Outcome, Stage
+from edgedistill.tasks.encoding import Encoded
 from edgedistill.tasks.image_classification.encoding import (
     PREPROCESSOR_FILE,
     PictureEncoder,
     Preprocessing,
     read_preprocessing,
 )
-from edgedistill.tasks.image_classification.pictures import Pixels, Rows, pixels_of, write_pictures
+from edgedistill.tasks.image_classification.pictures import Pixels
 from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
 from edgedistill.teach.labels import kept_order, label_order, require_same_classes, trained_labels
 
-_BATCH = 512
 _HALF = 0.5
 """Mean and deviation where no model says: pixels become -1 to 1."""
+
+_MIDDLE = 128 / 255
+"""Mean of what a student sees. An asymmetric int8 step is then a level of the pixels, and each level falls on a step; with a mean
+of a half every level falls half way between two, and which one it becomes is the rounding of the runtime."""
 
 
 class TeacherSettings(Document):
@@ -107,9 +111,15 @@ def what_is_seen(how: Preprocessing, pixels: Pixels) -> tuple[Decision, ...]:
 
 
 def preprocessing_for(pixels: Pixels) -> Preprocessing:
-    """Return the pre-processing of a model that sees pictures as they are stored."""
+    """Return the pre-processing of a teacher that sees pictures as they are stored."""
     values = (_HALF,) * pixels.size.channels
     return Preprocessing(pixels.size, values, values)
+
+
+def student_preprocessing(pixels: Pixels) -> Preprocessing:
+    """Return the pre-processing of a student, which sees pictures as they are stored."""
+    channels = pixels.size.channels
+    return Preprocessing(pixels.size, (_MIDDLE,) * channels, (_HALF,) * channels)
 
 
 TEACHER = Stage(
@@ -129,22 +139,30 @@ class SoftLabelSettings(Document):
 
 
 def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path) -> Outcome:
+    from edgedistill.tasks.image_classification.changes import ChangedPictures
     from edgedistill.tasks.image_classification.teacher_model import label_pictures, load_image_classifier
+    from edgedistill.tasks.image_classification.transfer_set import draw_transfer_set, write_transfer_set
     from edgedistill.torch_setup import own_device
 
     labels = Labels.read_json(inputs.labels).labels
     group = current_group()
-    made = transfer_rows(settings, len(read_examples(inputs.train)) + len(read_examples(inputs.unlabelled)))
-    group.on_main(lambda: _write_transfer(settings, inputs, out, rows=made))
+    train, own, validation = (read_examples(path) for path in (inputs.train, inputs.unlabelled, inputs.validation))
+    rows = min(settings.rows, settings.copies * (len(train) + len(own)))
+    made = draw_transfer_set(train, own, settings.changes, rows=rows, seed=settings.seed)
+    group.on_main(lambda: write_transfer_set(out / TRANSFER_FILE, made))
     model = load_image_classifier(inputs.teacher, labels).to(own_device(group.local_rank))
     encoder = PictureEncoder.load(inputs.teacher)
-    tables = [read_examples(path) for path in (inputs.train, out / TRANSFER_FILE, inputs.validation)]
+    parts: list[tuple[list[str], Encoded]] = [
+        (train.ids, encoder.encode_examples(train)),
+        (made.ids, ChangedPictures(made.changer, encoder.how, made.numbers)),
+        (validation.ids, encoder.encode_examples(validation)),
+    ]
 
     def answers() -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-        with Progress("labelling", total=sum(map(len, tables)), unit="pictures") as progress:
-            for table in tables:
-                ids, start = table.ids, 0
-                for logits in label_pictures(model, encoder.encode_examples(table)):
+        with Progress("labelling", total=sum(len(ids) for ids, _ in parts), unit="pictures") as progress:
+            for ids, pictures in parts:
+                start = 0
+                for logits in label_pictures(model, pictures):
                     yield ids[start : start + len(logits)], logits
                     start += len(logits)
                     progress.advance(len(logits))
@@ -154,38 +172,13 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     origin = origin_of(inputs, encoder_file=PREPROCESSOR_FILE)
     write_soft_labels(out / SOFT_LABELS_FILE, answers(), classes=len(labels), origin=origin)
     return Outcome(decisions=(
-        Decision(step="teach", what=f"made {made} pictures from {len(tables[0])} of train, and let the teacher label them",
+        Decision(step="teach", what=f"made {rows} pictures from {len(train)} of train, and let the teacher label them",
                  why="student and teacher see the same changed picture (Beyer et al. 2022); see docs/images.md"),
     ))
 
 
-def transfer_rows(settings: SoftLabelSettings, pictures: int) -> int:
-    """Return how many pictures are made."""
-    return min(settings.rows, settings.copies * pictures)
-
-
-def _write_transfer(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path, *, rows: int) -> None:
-    """Write the user's pictures without labels and those that are made from all."""
-    from edgedistill.tasks.image_classification.changes import Changer
-
-    own = read_examples(inputs.unlabelled)
-    train, given = pixels_of(read_examples(inputs.train)), pixels_of(own)
-    every = Pixels(tuple(part for part in (*train.parts, *given.parts) if len(part)), train.size)
-    changer = Changer(every, settings.changes, settings.seed, is_mixing=True)
-    total = len(own) + rows
-    names = [f"transfer-{i:07d}" for i in range(total)]
-
-    def batches() -> Iterator[NDArray[np.uint8]]:
-        for start in range(0, len(given), _BATCH):
-            yield given.take(np.arange(start, min(start + _BATCH, len(given))))
-        yield from changer.batches(rows)
-
-    shown = counted(batches(), what="making", total=total, unit="pictures", size=len)
-    write_pictures(out / TRANSFER_FILE, Rows(names, names, [NO_LABEL] * total), shown, size=train.size)
-
-
 SOFT_LABELS = Stage(
-    name="teach", version=2, run=_make_soft_labels, ensures=check_soft_labels,
+    name="teach", version=3, run=_make_soft_labels, ensures=check_soft_labels,
     tools=("torch", "transformers", "numpy", "pillow"), is_shared=True,
 )
 
@@ -196,4 +189,4 @@ def empty_log() -> str:
 
 
 __all__ = ["SOFT_LABELS", "TEACHER", "SoftLabelInputs", "SoftLabelSettings", "TeacherInputs", "TeacherSettings",
-           "enlarged", "is_taken", "preprocessing_for", "what_is_seen"]
+           "enlarged", "is_taken", "preprocessing_for", "student_preprocessing", "what_is_seen"]

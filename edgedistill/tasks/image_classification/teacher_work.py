@@ -105,4 +105,5 @@ def _write_preprocessing(inputs: TeacherInputs, how: Preprocessing, out: Path) -
 
 def _with_copies(settings: TeacherSettings, examples: Examples, how: Preprocessing) -> TrainingSet:
     changer = Changer(pixels_of(examples), settings.changes, settings.seed, is_mixing=False)
-    return TrainingSet(ChangedPictures(changer, how, settings.copies), np.tile(examples.labels, 1 + settings.copies))
+    every = ChangedPictures.all_of(changer, how, copies=settings.copies)
+    return TrainingSet(every, np.tile(examples.labels, 1 + settings.copies))

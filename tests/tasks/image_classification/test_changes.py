@@ -5,6 +5,7 @@ import pytest
 
 from edgedistill.picture_settings import PictureChanges
 from edgedistill.plan import PictureSize
+from edgedistill.tasks.image_classification import changes
 from edgedistill.tasks.image_classification.changes import ChangedPictures, Changer, mixed
 from edgedistill.tasks.image_classification.encoding import Preprocessing
 from edgedistill.tasks.image_classification.pictures import Pixels
@@ -42,22 +43,37 @@ def test_make_when_flipping_then_a_picture_or_its_mirror() -> None:
     assert 10 < is_mirror.sum() < 40
 
 
-def test_batches_when_rows_bind_then_every_class_has_its_share_though_the_pictures_lie_class_by_class() -> None:
+def test_make_when_the_draws_are_not_kept_then_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = {"shift": 0.2, "rotation_degrees": 20, "mixup": 0.5}
+    kept = changer(is_mixing=True, **wanted).make(range(40))
+    monkeypatch.setattr(changes, "_KEPT_BYTES", 2 * 5 * 12 * 4)  # two of the eight copies
+    np.testing.assert_array_equal(changer(is_mixing=True, **wanted).make(range(40)), kept)
+
+
+def test_first_when_rows_bind_then_every_class_has_its_share_though_the_pictures_lie_class_by_class() -> None:
     shades = np.repeat(np.array([0, 255], np.uint8), 500)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
     copier = Changer(Pixels((shades,), PictureSize(4, 1)), PictureChanges(**NONE), 13, is_mixing=False)
-    made = np.concatenate(list(copier.batches(1300)))
-    assert made.shape == (1300, 4, 4, 1)
-    is_white = made[:, 0, 0, 0] == 255
+    is_white = copier.make(copier.first(1300))[:, 0, 0, 0] == 255
     assert is_white[:1000].sum() == 500  # a whole copy has every picture once
     assert 110 < is_white[1000:].sum() < 190
     assert not np.array_equal(is_white[:300], is_white[1000:])
-    np.testing.assert_array_equal(made, np.concatenate(list(copier.batches(1300))))
+    np.testing.assert_array_equal(copier.first(1300), copier.first(1500)[:1300])
 
 
-def test_batches_when_whole_copies_are_asked_for_then_each_number_once() -> None:
-    wanted = changer(shift=0.2, rotation_degrees=20)
-    found = sorted(picture.tobytes() for picture in np.concatenate(list(wanted.batches(10))))
-    assert found == sorted(picture.tobytes() for picture in wanted.make(range(10)))
+def test_first_when_whole_copies_are_asked_for_then_each_number_once() -> None:
+    assert sorted(changer().first(15)) == list(range(15))
+    assert len(changer().first(0)) == 0
+
+
+def test_is_mixed_when_some_are_then_those_that_differ_from_the_copy_of_one_picture() -> None:
+    kinds = {"shift": 0.2, "mixup": 0.3, "cutmix": 0.2}
+    numbers = np.arange(200)
+    differs = (changer(is_mixing=True, **kinds).make(numbers) != changer(**kinds).make(numbers)).any(axis=(1, 2, 3))
+    said = changer(is_mixing=True, **kinds).is_mixed(numbers)
+    assert not (differs & ~said).any()
+    assert 0.4 < said.mean() < 0.6
+    assert differs.sum() > 0.7 * said.sum()  # a picture may be mixed with itself
+    assert not changer(**kinds).is_mixed(numbers).any()
 
 
 @pytest.mark.parametrize(("mixup", "cutmix"), [(1.0, 0.0), (0.0, 1.0)])
@@ -74,8 +90,11 @@ def test_mixed_when_black_and_white_then_between_a_fifth_and_four_fifths_white(m
 
 def test_changed_pictures_when_below_n_then_as_they_are() -> None:
     how = Preprocessing(PictureSize(8, 1), (0.0,), (1.0,))
-    changed = ChangedPictures(changer(shift=0.3), how, copies=2)
+    changed = ChangedPictures.all_of(changer(shift=0.3), how, copies=2)
     assert len(changed) == 15
     batch = changed.batch([4, 14, 0])["pixel_values"]
     np.testing.assert_allclose(batch[0, 0] * 255, pixels().parts[0][4, ..., 0], atol=1e-3)
     np.testing.assert_allclose(batch[1, 0] * 255, changed.changer.make([9])[0, ..., 0], atol=1e-3)
+    chosen = ChangedPictures(changed.changer, how, np.array([14, 4]))
+    assert len(chosen) == len(chosen.lengths) == 2
+    np.testing.assert_array_equal(chosen.batch([1, 0])["pixel_values"], batch[:2])

@@ -34,6 +34,7 @@ from edgedistill.tasks.image_classification import teacher_model
 from edgedistill.tasks.image_classification.encoding import Preprocessing
 from edgedistill.tasks.image_classification.pictures import Pixels, Rows, pixels_of, write_pictures
 from edgedistill.tasks.image_classification.task import DOOR
+from edgedistill.tasks.image_classification.transfer_set import read_transfer_set
 from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE
 
 STORED = PictureSize(20, 3)
@@ -112,12 +113,16 @@ def test_soft_labels_when_the_teacher_is_of_a_folder_then_what_transformers_says
     found = read_soft_labels(out / SOFT_LABELS_FILE)
     processor = AutoImageProcessor.from_pretrained(teacher, use_fast=False)
     model = AutoModelForImageClassification.from_pretrained(teacher).eval()
-    for path in (given.data / "train.arrow", out / TRANSFER_FILE, given.data / "validation.arrow"):
-        examples = read_examples(path)
-        pictures = list(pixels_of(examples).take(range(len(examples))))
+    train, own, validation = (read_examples(given.data / f"{name}.arrow") for name in ("train", "unlabelled", "validation"))
+    made = read_transfer_set(out / TRANSFER_FILE, train=train, unlabelled=own)
+    copies = made.changer.make(made.numbers - len(train))
+    assert len(copies) == 5
+    of_splits = [(examples.ids, pixels_of(examples).take(range(len(examples)))) for examples in (train, validation)]
+    for ids, pixels in (*of_splits, (made.ids, copies)):
+        pictures = list(pixels)
         with torch.inference_mode():
             expected = model(**processor(pictures, return_tensors="pt")).logits.numpy()
-        np.testing.assert_allclose(found.logits[found.rows_of(examples.ids)], expected, atol=1e-4)
+        np.testing.assert_allclose(found.logits[found.rows_of(ids)], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("family", "taken"), [("vit", 0), ("resnet", 36), ("mobilenet_v2", 36)])
