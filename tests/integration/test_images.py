@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "_benchmark", lambda *arguments: None)
         patch.setattr("edgedistill.progress._LINE_EVERY_S", 0.0)
-        patch.setattr("edgedistill.tasks.image_classification.changes._BATCH", 50)
         patch.setattr(logging.getLogger("edgedistill"), "level", logging.INFO)
         patch.setattr(logging.getLogger("edgedistill"), "handlers", [told])
         result = edgedistill.run(
@@ -81,7 +81,8 @@ def test_run_when_finished_then_int8_is_whole_and_the_report_shows_pictures(fini
     student = target["variants"]["student_int8"]
     assert target["int8_coverage"]["weight_bytes_share"] == 1.0
     ledger = next(row for row in target["ledger"] if row["is_chosen"])
-    assert ledger["int8_bytes"] == pytest.approx(student["size_bytes"], rel=0.02)
+    # a scale for each filter is counted; where one for the tensor was chosen, this small file is a tenth smaller
+    assert 0.98 < ledger["int8_bytes"] / student["size_bytes"] < 1.12
     shown = target["telling_rows"]
     assert shown
     assert all(row["thumbnail"].startswith("data:image/png;base64,") for row in shown)
@@ -91,9 +92,35 @@ def test_run_when_finished_then_int8_is_whole_and_the_report_shows_pictures(fini
 
 
 @pytest.mark.parametrize("line", [
-    "decoding: 40 of 80 pictures, about ", "making: 50 of 156 pictures, about ", "labelling: 52 of 220 pictures, about "])
+    "decoding: 40 of 80 pictures, about ", "labelling: 52 of 220 pictures, about "])
 def test_run_when_a_step_is_long_then_says_how_far_and_how_long_still(finished: Path, line: str) -> None:
     assert line in (finished.parent / "told.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rung", "scheme", "least"), [("mobilenet-v2-0.35", "static_", 1.0), ("vit-4x64", "dynamic_", 0.85)])
+def test_run_when_the_student_is_of_another_family_then_its_int8_follows_it_into_the_bundle(
+    rung: str, scheme: str, least: float, finished: Path, tmp_path: Path
+) -> None:
+    """The teacher is there already; the student is trained, exported, quantized, evaluated, checked, packed and reported."""
+    shutil.copytree(finished, tmp_path / "run")
+    recipe = tmp_path / "recipe.yaml"
+    photos = str(finished.parent / "photos")
+    recipe.write_text(json.dumps(RECIPE | {"student": {"rung": rung}, "data": {"train": photos}}), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "_benchmark", lambda *arguments: None)
+        result = edgedistill.run(
+            edgedistill.load_recipe(recipe), [edgedistill.load_target("raspberry-pi-zero-2w")], tmp_path / "run"
+        )
+    assert result.parity_problems == ()
+    target = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))["targets"]["raspberry-pi-zero-2w"]
+    assert next(row for row in target["ledger"] if row["is_chosen"])["rung"] == rung
+    assert target["int8_coverage"]["weight_bytes_share"] >= least
+    assert target["quantization"]["scheme"].startswith(scheme)
+    variants = target["variants"]
+    assert abs(variants["student_int8"]["accuracy"] - variants["student_onnx"]["accuracy"]) < 0.1
+    bundle = tmp_path / "run" / "raspberry-pi-zero-2w" / "bundle"
+    assert run_command_line(["verify", str(bundle)]) == 0
 
 
 def test_bundle_when_asked_with_a_file_then_answers_as_the_evaluated_model(
