@@ -31,6 +31,7 @@ from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.short_names import shorten_value_names
 from edgedistill.quantize.tables import quantize_gathered_tables
 from edgedistill.quantize.versions import within
+from edgedistill.quantize.zero_points import drop_needless_zero_points
 
 _FUSED_EMBEDDING = "EmbedLayerNormalization"
 _PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
@@ -72,7 +73,9 @@ def quantize_statically(
         ArtifactError: a value that is to be rounded is no finite number in any row.
     """
     left_out, rowwise = frozenset(excluded), frozenset(by_row)
-    onnx.save(insert_pairs(prepared_graph(source), scheme, calibration=calibration, excluded=left_out), out)
+    paired = insert_pairs(prepared_graph(source), scheme, calibration=calibration, excluded=left_out)
+    drop_needless_zero_points(paired.graph)
+    onnx.save(paired, out)
     with quiet_quantizer():
         quantize_tables(out, scheme, excluded=left_out, by_row=rowwise)
     save_clean(onnx.load(out), out, like=source)

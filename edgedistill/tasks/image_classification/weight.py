@@ -7,8 +7,11 @@ from edgedistill.plan import PictureSize
 from edgedistill.shape import PartBytes
 from edgedistill.tasks.image_classification.shape import MobileNetShape, Product, ResNetShape, ViTShape, products_of
 
-_CONVOLUTION_BYTES = 17
-"""In int8, for each output channel: scale and zero point of the weight (4 + 1), the bias as int32 with its own (4 + 4 + 4)."""
+_CONVOLUTION_BYTES = 12
+"""In int8, for each output channel: the scale of the weight (4), the bias as int32 with its own (4 + 4)."""
+
+_HEAD_BYTES = 5
+"""More for each class: the head's product keeps its zero points (1 + 4)."""
 
 _MATRIX_BYTES = 9
 """The same of a matrix, whose bias stays float: scale and zero point of the weight, and the bias (4)."""
@@ -67,7 +70,7 @@ class _GraphBytes:
     vit_layer: int
 
 
-_INT8_GRAPH = _GraphBytes(base=835, product=706, sum=344, vit_base=1502, vit_layer=4159)
+_INT8_GRAPH = _GraphBytes(base=935, product=605, sum=344, vit_base=1502, vit_layer=4159)
 _FLOAT_GRAPH = _GraphBytes(base=258, product=169, sum=91, vit_base=913, vit_layer=2033)
 """Read off files of resnet-8-16, -16-32-64 and -32-64-128x2, and of vit-4x64 and -6x128: right to 100 bytes for those; of a
 MobileNet, whose constants are others, to 2,000 of 550,000."""
@@ -85,7 +88,8 @@ def weigh_image(
     return ImageWeight(
         convolutions=sum(product.weights for product in body), head=head.weights, outputs=outputs, vectors=vectors,
         trained=0 if is_vit else outputs - classes, output_bytes=_MATRIX_BYTES if is_vit else _CONVOLUTION_BYTES,
-        int8_graph=_graph(_INT8_GRAPH, shape, products), float_graph=_graph(_FLOAT_GRAPH, shape, products),
+        int8_graph=_graph(_INT8_GRAPH, shape, products) + (0 if is_vit else _HEAD_BYTES * classes),
+        float_graph=_graph(_FLOAT_GRAPH, shape, products),
     )
 
 
