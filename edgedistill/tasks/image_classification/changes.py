@@ -56,10 +56,11 @@ class Changer:
         wanted = np.asarray(numbers, np.int64)
         draws = self._draws_of(wanted)
         made = self._moved(self.pixels.take(wanted % len(self.pixels)), draws)
-        if self._share_mixed > 0:
+        is_mixed = draws[:, 7] < self._share_mixed
+        if is_mixed.any():
+            draws = draws[is_mixed]
             partners = np.minimum((draws[:, 8] * len(self.pixels)).astype(np.int64), len(self.pixels) - 1)
-            other = self._moved(self.pixels.take(partners), 1 - draws)
-            made = mixed(made, other, draws, self.kinds)
+            made[is_mixed] = mixed(made[is_mixed], self._moved(self.pixels.take(partners), 1 - draws), draws, self.kinds)
         return made
 
     def first(self, rows: int) -> NDArray[np.int64]:
@@ -124,14 +125,14 @@ class Changer:
         # in affine_grid's coordinates the side is 2 long
         across, down = 2 * kinds.shift * signed[:, 1], 2 * kinds.shift * signed[:, 2]
         rows = (torch.stack([mirror * cosine, -sine, across], 1), torch.stack([mirror * sine, cosine, down], 1))
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
         grid = torch.nn.functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
         moved = torch.nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
         if kinds.contrast:
             gain = (1 + signed[:, 5] * kinds.contrast)[:, None, None, None]
             mean = moved.mean(dim=(1, 2, 3), keepdim=True)
-            moved = (moved - mean) * gain + mean * (1 + signed[:, 6] * kinds.contrast)[:, None, None, None]
-        return np.asarray(moved.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy())
+            moved.sub_(mean).mul_(gain).add_(mean * (1 + signed[:, 6] * kinds.contrast)[:, None, None, None])
+        return np.asarray(moved.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy())
 
 
 def mixed(
