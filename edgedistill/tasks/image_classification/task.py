@@ -272,7 +272,7 @@ class ImageClassification:
         from edgedistill.tasks.image_classification import distill_stage as stage
 
         settings = stage.BaselineSettings(
-            shape=_own(shape), distillation=_of_pictures(recipe.distillation), changes=_unmixed(recipe.pictures.changes),
+            shape=_own(shape), distillation=_without_teacher(recipe.distillation), changes=_unmixed(recipe.pictures.changes),
             copies=recipe.pictures.teacher_copies, seed=recipe.seed,
         )
         return Work(stage.BASELINE, settings, stage.BaselineInputs(
@@ -327,6 +327,17 @@ def _of_pictures(distillation: Distillation) -> Distillation:
     """Return the settings without losses that are for texts; `check` lets only the default ones be there."""
     kept = tuple(term for term in distillation.losses if term.name in PICTURE_LOSSES)
     return distillation.model_copy(update={"losses": kept})
+
+
+def _without_teacher(distillation: Distillation) -> Distillation:
+    """Return the settings with what is said of the teacher as it is by default.
+
+    So a trial of another temperature or transfer set finds the baseline that is there.
+    """
+    default = Distillation()
+    return distillation.model_copy(update={
+        "temperature": default.temperature, "alpha": default.alpha, "losses": (), "transfer_set": default.transfer_set,
+    })
 
 
 def _unmixed(changes: PictureChanges) -> PictureChanges:

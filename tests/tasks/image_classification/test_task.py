@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgedistill.catalog import LocatedRecipe
-from edgedistill.recipe import Recipe, Teacher
+from edgedistill.recipe import LossTerm, Recipe, Teacher, TransferSet
 from edgedistill.tasks.image_classification.shape import ResNetShape
 from edgedistill.tasks.image_classification.task import DOOR
 
@@ -32,6 +32,18 @@ def test_mixing_when_another_then_only_what_mixes_is_made_anew() -> None:
     plain, mixed, moved = (settings(_recipe(**changes)) for changes in ({}, {"mixup": 0.1, "cutmix": 0.6}, {"shift": 0.2}))
     assert [a == b for a, b in zip(plain, mixed, strict=True)] == [True, True, False]
     assert [a == b for a, b in zip(plain, moved, strict=True)] == [False, False, False]
+
+
+def test_baseline_when_only_the_teaching_is_another_then_the_same_and_when_its_training_is_then_another() -> None:
+    def settings(**changes: object) -> str:
+        recipe = _recipe()
+        recipe = recipe.model_copy(update={"distillation": recipe.distillation.model_copy(update=changes)})
+        return DOOR.train_baseline(recipe, SHAPE, student=Path("student"), data=Path("data")).settings.to_json()
+
+    assert settings() == settings(temperature=7.0, alpha=0.2, losses=(LossTerm(name="decoupled-kd"),),
+                                  transfer_set=TransferSet(rows=9, copies=2))
+    for change in ({"learning_rate": 0.5}, {"batch_size": 7}, {"rows_seen": 9}, {"baseline_rows_seen": 9}, {"weight_decay": 0.5}):
+        assert settings() != settings(**change)
 
 
 @pytest.mark.parametrize(("names", "classes"), [(("light", "mid", "dark"), 3), (("tench", "shark", "ray"), 2)])
