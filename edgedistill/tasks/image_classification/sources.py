@@ -66,6 +66,8 @@ class Source:
     Attributes:
         place: named in messages.
         rows: gives the pictures of these numbers, ascending, one by one; of None all of them.
+        labels: gives the names of the classes alone, in the same order, of a source that was opened with labels; no picture is
+            read.
         ignored: files that are no pictures that are read, by name.
         beside: pictures that lie beside the folders of the classes, by name: nothing says what they show.
         empty: folders of classes without a picture.
@@ -75,6 +77,7 @@ class Source:
 
     place: str
     rows: Callable[[Sequence[int] | None], Iterator[Picture]]
+    labels: Callable[[], Iterator[str | None]]
     ignored: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
@@ -162,7 +165,7 @@ def _folder(folder: Path) -> Source:
         raise _no_pictures(folder, ignored)
     beside = [item.name for item in sorted(folder.iterdir()) if item.is_file() and _is_like_a_picture(item)]
     return Source(
-        str(folder), _rows_of(_names(files, folder), labels, files), ignored=_names(ignored, folder), beside=tuple(beside),
+        str(folder), *_rows_of(_names(files, folder), labels, files), ignored=_names(ignored, folder), beside=tuple(beside),
         empty=tuple(sorted({place.name for place in classes} - set(labels))), count=len(files),
     )
 
@@ -172,7 +175,7 @@ def _plain_folder(folder: Path) -> Source:
     files, ignored = _files_in(folder)
     if not files:
         raise _no_pictures(folder, ignored)
-    return Source(str(folder), _rows_of(_names(files, folder), None, files), ignored=_names(ignored, folder), count=len(files))
+    return Source(str(folder), *_rows_of(_names(files, folder), None, files), ignored=_names(ignored, folder), count=len(files))
 
 
 def _files_in(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -201,18 +204,22 @@ def _no_pictures(folder: Path, ignored: Iterable[Path]) -> DataError:
 
 def _rows_of(
     names: Sequence[str], labels: Sequence[Any] | None, sources: Sequence[Path] | NDArray[np.uint8]
-) -> Callable[[Sequence[int] | None], Iterator[Picture]]:
+) -> tuple[Callable[[Sequence[int] | None], Iterator[Picture]], Callable[[], Iterator[str | None]]]:
+    """Return `rows` and `labels` of a source that has all names at hand."""
+
+    def label(number: int) -> str | None:
+        return None if labels is None else label_text(labels[number], None, names[number])
+
     def rows(numbers: Sequence[int] | None) -> Iterator[Picture]:
         for number in range(len(names)) if numbers is None else numbers:
-            label = None if labels is None else label_text(labels[number], None, names[number])
-            yield Picture(names[number], label, sources[number])
+            yield Picture(names[number], label(number), sources[number])
 
-    return rows
+    return rows, lambda: map(label, range(len(names)))
 
 
 def _of_arrays(path: Path, arrays: Arrays) -> Source:
     names = [f"row {number}" for number in range(1, len(arrays.images) + 1)]
-    return Source(str(path), _rows_of(names, arrays.labels, arrays.images), files=arrays.files, count=len(names))
+    return Source(str(path), *_rows_of(names, arrays.labels, arrays.images), files=arrays.files, count=len(names))
 
 
 def _text_table(path: Path, columns: Columns, *, is_labelled: bool) -> Source:
@@ -233,7 +240,7 @@ def _of_paths(path: Path, names: list[str], labels: list[str] | None) -> Source:
         raise DataError(f"{path}: names no pictures", hint="write the path of a picture a row, relative to the file")
     files = [path.parent / Path(name).expanduser() for name in names]
     return Source(
-        str(path), _rows_of(names, labels, files), files=tuple(file for file in files if file.is_file()), count=len(files)
+        str(path), *_rows_of(names, labels, files), files=tuple(file for file in files if file.is_file()), count=len(files)
     )
 
 
@@ -252,4 +259,11 @@ def _of_table(table: PictureTable) -> Source:
                 yield Picture(name, None if labels is None else label_text(labels[place], names, where),
                               cell_source(cell, table.path.parent, where))
 
-    return Source(str(table.path), rows, count=table.count())
+    def labels() -> Iterator[str | None]:
+        known = itertools.count(1)
+        for part in table.label_parts():
+            names = class_names(part.schema, table.columns.label)
+            for value in part.column(table.columns.label).to_pylist():
+                yield label_text(value, names, f"{table.path}: row {next(known)}")
+
+    return Source(str(table.path), rows, labels, count=table.count())

@@ -61,7 +61,14 @@ class PictureTable:
         Raises:
             DataError: a column is missing, or the file is damaged.
         """
-        return self._saved_parts(rows) if self.path.is_dir() else self._parquet_parts(rows)
+        return self._parts(rows, self._wanted)
+
+    def label_parts(self) -> Iterator[pa.Table]:
+        """Yield the column of the labels alone, so that no picture is read; errors as `parts`."""
+        return self._parts(None, [self.columns.label])
+
+    def _parts(self, rows: Sequence[int] | None, names: list[str]) -> Iterator[pa.Table]:
+        return self._saved_parts(rows, names) if self.path.is_dir() else self._parquet_parts(rows, names)
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse a table that lacks a column; raises DataError."""
@@ -74,14 +81,14 @@ class PictureTable:
     def _saved(self) -> Any:
         return load_folder(self.path, saved_split(self.path, self.split) or self.split)
 
-    def _saved_parts(self, rows: Sequence[int] | None) -> Iterator[pa.Table]:
+    def _saved_parts(self, rows: Sequence[int] | None, names: list[str]) -> Iterator[pa.Table]:
         data = self._saved()
         self.check(data.column_names)
         chosen = data if rows is None else data.select(rows)
-        for batch in chosen.select_columns(self._wanted).with_format("arrow").iter(batch_size=_BATCH_ROWS):
+        for batch in chosen.select_columns(names).with_format("arrow").iter(batch_size=_BATCH_ROWS):
             yield batch.replace_schema_metadata(data.features.arrow_schema.metadata)
 
-    def _parquet_parts(self, rows: Sequence[int] | None) -> Iterator[pa.Table]:
+    def _parquet_parts(self, rows: Sequence[int] | None, names: list[str]) -> Iterator[pa.Table]:
         try:
             file = pq.ParquetFile(self.path)
             self.check(file.schema_arrow.names)
@@ -93,14 +100,17 @@ class PictureTable:
             for number, start, end in groups:
                 here = None if rows is None else np.asarray([row - start for row in rows if start <= row < end], np.int64)
                 if here is None or len(here):
-                    yield from self._group_parts(file, number, here)
+                    yield from self._group_parts(file, number, here, names)
         except (pa.ArrowInvalid, OSError) as bad:
             raise DataError(f"{self.path}: cannot be read as Parquet ({str(bad).splitlines()[0]})",
                             hint="write the file again") from None
 
-    def _group_parts(self, file: pq.ParquetFile, number: int, rows: NDArray[np.int64] | None) -> Iterator[pa.Table]:
+    @staticmethod
+    def _group_parts(
+        file: pq.ParquetFile, number: int, rows: NDArray[np.int64] | None, names: list[str]
+    ) -> Iterator[pa.Table]:
         start = 0
-        for part in file.iter_batches(_BATCH_ROWS, row_groups=[number], columns=self._wanted):
+        for part in file.iter_batches(_BATCH_ROWS, row_groups=[number], columns=names):
             table = pa.Table.from_batches([part]).replace_schema_metadata(file.schema_arrow.metadata)
             end = start + len(table)
             yield table if rows is None else table.take(pa.array(rows[(rows >= start) & (rows < end)] - start))

@@ -133,7 +133,7 @@ class ImageClassification:
         A teacher that is taken as it is has all of its classes, of some of which there may be no picture.
         """
         source, size = _train_pictures(located)
-        labels = [picture.label for picture in source.read()]
+        labels = list(source.labels())
         classes = set(labels)
         teacher = self.find_teacher(located, check_weights=False)
         order = None if teacher is None else kept_order(label_order(teacher), classes)

@@ -20,7 +20,7 @@ def source_of(pictures: Sequence[np.ndarray], asked: list[int] | None = None) ->
                 asked.append(number)
             yield Picture(f"row {number}", "a", pictures[number])
 
-    return Source("fake", rows, count=len(pictures))
+    return Source("fake", rows, lambda: iter(["a"] * len(pictures)), count=len(pictures))
 
 
 class Large(Sequence):

@@ -14,6 +14,7 @@ from PIL import Image
 from edgedistill.errors import DataError
 from edgedistill.plan import PictureSize
 from edgedistill.prepare.columns import Columns
+from edgedistill.tasks.image_classification import sources
 from edgedistill.tasks.image_classification.arrays import as_bytes
 from edgedistill.tasks.image_classification.decode import READS_AVIF, open_picture
 from edgedistill.tasks.image_classification.read import decode
@@ -285,6 +286,32 @@ def test_sources_when_opened_then_know_how_many_pictures_they_have(make_folder, 
     for path, count in ((folder, 6), (folder / "list.csv", 2), (tmp_path / "some.npz", 4), (tmp_path / "some.parquet", 5)):
         source = open_source(path, COLUMNS)
         assert source.count == len(list(source.read())) == count
+
+
+@pytest.mark.parametrize("kind", ["folder", "csv", "parquet", "saved", "npz"])
+def test_labels_when_asked_alone_then_those_of_the_pictures_and_no_picture_is_read(
+    kind: str, make_folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder()
+    files = sorted(folder.rglob("*.png"))
+    path = {"folder": folder, "csv": folder / "list.csv", "parquet": tmp_path / "d.parquet", "saved": tmp_path / "saved",
+            "npz": tmp_path / "d.npz"}[kind]
+    names = [f"class {number % 2}" for number in range(len(files))]
+    if kind == "csv":
+        path.write_text("image,label\n" + "".join(f"{file.relative_to(folder)},{name}\n" for file, name in zip(files, names, strict=True)))
+    elif kind == "npz":
+        np.savez(path, image=np.zeros((len(files), 4, 4), np.uint8), label=np.array(names))
+    elif kind != "folder":
+        import datasets
+
+        data = datasets.Dataset.from_dict({"image": [file.read_bytes() for file in files], "label": names})
+        data.to_parquet(str(path)) if kind == "parquet" else data.save_to_disk(str(path))
+    expected = [picture.label for picture in open_source(path, COLUMNS).read()]
+    monkeypatch.setattr(sources, "Picture", None)
+    monkeypatch.setattr(sources, "cell_source", None)
+    found = open_source(path, COLUMNS).labels()
+    assert list(found) == expected
+    assert len(set(expected)) > 1
 
 
 def test_decode_when_it_takes_long_then_says_how_far_and_how_long_still(
