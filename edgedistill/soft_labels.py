@@ -58,6 +58,17 @@ class SoftLabels:
             raise ArtifactError(f"no soft label for example {missing!r} (and {found.null_count - 1} more)", hint=_HINT)
         return np.asarray(found.to_numpy(), dtype=np.int64)
 
+    def logits_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return the logits of some ids, shape (len(ids), classes); still mapped where the ids stand in the file's order.
+
+        Raises:
+            ArtifactError: an id has no soft label.
+        """
+        rows = self.rows_of(ids)
+        if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+            return self.logits[rows[0] : rows[0] + len(rows)]
+        return self.logits[rows]
+
 
 def write_soft_labels(
     path: Path, batches: Iterable[tuple[Sequence[str], NDArray[np.float32]]], *, classes: int, origin: Origin

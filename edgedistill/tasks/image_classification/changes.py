@@ -38,17 +38,22 @@ _BETA_SHARE = (0.2, 0.8)
 class Changer:
     """Makes changed copies of pictures. Copy `c` of picture `i` is number `c * n + i`, and looks the same whenever it is made.
 
+    (With several threads and sides of 160 and more, a pixel may be another by one level of 255: the mean of a single picture,
+    for its contrast, is then summed up in another order.)
+
     Attributes:
         pixels: n pictures.
         kinds: what may become of them.
         seed: of all draws.
         is_mixing: are two pictures mixed into one, as `kinds` has it?
+        stream: which of many series of draws of the seed.
     """
 
     pixels: Pixels
     kinds: PictureChanges
     seed: int
     is_mixing: bool
+    stream: tuple[int, ...] = ()
     _draws: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False, compare=False)
 
     def make(self, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -70,7 +75,7 @@ class Changer:
         """
         pictures = len(self.pixels)
         copies = range(-(-rows // pictures)) if pictures else range(0)
-        orders = [copy * pictures + np.random.default_rng([self.seed, copy, _ORDER]).permutation(pictures) for copy in copies]
+        orders = [copy * pictures + self._generator(copy, _ORDER).permutation(pictures) for copy in copies]
         return np.concatenate([np.zeros(0, np.int64), *orders])[:rows]
 
     def is_mixed(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -107,12 +112,15 @@ class Changer:
         return self._draws[copy]
 
     def _draws_of_copy(self, copy: int) -> NDArray[np.float32]:
-        return np.random.default_rng([self.seed, copy]).random((len(self.pixels), _DRAWS), dtype=np.float32)
+        return self._generator(copy).random((len(self.pixels), _DRAWS), dtype=np.float32)
 
     def _draws_of_one(self, copy: int, row: int) -> NDArray[np.float32]:
-        source = np.random.PCG64([self.seed, copy])
-        source.advance(row * _STEPS)
-        return np.random.Generator(source).random(_DRAWS, dtype=np.float32)
+        generator = self._generator(copy)
+        generator.bit_generator.advance(row * _STEPS)  # type: ignore[attr-defined]
+        return generator.random(_DRAWS, dtype=np.float32)
+
+    def _generator(self, copy: int, *what: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64([self.seed, copy, *self.stream, *what]))
 
     def _moved(self, pixels: NDArray[np.uint8], draws: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Shift, turn, zoom and mirror by one bilinear sampling; what comes in from outside repeats the edge."""
@@ -175,11 +183,13 @@ class ChangedPictures:
         changer: makes the copies.
         how: what the model takes.
         numbers: shape (rows,): below n the changer's pictures as they are, from n on its copies, beginning with number 0.
+        taught: what a teacher takes that is asked in every step, of the same pictures; None: none is.
     """
 
     changer: Changer
     how: Preprocessing
     numbers: NDArray[np.int64]
+    taught: Preprocessing | None = None
 
     @classmethod
     def all_of(cls, changer: Changer, how: Preprocessing, *, copies: int) -> Self:
@@ -195,7 +205,7 @@ class ChangedPictures:
         return np.full(len(self), self.changer.pixels.size.side**2, np.int64)
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64]) -> Mapping[str, NDArray[np.float32]]:
-        """Return `pixel_values`, shape (batch, channels, side, side), float32."""
+        """Return `pixel_values`, shape (batch, channels, side, side), float32; and `teacher_pixel_values` where one is taught."""
         chosen = self.numbers[np.asarray(indices, np.int64)]
         plain = len(self.changer.pixels)
         found = self.changer.pixels.take(np.where(chosen < plain, chosen, 0))
@@ -203,4 +213,5 @@ class ChangedPictures:
         if is_copy.any():
             found = found.copy()
             found[is_copy] = self.changer.make(chosen[is_copy] - plain)
-        return {"pixel_values": as_inputs(found, self.how)}
+        inputs = {"pixel_values": as_inputs(found, self.how)}
+        return inputs if self.taught is None else inputs | {"teacher_pixel_values": as_inputs(found, self.taught)}

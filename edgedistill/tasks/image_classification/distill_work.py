@@ -56,7 +56,7 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     objective = _objective(settings, inputs, model, labels)
     of_teacher = PictureEncoder.load(inputs.teacher) if isinstance(objective, FeatureObjective) else None
     training = _training_set(how, labelled, made, soft, teacher=of_teacher)
-    validation = TrainingSet(EncodedPictures(pixels_of(judged), how), judged.labels, soft.logits[soft.rows_of(judged.ids)])
+    validation = TrainingSet(EncodedPictures(pixels_of(judged), how), judged.labels, soft.logits_of(judged.ids))
     curve = train(
         model, training, validation, loss=objective,
         schedule=distillation_schedule(settings.distillation, seed=settings.seed, milestones=settings.milestones),
@@ -99,10 +99,9 @@ def _training_set(
     """Return the pictures of train and then the transfer set; with `teacher` also as the teacher sees them."""
     numbers = np.concatenate([np.arange(len(labelled)), made.numbers])
     return TrainingSet(
-        ChangedPictures(made.changer, how, numbers),
+        ChangedPictures(made.changer, how, numbers, None if teacher is None else teacher.how),
         np.concatenate([labelled.labels, made.labels]),
-        soft.logits[soft.rows_of([*labelled.ids, *made.ids])],
-        ChangedPictures(made.changer, teacher.how, numbers) if teacher is not None else None,
+        soft.logits_of([*labelled.ids, *made.ids]),
     )
 
 

@@ -172,13 +172,13 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     origin = origin_of(inputs, encoder_file=PREPROCESSOR_FILE)
     write_soft_labels(out / SOFT_LABELS_FILE, answers(), classes=len(labels), origin=origin)
     return Outcome(decisions=(
-        Decision(step="teach", what=f"made {rows} pictures from {len(train)} of train, and let the teacher label them",
+        Decision(step="teach", what=f"let the teacher label {rows} changed copies of {len(train) + len(own)} pictures",
                  why="student and teacher see the same changed picture (Beyer et al. 2022); see docs/images.md"),
     ))
 
 
 SOFT_LABELS = Stage(
-    name="teach", version=3, run=_make_soft_labels, ensures=check_soft_labels,
+    name="teach", version=4, run=_make_soft_labels, ensures=check_soft_labels,
     tools=("torch", "transformers", "numpy", "pillow"), is_shared=True,
 )
 

@@ -18,7 +18,9 @@ from edgedistill.sealed import open_sealed
 from edgedistill.tasks.image_classification.changes import Changer
 from edgedistill.tasks.image_classification.pictures import Pixels, pixels_of
 
-_HINT = "run the same command again: the transfer set is made anew"
+_HINT = "make it anew: edgedistill teach --recipe RECIPE --data DATA -o DIR, or edgedistill run"
+_STREAM = 2
+"""Of the draws, so that the copies are others than those that a teacher was trained on with the same seed."""
 _COLUMNS = pa.schema([("id", pa.string()), ("number", pa.int64()), ("label", pa.int32())])
 _PICTURES = b"pictures"
 """In the metadata: how many pictures the copies are of, so that other ones are noticed."""
@@ -83,7 +85,7 @@ def read_transfer_set(path: Path, *, train: Examples, unlabelled: Examples) -> T
     """Read what `write_transfer_set` wrote; `train` and `unlabelled` are the pictures that it was drawn from.
 
     Raises:
-        ArtifactError: the file is missing, damaged or of another kind, or was drawn from other pictures.
+        ArtifactError: the file is missing, damaged or of another kind, or was drawn from another number of pictures.
     """
     table = open_sealed(path, hint=_HINT)
     metadata = table.schema.metadata or {}
@@ -101,4 +103,4 @@ def read_transfer_set(path: Path, *, train: Examples, unlabelled: Examples) -> T
 def _changer(train: Examples, unlabelled: Examples, changes: PictureChanges, seed: int) -> Changer:
     parts = [pixels_of(table) for table in (train, unlabelled)]
     every = Pixels(tuple(part for pixels in parts for part in pixels.parts if len(part)), parts[0].size)
-    return Changer(every, changes, seed, is_mixing=True)
+    return Changer(every, changes, seed, is_mixing=True, stream=(_STREAM,))
