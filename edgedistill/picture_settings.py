@@ -38,5 +38,6 @@ class Pictures(Document):
         "chooses 32, 48, 64 or 96 within the targets' budgets, none larger than holds the median picture"
     )
     channels: Literal[1, 3] | None = Field(None, description="1: grey, 3: red, green, blue; null: by the pictures")
-    teacher_copies: int = Field(10, ge=0, le=1000, description="changed copies of each picture for the teacher's training")
+    teacher_copies: int = Field(10, ge=0, le=1000, description="changed copies of each picture for the teacher's "
+                                "training, and for that of the student without a teacher")
     changes: PictureChanges = PictureChanges()

@@ -113,7 +113,7 @@ class TransferSet(Document):
     words: int = Field(
         2_000_000, ge=1, le=100_000_000, description="words made at most: long texts say more each, and cost the teacher more"
     )
-    copies: int = Field(40, ge=1, le=100, description="rows made per text at most")
+    copies: int = Field(40, ge=1, le=1000, description="rows made per text, or copies of a picture, at most")
     mixing: float = Field(0.2, ge=0, le=1, description="share of texts whose second half is that of another")
     ngrams: float = Field(0.2, ge=0, le=1, description="share of texts cut to 2 to 7 words in a row")
     neighbours: float = Field(

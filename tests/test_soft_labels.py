@@ -33,6 +33,16 @@ def test_rows_of_when_written_in_another_order_or_batch_then_each_id_gets_its_ow
     np.testing.assert_array_equal(soft.logits[soft.rows_of(asked)], LOGITS[[7, 0, 7, 9]])
 
 
+@pytest.mark.parametrize(("asked", "is_mapped"), [(range(3, 9), True), ([7], True), ([8, 7], False), ([2, 4], False), ([], False)])
+def test_logits_of_when_asked_in_any_order_then_each_its_own_and_mapped_where_the_file_is_in_that_order(
+    asked: list[int], is_mapped: bool, tmp_path: Path
+) -> None:
+    soft = read_soft_labels(write(tmp_path / "s"))
+    found = soft.logits_of([IDS[i] for i in asked])
+    np.testing.assert_array_equal(found, LOGITS[list(asked)].reshape(-1, 3))
+    assert np.shares_memory(found, soft.logits) == is_mapped
+
+
 def test_read_when_written_in_other_batches_then_the_same_bytes(tmp_path: Path) -> None:
     assert write(tmp_path / "a", batch=3).read_bytes() == write(tmp_path / "b", batch=10).read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]

@@ -205,7 +205,7 @@ def _more_rows_seen(was: TrialSettings, base: TrialSettings) -> int:
 def _transfer(was: TrialSettings, now: Situation) -> tuple[dict[str, object], str]:
     """Twice the set, whichever of its limits holds it, and a training that sees it; nothing where one has no room left."""
     rows = min(MOST_TRANSFER_ROWS, TRANSFER_FACTOR * max(was.transfer_rows, now.train_rows))
-    copies = min(MOST_COPIES, TRANSFER_FACTOR * was.transfer_copies)
+    copies = max(was.transfer_copies, min(MOST_COPIES, TRANSFER_FACTOR * was.transfer_copies))
     words = min(MOST_TRANSFER_WORDS, TRANSFER_FACTOR * was.transfer_words)
     has_no_copies_left = copies == was.transfer_copies and now.train_rows * copies <= was.transfer_rows
     if rows == was.transfer_rows or words == was.transfer_words or has_no_copies_left:

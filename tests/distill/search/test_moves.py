@@ -130,6 +130,7 @@ def test_next_move_when_a_near_miss_does_not_fit_then_longer_on_the_same_rung_on
     (0, 1, (2_000, 2)),  # switched off: twice the 1,000 training texts
     (100_000, 100, None),  # 1,000 texts cannot make more in 100 copies each
     (2_000_000, 50, None),
+    (400_000, 500, (800_000, 500)),  # the recipe asks for more copies than the moves go up to: they are not taken away
 ])
 def test_transfer_set_when_off_or_at_its_limits_then_started_or_left(rows: int, copies: int, then: tuple[int, int] | None) -> None:
     settings = on("r6", transfer_rows=rows, transfer_copies=copies)

@@ -87,7 +87,7 @@ def given(tmp_path: Path) -> Given:
     data = tmp_path / "data"
     data.mkdir()
     rng = np.random.default_rng(5)
-    for name, count in (("train", 6), ("validation", 4), ("unlabelled", 0)):
+    for name, count in (("train", 6), ("validation", 4), ("unlabelled", 3)):
         ids = [f"{name}-{row}" for row in range(count)]
         pixels = rng.integers(0, 256, (count, 20, 20, 3), dtype=np.uint8)
         write_pictures(data / f"{name}.arrow", Rows(ids, ids, [row % 2 for row in range(count)]), [pixels], size=STORED)
@@ -115,8 +115,9 @@ def test_soft_labels_when_the_teacher_is_of_a_folder_then_what_transformers_says
     model = AutoModelForImageClassification.from_pretrained(teacher).eval()
     train, own, validation = (read_examples(given.data / f"{name}.arrow") for name in ("train", "unlabelled", "validation"))
     made = read_transfer_set(out / TRANSFER_FILE, train=train, unlabelled=own)
-    copies = made.changer.make(made.numbers - len(train))
-    assert len(copies) == 5
+    assert made.numbers[:3].tolist() == [6, 7, 8]
+    copies = np.concatenate([pixels_of(own).take(range(3)), made.changer.make(made.numbers[3:] - 9)])
+    assert len(copies) == 3 + 5
     of_splits = [(examples.ids, pixels_of(examples).take(range(len(examples)))) for examples in (train, validation)]
     for ids, pixels in (*of_splits, (made.ids, copies)):
         pictures = list(pixels)
