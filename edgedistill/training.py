@@ -20,6 +20,7 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 
 from edgedistill.errors import TrainingDivergedError
+from edgedistill.heap import give_back_freed
 from edgedistill.host import this_host
 from edgedistill.loss_curve import TermMeans, add_batch, terms_of
 from edgedistill.objective import LogitObjective, LossFunction, Objective, TrainingBatch, learned_beside
@@ -192,6 +193,7 @@ def _train(
         callbacks=[
             EarlyStoppingCallback(early_stopping_patience=schedule.patience),
             watch,
+            _GiveMemoryBack(),
             _MarkComplete(group),
             *([_Progress()] if group.is_main else []),
         ],
@@ -338,6 +340,13 @@ class _GiveUp(TrainerCallback):
         if due and best < max(due):
             self.given_up_at_step = int(state.global_step)
             control.should_training_stop = True
+
+
+class _GiveMemoryBack(TrainerCallback):
+    """Gives the memory of past batches back now and then."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        give_back_freed(int(state.global_step))
 
 
 class _Progress(TrainerCallback):

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from edgedistill.errors import TeacherError
+from edgedistill.heap import give_back_freed
 from edgedistill.host import this_host
 from edgedistill.processes import current_group, share_of
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, EncodedTexts, TextEncoder
@@ -217,5 +218,6 @@ def label_texts(
             logits[rows] = answer.logits.float().cpu().numpy()
             states = answer.hidden_states[-1].float()
             vectors[rows] = sentence_vectors_of(states, batch["attention_mask"]).cpu().numpy()
+            give_back_freed(turn)
         if len(texts):
             yield TextAnswers(group.merge(logits), group.merge(vectors))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForImageClassification, PreTrainedModel
 
 from edgedistill.errors import TeacherError
+from edgedistill.heap import give_back_freed
 from edgedistill.host import this_host
 from edgedistill.plan import PictureSize
 from edgedistill.processes import current_group, share_of
@@ -90,6 +91,7 @@ def label_pictures(model: PreTrainedModel, encoded: Encoded) -> Iterator[NDArray
             with torch.inference_mode(), autocast:
                 result[:] = model(pixel_values=pixels).logits.float().cpu().numpy()
         yield group.merge(result)
+        give_back_freed(turn)
 
 
 def configuration_text(configuration: Configuration) -> str:
