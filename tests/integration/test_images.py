@@ -21,7 +21,7 @@ from edgedistill.tasks.registry import open_encoder
 RECIPE = {
     "id": "shapes", "task": "image-classification", "data": {"train": "photos"},
     "teacher": {
-        "name": "tiny-vit", "fine_tuning": {"epochs": 4, "learning_rate": 0.003, "batch_size": 16},
+        "name": "tiny-vit", "fine_tuning": {"epochs": 16, "learning_rate": 0.01, "batch_size": 16},
         "configuration": {"model_type": "vit", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1,
                           "intermediate_size": 32, "patch_size": 8},
     },
