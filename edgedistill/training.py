@@ -193,7 +193,6 @@ def _train(
         callbacks=[
             EarlyStoppingCallback(early_stopping_patience=schedule.patience),
             watch,
-            _GiveMemoryBack(),
             _MarkComplete(group),
             *([_Progress()] if group.is_main else []),
         ],
@@ -240,6 +239,7 @@ class _BatchTrainer(SharedTrainer):
         return torch.utils.data.DataLoader(data, batch_sampler=batches, collate_fn=tensors)  # type: ignore[arg-type]
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        give_back_freed(self.state.global_step)
         progress = self.state.global_step / self._schedule.steps
         scored = self._loss(model, TrainingBatch(inputs, self._inputs, progress))
         add_batch(self._terms["loss" if model.training else "eval_loss"], self._loss.terms, scored.logits, inputs)
@@ -340,13 +340,6 @@ class _GiveUp(TrainerCallback):
         if due and best < max(due):
             self.given_up_at_step = int(state.global_step)
             control.should_training_stop = True
-
-
-class _GiveMemoryBack(TrainerCallback):
-    """Gives the memory of past batches back now and then."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        give_back_freed(int(state.global_step))
 
 
 class _Progress(TrainerCallback):
