@@ -239,6 +239,7 @@ class _BatchTrainer(SharedTrainer):
         return torch.utils.data.DataLoader(data, batch_sampler=batches, collate_fn=tensors)  # type: ignore[arg-type]
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        """See Trainer; the loss is the objective's."""
         give_back_freed(self.state.global_step)
         progress = self.state.global_step / self._schedule.steps
         scored = self._loss(model, TrainingBatch(inputs, self._inputs, progress))

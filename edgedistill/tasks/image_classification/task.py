@@ -45,7 +45,7 @@ _OWN_TEACHER = Teacher(
 _DISTILLATION = Distillation(
     temperature=4.0, learning_rate=0.005, baseline_rows_seen=Distillation.model_fields["rows_seen"].default
 )
-"""The baseline sees as many pictures as the student, so that what they learn from is all that differs."""
+"""The baseline sees as many pictures as the student, repeats and changed copies counted."""
 
 _PICTURE_AXES = 4
 

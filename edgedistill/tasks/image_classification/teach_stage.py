@@ -159,6 +159,7 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     ]
 
     def answers() -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        """Yield ids and the teacher's logits of them: train, the transfer set, validation."""
         with Progress("labelling", total=sum(len(ids) for ids, _ in parts), unit="pictures") as progress:
             for ids, pictures in parts:
                 start = 0
