@@ -66,11 +66,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "_benchmark", lambda *arguments: None)
         patch.setattr("edgedistill.progress._LINE_EVERY_S", 0.0)
-        patch.setattr(logging.getLogger("edgedistill"), "level", logging.INFO)
-        patch.setattr(logging.getLogger("edgedistill"), "handlers", [told])
-        result = edgedistill.run(
-            edgedistill.load_recipe(recipe), [edgedistill.load_target("raspberry-pi-zero-2w")], folder / "run"
-        )
+        logger = logging.getLogger("edgedistill")
+        patch.setattr(logger, "handlers", [told])
+        before = logger.level
+        logger.setLevel(logging.INFO)  # a level that is merely put there is not seen by what the logger remembers
+        try:
+            result = edgedistill.run(
+                edgedistill.load_recipe(recipe), [edgedistill.load_target("raspberry-pi-zero-2w")], folder / "run"
+            )
+        finally:
+            logger.setLevel(before)
     told.close()
     assert result.parity_problems == ()
     return folder / "run"
