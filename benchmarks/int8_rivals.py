@@ -33,7 +33,8 @@ from edgedistill.quantize.rows import Rows, SomeRows, each, read_rows
 
 TOOLS = {
     "neural-compressor": ("neural-compressor==3.7.1", "onnx==1.18.0", "numpy<2", "setuptools<81", "six", "onnxruntime==1.22.1",
-                          "onnxruntime-extensions", "psutil", "py-cpuinfo", "prettytable"),
+                          "onnxruntime-extensions", "psutil", "py-cpuinfo", "prettytable",
+                          "transformers==4.57.6"),
     "nncf": ("nncf==3.4.0", "onnx", "onnxruntime"),
 }
 """What each tool's environment holds; the pins of neural-compressor 3.7.1 are those with which its ONNX adaptor still works."""

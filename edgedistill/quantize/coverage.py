@@ -187,11 +187,24 @@ class _Graph:
         """Return the bytes of all initialisers: embedding, encoder, head, other."""
         tables, head = self._tables(), self._last_weight()
         parts = {"embedding": 0, "encoder": 0, "head": 0, "other": 0}
+        owners = self._owners()
         for item in self.proto.initializer:
-            name = item.name
+            name = owners.get(item.name, item.name)
             part = _part_of(name, is_table=name in tables, is_last=name == head, is_weight=name in self.weights)
             parts[part] += _bytes_of(item)
         return parts
+
+    def _owners(self) -> dict[str, str]:
+        """Return the weight that a scale, a zero point or a bias belongs to, by its name."""
+        constants = {item.name for item in self.proto.initializer}
+        found: dict[str, str] = {}
+        for node in self.proto.node:
+            restored = [maker for maker in map(self.makers.get, node.input)
+                        if maker is not None and maker.op_type == "DequantizeLinear" and maker.input[0] in constants]
+            weight = next((maker.input[0] for maker in restored if maker.input[0] in self.weights), None)
+            if weight is not None:
+                found |= {name: weight for maker in restored for name in maker.input if name not in self.weights}
+        return found
 
     def _tables(self) -> frozenset[str]:
         """Return what is looked up: tables, and the scales of their rows."""

@@ -25,10 +25,11 @@ from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shap
 from edgedistill.errors import ArtifactError
 from edgedistill.quantize.activation_values import stream_activations
 from edgedistill.quantize.calibration import CalibrationMethod, Range, Stream, find_ranges
+from edgedistill.quantize.default_attributes import drop_default_attributes
 from edgedistill.quantize.graph_forms import prepare_for_static, split_embeddings
 from edgedistill.quantize.node_order import sort_nodes
 from edgedistill.quantize.scheme_names import Scheme
-from edgedistill.quantize.short_names import shorten_value_names
+from edgedistill.quantize.short_names import shorten_pair_names, shorten_value_names
 from edgedistill.quantize.tables import quantize_gathered_tables
 from edgedistill.quantize.versions import within
 from edgedistill.quantize.zero_points import drop_needless_zero_points
@@ -156,6 +157,8 @@ def save_clean(model: onnx.ModelProto, out: Path, *, like: Path) -> None:
         node.doc_string = ""
     sort_nodes(model.graph)  # the quantizer appends; tools that read a graph in order refuse that
     shorten_value_names(model)
+    shorten_pair_names(model)
+    drop_default_attributes(model)
     model.ir_version = onnx.load(like, load_external_data=False).ir_version
     model.producer_name, model.producer_version = "edgedistill", ""
     onnx.save(model, out)

@@ -110,6 +110,17 @@ def test_the_scales_of_rows_are_no_weights_and_tables_are_known_by_their_look_up
     assert found.bytes_by_part == {"embedding": 80, "encoder": 0, "head": 16, "other": 24}
 
 
+def test_the_scale_and_the_bias_of_a_weight_count_to_its_part_whatever_their_names(tmp_path: Path) -> None:
+    nodes = [*pair("x", "xr"), helper.make_node("DequantizeLinear", ["classifier.w", "v1"], ["wr"], axis=0),
+             helper.make_node("DequantizeLinear", ["v2", "v3"], ["br"], axis=0),
+             helper.make_node("Gemm", ["xr", "wr", "br"], ["y"], name="product")]
+    constants = GRID | {"classifier.w": matrix(np.int8), "v1": np.ones(4, np.float32), "v2": np.ones(4, np.int32),
+                        "v3": np.ones(4, np.float32)}
+    parts = measure_coverage(save(tmp_path / "m.onnx", nodes, constants)).bytes_by_part
+    assert parts["head"] == 16 + 3 * 4 * 4
+    assert parts["encoder"] == 0
+
+
 def test_with_runtime_counts_what_onnxruntime_fuses(tmp_path: Path) -> None:
     nodes = [*pair("x", "xr"), helper.make_node("DequantizeLinear", ["w", "s", "z"], ["wr"]),
              helper.make_node("MatMul", ["xr", "wr"], ["y"], name="pair")]

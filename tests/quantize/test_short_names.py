@@ -3,9 +3,10 @@
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from edgedistill.quantize.short_names import shorten_value_names
+from edgedistill.evaluate.weights import count_weights
+from edgedistill.quantize.short_names import shorten_pair_names, shorten_value_names
 
 
 def two_products() -> onnx.ModelProto:
@@ -54,3 +55,67 @@ def test_shorten_value_names_when_a_branch_reads_outer_values_then_nothing_chang
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     shorten_value_names(model)
     assert model.graph.node[0].output[0] == "a_long_outer_name"
+
+
+def between_pairs() -> onnx.ModelProto:
+    """x -> Q -> DQ -> Conv(DQ(weight), DQ(bias)) -> Add(constant) -> logits, named as onnxruntime's quantizer names them."""
+    constants = [
+        numpy_helper.from_array(np.array(0.5, np.float32), "x_scale"), helper.make_tensor("x_zero_point", TensorProto.INT8, (), [-3]),
+        numpy_helper.from_array(np.array([0.25, 0.5], np.float32), "weight_scale"),
+        numpy_helper.from_array(np.arange(-4, 4, dtype=np.int8).reshape(2, 1, 2, 2), "weight_quantized"),
+        numpy_helper.from_array(np.array([3, -5], np.int32), "bias_quantized"),
+        numpy_helper.from_array(np.array([0.125, 0.25], np.float32), "bias_quantized_scale"),
+        numpy_helper.from_array(np.array([1.0], np.float32), "offset"),
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "x_scale", "x_zero_point"], ["x_q"], name="x_QuantizeLinear"),
+        helper.make_node("DequantizeLinear", ["x_q", "x_scale", "x_zero_point"], ["x_dq"], name="x_DequantizeLinear"),
+        helper.make_node("DequantizeLinear", ["weight_quantized", "weight_scale"], ["w"], name="weight_DequantizeLinear", axis=0),
+        helper.make_node("DequantizeLinear", ["bias_quantized", "bias_quantized_scale"], ["b"], name="bias_DequantizeLinear", axis=0),
+        helper.make_node("Conv", ["x_dq", "w", "b"], ["c"], name="/stem/Conv"),
+        helper.make_node("Add", ["c", "offset"], ["logits"], name="v0"),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, n, None, None)) for name, n in (("x", 1), ("logits", 2))]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def answer_of_picture(model: onnx.ModelProto) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4) - 7})[0]
+
+
+def test_shorten_pair_names_when_done_then_smaller_and_the_same_answers_and_weights() -> None:
+    model = between_pairs()
+    before, size, weights = answer_of_picture(model), model.ByteSize(), count_weights(model.graph)
+    shorten_pair_names(model)
+    onnx.checker.check_model(model, full_check=True)
+    assert model.ByteSize() < size - 150
+    assert count_weights(model.graph) == weights == 8 + 2 + 1
+    np.testing.assert_array_equal(answer_of_picture(model), before)
+
+
+def test_shorten_pair_names_when_done_then_weights_other_constants_and_other_nodes_keep_theirs() -> None:
+    model = between_pairs()
+    shorten_pair_names(model)
+    names = {item.name for item in model.graph.initializer}
+    assert {"weight_quantized", "offset"} < names
+    assert not names & {"x_scale", "x_zero_point", "bias_quantized", "bias_quantized_scale", "weight_scale"}
+    assert {"/stem/Conv", "v0"} < {node.name for node in model.graph.node}
+    assert len({node.name for node in model.graph.node}) == len(model.graph.node)
+
+
+def test_shorten_pair_names_when_a_zero_point_is_negative_then_it_is_stored_in_its_one_byte() -> None:
+    model = between_pairs()
+    shorten_pair_names(model)
+    (zero,) = (item for item in model.graph.initializer if item.data_type == TensorProto.INT8 and not item.dims)
+    assert zero.raw_data == b"\xfd"
+    assert not zero.int32_data
+
+
+def test_shorten_pair_names_when_a_scale_is_the_output_too_then_it_keeps_its_name() -> None:
+    model = between_pairs()
+    model.graph.output.append(helper.make_tensor_value_info("weight_scale", TensorProto.FLOAT, (2,)))
+    shorten_pair_names(model)
+    onnx.checker.check_model(model, full_check=True)
+    assert "weight_scale" in {item.name for item in model.graph.initializer}
