@@ -19,7 +19,7 @@ def row(path: Path) -> str:
     low, high = student["accuracy_ci95"]
     spent = {kind: sum(s for step, s in found["steps_s"].items() if step.split()[0] in steps) / 60
              for kind, steps in (("teach", ("teach", "soft-labels")), ("distil", ("distill",)))}
-    link = f"[{found['task']}](../benchmarks/results/images/{path.name})"
+    link = f"[{path.stem}](../benchmarks/results/images/{path.name})"
     return (
         f"| {link}, {found['seed']} | {teacher['size_bytes'] / 1e6:.2f} MB | "
         f"{student['size_bytes'] / 1e3:.0f} kB | "
