@@ -42,11 +42,9 @@ def shorten_pair_names(model: onnx.ModelProto) -> None:
     if _has_subgraph(graph):
         return
     read_elsewhere = {name for node in graph.node if node.op_type not in _PAIRS for name in node.input}
-    outputs = {item.name for item in graph.output}
-    constants = [item for item in graph.initializer
-                 if len(item.dims) <= 1 and item.name not in read_elsewhere and item.name not in outputs]
-    values = {item.name for items in (graph.input, graph.output, graph.initializer) for item in items}
-    free = _free_names(values | {name for node in graph.node for name in node.output})
+    ends = {item.name for items in (graph.input, graph.output) for item in items}  # older graphs name constants as inputs too
+    constants = [item for item in graph.initializer if len(item.dims) <= 1 and item.name not in read_elsewhere | ends]
+    free = _free_names(ends | {item.name for item in graph.initializer} | {name for node in graph.node for name in node.output})
     short = {item.name: next(free) for item in constants}
     grids = {name for node in graph.node if node.op_type in _PAIRS for name in node.input[_FIRST_GRID_INPUT:]}
     for item in constants:

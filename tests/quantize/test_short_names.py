@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgedistill.evaluate.weights import count_weights
@@ -113,9 +114,10 @@ def test_shorten_pair_names_when_a_zero_point_is_negative_then_it_is_stored_in_i
     assert not zero.int32_data
 
 
-def test_shorten_pair_names_when_a_scale_is_the_output_too_then_it_keeps_its_name() -> None:
+@pytest.mark.parametrize("end", ["input", "output"])
+def test_shorten_pair_names_when_a_scale_is_an_end_of_the_graph_too_then_it_keeps_its_name(end: str) -> None:
     model = between_pairs()
-    model.graph.output.append(helper.make_tensor_value_info("weight_scale", TensorProto.FLOAT, (2,)))
+    getattr(model.graph, end).append(helper.make_tensor_value_info("weight_scale", TensorProto.FLOAT, (2,)))
     shorten_pair_names(model)
     onnx.checker.check_model(model, full_check=True)
     assert "weight_scale" in {item.name for item in model.graph.initializer}
