@@ -17,6 +17,7 @@ from pathlib import Path
 import onnx
 from attention_speed import write_result
 from onnx import helper
+from script_options import WorkerFailedError, run_script
 from transformers import BertConfig, BertForSequenceClassification
 
 from edgedistill.errors import MissingDependencyError
@@ -80,22 +81,32 @@ def runtime_folder(work: Path, version: str) -> Path:
         MissingDependencyError: pip could not install it.
     """
     folder = work / f"onnxruntime-{version}"
-    if not (folder / "onnxruntime").is_dir():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), f"onnxruntime=={version}"]
+    mark = folder / "ready"
+    if not mark.is_file():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", str(folder),
+               f"onnxruntime=={version}"]
         done = subprocess.run(pip, check=False, capture_output=True, text=True)
         if done.returncode:
             raise MissingDependencyError(f"pip could not install onnxruntime {version}: {done.stderr.strip()[-200:]}",
                                          hint=" ".join(pip))
+        mark.touch()
     return folder
 
 
 def rows_of(version: str, models: dict[str, dict[str, Path]], work: Path) -> list[dict[str, object]]:
-    """Time both forms under a version, in a process of its own."""
+    """Time both forms under a version, in a process of its own.
+
+    Raises:
+        MissingDependencyError: the version is not to be had.
+        WorkerFailedError: the process ended without a result.
+    """
     job = {"models": {precision: {form: str(path) for form, path in forms.items()} for precision, forms in models.items()},
            "lengths": LENGTHS, "ids": SHAPE["vocab_size"]}
     surroundings = os.environ | {"PYTHONPATH": str(runtime_folder(work, version)), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(_WORKER), json.dumps(job)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=surroundings)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=surroundings)
+    if done.returncode:
+        raise WorkerFailedError(f"onnxruntime {version}: {done.stderr.strip()[-300:]}", hint="run it again")
     found: list[dict[str, object]] = json.loads(done.stdout.splitlines()[-1])
     if any(row["runtime"] != version for row in found):
         raise MissingDependencyError(f"another onnxruntime than {version} was timed", hint="delete the folder below --work")
@@ -115,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)
