@@ -107,9 +107,12 @@ class Subject:
 
     @cached_property
     def exported(self) -> Path:
-        """Folder of the float ONNX student, fused as a run does it."""
-        runtime = load_target(self.target).runtime
-        settings = export_stage.Settings(max_ir_version=runtime.max_ir_version, max_opset=runtime.max_opset)
+        """Folder of the float ONNX student for the suite's target."""
+        return self.exported_for(load_target(self.target))
+
+    def exported_for(self, target: Target) -> Path:
+        """Return the folder of the float ONNX student, fused as a run for a target does it."""
+        settings = export_stage.settings_for(target)
         return self.workspace.perform("export", export_stage.STAGE, settings, export_stage.Inputs(self.model)).folder
 
     @cached_property
@@ -124,13 +127,13 @@ class Subject:
             schemes_for(target, wanted=wanted.scheme), min_agreement=recipe.parity.int8_min_agreement,
             host_saturates=this_host().saturates_u8s8, wanted=wanted, target=target, seed=recipe.seed,
         )
-        inputs = quantize_stage.Inputs(self.exported, self.data / VALIDATION_FILE, self.data / TRAIN_FILE)
+        inputs = quantize_stage.Inputs(self.exported_for(target), self.data / VALIDATION_FILE, self.data / TRAIN_FILE)
         return self.workspace.perform("quantize", quantize_stage.STAGE, settings, inputs).folder
 
     def candidates(self, target: Target) -> dict[str, Path]:
         """Make an int8 file by each scheme that the court considers for a target; return them by scheme."""
         settings = FilesSettings(schemes=self.schemes(target), seed=self.recipe.seed, version=quantize_stage.STAGE.version)
-        inputs = FilesInputs(self.exported, self.data / TRAIN_FILE)
+        inputs = FilesInputs(self.exported_for(target), self.data / TRAIN_FILE)
         folder = self.workspace.perform("int8-files", FILES, settings, inputs).folder
         return {name: folder / f"{name}.onnx" for name in settings.schemes}
 

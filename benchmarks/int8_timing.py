@@ -72,7 +72,7 @@ def measure_timing(options: ScriptOptions, target: Target, subject: Subject) -> 
 
 def files_to_time(subject: Subject, target: Target, rivals: Path) -> tuple[str, dict[str, Path]]:
     """Return which file the court chose, and all files by name; equal files stand once."""
-    source, court = subject.exported / ONNX_FILE, subject.court(target) / ONNX_FILE
+    source, court = subject.exported_for(target) / ONNX_FILE, subject.court(target) / ONNX_FILE
     files = {FLOAT: source, **subject.candidates(target)}
     digest = sha256_of_file(court)
     chosen = next((name for name, path in files.items() if sha256_of_file(path) == digest), CHOICE)

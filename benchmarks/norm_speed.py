@@ -2,8 +2,8 @@
 
 Writes benchmarks/results/norm_speed.json: for each version, length and precision the median seconds of a call, the two forms in
 turn, one thread. The student has the shape of the rung bert-6x96 and random weights, which do not matter here.
-Fused is what a run exports (SkipLayerNormalization); apart is the same graph with Sum and LayerNormalization, which the runtime
-does not fuse again. Each version is installed by pip below --work.
+Fused is SkipLayerNormalization, apart the same graph with Sum and LayerNormalization, which the runtime does not fuse again; a
+run exports either, by the target (edgedistill/export/norm_form.py). Each version is installed by pip below --work.
 """
 
 import argparse
@@ -14,15 +14,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-import onnx
 from attention_speed import write_result
-from onnx import helper
 from script_options import WorkerFailedError, run_script
 from transformers import BertConfig, BertForSequenceClassification
 
 from edgedistill.errors import MissingDependencyError
 from edgedistill.export.exporter import export_classifier
 from edgedistill.export.graph import fuse
+from edgedistill.export.norm_form import in_norm_form
 from edgedistill.quantize.onnx_quantizer import quantize_dynamically
 from edgedistill.quantize.scheme_names import parse_scheme
 
@@ -32,30 +31,6 @@ SCHEME = "dynamic_wi8_afp32_per_channel"
 LENGTHS = (10, 22, 42)
 SHAPE = {"vocab_size": 6000, "hidden_size": 96, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 192}
 _WORKER = Path(__file__).resolve().with_name("norm_speed_worker.py")
-_FUSED = "SkipLayerNormalization"
-
-
-def take_apart(source: Path, out: Path) -> None:
-    """Replace each SkipLayerNormalization of a graph by the sum of its inputs and a LayerNormalization: the same answers."""
-    model = onnx.load(source)
-    nodes: list[onnx.NodeProto] = []
-    for node in model.graph.node:
-        if node.op_type != _FUSED:
-            nodes.append(node)
-            continue
-        value, skip, gain, offset, *bias = node.input
-        epsilon = next(item.f for item in node.attribute if item.name == "epsilon")
-        if bias:
-            nodes.append(helper.make_node("Add", [value, bias[0]], [f"{node.name}_biased"], f"{node.name}_bias"))
-            value = f"{node.name}_biased"
-        nodes += [
-            helper.make_node("Sum", [value, skip], [f"{node.name}_sum"], f"{node.name}_skip"),
-            helper.make_node("LayerNormalization", [f"{node.name}_sum", gain, offset], [node.output[0]], node.name,
-                             epsilon=epsilon),
-        ]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.save(model, out)
 
 
 def make_models(folder: Path) -> dict[str, dict[str, Path]]:
@@ -69,8 +44,7 @@ def make_models(folder: Path) -> dict[str, dict[str, Path]]:
     quantize_dynamically(fused["float"], fused["int8"], parse_scheme(SCHEME))
     made = {}
     for precision, path in fused.items():
-        take_apart(path, folder / f"{precision}-apart.onnx")
-        made[precision] = {"fused": path, "apart": folder / f"{precision}-apart.onnx"}
+        made[precision] = {"fused": path, "apart": in_norm_form(path, folder / f"{precision}-apart.onnx", "apart")}
     return made
 
 

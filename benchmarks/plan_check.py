@@ -25,6 +25,7 @@ from script_options import RESULTS, run_script
 from edgedistill.benchmark.protocol import Candidate, measure
 from edgedistill.benchmark.statistics import noise_warnings, percentile, pooled
 from edgedistill.calibrate.local import calibrate_this_machine
+from edgedistill.export.norm_form import norm_form
 from edgedistill.host import this_host
 from edgedistill.latency.estimate import estimate
 from edgedistill.latency.rates import rates_of
@@ -70,7 +71,8 @@ def byte_rows(file: RowFile, shape: StudentShape, command: str) -> ByteRows:
 
 def calibration(file: RowFile, attempt: int, command: str) -> Target:
     """Return this host as a target, calibrated once an attempt."""
-    settings = {"kind": "calibration", "host": this_host().model_dump(mode="json"), "attempt": attempt}
+    settings = {"kind": "calibration", "host": this_host().model_dump(mode="json"), "norms": norm_form(local_target()),
+                "attempt": attempt}
     found = file.find(settings)
     if found is None:
         found = file.add(settings, {"profile": calibrate_this_machine().to_yaml()}, command=command)
@@ -86,13 +88,13 @@ def time_row(file: RowFile, shape: StudentShape, target: Target, attempt: int, c
     """Return the row of a rung's times: raw samples, and what the calibrated profile predicts."""
     protocol = BenchmarkProtocol()
     settings = {"kind": "time", "shape": shape.model_dump(), "tokens": TOKENS, "host": this_host().model_dump(mode="json"),
-                "protocol": protocol.model_dump(), "attempt": attempt}
+                "protocol": protocol.model_dump(), "norms": norm_form(target), "attempt": attempt}
     found = file.find(settings)
     if found is not None:
         return found
     predicted = estimate(workload_of(shape, tokens=TOKENS, classes=CLASSES), rates_of(target))
     with tempfile.TemporaryDirectory() as scratch:
-        model = build_student(Path(scratch) / shape.id, shape)
+        model = build_student(Path(scratch) / shape.id, shape, norms=norm_form(target))
         inputs = write_inputs(Path(scratch) / "inputs.npz", tokens=TOKENS, vocabulary=shape.vocabulary)
         trace = measure([Candidate(shape.id, "onnx", model, inputs, TOKENS)], protocol, seed=0)[shape.id]
     figures = {"predicted_p50_s": predicted.p50_s, "predicted_interval_s": predicted.interval_s, "rounds_s": trace.rounds_s,

@@ -8,6 +8,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from edgedistill.export.exporter import export_classifier
 from edgedistill.export.graph import fuse
+from edgedistill.export.norm_form import NormForm, in_norm_form
 from edgedistill.quantize.onnx_quantizer import quantize_weights
 from edgedistill.shape import StudentShape
 
@@ -16,7 +17,7 @@ FLOAT_FILE = "fused.onnx"
 """The float file that the int8 one is made from, beside it."""
 
 
-def build_student(folder: Path, shape: StudentShape) -> Path:
+def build_student(folder: Path, shape: StudentShape, *, norms: NormForm = "fused") -> Path:
     """Make a random int8 student in a folder, `FLOAT_FILE` beside it, and return its path; the same shape, the same bytes."""
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,6 +33,7 @@ def build_student(folder: Path, shape: StudentShape) -> Path:
     model.save_pretrained(folder)
     export_classifier(folder, folder / "raw.onnx")
     fuse(folder / "raw.onnx", folder / FLOAT_FILE, model_type="bert", heads=shape.heads, hidden=shape.hidden)
+    in_norm_form(folder / FLOAT_FILE, folder / FLOAT_FILE, norms)
     quantize_weights(folder / FLOAT_FILE, folder / "model.onnx", reduced_range=False, per_channel=True)
     return folder / "model.onnx"
 

@@ -1,4 +1,4 @@
-"""Does a small student's latency follow its weights or its layers? Times random students of several shapes, int8 and fused.
+"""Does a small student's latency follow its weights or its layers? Times random int8 students of several shapes, as in a run.
 
 `python benchmarks/shape_latency.py` writes benchmarks/results/shape_latency.json: one thread, 12 tokens, interleaved, raw
 samples. The ladder in models/students.yaml rests on it (docs/adr/0005).
@@ -18,7 +18,9 @@ from edgedistill.benchmark.protocol import Candidate, measure
 from edgedistill.benchmark.statistics import summarize
 from edgedistill.export.exporter import export_classifier
 from edgedistill.export.graph import fuse
+from edgedistill.export.norm_form import in_norm_form, norm_form
 from edgedistill.host import this_host
+from edgedistill.local_target import local_target
 from edgedistill.quantize.onnx_quantizer import quantize_weights
 from edgedistill.recipe import BenchmarkProtocol
 
@@ -38,6 +40,7 @@ def build(folder: Path, shape: tuple[int, int, int, int]) -> Path:
     BertForSequenceClassification(config).save_pretrained(folder)
     export_classifier(folder, folder / "raw.onnx")
     fuse(folder / "raw.onnx", folder / "fused.onnx", model_type="bert", heads=heads, hidden=width)
+    in_norm_form(folder / "fused.onnx", folder / "fused.onnx", norm_form(local_target()))
     quantize_weights(folder / "fused.onnx", folder / "model.onnx", reduced_range=False, per_channel=True)
     return folder / "model.onnx"
 

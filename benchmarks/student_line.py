@@ -224,8 +224,7 @@ class Line:
         """Export a model folder to ONNX."""
         from edgedistill.export import stage
 
-        runtime = load_target(self.suite.target).runtime
-        settings = stage.Settings(max_ir_version=runtime.max_ir_version, max_opset=runtime.max_opset)
+        settings = stage.settings_for(load_target(self.suite.target))
         return self.workspace.perform("export", stage.STAGE, settings, stage.Inputs(model.folder))
 
     def quantized(self, recipe: Recipe, exported: Done, teacher_seed: int) -> Done:

@@ -147,8 +147,7 @@ def export(model: Path, out: Path, *, target: Target) -> Done:
     """Export a torch model folder to ONNX, fused, into `out`, within what the target's runtime reads."""
     from edgedistill.export import stage
 
-    settings = stage.Settings(max_ir_version=target.runtime.max_ir_version, max_opset=target.runtime.max_opset)
-    return Workspace(out.parent).perform_in(out, stage.STAGE, settings, stage.Inputs(model))
+    return Workspace(out.parent).perform_in(out, stage.STAGE, stage.settings_for(target), stage.Inputs(model))
 
 
 def quantize(

@@ -85,10 +85,8 @@ def export_model(line: Line, plan: Plan, which: str, model: Done) -> Done:
     """Export the teacher or the student to ONNX, within what the target reads."""
     from edgedistill.export import stage
 
-    runtime = plan.target.runtime
-    settings = stage.Settings(max_ir_version=runtime.max_ir_version, max_opset=runtime.max_opset)
     step = f"export-{which}"
-    return line.note(step, line.workspace.perform(step, stage.STAGE, settings, stage.Inputs(model.folder)))
+    return line.note(step, line.workspace.perform(step, stage.STAGE, stage.settings_for(plan.target), stage.Inputs(model.folder)))
 
 
 def quantize_model(

@@ -6,6 +6,7 @@ from edgedistill.calibrate.fit import fit_rates, thread_exponent
 from edgedistill.calibrate.micro_graphs import micro_graphs
 from edgedistill.calibrate.profile import calibrated_profile
 from edgedistill.calibrate.timing import time_graphs
+from edgedistill.export.norm_form import norm_form
 from edgedistill.local_target import local_target
 from edgedistill.target import Target
 
@@ -24,7 +25,7 @@ def calibrate_this_machine(*, rounds: int = ROUNDS, seconds: float = SECONDS) ->
         TargetError: this machine's architecture cannot be a target.
     """
     base = local_target()
-    graphs = micro_graphs()
+    graphs = micro_graphs(norms=norm_form(base))
     timed = time_graphs(graphs, rounds=rounds, seconds=seconds)
     exponent = None
     if base.cpu.cores > 1:

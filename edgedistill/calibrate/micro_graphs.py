@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from edgedistill.export.norm_form import NormForm
 from edgedistill.latency.workload import Workload, glue_per_layer
 from edgedistill.shape import NODES_PER_LAYER, StudentShape, macs_of, weigh
 
@@ -56,17 +57,23 @@ class MicroGraph:
     is_whole: bool = False
 
 
-def micro_graphs(seed: int = 13) -> tuple[MicroGraph, ...]:
-    """Build all graphs; the same seed gives the same bytes."""
+def micro_graphs(seed: int = 13, *, norms: NormForm = "fused") -> tuple[MicroGraph, ...]:
+    """Build all graphs; the same seed gives the same bytes.
+
+    Args:
+        seed: draws weights and inputs.
+        norms: the form in which `export` writes them for the machine that is timed. Work counts them as one node in either, as
+            it does in a student: a node's time is that of what stands for it.
+    """
     rng = np.random.default_rng(seed)
     return (
         *(int8_product(m, k, n, rng) for m, k, n in _INT8_SIZES),
         *(float_product(m, k, n, rng) for m, k, n in _FLOAT_SIZES),
         *(stream(k, n, rng) for k, n in _STREAM_SIZES),
-        *(glue(rows, width, rng) for rows, width in _GLUE_SIZES),
+        *(glue(rows, width, rng, norms) for rows, width in _GLUE_SIZES),
         *(gather(rows, width, tokens, rng) for rows, width, tokens in _GATHER_SIZES),
-        *(chain(length, rng) for length in _CHAINS),
-        *(encoder(layers, width, inner, tokens, rng) for layers, width, inner, tokens in _ENCODER_SIZES),
+        *(chain(length, rng, norms) for length in _CHAINS),
+        *(encoder((layers, width, inner), tokens, rng, norms) for layers, width, inner, tokens in _ENCODER_SIZES),
     )
 
 
@@ -113,11 +120,10 @@ def stream(k: int, n: int, rng: np.random.Generator) -> MicroGraph:
     return _graph(f"stream {k}x{n}", [node], weights, _normal(rng, 1, k), {"y": (1, n)}, work)
 
 
-def glue(rows: int, width: int, rng: np.random.Generator) -> MicroGraph:
-    """What stands between the products of a layer: two SkipLayerNormalization, a BiasGelu, a softmax over each head.
+def glue(rows: int, width: int, rng: np.random.Generator, norms: NormForm = "fused") -> MicroGraph:
+    """What stands between the products of a layer: two residual sums with their norm, a BiasGelu, a softmax over each head.
 
-    They are onnxruntime's fused operators, because those are what a student's graph runs, and they cost several times
-    what the plain ones do.
+    They are onnxruntime's fused operators where a student's graph has those, and they cost several times what the plain ones do.
     """
     heads, inner = max(1, width // _HEAD), 4 * width
     weights: dict[str, NDArray[np.generic]] = {
@@ -128,8 +134,7 @@ def glue(rows: int, width: int, rng: np.random.Generator) -> MicroGraph:
         "scores": rng.normal(size=(1, heads, rows, rows)).astype(np.float32),
     }
     nodes = [
-        helper.make_node("SkipLayerNormalization", ["x", "x", "gain", "offset"], ["n"], domain=_FUSED),
-        helper.make_node("SkipLayerNormalization", ["n", "x", "gain", "offset"], ["y"], domain=_FUSED),
+        *_norm("x", "x", "n", norms), *_norm("n", "x", "y", norms),
         helper.make_node("BiasGelu", ["wide", "bias"], ["activated"], domain=_FUSED),
         helper.make_node("Softmax", ["scores"], ["mixed"]),
     ]
@@ -147,7 +152,7 @@ def gather(rows: int, width: int, tokens: int, rng: np.random.Generator) -> Micr
                   {"y": (tokens, width)}, work, out=TensorProto.INT8)
 
 
-def chain(length: int, rng: np.random.Generator) -> MicroGraph:
+def chain(length: int, rng: np.random.Generator, norms: NormForm = "fused") -> MicroGraph:
     """Nodes of next to no work, of the kinds that a student has, four at a time, `length` times one after the other."""
     width = _CHAIN_WIDTH
     nodes: list[NodeProto] = []
@@ -161,7 +166,7 @@ def chain(length: int, rng: np.random.Generator) -> MicroGraph:
         out = f"g{i}" if i + 1 < length else "y"
         nodes += [
             *product,
-            helper.make_node("SkipLayerNormalization", [f"p{i}", source, "gain", "offset"], [f"n{i}"], domain=_FUSED),
+            *_norm(f"p{i}", source, f"n{i}", norms),
             helper.make_node("DequantizeLinear", ["small", "step"], [f"b{i}"]),
             helper.make_node("BiasGelu", [f"n{i}", f"b{i}"], [out], domain=_FUSED),
         ]
@@ -171,8 +176,18 @@ def chain(length: int, rng: np.random.Generator) -> MicroGraph:
     return _graph(f"chain {4 * length}", nodes, weights, feeds, {"y": (1, 1, width)}, _work(nodes=4 * length))
 
 
-def encoder(layers: int, width: int, inner: int, tokens: int, rng: np.random.Generator) -> MicroGraph:
-    """The layers of a student in int8, as onnxruntime fuses them: all that a student does but its embedding and its head."""
+def encoder(
+    sizes: tuple[int, int, int], tokens: int, rng: np.random.Generator, norms: NormForm = "fused"
+) -> MicroGraph:
+    """The layers of a student in int8, as onnxruntime fuses them: all that a student does but its embedding and its head.
+
+    Args:
+        sizes: layers, width and width within.
+        tokens: of the text.
+        rng: draws weights and input.
+        norms: their form.
+    """
+    layers, width, inner = sizes
     heads = max(1, width // _HEAD)
     nodes: list[NodeProto] = []
     weights: dict[str, NDArray[np.generic]] = {
@@ -183,7 +198,7 @@ def encoder(layers: int, width: int, inner: int, tokens: int, rng: np.random.Gen
     source = "x"
     for i in range(layers):
         names = (f"n{i}", f"y{i}" if i + 1 < layers else "y")
-        more_nodes, more_weights = _layer(i, source, names, (width, inner, heads), rng)
+        more_nodes, more_weights = _layer(i, source, names, (width, inner, heads), rng, norms)
         nodes += more_nodes
         weights |= more_weights
         source = names[1]
@@ -200,8 +215,16 @@ def encoder(layers: int, width: int, inner: int, tokens: int, rng: np.random.Gen
     return replace(graph, is_whole=True)
 
 
-def _layer(
-    number: int, source: str, names: tuple[str, str], sizes: tuple[int, int, int], rng: np.random.Generator
+def _norm(value: str, skip: str, out: str, form: NormForm) -> list[NodeProto]:
+    """Return the norm of a residual sum; gain and offset are those called so."""
+    if form == "fused":
+        return [helper.make_node("SkipLayerNormalization", [value, skip, "gain", "offset"], [out], domain=_FUSED)]
+    return [helper.make_node("Sum", [value, skip], [f"{out}_sum"]),
+            helper.make_node("LayerNormalization", [f"{out}_sum", "gain", "offset"], [out])]
+
+
+def _layer(  # noqa: PLR0913, PLR0917 - what a layer is made of
+    number: int, source: str, names: tuple[str, str], sizes: tuple[int, int, int], rng: np.random.Generator, norms: NormForm
 ) -> tuple[list[NodeProto], dict[str, NDArray[np.generic]]]:
     """Return the nodes and weights of a layer: `names` are its middle and its output, `sizes` width, width within, heads."""
     (middle, out), (width, inner, heads), at = names, sizes, f"l{number}"
@@ -216,11 +239,10 @@ def _layer(
     made = [_product(k, n, given, result, rng) for k, n, given, result in products]
     for (_, more), (k, _, _, result) in zip(made, products, strict=True):
         weights |= more | {f"{result}_step": np.array(1 / (127 * k**0.5), np.float32)}
-    norm = ("gain", "offset")
     nodes += [
-        *made[0][0], helper.make_node("SkipLayerNormalization", [f"{at}_back", source, *norm], [middle], domain=_FUSED),
+        *made[0][0], *_norm(f"{at}_back", source, middle, norms),
         *made[1][0], helper.make_node("BiasGelu", [f"{at}_wide", "inner_bias"], [f"{at}_active"], domain=_FUSED),
-        *made[2][0], helper.make_node("SkipLayerNormalization", [f"{at}_narrow", middle, *norm], [out], domain=_FUSED),
+        *made[2][0], *_norm(f"{at}_narrow", middle, out, norms),
     ]
     return nodes, weights
 

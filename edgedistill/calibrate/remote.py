@@ -20,6 +20,7 @@ from edgedistill.device.judge import throttled_states
 from edgedistill.device.results import DeviceFacts, GraphRound
 from edgedistill.device.session import Device, Session, Work
 from edgedistill.errors import EdgedistillError, TargetError
+from edgedistill.export.norm_form import norm_form
 from edgedistill.host import Host
 from edgedistill.local_target import Machine, described_target
 from edgedistill.target import Target
@@ -54,7 +55,7 @@ def calibrate_device(
         raise TargetError(f"{device.transport.name}: is emulated, its times say nothing about the device",
                           hint="edgedistill targets calibrate --ssh USER@HOST of the device itself")
     base = described_target(_machine(device))
-    graphs, end = micro_graphs(), clock() + TIME_LIMIT_S
+    graphs, end = micro_graphs(norms=norm_form(base)), clock() + TIME_LIMIT_S
     with (tempfile.TemporaryDirectory() as scratch,
           open_session(device, _work(Path(scratch), graphs, seconds)).opened() as session):
         found = _rounds(session, rounds, end=end, clock=clock)

@@ -6,20 +6,30 @@ from pathlib import Path
 
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
+from edgedistill.export.norm_form import APART_SINCE, NormForm, in_norm_form, norm_form
 from edgedistill.manifest import Decision
 from edgedistill.stage import Outcome, Stage
+from edgedistill.target import Target
 from edgedistill.tasks.registry import task_of_model
 
 ONNX_FILE = "model.onnx"
 _RAW_FILE = "exported.onnx"
+_APART_FILE = "apart.onnx"
 _CONFIG_FILE = "config.json"
 
 
 class Settings(Document):
-    """What the target's runtime reads."""
+    """What the target's runtime reads, and the form of norms that it is faster with."""
 
     max_ir_version: int
     max_opset: int
+    norms: NormForm = "fused"
+
+
+def settings_for(target: Target) -> Settings:
+    """Return the stage's settings for a target."""
+    runtime = target.runtime
+    return Settings(max_ir_version=runtime.max_ir_version, max_opset=runtime.max_opset, norms=norm_form(target))
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,9 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     from edgedistill.export.exporter import export_classifier, limit_versions
     export_classifier(inputs.model, out / _RAW_FILE)
     task_of_model(inputs.model).finish_graph(out / _RAW_FILE, out / ONNX_FILE, model=inputs.model)
+    is_apart = in_norm_form(out / ONNX_FILE, out / _APART_FILE, settings.norms) != out / ONNX_FILE
+    if is_apart:
+        (out / _APART_FILE).replace(out / ONNX_FILE)
     limit_versions(out / ONNX_FILE, max_ir_version=settings.max_ir_version, max_opset=settings.max_opset)
     copy_companions(inputs.model, out)
     nodes = len(onnx.load(out / ONNX_FILE, load_external_data=False).graph.node)
@@ -48,10 +61,14 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     (out / _RAW_FILE).unlink()
     for left in out.glob(_RAW_FILE + "*"):
         left.unlink()
-    return Outcome(decisions=(
-        Decision(step="export", what=f"fused {before} nodes into {nodes}",
-                 why="on small models the cost per node is most of the time"),
-    ))
+    decisions = [Decision(step="export", what=f"fused {before} nodes into {nodes}",
+                          why="on small models the cost per node is most of the time")]
+    if is_apart:
+        decisions.append(Decision(
+            step="export", what="residual sums and their LayerNorms stay apart",
+            why=f"onnxruntime {'.'.join(map(str, APART_SINCE))} and newer is slower with them fused on x86-64",
+        ))
+    return Outcome(decisions=tuple(decisions))
 
 
 def copy_companions(source: Path, out: Path) -> None:

@@ -13,6 +13,7 @@ from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError, UsageError
 from edgedistill.evaluate.onnx_model import ModelInput, OnnxModel
 from edgedistill.examples import NO_LABEL
+from edgedistill.export.norm_form import NormForm, in_norm_form, norm_form
 from edgedistill.host import Host, this_host
 from edgedistill.int8_settings import PostTraining
 from edgedistill.latency.rates import float_rates_of, rates_of
@@ -47,6 +48,7 @@ _CONFIG_FILE = "config.json"
 _SCRATCH = "candidates"
 _FLOAT_FILE = "float.onnx"
 _FUSED_FILE = "fused.onnx"
+_NORMS_FILE = "norms.onnx"
 _JUDGED_ROWS = 1000
 _CHECKED_ROWS = 8
 _CONVERTED_ALIKE = 1e-3
@@ -68,6 +70,7 @@ class Settings(Document):
     predicted_by: TargetRates | None = None
     max_ir_version: int | None = None
     max_opset: int | None = None
+    norms: NormForm = "fused"
     seed: int = 13
 
 
@@ -127,13 +130,14 @@ def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
     given = inputs.model / ONNX_FILE
     plain = plain_form(given, scratch / _FLOAT_FILE, _limits(settings))
     require_finite_weights(plain, named=given)
-    source = fused_form(plain, scratch / _FUSED_FILE, model=inputs.model)
+    fused = fused_form(plain, scratch / _FUSED_FILE, model=inputs.model)
+    source = in_norm_form(fused, scratch / _NORMS_FILE, settings.norms)
     taken = OnnxModel(source).inputs
     rows = fit_rows(read_rows(inputs.validation, inputs.model, limit=_JUDGED_ROWS), taken, inputs.validation)
     if plain != given:
         _require_same_answers(given, plain, rows)
     if source != plain and _difference(plain, source, rows):
-        log.warning("%s: answers otherwise once it is fused; it is quantized as it is", given)
+        log.warning("%s: answers otherwise once its nodes are fused for the target; it is quantized as it is", given)
         source = plain
     wanted = settings.wanted
     goal = Goal(settings.min_agreement, wanted.max_accuracy_loss, wanted.min_coverage)
@@ -293,6 +297,7 @@ def settings_for(
         predicted_by=None if target is None or is_timed else TargetRates(target.id, rates_of(target), float_rates_of(target)),
         model_bytes_limit=target.budgets.model_bytes.limit if target else None,
         max_ir_version=target.runtime.max_ir_version if target else None, max_opset=target.runtime.max_opset if target else None,
+        norms="fused" if target is None else norm_form(target),
         target_saturates=target is not None and target.cpu.saturates_u8s8,
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from norm_speed import make_models, take_apart
+from norm_speed import make_models
 
 WORKER = Path(__file__).parents[2] / "benchmarks" / "norm_speed_worker.py"
 
@@ -28,16 +28,11 @@ def operators_at_run_time(path: Path, scratch: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("precision", ["float", "int8"])
-def test_take_apart_when_loaded_then_the_runtime_does_not_fuse_it_again(
+def test_models_when_loaded_then_the_runtime_does_not_fuse_it_again(
     precision: str, models: dict[str, dict[str, Path]], tmp_path: Path
 ) -> None:
     assert "SkipLayerNormalization" in operators_at_run_time(models[precision]["fused"], tmp_path)
     assert "SkipLayerNormalization" not in operators_at_run_time(models[precision]["apart"], tmp_path)
-
-
-def test_take_apart_when_there_is_nothing_to_take_apart_then_the_graph_stays(models: dict[str, dict[str, Path]], tmp_path: Path) -> None:
-    take_apart(models["float"]["apart"], tmp_path / "again.onnx")
-    assert [n.name for n in onnx.load(tmp_path / "again.onnx").graph.node] == [n.name for n in onnx.load(models["float"]["apart"]).graph.node]
 
 
 def test_worker_when_both_forms_are_timed_then_rows_hold_all_turns_and_the_answers_agree(models: dict[str, dict[str, Path]]) -> None:

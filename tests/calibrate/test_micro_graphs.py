@@ -1,5 +1,7 @@
 """The micro-graphs: forty operators and six encoders, valid graphs, the same bytes each time, work counted by hand, and they run."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from edgedistill.calibrate.micro_graphs import chain, encoder, glue, int8_product, micro_graphs
+from edgedistill.calibrate.micro_graphs import MicroGraph, chain, encoder, glue, int8_product, micro_graphs
 
 GRAPHS = micro_graphs()
 
@@ -30,6 +32,23 @@ def test_micro_graphs_when_read_then_what_the_oldest_runtime_reads() -> None:
 def test_micro_graphs_when_looked_at_then_every_class_of_work_is_large_in_one_of_them() -> None:
     for name in ("int8_macs", "float_macs", "glue_elements", "gathered_bytes", "weight_bytes", "nodes"):
         assert max(getattr(g.work, name) for g in GRAPHS) >= 64
+
+
+@pytest.mark.parametrize("build", [partial(glue, 4, 64), partial(chain, 3), partial(encoder, (2, 64, 128), 5)])
+def test_graphs_when_norms_are_apart_then_the_same_work_and_answers_without_a_fused_norm(
+    build: Callable[..., MicroGraph], tmp_path: Path
+) -> None:
+    fused, apart = (build(np.random.default_rng(0), norms) for norms in ("fused", "apart"))
+    assert (fused.work, fused.name) == (apart.work, apart.name)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "as_run.onnx")
+    expected, found = (onnxruntime.InferenceSession(graph.model, options, providers=["CPUExecutionProvider"]).run(None, graph.feeds)
+                       for graph in (fused, apart))
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-4 if build.func is glue else 0.02)
+    kinds = {node.op_type for node in onnx.load(tmp_path / "as_run.onnx").graph.node}
+    assert "LayerNormalization" in kinds
+    assert "SkipLayerNormalization" not in kinds
 
 
 def test_int8_product_when_run_then_the_product_to_the_step_of_the_quantizer() -> None:
@@ -55,7 +74,7 @@ def test_chain_when_run_then_works_and_has_four_nodes_a_link() -> None:
 
 
 def test_encoder_when_run_then_has_the_nodes_and_the_work_of_a_student_without_embedding_and_head(tmp_path: Path) -> None:
-    graph = encoder(2, 64, 128, 5, np.random.default_rng(0))
+    graph = encoder((2, 64, 128), 5, np.random.default_rng(0))
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "as_run.onnx")
     session = onnxruntime.InferenceSession(graph.model, options, providers=["CPUExecutionProvider"])

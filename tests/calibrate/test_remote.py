@@ -80,7 +80,7 @@ class SlowTransport(FolderTransport):
 def slow_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SlowTransport]:
     """A function that makes a device; the graphs are those with few bytes, because 60 MB take seconds to pack."""
     small = tuple(graph for graph in micro_graphs() if len(graph.model) < 300_000)
-    monkeypatch.setattr(remote, "micro_graphs", lambda: small)
+    monkeypatch.setattr(remote, "micro_graphs", lambda **_: small)
     p50_s = {graph.name: _takes_s(graph.work) for graph in small}
     return lambda takes_s: SlowTransport(tmp_path, takes_s=takes_s, p50_s=p50_s)
 

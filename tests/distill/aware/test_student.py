@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnxruntime
@@ -14,6 +14,7 @@ from edgedistill.distill.aware.ranges import learn_ranges
 from edgedistill.distill.aware.student import fake_quantized
 from edgedistill.distill.low_rank_embedding import round_to_rank, split_embedding
 from edgedistill.errors import ArtifactError
+from edgedistill.export.norm_form import NormForm
 from edgedistill.export.stage import STAGE as EXPORT
 from edgedistill.export.stage import Inputs, Settings
 from edgedistill.low_rank import RANK_KEY
@@ -42,10 +43,10 @@ def folder(
     return made
 
 
-@pytest.fixture(scope="module")
-def exported(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    work = Workspace(tmp_path_factory.mktemp("stages"))
-    return work.perform("export", EXPORT, Settings(max_ir_version=10, max_opset=18), Inputs(folder)).folder / "model.onnx"
+@pytest.fixture(scope="module", params=get_args(NormForm))
+def exported(request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work, settings = Workspace(tmp_path_factory.mktemp("stages")), Settings(max_ir_version=10, max_opset=18, norms=request.param)
+    return work.perform("export", EXPORT, settings, Inputs(folder)).folder / "model.onnx"
 
 
 @pytest.fixture(scope="module")
