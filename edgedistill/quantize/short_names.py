@@ -22,7 +22,7 @@ def shorten_value_names(model: onnx.ModelProto) -> None:
     if _has_subgraph(graph):
         return
     kept = {item.name for items in (graph.input, graph.output, graph.initializer) for item in items}
-    free = _free_names(kept)
+    free = free_names(kept)
     short = {name: next(free) for node in graph.node for name in node.output if name and name not in kept}
     _rename_values(graph, short)
     del graph.value_info[:]
@@ -44,7 +44,7 @@ def shorten_pair_names(model: onnx.ModelProto) -> None:
     read_elsewhere = {name for node in graph.node if node.op_type not in _PAIRS for name in node.input}
     ends = {item.name for items in (graph.input, graph.output) for item in items}  # older graphs name constants as inputs too
     constants = [item for item in graph.initializer if len(item.dims) <= 1 and item.name not in read_elsewhere | ends]
-    free = _free_names(ends | {item.name for item in graph.initializer} | {name for node in graph.node for name in node.output})
+    free = free_names(ends | {item.name for item in graph.initializer} | {name for node in graph.node for name in node.output})
     short = {item.name: next(free) for item in constants}
     grids = {name for node in graph.node if node.op_type in _PAIRS for name in node.input[_FIRST_GRID_INPUT:]}
     for item in constants:
@@ -53,7 +53,7 @@ def shorten_pair_names(model: onnx.ModelProto) -> None:
         item.name = short[item.name]
     _rename_values(graph, short)
     pairs = [node for node in graph.node if node.op_type in _PAIRS]
-    free = _free_names({node.name for node in graph.node if node.op_type not in _PAIRS})
+    free = free_names({node.name for node in graph.node if node.op_type not in _PAIRS})
     for node in pairs:
         node.name = next(free)
 
@@ -69,7 +69,7 @@ def _rename_values(graph: onnx.GraphProto, names: dict[str, str]) -> None:
         node.output[:] = [names.get(name, name) for name in node.output]
 
 
-def _free_names(taken: set[str]) -> Iterator[str]:
+def free_names(taken: set[str]) -> Iterator[str]:
     """Yield short names that are not taken, without end."""
     number = 0
     while True:

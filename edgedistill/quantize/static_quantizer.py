@@ -24,6 +24,7 @@ from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shap
 
 from edgedistill.errors import ArtifactError
 from edgedistill.quantize.activation_values import stream_activations
+from edgedistill.quantize.bias_scales import derive_bias_scales
 from edgedistill.quantize.calibration import CalibrationMethod, Range, Stream, find_ranges
 from edgedistill.quantize.default_attributes import drop_default_attributes
 from edgedistill.quantize.graph_forms import prepare_for_static, split_embeddings
@@ -158,6 +159,7 @@ def save_clean(model: onnx.ModelProto, out: Path, *, like: Path) -> None:
     sort_nodes(model.graph)  # the quantizer appends; tools that read a graph in order refuse that
     shorten_value_names(model)
     shorten_pair_names(model)
+    derive_bias_scales(model.graph)
     drop_default_attributes(model)
     model.ir_version = onnx.load(like, load_external_data=False).ir_version
     model.producer_name, model.producer_version = "edgedistill", ""

@@ -7,8 +7,8 @@ from edgedistill.plan import PictureSize
 from edgedistill.shape import PartBytes
 from edgedistill.tasks.image_classification.shape import MobileNetShape, Product, ResNetShape, ViTShape, products_of
 
-_CONVOLUTION_BYTES = 12
-"""In int8, for each output channel: the scale of the weight (4), the bias as int32 with its own (4 + 4)."""
+_CONVOLUTION_BYTES = 8
+"""In int8, for each output channel: the scale of the weight (4) and the bias as int32 (4), whose own scale is not stored."""
 
 _HEAD_BYTES = 5
 """More for each class: the head's product keeps its zero points (1 + 4)."""
@@ -70,7 +70,7 @@ class _GraphBytes:
     vit_layer: int
 
 
-_INT8_GRAPH = _GraphBytes(base=432, product=395, sum=161, vit_base=882, vit_layer=2985)
+_INT8_GRAPH = _GraphBytes(base=437, product=405, sum=150, vit_base=882, vit_layer=2985)
 _FLOAT_GRAPH = _GraphBytes(base=258, product=169, sum=91, vit_base=913, vit_layer=2033)
 """Read off files of resnet-8-16, -16-32-64 and -32-64-128x2, and of vit-4x64 and -6x128: right to 100 bytes for those; of a
 MobileNet, whose constants are others, to 2,000 of 500,000."""
