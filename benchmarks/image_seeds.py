@@ -2,9 +2,9 @@
 
 `python benchmarks/image_seeds.py --data DIR --work DIR [--tasks TASK] [--seeds 13 14 15] [--kinds student no_kd]` goes over the
 runs that benchmarks/images.py left in --work, and writes benchmarks/results/image_seeds/<task>.json: a row a seed and kind, with
-which test rows the float model answers right. Teacher, split, and the pictures that it labelled are the run's; the seed changes the
-first weights, the order and, for the student without a teacher, its changed copies. Rows that are there are not made again, and a
-training that was interrupted goes on.
+which test rows the float model answers right. Teacher, split, and the pictures that it labelled are the run's; the seed changes
+the first weights, the order and, for the student without a teacher, its changed copies. Rows that are there are not made again,
+and a training that was interrupted goes on.
 """
 
 import sys
