@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from edgedistill.errors import ArtifactError
-from edgedistill.sealed import open_sealed, seal
+from edgedistill.sealed import map_table, open_sealed, seal
 
 NO_LABEL = -1
 """Label of an example that nobody labelled: it contributes only the soft term."""
@@ -55,6 +55,10 @@ class Examples:
         """Return the first rows, all of them where there are no more."""
         return Examples(self.table.slice(0, rows))
 
+    def at(self, row: int) -> "Examples":
+        """Return one example, without copying it."""
+        return Examples(self.table.slice(row, 1))
+
     def take(self, indices: NDArray[np.int64]) -> "Examples":
         """Return the examples at these places, in this order."""
         return Examples(self.table.take(indices))
@@ -88,6 +92,15 @@ def write_table(path: Path, table: pa.Table) -> None:
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=10_000)
     seal(path)
+
+
+def map_examples(path: Path) -> Examples:
+    """Map a file of examples that `read_examples` has looked at; its seal is not compared again.
+
+    Raises:
+        ArtifactError: it has gone, or is no Arrow file any more.
+    """
+    return Examples(map_table(path, hint=_HINT))
 
 
 def read_examples(path: Path) -> Examples:

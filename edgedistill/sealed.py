@@ -63,6 +63,24 @@ def open_sealed(path: Path, *, hint: str, is_seal_required: bool = True) -> pa.T
             problem = _problem(file, is_seal_required=is_seal_required)
         if problem:
             raise ArtifactError(f"{path}: {problem}", hint=hint)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file", hint=hint) from None
+    except OSError as bad:
+        raise ArtifactError(f"{path}: cannot be read ({bad})", hint=hint) from None
+    return map_table(path, hint=hint)
+
+
+def map_table(path: Path, *, hint: str) -> pa.Table:
+    """Map an Arrow file, without a look at its seal.
+
+    Args:
+        path: the file.
+        hint: what to do when it is refused.
+
+    Raises:
+        ArtifactError: the file is missing, may not be read, or is no Arrow file.
+    """
+    try:
         return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file", hint=hint) from None

@@ -5,6 +5,7 @@ apart from release 1.30 on; before, it is the faster one, and from 1.27 to 1.29 
 (benchmarks/results/norm_speed.json). Under emulated aarch64 the two forms count the same instructions within 4 %.
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -54,7 +55,7 @@ def take_norms_apart(graph: onnx.GraphProto) -> int:
     """Write residual sums and their norms as Sum and LayerNormalization, in place: the same answers, to rounding.
 
     The runtime fuses Add and LayerNormalization when it loads a graph, a Sum it does not: so an Add of two computed values that
-    a norm reads becomes a Sum as well.
+    a norm reads becomes a Sum as well. Not among convolutions, where an Add becomes int8 and a Sum does not.
 
     Returns:
         How many norms are apart now that were or would be fused.
@@ -62,13 +63,14 @@ def take_norms_apart(graph: onnx.GraphProto) -> int:
     constants = {item.name for item in graph.initializer}
     read_by_norms = {node.input[0] for node in graph.node if node.op_type == _NORM}
     nodes: list[onnx.NodeProto] = []
+    has_int8_sums = Counter(node.op_type for node in graph.node)["Conv"] > 1
     changed = 0
     for node in graph.node:
         if node.op_type == _FUSED and not any(node.output[1:_SUM_OUTPUT]):
             nodes += _apart(node)
             changed += 1
             continue
-        if node.op_type == "Add" and node.output[0] in read_by_norms and not constants & set(node.input):
+        if node.op_type == "Add" and not has_int8_sums and node.output[0] in read_by_norms and not constants & set(node.input):
             node.op_type = "Sum"
             changed += 1
         nodes.append(node)

@@ -1,7 +1,7 @@
 """The rows on which a model is judged and calibrated: examples by the model's own encoder, or numpy arrays by input name."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from edgedistill.errors import DataError
 from edgedistill.evaluate.onnx_model import ModelInput
-from edgedistill.examples import NO_LABEL, read_examples
+from edgedistill.examples import NO_LABEL, Examples, map_examples, read_examples
 from edgedistill.quantize.array_file import StoredArray, open_arrays
 from edgedistill.quantize.calibration import Arrays
-from edgedistill.tasks.encoding import Encoded
+from edgedistill.tasks.encoding import Encoded, Encoder
 from edgedistill.tasks.registry import open_encoder
+
+_READS_A_MAPPING = 256
 
 LABELS = "labels"
 """Name of the array in an .npz that holds the classes; every other array is an input of the model."""
@@ -47,6 +49,37 @@ class EncodedRows:
     def row(self, index: int) -> Arrays:
         """Return the model inputs of an example, each of batch 1."""
         return self.encoded.batch([index])
+
+
+@dataclass
+class StoredRows:
+    """Examples of a file, each read and encoded when it is asked for: what is in memory does not grow with the rows.
+
+    Pages of a mapped file count as memory of the process for as long as it is mapped, so the file is mapped anew now and then.
+
+    Attributes:
+        file: an Arrow file of examples, looked at before.
+        encoder: of the model.
+        indices: which examples, shape (rows,).
+        labels: classes of these, shape (rows,); None where nobody labelled anything.
+    """
+
+    file: Path
+    encoder: Encoder
+    indices: NDArray[np.int64]
+    labels: NDArray[np.int64] | None
+    _mapped: Examples | None = field(default=None, init=False, repr=False)
+    _reads_left: int = field(default=0, init=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def row(self, index: int) -> Arrays:
+        """Return the model inputs of an example, each of batch 1."""
+        if self._mapped is None or self._reads_left == 0:
+            self._mapped, self._reads_left = map_examples(self.file), _READS_A_MAPPING
+        self._reads_left -= 1
+        return self.encoder.encode_examples(self._mapped.at(int(self.indices[index]))).batch([0])
 
 
 @dataclass(frozen=True)
@@ -148,7 +181,7 @@ def read_rows(file: Path, model: Path, *, limit: int | None = None) -> Rows:
 
 
 def sample_rows(file: Path, model: Path, choose: Callable[[int, NDArray[np.int64] | None], NDArray[np.int64]]) -> Rows:
-    """Read some rows of a file; of examples only these are encoded.
+    """Read some rows of a file; of examples only these are encoded, each when it is asked for.
 
     Args:
         file: an .npz of arrays, or an Arrow file of examples.
@@ -164,7 +197,7 @@ def sample_rows(file: Path, model: Path, choose: Callable[[int, NDArray[np.int64
     examples = read_examples(file)
     labels = np.asarray(examples.labels, np.int64)
     indices = choose(len(examples), labels)
-    return EncodedRows(open_encoder(model).encode_examples(examples.take(indices)), labels[indices])
+    return StoredRows(file, open_encoder(model), indices, labels[indices])
 
 
 def _read_arrays(file: Path) -> ArrayRows:

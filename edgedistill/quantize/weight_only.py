@@ -65,7 +65,8 @@ def _restore(graph: onnx.GraphProto, item: onnx.TensorProto, *, axis: int, schem
     integers, scale, zero = round_weights(
         numpy_helper.to_array(item), axis=axis if scheme.is_per_channel else None, weights=scheme.weights
     )
-    names = [f"{item.name}_{part}" for part in ("quantized", "scale", "zero_point")]
+    # not called as `tables` calls its own: a table that is a product's weight too is there in both forms
+    names = [f"{item.name}_product_{part}" for part in ("quantized", "scale", "zero_point")]
     graph.initializer.extend(numpy_helper.from_array(array, name)
                              for array, name in zip((integers, scale, zero), names, strict=True))
     return helper.make_node("DequantizeLinear", names, [f"{item.name}_restored"], f"{item.name}_DequantizeLinear",

@@ -132,6 +132,19 @@ def test_in_norm_form_when_a_bias_is_added_or_nothing_normalised_then_the_file_i
     assert not (tmp_path / "apart.onnx").exists()
 
 
+def test_in_norm_form_when_a_net_has_convolutions_then_its_sums_stay(tmp_path: Path) -> None:
+    picture = ["n", 2, WIDTH, 1]
+    weight = numpy_helper.from_array(np.ones((2, 2, 1, 1), np.float32), "w")
+    norm = [numpy_helper.from_array(np.ones(1, np.float32), name) for name in ("gain", "offset")]
+    nodes = [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Conv", ["a", "w"], ["b"]),
+             helper.make_node("Add", ["a", "b"], ["s"]), helper.make_node(NORM, ["s", "gain", "offset"], ["y"], axis=-1)]
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, picture) for name in "xy"]
+    graph = helper.make_graph(nodes, "g", info[:1], info[1:], [weight, *norm])
+    source = tmp_path / "convolutions.onnx"
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18)]), source)
+    assert in_norm_form(source, tmp_path / "apart.onnx", "apart") == source
+
+
 def test_quantize_when_another_makers_graph_is_for_a_new_runtime_then_its_norms_are_apart(
     model_folder: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -35,3 +35,20 @@ def test_an_excluded_node_keeps_its_float_weight(tmp_path: Path) -> None:
     quantize_weights_only(source, out, parse_scheme(SCHEMES[0]), excluded=["head", "embedding"])
     kinds = {i.name: i.data_type for i in onnx.load(out).graph.initializer}
     assert kinds["classifier.weight"] == kinds["embedding.table"] == TensorProto.FLOAT
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_table_that_is_the_weight_of_a_product_too_loads_and_answers(tmp_path: Path, scheme: str) -> None:
+    rng = np.random.default_rng(0)
+    table = onnx.numpy_helper.from_array(rng.normal(size=(30, 16)).astype(np.float32), "table")
+    nodes = [onnx.helper.make_node("Gather", ["table", "x"], ["rows"], "look_up"),
+             onnx.helper.make_node("Gemm", ["rows", "table"], ["y"], "head", transB=1)]
+    graph = onnx.helper.make_graph(nodes, "tied", [onnx.helper.make_tensor_value_info("x", TensorProto.INT64, ["n"])],
+                                   [onnx.helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 30])], [table])
+    onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    quantize_weights_only(tmp_path / "m.onnx", tmp_path / "q.onnx", parse_scheme(scheme))
+    names = [item.name for item in onnx.load(tmp_path / "q.onnx").graph.initializer]
+    assert len(names) == len(set(names))
+    rows = [{"x": rng.integers(0, 30, 4)} for _ in range(5)]
+    before, after = graphs.run(tmp_path / "m.onnx", rows), graphs.run(tmp_path / "q.onnx", rows)
+    assert np.abs(after - before).max() < 0.03 * np.abs(before).max()
