@@ -120,8 +120,9 @@ def evaluated(subject: Subject, made: Path, source: Path) -> Row:
 
 
 def rival_settings(subject: Subject, tool: str, source: str) -> Row:
-    """Return the settings that a row is known by."""
-    return subject.settings(RIVAL, tool=tool, source=source, packages=list(TOOLS[tool]), trials=TRIALS, limit_s=LIMIT_S)
+    """Return the settings that a row is known by; our `quantize` is left out, as it has no part in another tool's file."""
+    known = subject.settings(RIVAL, tool=tool, source=source, packages=list(TOOLS[tool]), trials=TRIALS, limit_s=LIMIT_S)
+    return known | {"stages": {name: version for name, version in known["stages"].items() if name != "quantize"}}
 
 
 def measure_tool(options: ScriptOptions, environments: Path, tools: tuple[str, ...], subject: Subject) -> None:

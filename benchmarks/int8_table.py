@@ -5,18 +5,22 @@ The rows are those of int8.py and int8_rivals.py; of each student the newest. A 
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from int8 import LARGEST_RATIO, LEAST_COVERAGE, MEAN_LOSS, WORST_LOSS, accuracy_rows, summary
 from int8_rivals import RIVAL, better_source
 from int8_selections import SELECTION
 from int8_subjects import asked_tasks
-from int8_timing import TIMING
+from int8_timing import CHOICE, TIMING
 from result_rows import markdown_table, mean_of, points, read_folder
-from resumable_rows import Row
+from resumable_rows import Row, unpack_bits
+from row_statistics import Bits, draws_of, gain, mean_over_tasks
 from script_options import RESULTS, run_script
 from students_table import filled
+
+from edgedistill.evaluate.intervals import paired_difference
+from edgedistill.results import Interval
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "quantize.md"
 BLOCK = "int8 measured"
@@ -70,15 +74,21 @@ def speed_part(rows: Sequence[Row]) -> str:
         return ""
     header = ("task, student", "the court's choice", "p50", "fastest candidate", "times as long as it (99 %)", "within 5 %",
               "times as fast as float (99 %)")
-    lines = [[_student(row), f"`{row['chosen']}`", _ms(row, row["chosen"]),
-              f"`{row['fastest']}`" + (" (refused)" if row["fastest"] in row["refused"] else ""), _interval(row["slowdown"]),
-              "yes" if row["is_within_5_percent"] else "no", _interval(row["speed_to_float"])] for row in rows]
+    lines = [[_student(row), f"`{_named(row, row['chosen'])}`", _ms(row, row["chosen"]),
+              f"`{_named(row, row['fastest'])}`" + (" (refused)" if row["fastest"] in row["refused"] else ""),
+              _interval(row["slowdown"]), "yes" if row["is_within_5_percent"] else "no", _interval(row["speed_to_float"])]
+             for row in rows]
     within, noisy = sum(row["is_within_5_percent"] for row in rows), sum(bool(row["warnings"]) for row in rows)
     slower = sum(row["is_slower_than_float"] for row in rows)
     hosts = ", ".join(sorted({f"{row['host']['cpu']}, {row['runtime']}" for row in rows}))
     end = f"Within 5 % in {within} of {len(rows)}; slower than float in {slower}. {noisy} of the rows are noisy. On {hosts}."
     return ("Candidates for this machine's own instruction set (target `local`), side by side in fresh processes, one thread.\n\n"
             f"{markdown_table(header, lines)}\n\n{end}")
+
+
+def _named(row: Row, file: str) -> str:
+    """Return the scheme of a file; a rescued choice is no candidate as it was made at first."""
+    return f"{row['scheme']}, rescued" if file == CHOICE else file
 
 
 def rivals_part(results: Path) -> str:
@@ -92,25 +102,57 @@ def rivals_part(results: Path) -> str:
         if own is not None:
             p50 = _ms(own, own["chosen"]) if own["kind"] == TIMING else "-"
             lines.append([_student(own), "edgedistill", f"`{own['scheme']}`", f"{own['int8_validation']:.4f}",
-                          f"{own['int8_test']:.4f}", f"{own['int8_bytes']:,}", p50, "-"])
+                          f"{own['int8_test']:.4f}", "-", f"{own['int8_bytes']:,}", p50, "-"])
         for tool in sorted({row["tool"] for row in rivals}):
             lines.append(_rival_line([row for row in rivals if _key(row) == key and row["tool"] == tool], tool, own))
-    header = ("task, student", "tool", "of", "validation", "test", "bytes", "p50", "edgedistill's is faster (99 %)")
+    header = ("task, student", "tool", "of", "validation", "test", "points of edgedistill's over it (95 %)", "bytes", "p50",
+              "edgedistill's is faster (99 %)")
     text = ("The better of its two files on validation, of the fused graph and of the exporter's plain one; both tools get the "
             "accuracy that may be lost, our calibration rows and our validation rows.")
-    return f"{text}\n\n{markdown_table(header, lines)}" if lines else ""
+    means = [_mean_difference(tool, rivals, ours) for tool in sorted({row["tool"] for row in rivals})]
+    return "\n\n".join([text, markdown_table(header, lines), *filter(None, means)]) if lines else ""
+
+
+def _difference(own: Row | None, best: Row) -> tuple[Bits, Bits] | None:
+    """Return which test rows our file and another tool's answer right, None where ours are not known."""
+    if own is None or "int8_right" not in own or own["n_test"] != best["n_test"]:
+        return None
+    return unpack_bits(own["int8_right"], own["n_test"]), unpack_bits(best["right"], best["n_test"])
+
+
+def _mean_difference(tool: str, rivals: Sequence[Row], ours: Mapping[tuple[object, ...], Row]) -> str:
+    """Return a sentence: by how much our files are more accurate than a tool's in the mean over students."""
+    drawn, alike = [], 0
+    for key, own in ours.items():
+        best = better_source([row for row in rivals if row["tool"] == tool and _key(row) == key])
+        pair = None if best is None else _difference(own, best)
+        if pair is not None:
+            drawn.append(gain(pair[0][None], pair[1][None], seed=draws_of(str(key))))
+            found = paired_difference(*pair)
+            alike += found.low <= 0 <= found.high
+    if not drawn:
+        return ""
+    mean = mean_over_tasks(drawn).interval
+    return (f"Over {tool}, in the mean of {len(drawn)} students: {_points_interval(mean)} points of test accuracy; "
+            f"the interval holds 0 for {alike} of them.")
+
+
+def _points_interval(found: Interval) -> str:
+    return f"{100 * found.value:+.2f} ({100 * found.low:+.2f} to {100 * found.high:+.2f})"
 
 
 def _rival_line(rows: list[Row], tool: str, own: Row | None) -> list[str]:
     best = better_source(rows)
     if best is None:
         reasons = "; ".join(f"{row['source']}: {' '.join(str(row['failure']).split())[:80]}" for row in rows) or "not run"
-        return ["", tool, f"failed ({reasons})".replace("|", "/"), "-", "-", "-", "-", "-"]
+        return ["", tool, f"failed ({reasons})".replace("|", "/"), "-", "-", "-", "-", "-", "-"]
     name = f"{tool}@{best['source']}"
     is_timed = own is not None and own["kind"] == TIMING and own["settings"]["files"].get(name) == best["sha256"]
     p50, speed = (_ms(own, name), _interval(own["speed_to_rivals"][name])) if own is not None and is_timed else ("-", "-")
-    return ["", tool, best["source"], f"{best['int8_validation']:.4f}", f"{best['int8_test']:.4f}", f"{best['int8_bytes']:,}",
-            p50, speed]
+    pair = _difference(own, best)
+    more = "-" if pair is None else _points_interval(paired_difference(*pair))
+    return ["", tool, best["source"], f"{best['int8_validation']:.4f}", f"{best['int8_test']:.4f}", more,
+            f"{best['int8_bytes']:,}", p50, speed]
 
 
 def selections_part(rows: Sequence[Row]) -> str:

@@ -88,7 +88,7 @@ def chosen_figures(subject: Subject, target: Target) -> Row:
     verdict = read_verdict(court)
     test, validation = (subject.answers(court, "student_int8", split) for split in SPLITS)
     return {
-        "int8_test": test.accuracy, "n_test": test.n, "int8_validation": validation.accuracy,
+        "int8_test": test.accuracy, "n_test": test.n, "int8_right": test.right, "int8_validation": validation.accuracy,
         "int8_bytes": (court / ONNX_FILE).stat().st_size, "scheme": verdict.scheme, "decision": verdict.decision,
         "refused": sorted({row.scheme for row in verdict.table if row.outcome == "refused"}),
     }
