@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, JsonValue
 from script_options import ScriptOptions, option_parser, read_options, run_script
 from suite_files import DataFile, read_suite_file
@@ -17,6 +19,10 @@ from suite_files import DataFile, read_suite_file
 from edgedistill.artifact import sha256_of_file
 from edgedistill.document import Document
 from edgedistill.errors import DataError, UsageError
+from edgedistill.evaluate.intervals import paired_difference
+from edgedistill.evaluate.logits import read_logits
+from edgedistill.examples import read_examples
+from edgedistill.run_folder import STAGES_FOLDER
 
 SUITE = "images"
 
@@ -49,6 +55,7 @@ class ImageRow(Document):
     recipe: JsonValue
     variants: dict[str, JsonValue]
     gain: JsonValue = Field(description="student against the same student without its teacher, paired by test row")
+    int8_gain: JsonValue = Field(None, description="the int8 student against the float one without its teacher, paired by row")
     retention: float
     test_rows: int
     missed: tuple[str, ...]
@@ -81,6 +88,27 @@ def require_data(task: ImageTask, data: Path) -> None:
             raise DataError(f"{path}: is not the file that the suite names (its sha256 differs)", hint=f"see suites/{SUITE}.yaml")
 
 
+def answers_of_run(run: Path, variant: str, found: dict[str, Any]) -> NDArray[np.bool_]:
+    """Return which test rows a variant of a run answers right; its step is the one with the figures of the report.
+
+    Raises:
+        DataError: no step has them.
+    """
+    from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
+    from edgedistill.results import Evaluation
+
+    for folder in (run / STAGES_FOLDER / f"evaluate-{variant.replace('_', '-')}").glob("*"):
+        if not (folder / EVALUATION_FILE).is_file():
+            continue
+        evaluation = Evaluation.read_json(folder / EVALUATION_FILE)
+        if (evaluation.accuracy.value, evaluation.macro_f1.value) == (found["accuracy"], found["macro_f1"]):
+            for data in (run / STAGES_FOLDER / "prepare").glob("*/test.arrow"):
+                right = read_logits(folder / LOGITS_FILE).argmax(1) == read_examples(data).labels
+                if right.mean() == evaluation.accuracy.value:
+                    return right
+    raise DataError(f"{run}: no step has the figures of {variant}", hint="python benchmarks/images.py again")
+
+
 def make_row(name: str, task: ImageTask, options: ScriptOptions, *, target: str, seed: int) -> ImageRow:
     """Make one run, or find it made, and read its report."""
     import edgedistill
@@ -93,12 +121,14 @@ def make_row(name: str, task: ImageTask, options: ScriptOptions, *, target: str,
     result = edgedistill.run(located, [edgedistill.load_target(target)], folder / "run")
     report = json.loads(result.report.to_json())
     found = report["targets"][target]
+    int8, baseline = (answers_of_run(folder / "run", name, found["variants"][name]) for name in ("student_int8", "student_no_kd"))
     keys = ("parameters", "size_bytes", "accuracy", "accuracy_ci95", "macro_f1", "agreement_with_teacher")
     recipe = {key: value for key, value in content.items() if key != "data"}
     return ImageRow(
         task=name, seed=seed, command=options.command, recipe=recipe,
         variants={variant: {key: values[key] for key in keys} for variant, values in found["variants"].items()},
-        gain=found["distillation_gain"], retention=found["retention"], missed=result.missed,
+        int8_gain=paired_difference(int8, baseline).model_dump(mode="json"), gain=found["distillation_gain"],
+        retention=found["retention"], missed=result.missed,
         test_rows=found["variants"]["teacher"]["test_rows"],
         steps_s={step["step"]: step["duration_s"] for step in report["steps"]}, host=report["host"], tools=report["tools"],
     )

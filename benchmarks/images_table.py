@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "images.md"
 BEGIN, END = "<!-- pictures measured -->", "<!-- /pictures measured -->"
 _HEADER = ("| data, seed | teacher, fp32 | int8 student | accuracy on test: teacher, int8 student (95 %) | kept | "
-           "points over the same student without the teacher (95 %) | teaching, distilling |")
+           "points over the same student without the teacher (95 %), int8 over it | teaching, distilling |")
 _SEEDS_HEADER = ("| data, seeds of student and baseline | float student on test, by seed | without the teacher, by seed | "
                  "points over it, mean of the seeds (95 %) | seeds in which McNemar's test tells them apart |")
 
@@ -30,12 +30,14 @@ def row(path: Path) -> str:
     spent = {kind: sum(s for step, s in found["steps_s"].items() if step.split()[0] in steps) / 60
              for kind, steps in (("teach", ("teach", "soft-labels")), ("distil", ("distill",)))}
     link = f"[{path.stem}](../benchmarks/results/images/{path.name})"
+    int8 = found.get("int8_gain")
+    over = "-" if int8 is None else f"{100 * int8['value']:+.1f} ({100 * int8['low']:+.1f} to {100 * int8['high']:+.1f})"
     return (
         f"| {link}, {found['seed']} | {teacher['size_bytes'] / 1e6:.2f} MB | "
         f"{student['size_bytes'] / 1e3:.0f} kB | "
         f"{teacher['accuracy']:.4f}, {student['accuracy']:.4f} ({low:.4f} to {high:.4f}) | "
         f"{student['accuracy'] / teacher['accuracy']:.3f} | {100 * gain['value']:+.1f} ({100 * gain['low']:+.1f} to "
-        f"{100 * gain['high']:+.1f}) | {spent['teach']:.0f}, {spent['distil']:.0f} min |"
+        f"{100 * gain['high']:+.1f}), {over} | {spent['teach']:.0f}, {spent['distil']:.0f} min |"
     )
 
 

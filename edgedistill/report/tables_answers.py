@@ -69,12 +69,15 @@ def apart(target: TargetReport) -> Table:
 
 
 def classes(target: TargetReport) -> Table:
-    """Return the int8 student's figures by class, the worst first, and the teacher's F1 beside."""
+    """Return the int8 student's figures by class, the worst first, and the teacher's F1 beside.
+
+    A class without test rows has no F1 and no recall; it stands last.
+    """
     of_teacher = {c.label: c for c in target.teacher_classes}
     rows = tuple(
-        (c.label, str(c.support), share_text(c.precision), _recall_text(c), share_text(c.f1),
-         *_teacher_f1(c, of_teacher.get(c.label)))
-        for c in sorted(target.classes, key=lambda c: c.f1)
+        (c.label, str(c.support), share_text(c.precision) if c.support else UNKNOWN, _recall_text(c),
+         share_text(c.f1) if c.support else UNKNOWN, *_teacher_f1(c, of_teacher.get(c.label)))
+        for c in sorted(target.classes, key=lambda c: (not c.support, c.f1))
     )
     headers = ("label", "test rows", "precision", "recall (95 % interval)", "F1", "teacher's F1", "difference, points")
     return Table(headers, rows[:MOST_ROWS])
@@ -95,7 +98,7 @@ def _recall_text(figures: ClassFigures) -> str:
 
 
 def _teacher_f1(student: ClassFigures, teacher: ClassFigures | None) -> tuple[str, str]:
-    if teacher is None:
+    if teacher is None or not student.support:
         return UNKNOWN, UNKNOWN
     return share_text(teacher.f1), f"{(student.f1 - teacher.f1) * 100:+.1f}"
 

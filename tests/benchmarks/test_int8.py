@@ -195,6 +195,7 @@ def test_picture_subject_then_is_the_published_student_with_the_data_it_was_quan
     target, stages = load_target("raspberry-pi"), Workspace(run / ".stages")
     twin = replace(int8_subject, workspace=stages)
     vars(twin)["exported"] = int8_subject.exported
+    vars(twin)["exported_for"] = lambda target: int8_subject.exported
     chosen = twin.court(target)
     (run / ".stages" / "quantize").rename(run / ".stages" / "quantize-student")
     chosen = run / ".stages" / "quantize-student" / chosen.name

@@ -152,6 +152,15 @@ def test_classes_when_hundreds_then_the_worst_are_listed_and_the_rest_counted(pa
     assert tables_answers.classes_title(target) == "The int8 student by class, the worst first"
 
 
+def test_classes_when_one_has_no_test_rows_then_it_has_no_figures_and_stands_last(parts):
+    target = build_report(parts).targets["made-up-board"]
+    figures = target.classes[0].model_copy(update={"f1": 0.5, "support": 10, "recall": 0.5})
+    unseen = figures.model_copy(update={"label": "unseen", "support": 0, "precision": 0.0, "recall": 0.0, "f1": 0.0})
+    rows = tables_answers.classes(target.model_copy(update={"classes": (unseen, figures)})).rows
+    assert [row[0] for row in rows] == [figures.label, "unseen"]
+    assert set(rows[-1][2:]) == {tables_answers.UNKNOWN}
+
+
 def test_page_when_read_has_verdict_five_numbers_and_every_section(page):
     shown = " ".join("".join(page.text).split())
     assert "Ready for Made-up Board <1>: the int8 student is 40.0x smaller" in shown

@@ -45,7 +45,7 @@ class FeatureObjective(Objective):
     ) -> None:
         self._base, self._terms = LogitObjective(base), tuple(terms)
         self._student, self._teacher = student, teacher.eval().requires_grad_(False)
-        widths = [_width(model) for model in (student, teacher)]
+        widths = [width_of(model) for model in (student, teacher)]
         generator = torch.Generator().manual_seed(seed)
         start = torch.randn(widths[0], widths[1], generator=generator) / widths[0] ** 0.5
         self._projection = torch.nn.Parameter(start)
@@ -110,9 +110,9 @@ def compare_maps(student: torch.Tensor, teacher: torch.Tensor, projection: torch
     return hidden_state_loss(ours, theirs, mask=mask, projection=projection)
 
 
-def _width(model: PreTrainedModel) -> int:
+def width_of(model: PreTrainedModel) -> int:
     """Return the channels of a model's last feature map; asks the model, since every family names it otherwise."""
-    config = model.config
+    config = getattr(model.config, "vision_config", model.config)  # a CLIP's picture half has a configuration of its own
     side = int(getattr(config, "image_size", 32) or 32)
     was_training = model.training
     with torch.no_grad():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from edgedistill.errors import TeacherError
-from edgedistill.tasks.image_classification.features import as_grid, compare_maps
+from edgedistill.tasks.image_classification.features import as_grid, compare_maps, width_of
 
 
 def test_compare_maps_when_the_projection_makes_them_equal_then_zero() -> None:
@@ -42,3 +42,11 @@ def test_as_grid_when_tokens_stand_before_the_patches_then_left_out(before: int)
 def test_as_grid_when_the_tokens_are_no_square_then_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(TeacherError, match="no map"):
         as_grid(torch.zeros(shape))
+
+
+def test_width_when_the_configuration_of_the_pictures_is_inside_another_then_that_of_the_pictures() -> None:
+    from transformers import CLIPConfig, CLIPForImageClassification
+
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPConfig(vision_config={**small, "image_size": 16, "patch_size": 8}, text_config=small, projection_dim=8, num_labels=3)
+    assert width_of(CLIPForImageClassification(config)) == 16
