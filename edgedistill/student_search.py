@@ -178,7 +178,9 @@ def _finished(trials: Sequence[Trial]) -> int:
 def _ending(job: Job, trials: Sequence[Trial]) -> str:
     """Say why no further trial is made; empty while there is no reason."""
     if is_settled(_situation(job, trials)):
-        return f"the cheapest shape that fits, {job.rungs[0].id}, keeps the goal: nothing cheaper exists"
+        named = job.recipe.student.rung
+        return (f"the shape that the recipe names, {named}, keeps the goal" if named else
+                f"the cheapest shape that fits, {job.rungs[0].id}, keeps the goal: nothing cheaper exists")
     if len(trials) >= job.recipe.search.trials:
         return f"search.trials allows {job.recipe.search.trials}"
     limit = job.recipe.search.time_limit_s

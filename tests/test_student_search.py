@@ -121,6 +121,13 @@ def test_search_when_the_cheapest_rung_keeps_the_goal_then_ends_before_the_trial
     assert any("nothing cheaper exists" in decision.why for decision in found.decisions)
 
 
+def test_search_when_the_recipe_names_the_shape_then_the_end_says_so_and_not_that_nothing_is_cheaper(job: Callable[..., Job]) -> None:
+    found = search_students(job(limit=0.5, trials=10, student={"rung": "w24"}), by_width(RISING))
+    reasons = [decision.why for decision in found.decisions]
+    assert any("the shape that the recipe names, w24, keeps the goal" in why for why in reasons)
+    assert not any("nothing cheaper" in why for why in reasons)
+
+
 def test_search_when_one_trial_is_allowed_then_the_plans_choice_and_its_reason(job: Callable[..., Job]) -> None:
     trainings = by_width(RISING)
     found = search_students(job(limit=0.5, trials=1), trainings)

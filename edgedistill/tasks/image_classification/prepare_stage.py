@@ -146,9 +146,15 @@ def _report(data: CleanPictures, decoded: list[Decoded], size: PictureSize) -> P
     )
 
 
+def _said(setting: int | None, otherwise: str) -> str:
+    return "the recipe" if setting else otherwise
+
+
 def _decisions(report: PictureReport, settings: Settings) -> Iterator[Decision]:
     kind = "grey" if report.channels == 1 else "RGB"
-    why = "the recipe says so" if settings.side and settings.channels else "by the pictures of train"
+    found = "the pictures of train"
+    why = (f"the size by {_said(settings.side, found)}, grey or colour by {_said(settings.channels, found)}"
+           if bool(settings.side) != bool(settings.channels) else f"by {_said(settings.side, found)}")
     yield Decision(step=_STEP, what=f"stored the pictures as {kind} of {report.side} x {report.side} pixels", why=why)
     if report.broken:
         yield Decision(step=_STEP, what=f"left {len(report.broken)} pictures out that cannot be decoded",

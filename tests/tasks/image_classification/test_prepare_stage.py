@@ -35,6 +35,15 @@ def test_prepare_when_a_folder_then_three_splits_of_squares(make_folder, tmp_pat
         np.testing.assert_array_equal(means > 120, examples.labels == 1)
 
 
+@pytest.mark.parametrize(("settings", "why"), [
+    ({}, "by the pictures of train"), ({"side": 24, "channels": 1}, "by the recipe"),
+    ({"side": 24}, "the size by the recipe, grey or colour by the pictures of train"),
+])
+def test_prepare_when_the_size_is_decided_then_says_by_what(settings: dict[str, int], why: str, make_folder, tmp_path: Path) -> None:
+    done = Workspace(tmp_path / "out").perform("prepare", stage.STAGE, stage.Settings(**settings), stage.Inputs(make_folder()))
+    assert done.manifest.decisions[0].why == why
+
+
 def test_prepare_when_repeated_then_the_same_bytes(make_folder, tmp_path: Path) -> None:
     source = make_folder()
     first, second = (prepared(tmp_path / name, source)[0] for name in ("a", "b"))
