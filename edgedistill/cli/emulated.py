@@ -81,6 +81,9 @@ def _say_core(found: "BundleEmulation") -> None:
     check, parity = found.check, found.check.parity
     say(f"{check.core} ({check.emulator}, {check.runtime}): {parity.n - parity.decisions_flipped} of {parity.n} decisions as "
         f"here, largest difference of a logit {parity.max_abs_error:.3g}: {'passed' if found.passed else 'FAILED'}")
+    if check.accuracy is not None and check.host_accuracy is not None:
+        say(f"  accuracy on {check.labelled_rows} labelled rows: {check.accuracy.value:.4f} there, "
+            f"{check.host_accuracy.value:.4f} here")
     if found.golden is not None:
         golden = found.golden
         say(f"  {golden.vectors} golden vectors: {golden.decisions_flipped} flipped, off by up to {golden.max_abs_error:.3g} "

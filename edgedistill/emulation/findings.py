@@ -4,7 +4,7 @@ from pydantic import Field
 
 from edgedistill.document import Document
 from edgedistill.processor import Int8Path
-from edgedistill.results import ParityResult
+from edgedistill.results import Interval, ParityResult
 
 
 class InstructionCount(Document):
@@ -27,6 +27,10 @@ class EmulatedCheck(Document):
     runtime: str = Field(description="the runtime in the emulator, for example 'onnxruntime 1.32.0'")
     model_sha256: str
     parity: ParityResult = Field(description="reference: the host's answers to the same rows")
+    labelled_rows: int = Field(0, description="rows of these that have a label")
+    accuracy: Interval | None = Field(
+        None, description="share of the labelled rows that the core answers right, with its 95 % interval; null: not known")
+    host_accuracy: Interval | None = Field(None, description="the same of the host's answers to the same rows")
     peak_rss_bytes: int | None = Field(
         description="resident memory of the guest alone, the most seen after loading and after rows; null: not known")
     baseline_rss_bytes: int | None = Field(description="the same before a model is loaded")

@@ -147,6 +147,11 @@ def emulated(target: TargetReport) -> Table:
     if check is None:
         return Table(("int8 student", "emulated"), ())
     rows = [("core, emulator, runtime", f"{check.core}, {check.emulator}, {check.runtime}")]
+    if check.accuracy is not None and check.host_accuracy is not None:
+        there, here = (f"{share_text(found.value)} ({range_text((found.low, found.high))})"
+                       for found in (check.accuracy, check.host_accuracy))
+        rows.append((f"accuracy there, {check.labelled_rows} rows (95 % interval)", there))
+        rows.append(("accuracy of the same rows on the host", here))
     if check.peak_rss_bytes is not None and check.baseline_rss_bytes is not None:
         rows.append(("memory over the runtime", size_text(check.peak_rss_bytes - check.baseline_rss_bytes)))
     counted = check.instructions

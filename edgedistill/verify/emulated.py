@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,11 @@ from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.emulation.guest import Feeds
 from edgedistill.emulation.replay import Replay, replay
 from edgedistill.errors import BundleError
+from edgedistill.evaluate.intervals import wilson
 from edgedistill.evaluate.onnx_model import OnnxModel
+from edgedistill.examples import NO_LABEL
 from edgedistill.package.contents import GOLDEN_FILE, GoldenAnswers, InstructionSet
+from edgedistill.results import Interval
 from edgedistill.verify.parity import Gate, compare_logits, emulated_gate, refused
 
 _INSTRUCTION_SETS: Mapping[str, InstructionSet] = {"aarch64": "aarch64", "x86_64": "x86_64"}
@@ -55,9 +59,25 @@ def spread_rows(n: int, limit: int) -> NDArray[np.int64]:
     return np.linspace(0, n - 1, limit).round().astype(np.int64)
 
 
-def judge(found: Replay, reference: NDArray[np.float32], *, core: Core, emulator: str, gate: Gate) -> EmulatedCheck:
-    """Compare what a replay answered with the host's logits to the same rows, shape (n, classes)."""
+def judge(
+    found: Replay, reference: NDArray[np.float32], *, core: Core, emulator: str, gate: Gate,
+    labels: NDArray[np.integer[Any]] | None = None,
+) -> EmulatedCheck:
+    """Compare what a replay answered with the host's logits to the same rows.
+
+    Args:
+        found: the replay.
+        reference: the host's logits, shape (n, classes).
+        core: which one answered.
+        emulator: in words.
+        gate: how far the answers may differ.
+        labels: classes of the rows, shape (n,), `NO_LABEL` where there is none; None: nobody labelled them.
+    """
+    known = np.zeros(0, np.int64) if labels is None else np.flatnonzero(labels != NO_LABEL)
+    there, here = (None if labels is None or answers is None else _accuracy(answers[known], labels[known])
+                   for answers in (found.logits, reference))
     return EmulatedCheck(
+        labelled_rows=len(known), accuracy=there, host_accuracy=None if there is None else here,
         core=core.name, architecture=core.architecture, emulator=emulator, runtime=found.runtime,
         model_sha256=found.model_sha256,
         parity=refused(gate, len(reference), found.failure) if found.logits is None
@@ -67,9 +87,15 @@ def judge(found: Replay, reference: NDArray[np.float32], *, core: Core, emulator
     )
 
 
-def check_on_core(
+def _accuracy(logits: NDArray[np.float32], labels: NDArray[np.integer[Any]]) -> Interval | None:
+    """Return the share of right answers; one that holds no number is wrong. None without rows."""
+    right = (logits.argmax(axis=1) == labels) & ~np.isnan(logits).any(axis=1)
+    return wilson(int(right.sum()), len(labels)) if len(labels) else None
+
+
+def check_on_core(  # noqa: PLR0913 - what a check is made of
     model: Path, rows: Sequence[Feeds], *, core: Core, environment: Environment, min_agreement: float,
-    golden: GoldenAnswers | None = None,
+    golden: GoldenAnswers | None = None, labels: NDArray[np.integer[Any]] | None = None,
 ) -> BundleEmulation:
     """Let a model answer here and on an emulated core, and compare.
 
@@ -80,12 +106,13 @@ def check_on_core(
         environment: where emulator and runtime are.
         min_agreement: least share of rows with the same decision, 0 to 1.
         golden: of the bundle; None for a model that is in none.
+        labels: classes of the rows, `NO_LABEL` where there is none; None: nobody labelled them.
     """
     gate = emulated_gate(min_agreement, core=core.name)
     here = OnnxModel(model)
     reference = np.concatenate([here.logits(row) for row in rows])
     found = replay(model, rows, core=core, environment=environment)
-    check = judge(found, reference, core=core, emulator=f"qemu {environment.facts.emulator}", gate=gate)
+    check = judge(found, reference, core=core, emulator=f"qemu {environment.facts.emulator}", gate=gate, labels=labels)
     problems = [f"{core.name}: {problem}" for problem in check.parity.problems]
     vectors = None
     if golden is not None and found.logits is not None:

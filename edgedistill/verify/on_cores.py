@@ -4,13 +4,17 @@ import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgedistill.emulation.cores import core_named
 from edgedistill.emulation.environment import require_environment
 from edgedistill.emulation.guest import Feeds
 from edgedistill.errors import DataError, MissingDependencyError, UsageError
 from edgedistill.evaluate.onnx_model import OnnxModel
-from edgedistill.examples import read_examples
+from edgedistill.examples import NO_LABEL, read_examples
 from edgedistill.package.archive import opened_bundle
 from edgedistill.package.contents import MANIFEST_FILE, ONNX_FILE, read_manifest
 from edgedistill.quantize.rows import each, fit_rows, read_rows
@@ -19,6 +23,9 @@ from edgedistill.tasks.registry import open_encoder, task_named
 from edgedistill.user_paths import open_examples
 from edgedistill.verify.bundle import require_sound_bundle
 from edgedistill.verify.emulated import BundleEmulations, check_on_core, read_golden
+
+_Labelled = tuple[list[Feeds], NDArray[np.integer[Any]]]
+"""Rows, and their classes, shape (rows,): `NO_LABEL` where there is none."""
 
 
 def verify_on_cores(
@@ -50,11 +57,14 @@ def verify_on_cores(
     with opened_bundle(model) if is_bundle else contextlib.nullcontext(model) as place:
         golden = read_golden(place) if is_bundle else None
         rows = [] if golden is None else _golden_feeds(place)
-        rows += [] if data is None else _feeds(place, data, split)
+        labels = np.full(len(rows), NO_LABEL)
+        if data is not None:
+            more, known = _feeds(place, data, split)
+            rows, labels = [*rows, *more], np.concatenate([labels, known])
         file = place / ONNX_FILE if place.is_dir() else place
         agreement = (gates or Parity()).emulated_min_agreement
         return BundleEmulations(cores=tuple(
-            check_on_core(file, rows, core=core, environment=environment, min_agreement=agreement, golden=golden)
+            check_on_core(file, rows, core=core, environment=environment, min_agreement=agreement, golden=golden, labels=labels)
             for core in wanted
         ))
 
@@ -78,10 +88,11 @@ def _golden_feeds(bundle: Path) -> list[Feeds]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "golden.arrow"
         task_named(read_manifest(bundle).task).write_golden(bundle, path)
-        return _rows(bundle, path)
+        return _rows(bundle, path)[0]
 
 
-def _feeds(model: Path, data: Path, split: str) -> list[Feeds]:
+def _feeds(model: Path, data: Path, split: str) -> _Labelled:
+    """Return rows and their classes, `NO_LABEL` where there is none."""
     folder = model if model.is_dir() else model.parent
     if data.suffix == ".npz":
         return _arrays(model / ONNX_FILE if model.is_dir() else model, data)
@@ -89,7 +100,7 @@ def _feeds(model: Path, data: Path, split: str) -> list[Feeds]:
         return _rows(folder, path)
 
 
-def _arrays(model: Path, data: Path) -> list[Feeds]:
+def _arrays(model: Path, data: Path) -> _Labelled:
     """Return the rows of an .npz that holds an array for each input of a model.
 
     Raises:
@@ -99,15 +110,17 @@ def _arrays(model: Path, data: Path) -> list[Feeds]:
     if not data.is_file():
         raise DataError(f"{data}: no such file", hint="check the path")
     opened = OnnxModel(model)
-    rows = list(each(fit_rows(read_rows(data, model.parent), opened.inputs, data)))
+    stored = fit_rows(read_rows(data, model.parent), opened.inputs, data)
+    rows = list(each(stored))
     answer = opened.logits(rows[0])
     if answer.size == 1:
         raise UsageError(f"{model}: answers with one number a row; decisions are compared over two or more classes",
                          hint="let the graph put out a column for each class")
-    return rows
+    return rows, np.full(len(rows), NO_LABEL) if stored.labels is None else stored.labels
 
 
-def _rows(folder: Path, examples: Path) -> list[Feeds]:
-    """Return the inputs of every example, one a call, as the encoder of a model folder makes them."""
-    encoded = open_encoder(folder).encode_examples(read_examples(examples))
-    return [encoded.batch([index]) for index in range(len(encoded))]
+def _rows(folder: Path, file: Path) -> _Labelled:
+    """Return the inputs of every example, one a call, as the encoder of a model folder makes them; and their classes."""
+    examples = read_examples(file)
+    encoded = open_encoder(folder).encode_examples(examples)
+    return [encoded.batch([index]) for index in range(len(encoded))], examples.labels

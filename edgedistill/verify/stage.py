@@ -126,10 +126,12 @@ def _run_emulated(settings: EmulatedSettings, inputs: EmulatedInputs, out: Path)
     rows = [encoded.batch([index]) for index in range(len(encoded))]
     found = replay(inputs.model / "model.onnx", rows, core=core, environment=environment)
     check = judge(found, reference[chosen], core=core, emulator=f"qemu {settings.emulator}",
-                  gate=emulated_gate(settings.min_agreement, core=core.name))
+                  gate=emulated_gate(settings.min_agreement, core=core.name), labels=examples.labels[chosen])
     (out / EMULATED_FILE).write_text(check.to_json(), encoding="utf-8")
     what = (f"int8 answers on {core.name}: {check.parity.n - check.parity.decisions_flipped} of {check.parity.n} decisions as "
             f"on the host, largest difference of a logit {check.parity.max_abs_error:.3g}")
+    if check.accuracy is not None and check.host_accuracy is not None:
+        what += f", accuracy {check.accuracy.value:.4f} there and {check.host_accuracy.value:.4f} here"
     why = f"{check.runtime} under {check.emulator}, {check.parity.n} of {len(examples)} test rows"
     return Outcome(decisions=(Decision(step="verify-emulated", what=what, why=why),))
 
@@ -139,5 +141,5 @@ def _ensure_emulated(out: Path) -> None:
 
 
 STAGE = Stage(name="verify", version=2, run=_run, requires=_require, ensures=_ensure, tools=("numpy",))
-EMULATED = Stage(name="verify-emulated", version=1, run=_run_emulated, requires=_require_emulated,
+EMULATED = Stage(name="verify-emulated", version=2, run=_run_emulated, requires=_require_emulated,
                  ensures=_ensure_emulated, tools=("tokenizers",))

@@ -17,6 +17,7 @@ from edgedistill.emulation.replay import Replay
 from edgedistill.errors import ArtifactError, MissingDependencyError, UsageError
 from edgedistill.evaluate.logits import read_logits, write_logits
 from edgedistill.evaluate.onnx_model import OnnxModel
+from edgedistill.examples import NO_LABEL, read_examples
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport
 from edgedistill.stage import Workspace
@@ -201,7 +202,6 @@ SETTINGS = stage.EmulatedSettings(core="cortex-a76", emulator="7.2.22", onnxrunt
 def emulated_inputs(inputs, tmp_path: Path) -> stage.EmulatedInputs:
     """The tiny model with its own answers to its 60 test rows."""
     from edgedistill.evaluate.predictor import open_predictor, predict
-    from edgedistill.examples import read_examples
     from edgedistill.tasks.text_classification.encoding import TextEncoder
 
     encoded = TextEncoder.load(inputs.model).encode(read_examples(inputs.data).texts)
@@ -222,6 +222,14 @@ def test_emulated_stage_then_the_report_of_verify_holds_it_as_arm64(emulated_inp
     assert report.arm64 is not None
     assert (report.arm64.candidate, report.arm64.source, report.arm64.n) == ("cortex-a76", "emulated", 20)
     assert "20 of 20 decisions as on the host" in done.manifest.decisions[0].what
+    check = stage.EmulatedCheck.read_json(done.folder / stage.EMULATED_FILE)
+    chosen = emulated.spread_rows(60, 20)
+    right = read_logits(logits)[chosen].argmax(1) == read_examples(emulated_inputs.data).labels[chosen]
+    assert check.labelled_rows == 20
+    assert check.accuracy == check.host_accuracy
+    assert check.accuracy is not None
+    assert check.accuracy.value == pytest.approx(right.mean())
+    assert f"accuracy {right.mean():.4f} there and {right.mean():.4f} here" in done.manifest.decisions[0].what
 
 
 def test_emulated_stage_of_a_core_that_answers_otherwise_then_the_gate_fails(emulated_inputs, tmp_path: Path, guest) -> None:
@@ -264,6 +272,23 @@ def test_judge_then_not_a_number_counts_as_flipped() -> None:
                            emulator="qemu 7.2.22", gate=emulated.emulated_gate(0.9, core="cortex-a53"))
     assert found.parity.decisions_flipped == 2
     assert not found.parity.passed
+
+
+def test_judge_when_rows_have_labels_then_accuracy_there_and_here_over_those_alone() -> None:
+    reference = np.array([[1, 0], [0, 1], [1, 0], [1, 0]], np.float32)
+    there = np.array([[1, 0], [1, 0], [np.nan, np.nan], [1, 0]], np.float32)
+    labels = np.array([0, 1, 0, NO_LABEL])
+    found = emulated.judge(answer(there), reference, core=core_named("cortex-a53"), emulator="qemu 7.2.22",
+                           gate=emulated.emulated_gate(0.1, core="cortex-a53"), labels=labels)
+    assert found.labelled_rows == 3
+    assert (found.accuracy.value, found.host_accuracy.value) == (pytest.approx(1 / 3), 1.0)
+
+
+def test_judge_when_nothing_ran_or_nobody_labelled_the_rows_then_no_accuracy() -> None:
+    reference, gate = np.eye(2, dtype=np.float32), emulated.emulated_gate(0.9, core="cortex-a53")
+    for labels in (None, np.full(2, NO_LABEL)):
+        found = emulated.judge(answer(reference), reference, core=core_named("cortex-a53"), emulator="q", gate=gate, labels=labels)
+        assert (found.labelled_rows, found.accuracy, found.host_accuracy) == (0, None, None)
 
 
 @pytest.mark.parametrize(("options", "said"), [
