@@ -6,7 +6,10 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
+from edgedistill.emulation.findings import EmulatedCheck
+from edgedistill.evaluate.intervals import wilson
 from edgedistill.manifest import Decision
+from edgedistill.report import tables
 from edgedistill.report.build import build_report
 from edgedistill.report.markdown import LIMIT_BYTES, render_markdown
 from edgedistill.report.markup import code, cut, plain, table
@@ -21,6 +24,19 @@ def text(parts):
 
 def as_html(markdown):
     return MarkdownIt("commonmark").enable("table").render(markdown)
+
+
+def test_emulated_when_rows_were_labelled_then_accuracy_there_and_here(parts):
+    target = build_report(parts).targets["made-up-board"]
+    alike = target.parity.int8.model_copy(update={"source": "emulated"})
+    check = EmulatedCheck(core="cortex-a72", architecture="aarch64", emulator="qemu 7.2", runtime="onnxruntime 1.32.0", model_sha256="a" * 64,
+                          parity=alike, peak_rss_bytes=None, baseline_rss_bytes=None, instructions=None)
+    bare = dict(tables.emulated(target.model_copy(update={"emulated": check})).rows)
+    assert list(bare) == ["core, emulator, runtime"]
+    known = check.model_copy(update={"labelled_rows": 40, "accuracy": wilson(30, 40), "host_accuracy": wilson(31, 40)})
+    rows = dict(tables.emulated(target.model_copy(update={"emulated": known})).rows)
+    assert rows["accuracy there, 40 rows (95 % interval)"].startswith("75.0 % (")
+    assert rows["accuracy of the same rows on the host"].startswith("77.5 % (")
 
 
 def test_markdown_when_read_holds_verdict_and_figures(text):
