@@ -3,7 +3,7 @@
 0       as it is
 1       in 7 bits, where the target saturates
 2       on top of 1, a scale for each embedding row, where the tables suffer most
-2 + n   on top of 2, the n nodes that suffer most back in float
+2 + k   on top of 2, the nodes that suffer most back in float: `FLOAT_NODES[k - 1]` of them
 """
 
 import logging
@@ -38,8 +38,12 @@ POOR_TABLE_DB = 35.0
 
 SEVEN_BITS, ROW_SCALES = 1, 2
 
-DEPARTURES = tuple(range(ROW_SCALES + LEFT_OUT + 1))
-"""All there are; `ROW_SCALES` and n is n nodes in float."""
+FLOAT_NODES = (*range(1, LEFT_OUT + 1), 12, 16, 24, 32, 48, 64, 96, 128)
+"""How many nodes go back to float, step by step: one more at a time among those that are ranked by leaving each out, then half as
+many again, in the order of their noise, until the coverage falls under its floor."""
+
+DEPARTURES = tuple(range(ROW_SCALES + len(FLOAT_NODES) + 1))
+"""All there are."""
 
 
 def noisiest(court: Court, start: Candidate) -> tuple[Noise, ...]:
@@ -77,8 +81,9 @@ class Sufferer:
             found = replace(found, by_row=self._poor_tables)
         if departure <= ROW_SCALES:
             return found
-        nodes = self._ranked[: departure - ROW_SCALES]
-        is_possible = len(nodes) == departure - ROW_SCALES and _int8_share(nodes, self.noise) >= self.court.goal.min_coverage
+        step = departure - ROW_SCALES - 1
+        nodes, fewer = self._ranked[: FLOAT_NODES[step]], FLOAT_NODES[step - 1] if step else 0
+        is_possible = len(nodes) > fewer and _int8_share(nodes, self.noise) >= self.court.goal.min_coverage
         return found.without(nodes) if is_possible else None
 
     @cached_property
@@ -104,13 +109,17 @@ def _int8_share(left_out: Sequence[str], noise: Sequence[Noise]) -> float:
 
 
 def _by_leaving_one_out(court: Court, base: Candidate, noise: Sequence[Noise]) -> list[str]:
-    """Return the noisiest nodes by what leaving each in float alone brings, on a subset of the judged rows."""
+    """Return nodes in the order in which they go to float.
+
+    The noisiest by what leaving each in float alone brings, on a subset of the judged rows; the others by their noise.
+    """
     subset = replace(court, rows=SomeRows(court.rows, np.arange(min(SUBSET_ROWS, len(court.rows)))), _made={})
     left: dict[str, float] = {}
-    for item in [item for item in noise if _int8_share([item.node], noise) >= court.goal.min_coverage][:LEFT_OUT]:
+    possible = [item for item in noise if _int8_share([item.node], noise) >= court.goal.min_coverage]
+    for item in possible[:LEFT_OUT]:
         judged = subset.judge(base.without([item.node]))
         left[item.node] = judged.evidence.kl_nats
         judged.file.unlink()
     for node, kl in left.items():
         log.info("with %s in float the divergence is %.3g nats", node, kl)
-    return sorted(left, key=lambda node: left[node])
+    return [*sorted(left, key=lambda node: left[node]), *(item.node for item in possible[LEFT_OUT:])]
