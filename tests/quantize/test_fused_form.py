@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 import edgedistill
 from edgedistill.errors import ArtifactError
 from edgedistill.int8_settings import PostTraining
+from edgedistill.quantize import stage
 from edgedistill.quantize.fused_form import fused_form
 
 
@@ -71,6 +72,23 @@ def test_fused_form_of_a_graph_with_nothing_to_fuse_is_the_file_itself(tmp_path:
     onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "model.onnx")
     assert fused_form(tmp_path / "model.onnx", tmp_path / "fused.onnx", model=tmp_path) == tmp_path / "model.onnx"
     assert not (tmp_path / "fused.onnx").exists()
+
+
+def test_a_fused_graph_that_answers_otherwise_is_not_taken(
+    foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(source: Path, out: Path, form: str) -> Path:
+        model = onnx.load(source)
+        bias = next(item for item in model.graph.initializer if item.name.endswith("classifier.bias"))
+        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 1, bias.name))
+        onnx.save(model, out)
+        return out
+
+    monkeypatch.setattr(stage, "in_norm_form", broken)
+    found = quantize(foreign, foreign, tmp_path / "int8")
+    assert "Softmax" in found
+    assert "QAttention" not in found
+    assert "answers otherwise once its nodes are fused for the target" in caplog.text
 
 
 def test_a_damaged_config_is_refused(foreign: Path, tmp_path: Path) -> None:
