@@ -24,12 +24,13 @@ from edgedistill.errors import DataError, UsageError
 from edgedistill.evaluate import stage as evaluate_stage
 from edgedistill.evaluate.logits import read_logits
 from edgedistill.examples import read_examples
+from edgedistill.manifest import read_valid_manifest
 from edgedistill.prepare.stage import LABELS_FILE, TEST_FILE
 from edgedistill.recipe import Recipe
 from edgedistill.run_folder import STAGES_FOLDER
 from edgedistill.stage import Done, Workspace
 from edgedistill.tasks.registry import task_named
-from edgedistill.tasks.task import Shape, TaskDoor, TrainingFolders
+from edgedistill.tasks.task import Shape, TaskDoor, TrainingFolders, Work
 from edgedistill.teach.stage import SOFT_LABELS_FILE
 
 NAME = "image_seeds"
@@ -84,22 +85,36 @@ class Taught:
         return self.workspace.do("baseline", work)
 
 
-def taught_by(task: str, run: Path, *, target: str) -> Taught:
-    """Find what a run did before its student.
+def taught_by(task: str, run: Path, *, target: str, overrides: Sequence[str] = ()) -> Taught:
+    """Find what a run did before its student; nothing of it is done here.
+
+    Args:
+        task: name in the suite.
+        run: the run folder.
+        target: whose student it was.
+        overrides: recipe settings of students and baselines.
 
     Raises:
-        DataError: the run is not finished.
+        DataError: the run is not finished, or other code or settings made its teacher.
     """
     if not (run / "report.json").is_file():
         raise DataError(f"{run}: holds no finished run", hint=f"python benchmarks/images.py --tasks {task} --work DIR")
-    located = load_recipe(run.parent / "recipe.yaml")
+    located = load_recipe(run.parent / "recipe.yaml", overrides=overrides)
     door = task_named(located.recipe.task)
     located = door.settle(located, [load_target(target)]).located
     recipe, workspace = located.recipe, Workspace(run / STAGES_FOLDER)
-    data = workspace.do("prepare", door.prepare(located, None)).folder
-    teacher = workspace.do("teach", door.teach(recipe, data, None)).folder
-    taught = workspace.do("soft-labels", door.label(recipe, data, teacher)).folder
+    data = _done(workspace, "prepare", door.prepare(located, None))
+    teacher = _done(workspace, "teach", door.teach(recipe, data, None))
+    taught = _done(workspace, "soft-labels", door.label(recipe, data, teacher))
     return Taught(task, door, recipe, workspace, TrainingFolders(data, teacher, taught))
+
+
+def _done(workspace: Workspace, step: str, work: Work) -> Path:
+    folder = workspace.root / step / workspace.key_of(work.stage, work.settings, work.inputs)
+    if read_valid_manifest(folder) is None:
+        raise DataError(f"{workspace.root}: its {step} was made by other code or settings",
+                        hint="python benchmarks/images.py again")
+    return folder
 
 
 def measured(taught: Taught, kind: Kind, seed: int) -> Row:
@@ -118,7 +133,8 @@ def measured(taught: Taught, kind: Kind, seed: int) -> Row:
 
 def make_rows(task: str, options: ScriptOptions, kinds: Sequence[Kind], *, target: str) -> None:
     """Make the rows of a task that are missing."""
-    taught = taught_by(task, options.work / SUITE / f"{task}-{_RUN_SEED}" / "run", target=target)
+    taught = taught_by(task, options.work / SUITE / f"{task}-{_RUN_SEED}" / "run", target=target,
+                       overrides=options.overrides)
     rows = RowFile(options.results / f"{task}.json")
     for seed in options.seeds or SEEDS:
         for kind in kinds:

@@ -2,7 +2,7 @@
 
 A bias is rounded to steps of the product of its input's and its weight's scale. onnxruntime folds the product of two constants
 when it loads a graph, before it fuses the pairs: the same operators run (looked at in 1.17.3, 1.20, 1.24 and
-1.32), and the answers are the same to the bit. It is one per cent of a picture student of 90 kB, six of a MobileNet of 500 kB.
+1.32), and the answers are the same to the bit. A net with many channels for its weights, as a MobileNet, saves most.
 
 Source: Jacob et al. 2018, "Quantization and training of neural networks for efficient integer-arithmetic-only inference",
 eq. 11: S_bias = S_1 S_2.

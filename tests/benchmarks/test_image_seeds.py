@@ -1,5 +1,6 @@
 """More trainings of a picture student: rows are found again, both kinds belong together, and the table pools them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,7 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     def settings(kind: str, seed: int) -> dict[str, Any]:
         return {"task": TASK, "kind": kind, "seed": seed, "rung": "tiny", "distillation": {}, "pictures": {}}
 
-    monkeypatch.setattr(script, "taught_by", lambda task, run, target: SimpleNamespace(task=task, settings=settings))
+    monkeypatch.setattr(script, "taught_by", lambda task, run, **_: SimpleNamespace(task=task, settings=settings))
     monkeypatch.setattr(script, "measured", measured)
     return made
 
@@ -76,3 +77,16 @@ def test_seeds_row_when_the_other_has_other_settings_then_they_are_not_compared(
 def test_taught_by_when_the_run_is_not_finished_then_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no finished run"):
         script.taught_by(TASK, tmp_path / "run", target="raspberry-pi")
+
+
+def test_taught_by_when_other_settings_made_the_run_then_refused_and_nothing_is_trained(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "report.json").write_text("{}", encoding="utf-8")
+    np.savez(tmp_path / "train.npz", images=np.zeros((4, 8, 8), np.uint8), labels=np.arange(4) % 2)
+    task = script.read_suite_file(script.ImagesSuite, script.SUITE).tasks[TASK]
+    recipe = {"id": "tiny", "task": "image-classification", "data": {"train": str(tmp_path / "train.npz")}, **task.recipe}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    with pytest.raises(DataError, match="its prepare was made by other code or settings"):
+        script.taught_by(TASK, run, target="raspberry-pi")
+    assert not list(run.glob("**/*.partial"))
