@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from result_rows import preferred_rung
-from resumable_rows import Row, RowFile
+from resumable_rows import Row, RowFile, key_of
 from script_options import ScriptOptions, option_parser, read_options, run_script
 from student_line import KINDS, Kind, Line, wanted_tasks
 from suite_files import StudentsSuite, SuiteRung, read_suite_file, shape_of
@@ -91,14 +91,18 @@ def teacher_settings(line: Line, teacher_seed: int) -> Row:
 
 
 def teacher_row(line: Line, rows: RowFile, seed: int, command: str) -> Row:
-    """Return the row of the teacher that belongs to a seed; makes it when it is missing."""
+    """Return the row of the teacher that belongs to a seed; makes it when it is missing.
+
+    The same settings on another machine round otherwise and end in other weights. A teacher that answers otherwise than the one
+    of the row gets a row of its own, so that no student is held against a teacher it never had.
+    """
     teacher_seed = line.teacher_seed(seed)
     settings = teacher_settings(line, teacher_seed)
-    found = rows.find(settings)
-    if found is not None:
-        return found
     figures = {"task": line.task, "seed": teacher_seed, "kind": "teacher", **line.teacher_figures(teacher_seed)}
-    return rows.add(settings, figures, command=command)
+    found = rows.find(settings)
+    if found is not None and (found["right"], found["validation"]) != (figures["right"], figures["validation"]):
+        settings = {**settings, "answers": key_of({"right": figures["right"], "validation": figures["validation"]})}
+    return rows.add(settings, figures, command=command)  # a row that is there stays
 
 
 def student_row(line: Line, rows: RowFile, job: Job, command: str) -> Row:

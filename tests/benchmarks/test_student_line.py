@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import students as script
-from resumable_rows import RowFile, unpack_bits
+from resumable_rows import RowFile, pack_bits, unpack_bits
 from script_options import ScriptOptions
 from student_line import Line
 from suite_files import StudentsSuite
@@ -53,3 +53,22 @@ def test_measure_task_then_makes_each_row_once_and_its_figures_agree(tmp_path: P
     script.measure_task(line, jobs, options)
     assert RowFile(tmp_path / "results" / "tiny.json").rows() == rows
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("manifest.json")} == made
+
+
+def test_a_teacher_that_answers_otherwise_gets_a_row_of_its_own(
+    tmp_path: Path, tiny: Any, tiny_suite: Callable[[], StudentsSuite], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.write_data(tmp_path)
+    (tmp_path / "teacher").mkdir()
+    tiny.write_teacher(tmp_path / "teacher")
+    line, rows = Line(tiny_suite(), "tiny", tmp_path, tmp_path / "work"), RowFile(tmp_path / "tiny.json")
+    answers = {"right": pack_bits([True] * 8), "validation": 0.75, "test": 1.0}
+    monkeypatch.setattr(Line, "teacher_figures", lambda *_: answers)
+    first = script.teacher_row(line, rows, 3, "c")
+    assert script.teacher_row(line, rows, 3, "c") == first
+    answers = {"right": pack_bits([True] * 7 + [False]), "validation": 0.75, "test": 0.875}
+    other = script.teacher_row(line, rows, 3, "c")
+    assert other["key"] != first["key"]
+    assert other["test"] == 0.875
+    assert script.teacher_row(line, rows, 3, "c") == other
+    assert rows.rows() == [first, other]
