@@ -3,10 +3,11 @@
 `python benchmarks/int8_rivals.py --data DIR --work DIR [--images DIR]` writes benchmarks/results/int8_rivals/<task>.json, a
 row for each student, tool and source, and makes only the rows that are missing. Each tool runs in an environment of its own
 below --work (or --environments), as neural-compressor's ONNX adaptor wants an older onnx and numpy. It gets the float file in
-two forms, our fused graph and what the exporter writes, since it may not know onnxruntime's own operators; 256 calibration
-rows of the training split; the validation rows that our court judges on; and the accuracy that may be lost. The table takes,
-for each tool, the source whose file is better on validation. What a tool makes is evaluated here on validation and test, and
-stays below --work, so that `int8.py --timing` times it beside ours. A failure is a row too.
+three forms: our graph for the suite's target (`fused`), our graph for this machine where that is another one (`local`: norms
+apart, see docs/adr/0020-norms-by-runtime.md), and what the exporter writes (`plain`), since it may not know onnxruntime's own
+operators; 256 calibration rows of the training split; the validation rows that our court judges on; and the accuracy that may be
+lost. The table takes, for each tool, the source whose file is better on validation. What a tool makes is evaluated here on
+validation and test, and stays below --work, so that `int8.py --timing` times it beside ours. A failure is a row too.
 """
 
 import json
@@ -26,6 +27,7 @@ from resumable_rows import Row, RowFile, key_of, pack_bits
 from script_options import ScriptOptions, WorkerFailedError, option_parser, read_options, run_script
 
 from edgedistill.artifact import sha256_of_file
+from edgedistill.catalog import load_target
 from edgedistill.errors import ArtifactError, MissingDependencyError
 from edgedistill.quantize.court import answers_of
 from edgedistill.quantize.coverage import measure_coverage, with_runtime
@@ -39,7 +41,7 @@ TOOLS = {
 }
 """What each tool's environment holds; the pins of neural-compressor 3.7.1 are those with which its ONNX adaptor still works."""
 
-SOURCES = ("fused", "plain")
+SOURCES = ("fused", "local", "plain")
 RIVAL = "int8-rival"
 JUDGED_ROWS, CALIBRATION_ROWS, TRIALS, LIMIT_S = 1000, 256, 24, 900
 _WORKER = Path(__file__).resolve().with_name("int8_rival_worker.py")
@@ -130,7 +132,7 @@ def measure_tool(options: ScriptOptions, environments: Path, tools: tuple[str, .
     rows = RowFile(options.results / f"{subject.task}.json")
     for tool, source in ((tool, source) for tool in tools for source in SOURCES):
         settings = rival_settings(subject, tool, source)
-        if rows.find(settings) is not None:
+        if rows.find(settings) is not None or (source == "local" and not has_local_form(subject)):
             continue
         if options.is_dry:
             print(f"{subject.name}: {tool}, {source}")
@@ -142,10 +144,22 @@ def measure_tool(options: ScriptOptions, environments: Path, tools: tuple[str, .
         print(f"{subject.name}, {tool}, {source}: {outcome}", file=sys.stderr, flush=True)
 
 
+def source_file(subject: Subject, source: str) -> Path:
+    """Return the float file of a source."""
+    folders = {"fused": lambda: subject.exported, "local": lambda: subject.exported_for(load_target("local")),
+               "plain": lambda: subject.plain}
+    return folders[source]() / ONNX_FILE
+
+
+def has_local_form(subject: Subject) -> bool:
+    """Is the graph for this machine another one than that for the suite's target? Of pictures it is the same."""
+    return sha256_of_file(source_file(subject, "local")) != sha256_of_file(source_file(subject, "fused"))
+
+
 def rival_figures(subject: Subject, tool: str, source: str, environments: Path, work: Path) -> Row:
     """Quantize in the tool's environment and evaluate in ours."""
     python = environment(environments / f"env-{tool}", tool)
-    float_file = (subject.exported if source == "fused" else subject.plain) / ONNX_FILE
+    float_file = source_file(subject, source)
     made = rivals_folder(work, subject) / f"{tool}@{source}.onnx"
     made.parent.mkdir(parents=True, exist_ok=True)
     made.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import int8_rivals as script
+import int8_table
 import numpy as np
 import pytest
 from int8_table import block_of
@@ -66,6 +67,36 @@ def test_measure_tool_then_both_sources_have_a_row_each_made_once(
     script.measure_tool(options, tmp_path, ("nncf",), int8_subject)
     assert RowFile(options.results / "trec6.json").rows() == rows
     assert "| nncf | fused | 1.0000 | 1.0000 |" in block_of(options.results.parent)
+
+
+def test_measure_tool_where_this_machine_has_a_graph_of_its_own_then_it_is_a_third_source(
+    int8_subject: Any, options: ScriptOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = stand_in(tmp_path / "env")
+    monkeypatch.setattr(script, "environment", lambda folder, tool: python)
+    here = {"local": "2", "fused": "1"}
+    monkeypatch.setattr(script, "sha256_of_file", lambda path: here.get(path, "3"))
+    monkeypatch.setattr(script, "source_file", lambda subject, source: source)
+    assert script.has_local_form(int8_subject)
+    monkeypatch.setattr(script, "rival_figures", lambda subject, tool, source, *_: {"failure": f"of {source}"})
+    script.measure_tool(options, tmp_path, ("nncf",), int8_subject)
+    assert [row["failure"] for row in RowFile(options.results / "trec6.json").rows()] == ["of fused", "of local", "of plain"]
+    here["local"] = "1"
+    assert not script.has_local_form(int8_subject)
+
+
+def test_fastest_files_then_the_sentence_takes_the_fastest_and_says_whether_the_tool_had_our_graph_for_this_machine() -> None:
+    def student(rung: str, *sources: tuple[str, float]) -> tuple[tuple[object, ...], dict[str, Any], list[dict[str, Any]]]:
+        known = {"task": "trec6", "size": "1/80", "rung": rung, "seed": 13}
+        own = {**known, "kind": "int8-timing", "settings": {"files": {f"nncf@{name}": name for name, _ in sources}},
+               "speed_to_rivals": {f"nncf@{name}": {"value": ratio} for name, ratio in sources}}
+        return tuple(known.values()), own, [{**known, "tool": "nncf", "source": name, "sha256": name} for name, _ in sources]
+
+    made = [student("a", ("fused", 1.5), ("local", 1.1), ("plain", 1.3)), student("b", ("fused", 2.0), ("plain", 1.2))]
+    sentence = int8_table._fastest_files("nncf", [row for _, _, rows in made for row in rows], {key: own for key, own, _ in made})
+    assert sentence == ("Beside the fastest file of nncf, edgedistill's is 1.10 to 1.10 times as fast on 1 students (it had `local`); "
+                        "1.20 to 1.20 times as fast on 1 students (it had no `local`).")
+    assert int8_table._fastest_files("nncf", [], {}) == ""
 
 
 def test_measure_tool_when_the_tool_fails_then_the_row_and_the_table_say_why(
