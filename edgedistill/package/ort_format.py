@@ -54,8 +54,7 @@ class OrtModel:
 
 
 def convert_to_ort(model: bytes, architecture: Architecture, *, oldest: str) -> OrtModel:
-    """Convert an ONNX model, with all graph optimisations that an old runtime takes baked in ("Fixed" style); the same bytes each
-    time.
+    """Convert an ONNX model with the graph optimisations that an old runtime takes ("Fixed" style); the same bytes each time.
 
     Args:
         model: an .onnx file.
