@@ -1,10 +1,11 @@
 # Everything runs in .venv, made from constraints.txt. `make run` and `make test` work on a fresh clone.
 PYTHON ?= python3
 VENV := .venv
+OLDEST := .oldest-runtime
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-slow test-arm lint types docs bench bench-students bench-ablation bench-other-family bench-rivals bench-vocabulary \
+.PHONY: run test test-slow test-arm oldest-runtime lint types docs bench bench-students bench-ablation bench-other-family bench-rivals bench-vocabulary \
 	bench-speed bench-int8 bench-bundle wheel clean
 
 run: $(READY)
@@ -20,6 +21,9 @@ test-slow: $(READY)
 test-arm: $(READY)
 	$(BIN)/edgedistill arm-env || test $$?$(EDGEDISTILL_REQUIRE_ARM) = 6
 	$(BIN)/python -m pytest -m "arm and not slow" -rs
+
+# the oldest onnxruntime that a target allows, in an environment of its own: the slow tests load what ships in it
+oldest-runtime: $(OLDEST)/.ready
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -91,5 +95,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
 	touch $@
 
+# it has wheels for Python 3.8 to 3.12: make oldest-runtime PYTHON=python3.11
+$(OLDEST)/.ready:
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet onnxruntime==1.17.3 'numpy<2'
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) runs dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,7 +1,8 @@
 """A script, run in a process of its own: model.onnx to model.ort, its operator list and what phones' accelerators take.
 
-    python -P ort_converter.py FOLDER arm|amd64
+    python -P ort_converter.py FOLDER arm|amd64 OLDEST
 
+OLDEST is the release of onnxruntime that must load model.ort, such as 1.17.
 It is a process of its own because onnxruntime's tools print, set up logging and change `sys.path` on import. It must
 not import edgedistill: a checkout need not be importable here.
 """
@@ -16,14 +17,22 @@ _IDENTIFIER = b"ORTM"
 _ALIGNMENT_BYTES = 16
 
 
-def main(folder: Path, platform: str) -> None:
+def main(folder: Path, platform: str, oldest: str) -> None:
     """Convert `model.onnx` of a folder.
 
     model.ort, model.required_operators_and_types.config and usability.json appear beside it; the same bytes each time.
+    Where the runtime that must load model.ort is older than the one installed, restored weights are kept apart from their
+    products (`keep_restored_weights_apart`), and model.onnx is written anew if it has any.
     """
+    import onnx
+    import onnxruntime
     from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
     from onnxruntime.tools.ort_format_model import create_config_from_models
 
+    model = onnx.load(str(folder / "model.onnx"))
+    (folder / "usability.json").write_text(json.dumps(usability(model)), encoding="utf-8")
+    if _release(oldest) < _release(onnxruntime.__version__) and keep_restored_weights_apart(model):
+        onnx.save(model, str(folder / "model.onnx"))
     convert_onnx_models_to_ort(
         folder / "model.onnx",
         optimization_styles=[OptimizationStyle.Fixed],
@@ -34,11 +43,74 @@ def main(folder: Path, platform: str) -> None:
     ort.write_bytes(with_sorted_kernel_types(ort.read_bytes()))
     # Once more, from the file that ships: a reduced build made from an earlier one can lack kernels.
     create_config_from_models([ort], folder / "model.required_operators_and_types.config", True)
-    (folder / "usability.json").write_text(json.dumps(usability(folder / "model.onnx")), encoding="utf-8")
 
 
-def usability(path: Path) -> dict[str, Any]:
+def _release(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def keep_restored_weights_apart(model: Any) -> int:
+    """Write weights that are stored in 8 bits and restored for a float product in a form that is not fused with it, in place.
+
+    Newer releases of onnxruntime (1.32 was seen) fuse such a pair into a MatMulNBits of 8 bits; that of older ones, of the same
+    name and version, takes 4 bits alone, so that they refuse the file. No option of the session switches this fusion off by
+    itself. It wants a scale of no dimensions, or one a column on axis 1: a scale of one element, or the same axis counted from
+    the end, means the same and is left alone. Pairs around an int8 product stay as they are, and are fused.
+
+    Args:
+        model: an ONNX model; what only onnxruntime's converter reads, not what ships as model.onnx.
+
+    Returns:
+        How many products there were.
+
+    Source: onnxruntime, core/optimizer/qdq_transformer/selectors_actions/qdq_selectors.cc (ValidateDQForMatMulNBits).
+    """
+    import onnx
+
+    graph = model.graph
+    constants = {item.name: item for item in graph.initializer}
+    makers = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
+    nodes: list[Any] = []
+    changed = 0
+    for node in graph.node:
+        restore = makers.get(node.input[1]) if node.op_type in ("MatMul", "Gemm") else None
+        if restore is not None and restore.input[0] in constants and node.input[0] not in makers:
+            changed += 1
+            own = _unfused(graph, restore, constants, f"{node.input[1]}_apart_{changed}")
+            nodes.append(own)
+            node.input[1] = own.output[0]
+        nodes.append(node)
+    if changed:
+        read = {name for node in nodes for name in node.input} | {item.name for item in graph.output}
+        kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes
+                if node.op_type != "DequantizeLinear" or node.output[0] in read]
+        del graph.node[:]
+        graph.node.extend(kept)
+    return changed
+
+
+def _unfused(graph: Any, restore: Any, constants: dict[str, Any], name: str) -> Any:
+    """Return a node that restores the same weight in the form that is not fused; its new scale goes into the graph."""
+    from onnx import helper, numpy_helper
+
+    weight, *grid = restore.input
+    axis = next((item.i for item in restore.attribute if item.name == "axis"), 1)
+    rank = len(constants[weight].dims)
+    if constants[grid[0]].dims:
+        return helper.make_node("DequantizeLinear", [weight, *grid], [name], name, axis=axis - rank if axis >= 0 else axis)
+    for place, part in enumerate(grid):
+        array = numpy_helper.to_array(constants[part]).reshape(1)
+        grid[place] = f"{name}_{place}"
+        graph.initializer.append(numpy_helper.from_array(array, grid[place]))
+    return helper.make_node("DequantizeLinear", [weight, *grid], [name], name)
+
+
+def usability(model: Any) -> dict[str, Any]:
     """Ask the checks of `check_onnx_model_mobile_usability`, with input shapes taken as fixed.
+
+    Args:
+        model: an ONNX model.
 
     Returns:
         `operators`: nodes by operator; `providers`: by name, `supported` of `nodes` and the `partitions` they form.
@@ -47,7 +119,7 @@ def usability(path: Path) -> dict[str, Any]:
     from onnxruntime.tools.mobile_helpers import usability_checker as checker
 
     # Not strict: the types of onnxruntime's own operators cannot be inferred, and the checks do not need them.
-    model = onnx.shape_inference.infer_shapes(onnx.load(str(path)), strict_mode=False)
+    model = onnx.shape_inference.infer_shapes(model, strict_mode=False)
     found = {
         "NNAPI": checker.check_nnapi_partitions(model, False),
         "CoreML NeuralNetwork": checker.check_coreml_partitions(model, False, "coreml_supported_neuralnetwork_ops.md"),
@@ -160,4 +232,4 @@ def _vector(builder: Any, offsets: list[int]) -> int:
 
 if __name__ == "__main__":
     sys.modules["torch"] = None  # type: ignore[assignment] # onnxruntime's tools load it where they can, and it takes seconds
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

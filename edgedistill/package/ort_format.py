@@ -53,12 +53,14 @@ class OrtModel:
     support: Mapping[str, ProviderSupport]
 
 
-def convert_to_ort(model: bytes, architecture: Architecture) -> OrtModel:
-    """Convert an ONNX model with all graph optimisations baked in ("Fixed" style); the same bytes each time.
+def convert_to_ort(model: bytes, architecture: Architecture, *, oldest: str) -> OrtModel:
+    """Convert an ONNX model with the graph optimisations that an old runtime takes ("Fixed" style); the same bytes each time.
 
     Args:
         model: an .onnx file.
         architecture: what it will run on; NCHWc layouts are made for x86-64 alone.
+        oldest: the release of onnxruntime that must load it, such as "1.17"; where it is older than the one installed, 8-bit
+            weights are not fused with float products, since old ones do not know that operator.
 
     Raises:
         ArtifactError: onnxruntime does not convert it.
@@ -66,7 +68,7 @@ def convert_to_ort(model: bytes, architecture: Architecture) -> OrtModel:
     with tempfile.TemporaryDirectory(prefix="edgedistill-ort-") as name:
         folder = Path(name)
         (folder / "model.onnx").write_bytes(model)
-        _run_converter(folder, _PLATFORMS[architecture])
+        _run_converter(folder, _PLATFORMS[architecture], oldest)
         text = (folder / "model.required_operators_and_types.config").read_text(encoding="utf-8")
         # The tool writes the path of the file that it read, which is different each time.
         usability = json.loads((folder / "usability.json").read_text(encoding="utf-8"))
@@ -76,11 +78,11 @@ def convert_to_ort(model: bytes, architecture: Architecture) -> OrtModel:
         )
 
 
-def _run_converter(folder: Path, platform: str) -> None:
+def _run_converter(folder: Path, platform: str, oldest: str) -> None:
     # A variable that is set for something else must not change what ships.
     environment = {key: value for key, value in os.environ.items() if key != _LEVEL_VARIABLE}
     done = subprocess.run(
-        [sys.executable, "-P", str(_CONVERTER), str(folder), platform],
+        [sys.executable, "-P", str(_CONVERTER), str(folder), platform, oldest],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )
     if done.returncode != 0:

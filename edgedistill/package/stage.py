@@ -161,7 +161,7 @@ def _parts(settings: Settings, inputs: Inputs) -> BundleParts:
     labels = Labels.read_json(inputs.labels).labels
     return BundleParts(
         model=model,
-        ort=convert_to_ort(model, settings.architecture),
+        ort=convert_to_ort(model, settings.architecture, oldest=settings.runtime_oldest),
         text=_text_model(settings, inputs, model, encoder),
         platform=settings.platform,
         facts=read_onnx_facts(inputs.model / ONNX_FILE),
@@ -254,4 +254,4 @@ def _text_decision(text: TextModel) -> Decision:
     )
 
 
-STAGE = Stage(name="package", version=5, run=run, requires=requires, ensures=ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=6, run=run, requires=requires, ensures=ensures, tools=TOOLS)

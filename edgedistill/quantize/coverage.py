@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from edgedistill.quantize.stored_twice import stored_twice
 from edgedistill.results import Coverage
 
 _WEIGHTED = {"MatMul", "Gemm", "Conv", "ConvTranspose", "FusedMatMul", "FusedGemm", "FusedConv", "NhwcFusedConv", "Gather",
@@ -52,6 +53,7 @@ def measure_coverage(path: Path) -> Coverage:
         float_nodes=tuple(float_nodes),
         float_reasons=dict(float_nodes),
         bytes_by_part=graph.bytes_by_part(),
+        stored_twice=stored_twice(graph.proto),
     )
 
 

@@ -11,6 +11,7 @@ from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.short_names import shorten_value_names
 from edgedistill.quantize.static_quantizer import quiet_quantizer
 from edgedistill.quantize.tables import quantize_gathered_tables
+from edgedistill.quantize.tied_tables import read_stored_rows, tied_look_ups, turn_tied_tables
 
 _OPERATORS = ("MatMul", "Gemm", "Attention", "Gather", "EmbedLayerNormalization")
 _WEIGHT_TYPES = {"wi8": QuantType.QInt8, "wu8": QuantType.QUInt8}
@@ -34,6 +35,7 @@ def quantize_dynamically(
         by_row: names of nodes whose embedding tables get a scale a row; a fused embedding is taken apart for it.
     """
     model = onnx.load(source)
+    turn_tied_tables(model, scheme.kind)
     left_out, rowwise = list(excluded), frozenset(by_row)
     operators, vectors = list(_OPERATORS), _products_with_vectors(model.graph)
     if left_out or rowwise:
@@ -41,16 +43,20 @@ def quantize_dynamically(
         name_nodes(model.graph)
         split_embeddings(model, rowwise)
         quantize_gathered_tables(model.graph, weights=scheme.weights, excluded=frozenset(left_out), by_row=rowwise)
+    if tied_look_ups(model.graph):
+        name_nodes(model.graph)
+    tied = tied_look_ups(model.graph)
     with quiet_quantizer():
         quantize_dynamic(
             model, str(out), weight_type=_WEIGHT_TYPES[scheme.weights], per_channel=scheme.is_per_channel,
             reduce_range=scheme.is_reduced_range, op_types_to_quantize=operators,
             # what a Gemm is called when it is split
-            nodes_to_exclude=[*left_out, *vectors, *(f"{name}_MatMul" for name in left_out)],
+            nodes_to_exclude=[*left_out, *vectors, *tied, *(f"{name}_MatMul" for name in left_out)],
             extra_options={"MatMulConstBOnly": True, "WeightSymmetric": scheme.weights == "wi8",
                            "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     made = onnx.load(out)
+    read_stored_rows(made.graph, frozenset(tied) - frozenset(left_out))
     shorten_value_names(made)
     made.producer_name, made.producer_version = "edgedistill", ""
     onnx.save(made, out)

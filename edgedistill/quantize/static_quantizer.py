@@ -32,6 +32,7 @@ from edgedistill.quantize.node_order import sort_nodes
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.short_names import shorten_pair_names, shorten_value_names
 from edgedistill.quantize.tables import quantize_gathered_tables
+from edgedistill.quantize.tied_tables import turn_tied_tables
 from edgedistill.quantize.versions import within
 from edgedistill.quantize.zero_points import drop_needless_zero_points
 
@@ -86,6 +87,7 @@ def quantize_statically(
 def prepared_graph(source: Path) -> onnx.ModelProto:
     """Return the float graph of a file in the form that a static scheme quantizes: the same answers."""
     model = onnx.load(source)
+    turn_tied_tables(model, "static")
     prepare_for_static(model)
     # all of them: the quantizer takes vectors that a fused one shares with other nodes away from these
     split_embeddings(model, frozenset(node.name for node in model.graph.node if node.op_type == _FUSED_EMBEDDING))

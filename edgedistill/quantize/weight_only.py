@@ -10,6 +10,7 @@ from edgedistill.quantize.graph_forms import drop_unused, fold_batch_norms, name
 from edgedistill.quantize.rounding import round_weights
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.static_quantizer import quantize_tables, quiet_quantizer, save_clean
+from edgedistill.quantize.tied_tables import merge_equal_matrices, turn_tied_tables
 
 _OUTPUT_AXIS = {"MatMul": 1, "Attention": 1, "Conv": 0, "ConvTranspose": 1}
 """Axis of the weight that numbers the outputs; of Gemm it depends on transB."""
@@ -28,6 +29,7 @@ def quantize_weights_only(
         by_row: names of nodes whose embedding tables get a scale a row.
     """
     model, left_out, rowwise = onnx.load(source), frozenset(excluded), frozenset(by_row)
+    turn_tied_tables(model, scheme.kind)
     fold_batch_norms(model.graph)
     turn_gemms(model.graph)
     name_nodes(model.graph)
@@ -51,7 +53,9 @@ def quantize_weights_only(
     onnx.save(model, out)
     with quiet_quantizer():
         quantize_tables(out, scheme, excluded=left_out, by_row=rowwise)
-    save_clean(onnx.load(out), out, like=source)
+    made = onnx.load(out)
+    merge_equal_matrices(made.graph)
+    save_clean(made, out, like=source)
 
 
 def _axis(node: onnx.NodeProto) -> int:
@@ -65,7 +69,7 @@ def _restore(graph: onnx.GraphProto, item: onnx.TensorProto, *, axis: int, schem
     integers, scale, zero = round_weights(
         numpy_helper.to_array(item), axis=axis if scheme.is_per_channel else None, weights=scheme.weights
     )
-    # not called as `tables` calls its own: a table that is a product's weight too is there in both forms
+    # not called as `tables` calls its own: a table that is a product's weight too can be there in both forms
     names = [f"{item.name}_product_{part}" for part in ("quantized", "scale", "zero_point")]
     graph.initializer.extend(numpy_helper.from_array(array, name)
                              for array, name in zip((integers, scale, zero), names, strict=True))

@@ -18,13 +18,13 @@ def coverage(target: TargetReport) -> Table:
 
 
 def coverage_text(target: TargetReport) -> str:
-    """Say how much of the model is int8."""
+    """Say how much of the model is int8, and which table is in it twice."""
     found = target.int8_coverage
     fused = "" if found.runtime_nodes_share is None else (
         f"; of the nodes as onnxruntime fuses them here, {share_text(found.runtime_nodes_share)}"
     )
     return (f"{share_text(found.weight_bytes_share)} of the weight bytes and {share_text(found.nodes_share)} of the nodes on "
-            f"weights are int8{fused}.")
+            f"weights are int8{fused}." + "".join(f" {line[0].upper()}{line[1:]}." for line in found.stored_twice))
 
 
 def float_nodes(target: TargetReport) -> Table:

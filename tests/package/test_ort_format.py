@@ -1,8 +1,11 @@
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edgedistill.errors import ArtifactError
+from edgedistill.package.ort_converter import keep_restored_weights_apart
 from edgedistill.package.ort_format import convert_to_ort
 
 
@@ -33,5 +36,47 @@ def test_kernel_types_when_written_anew_are_all_there_in_sorted_order(packed):
 
 def test_convert_when_it_is_no_model_says_so_in_one_line():
     with pytest.raises(ArtifactError, match="does not convert it to ORT format") as caught:
-        convert_to_ort(b"no model", "aarch64")
+        convert_to_ort(b"no model", "aarch64", oldest="1.17")
     assert "\n" not in caught.value.message
+
+
+def _static_graph(*, axis: int | None) -> onnx.ModelProto:
+    """One stored weight that an int8 product and a float one read."""
+    scale = np.float32(0.01) if axis is None else np.linspace(0.01, 0.02, 8, dtype=np.float32)
+    grid = {"axis": axis} if axis is not None else {}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wr"], "weight", **grid),
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "round"), helper.make_node("DequantizeLinear", ["q", "s", "z"], ["xr"], "back"),
+        helper.make_node("MatMul", ["xr", "wr"], ["h"], "int8"), helper.make_node("Tanh", ["h"], ["t"], "tanh"),
+        helper.make_node("MatMul", ["t", "wr"], ["y"], "float"),
+    ]
+    random = np.random.default_rng(0)
+    constants = {"w": random.integers(-127, 128, (8, 8)).astype(np.int8), "ws": scale, "wz": np.zeros(scale.shape, np.int8),
+                 "s": np.float32(0.02), "z": np.uint8(128)}
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 8])],
+                              [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+@pytest.mark.parametrize("axis", [None, 1])
+def test_a_float_product_on_a_shared_weight_stays_apart_and_the_int8_one_is_fused(axis, tmp_path):
+    model = _static_graph(axis=axis)
+    ort = tmp_path / "m.ort"
+    made = convert_to_ort(model.SerializeToString(), "x86_64", oldest="1.17")
+    ort.write_bytes(made.model)
+    feeds = {"x": np.random.default_rng(1).normal(size=(3, 8)).astype(np.float32)}
+    answers = [onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, feeds)[0]
+               for file in (model.SerializeToString(), str(ort))]
+    np.testing.assert_allclose(*answers, atol=1e-4)
+    assert "MatMulNBits" not in made.operators
+    assert "MatMulIntegerToFloat" in made.operators
+
+
+def test_a_graph_without_a_float_product_on_a_stored_weight_is_left_as_it_is():
+    model = _static_graph(axis=None)
+    del model.graph.node[-1]
+    model.graph.output[0].name = "t"
+    before = model.SerializeToString()
+    assert keep_restored_weights_apart(model) == 0
+    assert model.SerializeToString() == before

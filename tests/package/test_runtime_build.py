@@ -53,7 +53,7 @@ def test_accelerators_when_they_take_most_are_worth_a_try():
 
 @pytest.mark.parametrize("name", ["NNAPI", "CoreML NeuralNetwork", "CoreML MLProgram"])
 def test_support_when_asked_of_a_real_graph_counts_its_nodes(inputs, name):
-    ort = convert_to_ort((inputs.model / "model.onnx").read_bytes(), "aarch64")
+    ort = convert_to_ort((inputs.model / "model.onnx").read_bytes(), "aarch64", oldest="1.17")
 
     assert ort.support[name].nodes == sum(ort.nodes.values()) == 8  # see tiny_model
     assert 0 <= ort.support[name].supported <= 8

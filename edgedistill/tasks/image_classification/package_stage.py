@@ -148,7 +148,7 @@ def _parts(settings: PictureSettings, inputs: Inputs, how: Preprocessing) -> _Pa
                                   sample=_sample(settings, inputs, examples, how))
     odd = make_odd_pictures(examples, how, models=(open_predictor(file), open_session(pictures.model)), labels=labels, rule=rule)
     return _Parts(
-        model=model, ort=convert_to_ort(model, settings.architecture), pictures=pictures,
+        model=model, ort=convert_to_ort(model, settings.architecture, oldest=settings.runtime_oldest), pictures=pictures,
         golden=golden.model_copy(update={"vectors": (*golden.vectors, *odd)}), odd=len(odd), labels=labels,
         rows={name: len(read_examples(path)) for name, path in sorted(inputs.splits.items())} | {"test": len(examples)},
     )
@@ -208,4 +208,4 @@ def _ensures(out: Path) -> None:
     require_sound_bundle(out / BUNDLE_FOLDER)
 
 
-STAGE = Stage(name="package", version=3, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=4, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)
