@@ -307,5 +307,5 @@ def _ensures(out: Path) -> None:
         raise ArtifactError(f"{out}: holds no model and verdict", hint="run the same command again")
 
 
-STAGE = Stage(name="quantize", version=9, run=_run, requires=_requires, ensures=_ensures,
+STAGE = Stage(name="quantize", version=10, run=_run, requires=_requires, ensures=_ensures,
               tools=("onnx", "onnxruntime", "numpy", "neural-compressor"))
