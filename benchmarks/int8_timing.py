@@ -130,7 +130,7 @@ def judged(rounds_p50_s: Mapping[str, list[list[float]]], chosen: str) -> Row:
               for name, found in rounds_p50_s.items() if "@" in name}
     return {
         "fastest": fastest, "slowdown": _plain(slowdown), "is_within_5_percent": slowdown.value <= ASKED_WITHIN,
-        "speed_to_float": _plain(to_float.ratio), "is_slower_than_float": to_float.verdict == "slower",
+        "speed_to_float": _plain(to_float.ratio), "is_slower_than_float": to_float.ratio.high < 1,
         "speed_to_rivals": others,
     }
 

@@ -119,7 +119,7 @@ def call_for(verdict: QuantizationVerdict, wanted: Quantization, *, finding: str
         return Call("", "int8 keeps the goal but is slower than float, which no training changes")
     scheme = verdict.scheme if not verdict.is_float else _nearest(verdict, wanted, saturates=saturates)
     if not scheme:
-        return Call("", f"{reason}, and no scheme makes enough of the graph int8 for this target")
+        return Call("", f"{reason}, and no scheme makes enough of the graph int8 for this target without being slower than float")
     return Call(scheme, reason or "quantization.aware is always")
 
 
@@ -135,7 +135,8 @@ def _missed(verdict: QuantizationVerdict, wanted: Quantization, finding: str) ->
 
 def _nearest(verdict: QuantizationVerdict, wanted: Quantization, *, saturates: bool) -> str:
     """Return the scheme that diverges least from float, of those that are refused for their answers alone."""
-    rows = [row for row in verdict.table if row.kl_nats is not None and not row.float_nodes and _is_possible(row, wanted)]
+    rows = [row for row in verdict.table if row.kl_nats is not None and not row.float_nodes and _is_possible(row, wanted)
+            and not _is_slower(row, verdict)]
     usable = [row for row in rows if not saturates or "_reduced_range" in row.scheme or "_wu8_" in row.scheme]
     return min(usable, key=lambda row: row.kl_nats or 0.0).scheme if usable else ""
 
@@ -143,6 +144,14 @@ def _nearest(verdict: QuantizationVerdict, wanted: Quantization, *, saturates: b
 def _is_possible(row: Int8Candidate, wanted: Quantization) -> bool:
     shares = [row.weight_bytes_share] if row.scheme.startswith("weight_only") else [row.weight_bytes_share, row.nodes_share]
     return all(share is not None and share >= wanted.min_coverage for share in shares)
+
+
+def _is_slower(row: Int8Candidate, verdict: QuantizationVerdict) -> bool:
+    """Is a candidate known to be slower than float on the target? Its fine-tuned file would be, too, and nobody times it."""
+    if row.speed_ratio is not None:
+        return row.speed_ratio.high < 1
+    told, in_float = row.predicted_interval_s, verdict.float_predicted_p50_s
+    return told is not None and in_float is not None and told[0] > in_float
 
 
 def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tuning:

@@ -122,6 +122,7 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     from edgedistill.emulated_step import emulate
     from edgedistill.evaluate.stage import LOGITS_FILE
     from edgedistill.prepare.stage import TEST_FILE
+    from edgedistill.quantize.stage import VERDICT_FILE
     from edgedistill.run_report import TargetResults
     from edgedistill.trials import distil_trial, search_line, train_baseline, varied
 
@@ -154,8 +155,10 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
         curves["student_no_kd"] = baseline.folder / CURVE_FILE
     if tuning.curve is not None:
         curves["student_int8_aware"] = tuning.curve
+    verdicts: dict[Variant, Path] = {"teacher_int8": teacher_int8.folder / VERDICT_FILE}
+    verdicts |= {name: folder / VERDICT_FILE for name, folder in tuning.variants.items()}  # all of them passed the court
     return TargetResults(plan, evaluations, curves, student, student_onnx, student_int8, parity, measured, packed,
-                         found, emulation, on_device, tuning)
+                         found, emulation, on_device, tuning, verdicts)
 
 
 def _distinct(folders: Mapping[Variant, Path]) -> dict[Variant, Path]:

@@ -138,7 +138,10 @@ class Int8Candidate(Document):
     )
     predicted_interval_s: tuple[float, float] | None = Field(None, description="80 %")
     p50_s: Interval | None = Field(None, description="measured side by side on a machine with the target's int8 instructions")
-    speed_ratio: Interval | None = Field(None, description="the float model's p50 / this one's, paired by round")
+    speed_ratio: Interval | None = Field(
+        None, description="the float model's p50 / this one's, paired by round; where that left them near each other, over pairs "
+        "of fresh processes. All of the interval below 1: it is slower than float"
+    )
     outcome: Literal["chosen", "kept", "refused", "not tried"]
     reason: str
 

@@ -1,7 +1,7 @@
 """From the finished steps of a run to its report: says where the documents lie, and what only the whole run knows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class TargetResults:
         emulation: the replay on the target's core, or why there is none.
         device: what was measured on a device; None when there was none.
         tuning: what became of the fine-tuning for int8; None: nobody asked.
+        verdicts: verdict.json of the other int8 variants.
     """
 
     plan: Plan
@@ -69,6 +70,7 @@ class TargetResults:
     emulation: Emulation
     device: Done | None = None
     tuning: Tuning | None = None
+    verdicts: Mapping[Variant, Path] = field(default_factory=dict)
 
 
 def collect_report(
@@ -161,6 +163,7 @@ def _target_inputs(prepared: Path, result: TargetResults) -> TargetInputs:
         verdict=result.student_int8.folder / VERDICT_FILE,
         test=prepared / TEST_FILE, labels=prepared / LABELS_FILE, curves=result.curves,
         emulated=None if result.emulation.done is None else result.emulation.done.folder / EMULATED_FILE,
+        verdicts=result.verdicts,
     )
 
 

@@ -73,6 +73,20 @@ def test_call_when_candidates_left_nodes_in_float_or_too_little_int8_then_others
     assert "no scheme makes enough of the graph int8" in why
 
 
+@pytest.mark.parametrize(("ratio", "expected"), [((0.95, 0.93, 0.97), PLAIN), ((0.99, 0.97, 1.01), COLUMNS)])
+def test_call_when_a_candidate_is_known_to_be_slower_than_float_then_another_is_taken(ratio: tuple[float, ...], expected: str) -> None:
+    speed = dict(zip(("value", "low", "high"), ratio, strict=True))
+    found = verdict("float", row(COLUMNS, "refused", kl=0.1, speed_ratio=speed), row(PLAIN, "refused", kl=0.2))
+    assert call(found)[0] == expected
+
+
+@pytest.mark.parametrize(("low", "expected"), [(1.1e-3, PLAIN), (0.9e-3, COLUMNS)])
+def test_call_when_a_candidate_is_predicted_slower_than_float_then_another_is_taken(low: float, expected: str) -> None:
+    told = row(COLUMNS, "refused", kl=0.1, predicted_interval_s=(low, 2e-3))
+    found = verdict("float", told, row(PLAIN, "refused", kl=0.2)).model_copy(update={"float_predicted_p50_s": 1e-3})
+    assert call(found)[0] == expected
+
+
 def test_call_when_the_target_saturates_then_only_for_schemes_that_cannot() -> None:
     rows = (row(PLAIN, "refused", kl=0.1), row(f"{PLAIN}_reduced_range", "refused", kl=0.2))
     assert call(verdict("float", *rows), saturates=True)[0] == f"{PLAIN}_reduced_range"

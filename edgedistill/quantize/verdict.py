@@ -11,7 +11,7 @@ from edgedistill.quantize.layers import measure_layers
 from edgedistill.quantize.scheme_names import FLOAT
 from edgedistill.quantize.sensitivity import Noise
 from edgedistill.quantize.timing import FASTEST_WITHIN, Times
-from edgedistill.results import Coverage, Int8Candidate, QuantizationVerdict
+from edgedistill.results import Coverage, Int8Candidate, Interval, QuantizationVerdict
 
 _NAMED_NODES = 5
 
@@ -100,11 +100,18 @@ def _speed_words(times: Times, title: str) -> str:
     """Say how fast the chosen candidate is against float, and where that is known from."""
     speed, told = times.measured.get(title), times.predicted.get(title)
     if speed is not None:
-        return f"{speed.ratio.value:.2f} times as fast as float here, where the target's int8 instructions are"
+        here = "here, where the target's int8 instructions are"
+        if speed.ratio.low <= 1 <= speed.ratio.high:
+            return f"its speed cannot be told from float's {here}: {_ratio_text(speed.ratio)} times as fast"
+        return f"{speed.ratio.value:.2f} times as fast as float {here}"
     if told is not None:
         return (f"speed predicted, not measured: p50 of {1e3 * told.p50_s:.2g} ms on {times.target}, "
                 f"{1e3 * told.float_p50_s:.2g} ms in float")
     return "speed not checked"
+
+
+def _ratio_text(ratio: Interval) -> str:
+    return f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
 
 
 def _why_float(finding: Finding) -> str:
@@ -158,7 +165,7 @@ def _reason(item: Judged, finding: Finding, *, limit: float | None) -> str:
                 f"{1e3 * told.float_p50_s:.2g} ms in float")
     speed = finding.times.measured.get(item.candidate.title)
     if speed is not None and speed.is_slower:
-        return f"slower than float here: {speed.ratio.value:.2f} times as fast"
+        return f"slower than float here: {_ratio_text(speed.ratio)} times as fast"
     if limit is not None and item.evidence.size_bytes > limit:
         return f"keeps the goal, but its {item.evidence.size_bytes} bytes are over the target's {limit:.0f}"
     chosen = finding.times.measured.get(finding.chosen.candidate.title) if finding.chosen else None

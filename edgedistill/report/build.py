@@ -28,6 +28,7 @@ from edgedistill.report.latency import (
 from edgedistill.report.model import (
     DistillationGain,
     Headline,
+    Int8Form,
     LatencyReport,
     RunReport,
     StepReport,
@@ -70,6 +71,7 @@ class TargetParts:
         measurements: on the host, by variant; any may be missing.
         parity: the gates of the conversions.
         quantization: what was chosen, and why.
+        verdicts: of the court, by int8 variant; any may be missing.
         predictions: the plan's ledger.
         budgets: the target's budgets and whether they hold.
         goals: the recipe's goals and whether they hold.
@@ -99,6 +101,7 @@ class TargetParts:
     goals: tuple[GoalCheck, ...]
     frontier: tuple[FrontierRow, ...] = ()
     advice: str = ""
+    verdicts: Mapping[Variant, QuantizationVerdict] = field(default_factory=dict)
     target_latencies: Mapping[Variant, TargetLatency] = field(default_factory=dict)
     curves: Mapping[str, TrainingLog] = field(default_factory=dict)
     not_checked: tuple[str, ...] = ()
@@ -242,7 +245,13 @@ def _variant(name: Variant, parts: TargetParts) -> VariantReport:
         calibration_error=evaluation.calibration_error,
         mcnemar_against_teacher=evaluation.mcnemar_against_teacher,
         right_rows=right_rows.pack(_is_right(parts, name)) if name in parts.logits else "",
+        int8=_int8_form(name, parts),
     )
+
+
+def _int8_form(name: Variant, parts: TargetParts) -> Int8Form | None:
+    verdict = parts.quantization if name == "student_int8" else parts.verdicts.get(name)
+    return None if verdict is None else Int8Form(scheme=verdict.scheme, coverage=verdict.coverage)
 
 
 def _headline(parts: TargetParts, variants: Mapping[Variant, VariantReport]) -> Headline:

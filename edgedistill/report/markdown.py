@@ -87,6 +87,9 @@ def _int8(target: TargetReport) -> list[Part]:
     said = "\n\n".join(filter(None, sentences))
     return [
         Part("int8", f"### int8\n\n{said}\n\n{in_float}", 1),
+        Part("int8 by variant", _titled("#### What is int8 in each variant", tables_int8.variants(target)), 2),
+        Part("nodes in float by variant",
+             folded_table("Nodes that stayed in float, by variant", tables_int8.variant_nodes(target)), 7),
         Part("size by part", table(tables_int8.coverage(target)), 2),
         Part("int8 by layer", folded_table("int8 by layer", tables_int8.layers(target)), 7),
         Part("candidates for int8", folded_table("Candidates for int8, and what became of each", tables_int8.schemes(target)), 7),

@@ -84,6 +84,13 @@ class PeakRss(Document):
     source: Source
 
 
+class Int8Form(Document):
+    """What an int8 variant is made of; `float_reasons` of the coverage say which nodes stayed in float, and why."""
+
+    scheme: str = Field(description="of the court; 'float' where its verdict was to ship the float model")
+    coverage: Coverage
+
+
 class VariantReport(Document):
     """One variant: what it weighs, how well it answers, what it costs."""
 
@@ -103,6 +110,7 @@ class VariantReport(Document):
     right_rows: str = Field(
         "", description="is the answer to each test row right? hexadecimal, the first row the highest bit; empty: not recorded"
     )
+    int8: Int8Form | None = Field(None, description="of an int8 variant; null: a float one, or an older report")
 
 
 class Headline(Document):

@@ -94,6 +94,7 @@ class TargetInputs:
         labels: labels.json.
         curves: training_log.json, by the name of the training.
         emulated: emulated.json; None when nothing was replayed on the target's core.
+        verdicts: verdict.json of the other int8 variants.
     """
 
     evaluations: Mapping[Variant, Path]
@@ -105,6 +106,7 @@ class TargetInputs:
     labels: Path
     curves: Mapping[str, Path] = field(default_factory=dict)
     emulated: Path | None = None
+    verdicts: Mapping[Variant, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         measurements=measurements,
         parity=ParityReport.read_json(inputs.parity),
         quantization=QuantizationVerdict.read_json(inputs.verdict),
+        verdicts={name: QuantizationVerdict.read_json(path) for name, path in inputs.verdicts.items()},
         predictions=settings.predictions,
         budgets=settings.budgets,
         goals=settings.goals,

@@ -1,10 +1,14 @@
-"""The tables of the int8 model: what is int8 by part and layer, what stayed float and why, which candidates there were."""
+"""The tables of the int8 models: what is int8 by variant, part and layer, what stayed float and why, which candidates stood."""
 
-from edgedistill.report.model import TargetReport
+from collections.abc import Mapping
+
+from edgedistill.report.model import Int8Form, TargetReport
 from edgedistill.report.tables import UNKNOWN, Table
 from edgedistill.report.wording import share_text, size_text, time_text
+from edgedistill.results import Coverage, Variant
 
 _NODES_NAMED = 6
+_PARTS = ("embedding", "encoder", "head", "other")
 NO_REASON = "not recorded: an earlier version quantized this model"
 
 
@@ -27,18 +31,53 @@ def coverage_text(target: TargetReport) -> str:
             f"weights are int8{fused}." + "".join(f" {line[0].upper()}{line[1:]}." for line in found.stored_twice))
 
 
-def float_nodes(target: TargetReport) -> Table:
-    """Return the nodes on weights that stayed in float, by the reason, the most frequent first."""
-    found = target.int8_coverage
-    reasons = dict.fromkeys(found.float_nodes, NO_REASON) | found.float_reasons
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in reasons.items():
-        by_reason.setdefault(reason, []).append(name)
+def variants(target: TargetReport) -> Table:
+    """Return the int8 variants with their schemes, how much of each is int8, and the bytes of their parts.
+
+    No rows where no other than the shipped one was recorded, as in an older report: what is said of that one stands elsewhere.
+    """
+    forms = _forms(target)
     rows = tuple(
-        (reason, _named(names), str(len(names)))
-        for reason, names in sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0]))
+        (name, form.scheme, _float_words(form.coverage), share_text(form.coverage.weight_bytes_share),
+         share_text(form.coverage.nodes_share), *(size_text(form.coverage.bytes_by_part.get(part, 0)) for part in _PARTS))
+        for name, form in forms.items()
     )
+    return Table(("variant", "scheme", "nodes left in float, and why", "weight bytes in int8", "nodes in int8", *_PARTS),
+                 rows if len(rows) > 1 else (), words=3)
+
+
+def variant_nodes(target: TargetReport) -> Table:
+    """Return the nodes on weights that stayed in float in each int8 variant, by name; no rows where `variants` has none."""
+    forms = _forms(target)
+    rows = tuple(
+        (name, reason, _named(names), str(len(names)))
+        for name, form in forms.items() for reason, names in _by_reason(form.coverage).items()
+    )
+    return Table(("variant", "why in float", "which", "nodes"), rows if len(forms) > 1 else (), words=3)
+
+
+def _forms(target: TargetReport) -> Mapping[Variant, Int8Form]:
+    return {name: variant.int8 for name, variant in target.variants.items() if variant.int8 is not None}
+
+
+def _float_words(coverage: Coverage) -> str:
+    """Say how many nodes stayed in float for which reason."""
+    return "; ".join(f"{len(names)}: {reason}" for reason, names in _by_reason(coverage).items()) or "none"
+
+
+def float_nodes(target: TargetReport) -> Table:
+    """Return the nodes on weights that stayed in float in the int8 model that ships, by the reason, the most frequent first."""
+    rows = tuple((reason, _named(names), str(len(names))) for reason, names in _by_reason(target.int8_coverage).items())
     return Table(("why in float", "which", "nodes"), rows, words=2)
+
+
+def _by_reason(coverage: Coverage) -> dict[str, list[str]]:
+    """Return the names of the nodes that stayed in float by the reason, the most frequent first."""
+    reasons = dict.fromkeys(coverage.float_nodes, NO_REASON) | coverage.float_reasons
+    found: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        found.setdefault(reason, []).append(name)
+    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def _named(names: list[str]) -> str:

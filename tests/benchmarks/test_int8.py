@@ -152,6 +152,7 @@ def test_judged_then_compares_with_the_fastest_candidate_and_not_with_a_rival() 
     assert near["speed_to_rivals"]["nncf@fused"]["value"] == pytest.approx(0.5 / 1.04)
     assert not near["is_slower_than_float"]
     assert int8_timing.judged({"float": processes(1.0), "a": processes(1.2)}, "a")["is_slower_than_float"]
+    assert int8_timing.judged({"float": processes(1.0), "a": processes(1.01)}, "a")["is_slower_than_float"]
 
 
 def test_measure_selections_then_each_draw_has_a_row(int8_subject: Any, options: ScriptOptions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,9 @@ def test_report_when_run_is_finished_then_follows_the_contract_and_its_schema(fi
     assert set(target["variants"]) == VARIANTS
     assert target["verdict"] == "pass"
     assert target["int8_coverage"]["weight_bytes_share"] == 1.0
+    forms = {name: variant["int8"] for name, variant in target["variants"].items() if variant["int8"] is not None}
+    assert {"teacher_int8", "student_int8"} <= set(forms) <= {name for name in target["variants"] if "_int8" in name}
+    assert forms["student_int8"]["coverage"] == target["int8_coverage"]
     assert target["parity"]["arm64"] is None
     for name, variant in target["variants"].items():
         assert variant["latency"]["host"]["n"] >= 20, name

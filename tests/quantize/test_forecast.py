@@ -61,7 +61,7 @@ def test_a_forecast_is_slower_only_beyond_the_interval(low: float, expected: boo
 def test_what_was_measured_goes_before_what_was_predicted() -> None:
     slow = Forecast(3e-3, (2e-3, 4e-3), 1e-3)
     assert Times({}, {"a": slow}).allowed(("a", "b")) == {"b"}
-    speed = Speed(Interval(value=1.0, low=1.0, high=1.0), Interval(value=2.0, low=2.0, high=2.0), is_slower=False)
+    speed = Speed(Interval(value=1.0, low=1.0, high=1.0), Interval(value=2.0, low=2.0, high=2.0))
     assert Times({"a": speed}, {"a": slow}).allowed(("a",)) == {"a"}
 
 

@@ -11,10 +11,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from edgedistill.benchmark.protocol import Trace
 from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.evaluate.predictor import open_predictor, predict
 from edgedistill.examples import write_examples
 from edgedistill.export import stage as export
+from edgedistill.host import this_host
+from edgedistill.quantize import timing
 from edgedistill.quantize.onnx_quantizer import quantize_weights
 from edgedistill.quantize.schemes import SchemeChoice
 from edgedistill.quantize.stage import STAGE, Inputs, Settings, settings_for
@@ -128,6 +131,31 @@ def test_quantize_judges_every_scheme_and_says_why_one_was_chosen(quantized: Pat
     assert sorted(row.outcome for row in verdict.table) == ["chosen", "kept"]
     assert all(row.reason and row.kl_nats is not None and row.size_bytes for row in verdict.table)
     assert verdict.judged_rows == 60
+
+
+@pytest.mark.parametrize(("slowness", "spread", "is_float"), [(1.02, 0.002, True), (1.0, 0.02, False)])
+def test_quantize_ships_float_where_int8_is_slower_by_two_per_cent_and_not_for_noise(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slowness: float, spread: float, is_float: bool
+) -> None:
+    def measure(candidates: Any, protocol: Any, *, seed: int) -> dict[str, Trace]:
+        def trace(name: str) -> Trace:
+            drawn = np.random.default_rng(list(name.encode())).uniform(1 - spread, 1 + spread, protocol.processes)
+            p50_s = 1e-3 if name == "float" else slowness * 1e-3
+            rounds = tuple((p50_s * float(share),) * 3 for share in drawn for _ in range(protocol.rounds))
+            return Trace("made up", (), (), (), (), rounds, 1, 1)
+
+        return {candidate.name: trace(candidate.name) for candidate in candidates}
+
+    monkeypatch.setattr(timing, "measure", measure)
+    folder = perform(tmp_path, inputs, settings().model_copy(update={"timed_on": this_host()}))
+    verdict = verdict_of(folder)
+    assert verdict.is_float is is_float
+    assert ((folder / "model.onnx").read_bytes() == (inputs.model / "model.onnx").read_bytes()) is is_float
+    if is_float:
+        assert "ship float: what could be shipped is slower than the float model here" in verdict.decision
+        assert all(row.reason.startswith("slower than float here: 0.98") for row in verdict.table)
+    else:
+        assert "its speed cannot be told from float's here" in verdict.decision
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Reading the results of a run and writing its report."""
 
+import dataclasses
 import json
 import os
 import stat
@@ -70,6 +71,17 @@ def inputs(parts, target_parts, tmp_path):
 
 def test_read_parts_when_files_hold_the_parts_gives_the_same_report(parts, settings, inputs):
     assert build_report(read_parts(settings, inputs)) == build_report(parts)
+
+
+def test_read_parts_when_other_int8_variants_have_verdicts_then_the_report_has_their_coverage(settings, inputs, tmp_path, target_parts):
+    verdict = target_parts.quantization.model_copy(update={"scheme": "static_wi8_ai8"})
+    (tmp_path / "teacher_verdict.json").write_text(verdict.to_json(), encoding="utf-8")
+    own = dataclasses.replace(inputs.targets["made-up-board"], verdicts={"teacher_int8": tmp_path / "teacher_verdict.json"})
+    report = build_report(read_parts(settings, dataclasses.replace(inputs, targets={"made-up-board": own})))
+    variants = report.targets["made-up-board"].variants
+    assert {name: v.int8.scheme for name, v in variants.items() if v.int8 is not None} == {
+        "teacher_int8": "static_wi8_ai8", "student_int8": "dynamic_wi8_afp32"}
+    assert variants["teacher_int8"].int8.coverage == verdict.coverage
 
 
 def test_read_parts_when_logits_are_missing_names_the_file(settings, inputs):
