@@ -9,6 +9,7 @@ not import edgedistill: a checkout need not be importable here.
 
 import json
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def main(folder: Path, platform: str, oldest: str) -> None:
     from onnxruntime.tools.ort_format_model import create_config_from_models
 
     model = onnx.load(str(folder / "model.onnx"))
-    (folder / "usability.json").write_text(json.dumps(usability(model)), encoding="utf-8")
+    (folder / "usability.json").write_text(json.dumps(usability(folder / "model.onnx")), encoding="utf-8")
     if _release(oldest) < _release(onnxruntime.__version__) and keep_restored_weights_apart(model):
         onnx.save(model, str(folder / "model.onnx"))
     convert_onnx_models_to_ort(
@@ -106,20 +107,27 @@ def _unfused(graph: Any, restore: Any, constants: dict[str, Any], name: str) -> 
     return helper.make_node("DequantizeLinear", [weight, *grid], [name], name)
 
 
-def usability(model: Any) -> dict[str, Any]:
+def usability(path: Path) -> dict[str, Any]:
     """Ask the checks of `check_onnx_model_mobile_usability`, with input shapes taken as fixed.
 
+    As that tool does, they look at the model after onnxruntime's basic optimisations, which come before a provider is asked:
+    what is folded there, such as the scales of biases, no accelerator has to take.
+
     Args:
-        model: an ONNX model.
+        path: an ONNX model.
 
     Returns:
         `operators`: nodes by operator; `providers`: by name, `supported` of `nodes` and the `partitions` they form.
     """
     import onnx
     from onnxruntime.tools.mobile_helpers import usability_checker as checker
+    from onnxruntime.tools.onnx_model_utils import optimize_model
 
-    # Not strict: the types of onnxruntime's own operators cannot be inferred, and the checks do not need them.
-    model = onnx.shape_inference.infer_shapes(model, strict_mode=False)
+    with tempfile.TemporaryDirectory() as scratch:
+        optimized = Path(scratch) / "model.onnx"
+        optimize_model(path, optimized)
+        # Not strict: the types of onnxruntime's own operators cannot be inferred, and the checks do not need them.
+        model = onnx.shape_inference.infer_shapes(onnx.load(str(optimized)), strict_mode=False)
     found = {
         "NNAPI": checker.check_nnapi_partitions(model, False),
         "CoreML NeuralNetwork": checker.check_coreml_partitions(model, False, "coreml_supported_neuralnetwork_ops.md"),

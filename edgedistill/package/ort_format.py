@@ -43,7 +43,7 @@ class OrtModel:
     Attributes:
         model: the .ort file.
         operators: operators and types that it needs, as a reduced build of onnxruntime wants to be told.
-        nodes: number of nodes by operator, of the .onnx file.
+        nodes: number of nodes by operator, of the .onnx file after onnxruntime's basic optimisations.
         support: by execution provider, as `check_onnx_model_mobile_usability` finds it.
     """
 

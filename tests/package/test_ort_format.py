@@ -40,6 +40,18 @@ def test_convert_when_it_is_no_model_says_so_in_one_line():
     assert "\n" not in caught.value.message
 
 
+def test_nodes_that_are_folded_before_a_provider_is_asked_do_not_count():
+    nodes = [helper.make_node("Mul", ["a", "b"], ["scale"]), helper.make_node("Mul", ["x", "scale"], ["h"]),
+             helper.make_node("Relu", ["h"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8])],
+                              [numpy_helper.from_array(np.full(8, 2, np.float32), name) for name in "ab"])
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    found = convert_to_ort(model.SerializeToString(), "aarch64", oldest="1.17")
+    assert found.nodes == {"Mul": 1, "Relu": 1}
+    assert {support.nodes for support in found.support.values()} == {2}
+
+
 def _static_graph(*, axis: int | None) -> onnx.ModelProto:
     """One stored weight that an int8 product and a float one read."""
     scale = np.float32(0.01) if axis is None else np.linspace(0.01, 0.02, 8, dtype=np.float32)
