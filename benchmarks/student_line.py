@@ -43,6 +43,14 @@ _OVERRIDES_OF: Mapping[Kind, tuple[str, ...]] = {
 }
 _FLOAT_BATCH = 32
 
+_SAME_HERE = {("quantize", 10): 9}
+"""Versions of stages whose results are others, but not for these students, by the version that rows are known by.
+
+Version 10 of quantize stores a table that is also multiplied once, and times candidates longer where the target's int8 is timed
+here. No student of the suite has such a table, nothing is timed for a raspberry-pi, and two students of snips at 1/30 had
+the same bytes under both (sha256 fe029bdd and c8e46beb).
+"""
+
 
 class NotTrainedError(EdgedistillError):
     """A model that a benchmark needs is not there, and the benchmark does not train."""
@@ -361,7 +369,7 @@ def _stage_versions() -> dict[str, int]:
 
     named = {"prepare": PREPARE, "teach": TEACHER, "soft_labels": SOFT_LABELS, "distill": STUDENT, "baseline": BASELINE,
              "export": EXPORT, "quantize": QUANTIZE, "evaluate": EVALUATE}
-    return {name: stage.version for name, stage in named.items()}
+    return {name: _SAME_HERE.get((name, stage.version), stage.version) for name, stage in named.items()}
 
 
 def _tell(step: str, state: str, seconds: float) -> None:
