@@ -29,6 +29,7 @@ from edgedistill.examples import read_examples
 from edgedistill.export.stage import copy_companions
 from edgedistill.host import this_host
 from edgedistill.int8_settings import PostTraining
+from edgedistill.recipe import Parity
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.user_paths import model_classes, open_examples
 from edgedistill.verify.emulated import judge, spread_rows
@@ -63,7 +64,8 @@ def prepare_models(student: Path, train: Path, work: Path, schemes: list[str], t
         models[scheme] = work / scheme
         wanted = PostTraining.model_validate({"scheme": scheme, "trials": 0})
         device = edgedistill.load_target(target)
-        verdict = edgedistill.quantize(models[FLOAT], train, models[scheme], target=device, wanted=wanted)
+        verdict = edgedistill.quantize(models[FLOAT], train, models[scheme], target=device, wanted=wanted,
+                                       gates=Parity(emulated_rows=0))  # replayed below, on the test rows
         if verdict.is_float:
             raise GoalMissedError(f"{scheme}: {verdict.decision}", hint=f"--schemes without {scheme}")
     return {scheme: models[scheme] for scheme in dict.fromkeys((*schemes, FLOAT))}

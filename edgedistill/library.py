@@ -164,19 +164,27 @@ def quantize(
         out: the folder to make.
         target: whose instruction set decides the candidates, and whose budget counts.
         wanted: scheme, calibration and what must be kept; default: those of a recipe without any.
-        gates: how far the answers may change; default: those of a recipe without any.
+        gates: how far the answers may change, and on how many rows they are replayed; default: those of a recipe without any.
+
+    Returns:
+        the verdict, with `ort` (model.ort beside model.onnx) and `instruction_sets`: the answers of what ships on the target's
+        emulated core and on others, or why they are not known. A target's core that answers otherwise is no exception.
     """
+    from edgedistill.emulation.choice import choose_replays
     from edgedistill.host import this_host
     from edgedistill.quantize import stage
+    from edgedistill.quantize.delivery import delivery_for
     from edgedistill.quantize.schemes import schemes_for
     from edgedistill.user_paths import model_folder, open_calibration
 
-    settings = wanted or PostTraining()
+    settings, kept, host = wanted or PostTraining(), gates or Parity(), this_host()
+    delivery = delivery_for(choose_replays(target, host, kept), architecture=target.cpu.architecture,
+                            oldest=target.runtime.oldest, min_agreement=kept.emulated_min_agreement)
     with model_folder(model) as folder, open_calibration(data, folder) as (judged, train):
-        done = Workspace(out.parent).perform_in(out, stage.STAGE, stage.settings_for(
-            schemes_for(target, wanted=settings.scheme), min_agreement=(gates or Parity()).int8_min_agreement,
-            host_saturates=this_host().saturates_u8s8, wanted=settings, target=target,
-        ), stage.Inputs(folder, judged, train))
+        done = Workspace(out.parent).perform_in(out, stage.MODEL, stage.ModelSettings(court=stage.settings_for(
+            schemes_for(target, wanted=settings.scheme), min_agreement=kept.int8_min_agreement,
+            host_saturates=host.saturates_u8s8, wanted=settings, target=target,
+        ), delivery=delivery), stage.Inputs(folder, judged, train))
     return QuantizationVerdict.read_json(done.folder / stage.VERDICT_FILE)
 
 

@@ -119,7 +119,7 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     """Do the steps of one target; steps that another target shares are found done."""
     from edgedistill.aware_step import Candidates, tune_for_int8
     from edgedistill.distill.stage import CURVE_FILE
-    from edgedistill.emulated_step import emulate
+    from edgedistill.emulated_step import Replayed, emulate
     from edgedistill.evaluate.stage import LOGITS_FILE
     from edgedistill.prepare.stage import TEST_FILE
     from edgedistill.quantize.stage import VERDICT_FILE
@@ -143,8 +143,8 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     folders |= tuning.variants
     evaluations = evaluate_models(line, common, folders)
     _prove_reading(line, common, student_int8)
-    emulation = emulate(line, plan.target, model=student_int8.folder, data=common.prepared.folder / TEST_FILE,
-                        host_logits=evaluations["student_int8"].folder / LOGITS_FILE)
+    emulation = emulate(line, plan.target, Replayed(
+        student_int8.folder, common.prepared.folder / TEST_FILE, evaluations["student_int8"].folder / LOGITS_FILE))
     parity = _verify(line, evaluations, emulation)
     passed = _parity_passed(parity)
     measured = _benchmark(line, common, _distinct(folders)) if passed else None

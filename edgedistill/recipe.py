@@ -241,6 +241,9 @@ class Parity(Document):
     emulated_rows: int = Field(
         1000, ge=0, description="test rows that are replayed on the target's core, evenly spread; 0: none"
     )
+    emulated_other_rows: int = Field(
+        100, ge=0, description="the same on each other core of its architecture, which is no gate; at most `emulated_rows`"
+    )
     bundle_tolerance: float = Field(
         0.25, gt=0, description="how far a logit of a golden vector may be off on another instruction set"
     )

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from edgedistill.document import Document
 from edgedistill.host import Host
+from edgedistill.processor import Int8Path
 from edgedistill.recipe import BenchmarkProtocol
 
 Variant = Literal[
@@ -103,6 +104,30 @@ class ParityReport(Document):
         return all(result.passed for result in self.gates.values())
 
 
+class InstructionSetCheck(Document):
+    """The answers of the int8 file on one core's instruction set, beside this host's; or why they are not known."""
+
+    core: str = Field(description="as `verify --emulate` names it")
+    is_target: bool = Field(description="the target's core, or the one that stands for it: its decisions are a gate")
+    parity: ParityResult | None = Field(None, description="reference: the same file on this host; null: not checked")
+    labelled_rows: int = Field(0, description="rows of these that have a label")
+    accuracy: Interval | None = Field(None, description="of the labelled rows; null: not known")
+    host_accuracy: Interval | None = Field(None, description="of the same rows on this host")
+    int8_path: Int8Path | None = Field(None, description="the instructions that made the int8 products; null: not known")
+    emulator: str = ""
+    runtime: str = Field("", description="in the emulator")
+    not_checked: str = Field("", description="why the answers there are not known; empty when they are")
+    hint: str = Field("", description="what to type then")
+
+
+class OrtFile(Document):
+    """model.ort beside model.onnx: the same graph in ORT format, with the graph optimisations baked in."""
+
+    size_bytes: int
+    architecture: Literal["aarch64", "x86_64"] = Field(description="what it was optimised for")
+    parity: ParityResult = Field(description="against model.onnx, on this host")
+
+
 class Coverage(Document):
     """How much of a graph is int8."""
 
@@ -193,6 +218,11 @@ class QuantizationVerdict(Document):
         "each weight and input rounded alone; null: nowhere, or not recorded"
     )
     layers: tuple[LayerCoverage, ...] = Field((), description="in the order of the graph; empty: not recorded")
+    ort: OrtFile | None = Field(None, description="of the command `quantize`; null: not made. In a run the bundle has one")
+    no_ort_because: str = ""
+    instruction_sets: tuple[InstructionSetCheck, ...] = Field(
+        (), description="of the command `quantize`: the file that ships on emulated cores, the target's first"
+    )
 
     @property
     def is_float(self) -> bool:

@@ -51,7 +51,7 @@ class TargetResults:
         benchmark: None after a failed gate.
         package: None after a failed gate.
         found: what the search for the student came to.
-        emulation: the replay on the target's core, or why there is none.
+        emulation: the replays on the target's core and on others, or why there are none.
         device: what was measured on a device; None when there was none.
         tuning: what became of the fine-tuning for int8; None: nobody asked.
         verdicts: verdict.json of the other int8 variants.
@@ -140,6 +140,7 @@ def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, .
         frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals), device=device,
         not_checked=unseen + ((result.emulation.unchecked,) if result.emulation.unchecked and device is None else ()),
         aware=result.tuning.gain if result.tuning is not None else None,
+        not_emulated=tuple(line for line in result.emulation.not_checked if device is None or not line.is_target),
     )
 
 
@@ -164,6 +165,7 @@ def _target_inputs(prepared: Path, result: TargetResults) -> TargetInputs:
         test=prepared / TEST_FILE, labels=prepared / LABELS_FILE, curves=result.curves,
         emulated=None if result.emulation.done is None else result.emulation.done.folder / EMULATED_FILE,
         verdicts=result.verdicts,
+        emulated_others={core: done.folder / EMULATED_FILE for core, done in result.emulation.others.items()},
     )
 
 

@@ -1,59 +1,79 @@
-"""When the int8 student is replayed on the target's core, and what is said when it is not."""
+"""The steps of a run that replay the int8 student, and what is said when the target's core is left out."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from edgedistill import emulated_step
-from edgedistill.catalog import load_target
-from edgedistill.emulation.environment import Environment, EnvironmentFacts
-from edgedistill.host import Host
-
-FACTS = EnvironmentFacts(emulator="7.2.22", onnxruntime="1.32.0", numpy="2", python="3.11.2", counts_instructions=True,
-                         packages=(), vital_files=(), tree_sha256="a" * 64, size_bytes=1)
-
-
-def host(architecture: str, *features: str) -> Host:
-    return Host(system="Linux", architecture=architecture, cpu="a processor", cores=2, features=features, ram_bytes=2**31,
-                python="3.11")
+from edgedistill.catalog import load_recipe, load_target
+from edgedistill.emulated_step import Replayed, emulate, unchecked_sentence
+from edgedistill.emulation import choice
+from edgedistill.emulation.choice import choose_replays
+from edgedistill.emulation.environment import Environment
+from edgedistill.line import Line
+from edgedistill.recipe import Parity
+from tests.emulation.test_choice import AVX2, FACTS, VNNI
 
 
-VNNI, AVX2, ARM = host("x86_64", "avx512_vnni"), host("x86_64", "avx2"), host("aarch64", "asimddp")
+@dataclass
+class Ledger:
+    """Stands for a workspace: keeps what was to be done."""
+
+    orders: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def perform(self, step: str, stage: object, settings: object, inputs: object) -> "Finished":
+        self.orders.append((step, settings.core, settings.rows_limit))
+        return Finished(Path(step))
+
+
+@dataclass(frozen=True)
+class Finished:
+    folder: Path
 
 
 @pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulated_step, "find", lambda: Environment(Path("/somewhere"), FACTS))
+def line(tmp_path: Path) -> Line:
+    return Line(load_recipe("home-intents").recipe, Ledger(), None, tmp_path / "study", ())
 
 
-@pytest.mark.usefixtures("built")
-@pytest.mark.parametrize(("target", "machine", "core"), [
-    ("raspberry-pi", VNNI, "cortex-a72"), ("raspberry-pi-5", AVX2, "cortex-a76"), ("laptop-avx2", VNNI, "haswell"),
-])
-def test_means_when_the_environment_is_there_then_the_targets_core(target: str, machine: Host, core: str) -> None:
-    means = emulated_step._means(load_target(target), machine, 100)
-    assert not isinstance(means, str)
-    assert means.core.name == core
+def test_emulate_then_a_step_for_the_targets_core_and_one_for_each_other(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "find", lambda: Environment(Path("/somewhere"), FACTS))
+    monkeypatch.setattr(emulated_step, "this_host", lambda: VNNI)
+    found = emulate(line, load_target("raspberry-pi"), Replayed(Path("int8"), Path("test.arrow"), Path("logits.npy")))
+    assert line.workspace.orders == [
+        ("verify-emulated", "cortex-a72", 1000), ("verify-emulated-cortex-a53", "cortex-a53", 100),
+        ("verify-emulated-cortex-a76", "cortex-a76", 100)]
+    assert found.done == Finished(Path("verify-emulated"))
+    assert list(found.others) == ["cortex-a53", "cortex-a76"]
+    assert found.not_checked == ()
+    assert found.unchecked == ""
 
 
-@pytest.mark.usefixtures("built")
-@pytest.mark.parametrize(("target", "machine"), [("raspberry-pi", ARM), ("laptop-avx2", AVX2), ("laptop-vnni", VNNI)])
-def test_means_when_the_host_is_of_the_targets_kind_then_nothing_is_to_be_said(target: str, machine: Host) -> None:
-    assert emulated_step._means(load_target(target), machine, 100) == ""
+def test_emulate_without_an_environment_then_no_step_and_a_line_for_each_core(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulated_step, "this_host", lambda: VNNI)
+    found = emulate(line, load_target("raspberry-pi"), Replayed(Path("int8"), Path("test.arrow"), Path("logits.npy")))
+    assert line.workspace.orders == []
+    assert found.done is None
+    assert [item.core for item in found.not_checked] == ["cortex-a72", "cortex-a53", "cortex-a76"]
+    assert found.unchecked == (
+        "The int8 student was not checked on the instruction set of Raspberry Pi 4 Model B (64-bit): there is no emulated "
+        "environment for it here (edgedistill arm-env; then the same command again).")
 
 
-@pytest.mark.usefixtures("built")
-def test_means_when_no_emulator_has_the_instructions_then_that_is_said() -> None:
-    said = emulated_step._means(load_target("laptop-vnni"), AVX2, 100)
-    assert str(said).endswith("x86 with VNNI cannot be emulated.")
+def test_sentence_when_no_emulator_has_the_instructions_then_that_is_said() -> None:
+    target = load_target("laptop-vnni")
+    said = unchecked_sentence(choose_replays(target, AVX2, Parity()), target)
+    assert "x86 with VNNI cannot be emulated (edgedistill verify BUNDLE, on the device itself)." in said
 
 
-@pytest.mark.usefixtures("built")
-def test_means_when_switched_off_then_the_key_is_named() -> None:
-    assert "parity.emulated_rows is 0" in str(emulated_step._means(load_target("raspberry-pi"), VNNI, 0))
+def test_sentence_when_the_host_is_of_the_targets_kind_then_nothing_is_to_be_said() -> None:
+    target = load_target("laptop-vnni")
+    found = choose_replays(target, VNNI, Parity())
+    assert [line.core for line in found.unchecked] == ["haswell"]  # another core, which the sentence is not about
+    assert unchecked_sentence(found, target) == ""
 
 
-def test_means_without_an_environment_then_the_command_is_named() -> None:
-    said = str(emulated_step._means(load_target("raspberry-pi"), VNNI, 100))
-    assert "was not checked on the instruction set of Raspberry Pi 4 Model B (64-bit)" in said
-    assert "edgedistill arm-env" in said
+def test_sentence_when_switched_off_then_the_key_is_named() -> None:
+    target = load_target("raspberry-pi")
+    assert "parity.emulated_rows is 0" in unchecked_sentence(choose_replays(target, VNNI, Parity(emulated_rows=0)), target)

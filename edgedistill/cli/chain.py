@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgedistill.cli.emulated import EmulateOption, InstructionsOption, RuntimeOption, say_emulated
+from edgedistill.cli.emulated import EmulateOption, InstructionsOption, RuntimeOption, say_delivered, say_emulated
 from edgedistill.cli.options import (
     DEFAULT_RECIPE,
     DEFAULT_TARGET,
@@ -134,7 +134,10 @@ def quantize(
 ) -> int:
     """Quantize an ONNX model to int8.
 
-    Candidates are judged on validation rows; the best that keeps the goal is taken, or the float model is kept.
+    Candidates are judged on validation rows; the best that keeps the goal is taken, or the float model is kept. Beside it
+    goes the same in ORT format. Where the emulated environment is there (`edgedistill arm-env`) it is replayed on the
+    target's core and on others of its architecture: --set parity.emulated_rows=N, 0 for none. Exit code 4: the target's
+    core decides otherwise.
 
     Example: edgedistill quantize work/onnx --data work/data --target raspberry-pi -o work/int8
     Example: edgedistill quantize mine.onnx --data rows.npz --target laptop-avx2 -o mine-int8
@@ -149,17 +152,20 @@ def quantize(
     verdict = edgedistill.quantize(
         model, data, out, target=edgedistill.load_target(target), wanted=wanted.quantization, gates=wanted.parity,
     )
+    code = 0 if all(line.parity is None or line.parity.passed for line in verdict.instruction_sets if line.is_target) \
+        else ParityError.exit_code
     if as_json:
         say_json(verdict.to_json())
-        return 0
+        return code
     say(table(("candidate", "outcome", "agreement", "size", "why"), [
         (row.title, row.outcome, "" if row.agreement is None else f"{row.agreement:.2%}",
          "" if row.size_bytes is None else mebibytes(row.size_bytes), row.reason) for row in verdict.table
     ]))
     share = verdict.coverage.weight_bytes_share
     say(f"{verdict.scheme}: {verdict.decision}; {share:.1%} of the weight bytes are int8")
+    say_delivered(verdict)
     say(str(out))
-    return 0
+    return code
 
 
 def evaluate(

@@ -10,6 +10,7 @@ from edgedistill.cli.terminal import mebibytes, say, say_json, table, tell
 from edgedistill.errors import ParityError
 
 if TYPE_CHECKING:
+    from edgedistill.results import InstructionSetCheck, QuantizationVerdict
     from edgedistill.verify.emulated import BundleEmulation
 
 EmulateOption = Annotated[
@@ -104,6 +105,32 @@ def _say_core(found: "BundleEmulation") -> None:
     say(table(("  class", "instructions", "share"), [
         (f"  {name}", f"{count:,}", f"{count / counted.total:.1%}") for name, count in rows if count
     ]))
+
+
+def say_delivered(verdict: "QuantizationVerdict") -> None:
+    """Say what became of model.ort, and a line for each core on which the file that ships was replayed or was not."""
+    from edgedistill.emulation.findings import answers_text
+
+    ort = verdict.ort
+    if ort is None:
+        say(f"no model.ort: {verdict.no_ort_because}")
+    else:
+        say(f"model.ort: {mebibytes(ort.size_bytes)}, optimised for {ort.architecture}, {ort.parity.decisions_flipped} of "
+            f"{ort.parity.n} decisions other than model.onnx's")
+    for line in verdict.instruction_sets:
+        say(f"{line.core}{' (the target)' if line.is_target else ''}: {answers_text(line)}{_figures(line)}")
+        for problem in line.parity.problems if line.parity is not None and line.is_target else ():
+            say(f"  problem: {problem}")
+
+
+def _figures(line: "InstructionSetCheck") -> str:
+    """Return what else is known of a replay, and that it was one."""
+    if line.parity is None:
+        return ""
+    accuracy = "" if line.accuracy is None or line.host_accuracy is None else (
+        f", accuracy {line.accuracy.value:.4f} there and {line.host_accuracy.value:.4f} here")
+    products = "" if line.int8_path is None else f", int8 products by {line.int8_path.upper()}"
+    return f"{accuracy}{products} ({line.parity.source}: {line.emulator}, {line.runtime})"
 
 
 def register(app: typer.Typer) -> None:

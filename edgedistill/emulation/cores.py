@@ -46,6 +46,14 @@ CORES: dict[str, Core] = {
 what is off is what QEMU 7.2 warns that it does not have."""
 
 
+_TELLING = ("cortex-a53", "cortex-a72", "cortex-a76", "haswell")
+"""A core for each way in which onnxruntime makes int8 products without SMMLA and VNNI: by SMULL with loads of half a register
+(in-order cores), by SMULL, by SDOT; by MADDUBS."""
+
+_ALIKE = {"cortex-a57": "cortex-a72", "neoverse-n1": "cortex-a76"}
+"""Cores whose int8 products another one of the list makes in the same way."""
+
+
 def core_named(name: str) -> Core:
     """Return a core by its name, small or capital letters.
 
@@ -70,3 +78,13 @@ def core_for(cpu: Cpu) -> Core | None:
     if own is not None:
         return own
     return CORES["cortex-a76" if cpu.has_int8_dot_product else "cortex-a53"]
+
+
+def other_cores(cpu: Cpu) -> tuple[Core, ...]:
+    """Return the cores of a target's architecture that make int8 products otherwise than its own core does.
+
+    A phone or a board of the same class may have one of them. Of x86 it is the one without VNNI, for a target that has VNNI.
+    """
+    own = core_for(cpu)
+    alike = None if own is None else _ALIKE.get(own.name, own.name)
+    return tuple(CORES[name] for name in _TELLING if CORES[name].architecture == cpu.architecture and name != alike)

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from edgedistill.document import Document
 from edgedistill.processor import Int8Path
-from edgedistill.results import Interval, ParityResult
+from edgedistill.results import InstructionSetCheck, Interval, ParityResult
 
 
 class InstructionCount(Document):
@@ -36,3 +36,27 @@ class EmulatedCheck(Document):
     baseline_rss_bytes: int | None = Field(description="the same before a model is loaded")
     instructions: InstructionCount | None
     not_counted_because: str = ""
+
+
+def as_line(check: EmulatedCheck, *, is_target: bool) -> InstructionSetCheck:
+    """Return what a table of instruction sets says of a replay.
+
+    Args:
+        check: the replay, compared with the host.
+        is_target: was it on the target's core, or the one that stands for it?
+    """
+    counted = check.instructions
+    return InstructionSetCheck(
+        core=check.core, is_target=is_target, parity=check.parity, labelled_rows=check.labelled_rows, accuracy=check.accuracy,
+        host_accuracy=check.host_accuracy, int8_path=None if counted is None else counted.int8_path, emulator=check.emulator,
+        runtime=check.runtime,
+    )
+
+
+def answers_text(line: InstructionSetCheck) -> str:
+    """Return in words how the answers on a core compare with the host's, or why they are not known and what to type."""
+    if line.parity is None:
+        return f"not checked on this instruction set: {line.not_checked} ({line.hint})"
+    parity = line.parity
+    failed = [problem for problem in parity.problems if problem.startswith("it does not run")]
+    return "; ".join([f"{parity.decisions_flipped} of {parity.n} decisions flipped", *failed])

@@ -2,8 +2,9 @@
 
     python guest.py MODEL ROWS OUT COUNTED_ROW MARKS INFERENCES
 
-ROWS is an .npz that `write_rows` made. Into OUT come logits.npy, shape (rows, classes), and guest.json. With MARKS above
-0 the counted row is then answered MARKS x INFERENCES times, and the emulator's plugin is told before and after each MARK.
+ROWS is an .npz that `write_rows` made. Into OUT come logits.npy, shape (rows, classes) or, of a model that answers for each
+token, (tokens of all rows, classes), and guest.json. With MARKS above 0 the counted row is then answered MARKS x INFERENCES
+times, and the emulator's plugin is told before and after each MARK.
 """
 
 import ctypes
@@ -66,6 +67,11 @@ def scores_among(answers: Sequence[Any]) -> int | None:
     return next(iter((*wide, *floats)), None)
 
 
+def by_classes(answer: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return one call's answer with a row for each decision: one, or one for each token where it has an axis for these."""
+    return answer.reshape(-1, answer.shape[-1] if answer.ndim > 2 else answer.size)  # noqa: PLR2004 - (1, tokens, classes)
+
+
 def resident_bytes(maps: Path = Path("/proc/self/maps"), smaps: Path = Path("/proc/self/smaps")) -> int:
     """Return the resident memory of this program alone; 0 where the system does not tell.
 
@@ -126,11 +132,11 @@ def main(model: str, rows: str, out: str, counted_row: str, marks: str, inferenc
     logits = []
     for index, row in enumerate(feeds):
         answers = session.run(None, row)
-        logits.append(np.asarray(answers[scores_among(answers) or 0], dtype=np.float32).reshape(-1))
+        logits.append(by_classes(np.asarray(answers[scores_among(answers) or 0], dtype=np.float32)))
         if index == 0:
             memory.append(resident_bytes())
     memory.append(resident_bytes())
-    np.save(Path(out) / LOGITS_FILE, np.stack(logits))
+    np.save(Path(out) / LOGITS_FILE, np.concatenate(logits))
     if int(marks):
         chosen = feeds[int(counted_row)]
         count(lambda: session.run(None, chosen), marks=int(marks), inferences=int(inferences))

@@ -30,7 +30,8 @@ class Replay:
     """What the model did on the core.
 
     Attributes:
-        logits: raw logits, shape (rows, classes); None when it did not run.
+        logits: raw logits, shape (rows, classes), or of a model that answers for each token (tokens of all rows, classes); None
+            when it did not run.
         failure: why it did not run; empty when it did.
         runtime: the guest's, for example "onnxruntime 1.32.0".
         model_sha256: of the file that was run.

@@ -97,9 +97,13 @@ class Court:
     def _form(self) -> AnswerForm:
         return form_of(self.source, self._own_numbers, self.rows.labels)
 
+    def logits_of_numbers(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what another model puts out, shape (n, columns), as the logits that they are in the float model."""
+        return as_logits(numbers, self._form)
+
     def _logits_of(self, file: Path) -> NDArray[np.float32]:
         """Return another model's answers, read as those of the float model are."""
-        return as_logits(answers_of(file, self.rows), self._form)
+        return self.logits_of_numbers(answers_of(file, self.rows))
 
     @cached_property
     def float_accuracy(self) -> float | None:

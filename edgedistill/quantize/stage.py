@@ -1,4 +1,8 @@
-"""The door of `quantize`: candidates are made, judged on validation, and the best that keeps the goal is chosen, or float."""
+"""The door of `quantize`: candidates are made, judged on validation, and the best that keeps the goal is chosen, or float.
+
+Two stages: `STAGE` is the court alone, as a run needs it; `MODEL` is the command, for a model of any maker: beside the court's
+verdict model.ort and the replays on emulated cores, which in a run `package` and `verify` do.
+"""
 
 import logging
 import shutil
@@ -21,6 +25,7 @@ from edgedistill.manifest import Decision
 from edgedistill.quantize.calibration import Stream
 from edgedistill.quantize.calibration_rows import draw_rows
 from edgedistill.quantize.court import Court, Judged, answers_of, best_by_chance, least_divergent
+from edgedistill.quantize.delivery import Delivery, deliver, open_environment
 from edgedistill.quantize.finite_weights import require_finite_weights
 from edgedistill.quantize.forecast import TargetRates, forecasts_of
 from edgedistill.quantize.fused_form import fused_form
@@ -36,6 +41,7 @@ from edgedistill.quantize.timing import Times, rows_of_median_size, time_candida
 from edgedistill.quantize.verdict import Finding, write_verdict
 from edgedistill.quantize.versions import Limits
 from edgedistill.recipe import BenchmarkProtocol
+from edgedistill.results import QuantizationVerdict
 from edgedistill.stage import Outcome, Stage
 from edgedistill.target import Target
 from edgedistill.tasks.registry import task_of_model
@@ -44,6 +50,7 @@ log = logging.getLogger("edgedistill")
 
 ONNX_FILE = "model.onnx"
 VERDICT_FILE = "verdict.json"
+ORT_FILE = "model.ort"
 _CONFIG_FILE = "config.json"
 _SCRATCH = "candidates"
 _FLOAT_FILE = "float.onnx"
@@ -72,6 +79,13 @@ class Settings(Document):
     max_opset: int | None = None
     norms: NormForm = "fused"
     seed: int = 13
+
+
+class ModelSettings(Document):
+    """The court, and what is made and checked of the file that ships."""
+
+    court: Settings
+    delivery: Delivery
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,28 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
                          "more than one row")
 
 
+def _requires_model(settings: ModelSettings, inputs: Inputs) -> None:
+    open_environment(settings.delivery)
+    _requires(settings.court, inputs)
+
+
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+    _, verdict = _hold_court(settings, inputs, out)
+    return _outcome(verdict, out)
+
+
+def _run_model(settings: ModelSettings, inputs: Inputs, out: Path) -> Outcome:
+    court, verdict = _hold_court(settings.court, inputs, out)
+    return _outcome(deliver(verdict, court, settings.delivery, model=out / ONNX_FILE, ort=out / ORT_FILE), out)
+
+
+def _outcome(verdict: QuantizationVerdict, out: Path) -> Outcome:
+    (out / VERDICT_FILE).write_text(verdict.to_json(), encoding="utf-8")
+    return Outcome(decisions=(Decision(step="quantize", what=verdict.scheme, why=verdict.decision),), scratch=(_SCRATCH,))
+
+
+def _hold_court(settings: Settings, inputs: Inputs, out: Path) -> tuple[Court, QuantizationVerdict]:
+    """Write what ships, and return the verdict with the court that found it."""
     scratch = out / _SCRATCH
     scratch.mkdir()
     court = _open_court(settings, inputs, scratch)
@@ -122,8 +157,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     finding = Finding(chosen, tried.judged, times, tried.noise, _untried(settings, court, inputs))
     verdict = write_verdict(finding, court, because=settings.order_because, limit=settings.model_bytes_limit,
                             host_saturates=settings.host_saturates)
-    (out / VERDICT_FILE).write_text(verdict.to_json(), encoding="utf-8")
-    return Outcome(decisions=(Decision(step="quantize", what=verdict.scheme, why=verdict.decision),), scratch=(_SCRATCH,))
+    return court, verdict
 
 
 def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
@@ -307,5 +341,9 @@ def _ensures(out: Path) -> None:
         raise ArtifactError(f"{out}: holds no model and verdict", hint="run the same command again")
 
 
-STAGE = Stage(name="quantize", version=10, run=_run, requires=_requires, ensures=_ensures,
-              tools=("onnx", "onnxruntime", "numpy", "neural-compressor"))
+_VERSION = 10
+_TOOLS = ("onnx", "onnxruntime", "numpy", "neural-compressor")
+
+STAGE = Stage(name="quantize", version=_VERSION, run=_run, requires=_requires, ensures=_ensures, tools=_TOOLS)
+MODEL = Stage(name="quantize", version=_VERSION, run=_run_model, requires=_requires_model, ensures=_ensures, tools=_TOOLS)
+"""Of one name and version, since a folder of the command may be made anew by either; their settings keep their keys apart."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from edgedistill.device.results import DeviceMeasurement
-from edgedistill.emulation.findings import EmulatedCheck
+from edgedistill.emulation.findings import EmulatedCheck, as_line
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.intervals import mcnemar, paired_difference
 from edgedistill.host import Host
@@ -43,6 +43,7 @@ from edgedistill.results import (
     Evaluation,
     FrontierRow,
     GoalCheck,
+    InstructionSetCheck,
     Interval,
     Measurement,
     ParityReport,
@@ -83,6 +84,8 @@ class TargetParts:
         not_checked: sentences to add to those that the report finds itself.
         device: what was measured on a device of the target's class; its figures take the place of predicted ones.
         emulated: the int8 student on the target's core under emulation.
+        emulated_others: the same on other cores.
+        not_emulated: a line for each core on which it was not replayed.
         aware: what quantization-aware fine-tuning bought; None without one.
         thumbnail_of: gives the picture of a test row as a data URI; None for texts.
     """
@@ -107,6 +110,8 @@ class TargetParts:
     not_checked: tuple[str, ...] = ()
     device: DeviceMeasurement | None = None
     emulated: EmulatedCheck | None = None
+    emulated_others: tuple[EmulatedCheck, ...] = ()
+    not_emulated: tuple[InstructionSetCheck, ...] = ()
     aware: AwareGain | None = None
     thumbnail_of: Callable[[int], str | None] = lambda row: None
 
@@ -189,6 +194,7 @@ def build_target(parts: TargetParts, *, task: Task = "text-classification") -> T
         not_checked=unchecked.sentences(parts.name, variants, parts.device, task=task) + parts.not_checked,
         device=None if parts.device is None else device_report(parts.device),
         emulated=parts.emulated,
+        instruction_sets=_instruction_sets(parts),
         aware=parts.aware,
         test_sha256=right_rows.fingerprint(parts.texts, parts.gold),
         teacher_confusion=parts.evaluations["teacher"].confusion,
@@ -197,6 +203,13 @@ def build_target(parts: TargetParts, *, task: Task = "text-classification") -> T
             parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"]
         ),
     )
+
+
+def _instruction_sets(parts: TargetParts) -> tuple[InstructionSetCheck, ...]:
+    """Return a line for each core, the target's own first."""
+    own = [as_line(parts.emulated, is_target=True)] if parts.emulated is not None else []
+    others = [as_line(check, is_target=False) for check in parts.emulated_others]
+    return tuple(sorted([*own, *others, *parts.not_emulated], key=lambda line: not line.is_target))
 
 
 def _with_device(parity: ParityReport, device: DeviceMeasurement | None) -> ParityReport:

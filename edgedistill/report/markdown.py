@@ -99,6 +99,8 @@ def _int8(target: TargetReport) -> list[Part]:
 def _conversions(target: TargetReport) -> list[Part]:
     return [
         Part("parity", f"### The same answers after each conversion?\n\n{table(tables.parity(target))}"),
+        Part("instruction sets",
+             _titled("#### The same int8 file on other instruction sets", tables_int8.instruction_sets(target)), 1),
         Part("emulated", _titled("#### On the target's core, under emulation", tables.emulated(target)), 2),
         Part("device", _titled("#### On the device", tables.device(target)), 2),
     ]

@@ -16,6 +16,7 @@ from edgedistill.results import (
     Coverage,
     FrontierRow,
     GoalCheck,
+    InstructionSetCheck,
     Interval,
     McNemar,
     ParityReport,
@@ -256,6 +257,9 @@ class TargetReport(Document):
     not_checked: tuple[str, ...]
     device: DeviceReport | None = Field(None, description="null when nothing ran on a device")
     emulated: EmulatedCheck | None = Field(None, description="the int8 student on the target's core; null: not replayed")
+    instruction_sets: tuple[InstructionSetCheck, ...] = Field(
+        (), description="its answers by instruction set, a core for each, or why they are not known; the target's first"
+    )
     aware: AwareGain | None = Field(None, description="the fine-tuning for int8; null: there was none, `decisions` says why")
     test_sha256: str | None = Field(None, description="of the test texts and their labels: runs on the same rows can be paired")
     teacher_confusion: tuple[tuple[int, ...], ...] = Field((), description="the teacher; rows: true label, columns: answer")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from edgedistill.device.results import DeviceMeasurement
 from edgedistill.document import Document, read_text
@@ -30,6 +30,7 @@ from edgedistill.results import (
     Evaluation,
     FrontierRow,
     GoalCheck,
+    InstructionSetCheck,
     Labels,
     Measurement,
     ParityReport,
@@ -64,6 +65,7 @@ class TargetSettings(Document):
     not_checked: tuple[str, ...] = ()
     device: DeviceMeasurement | None = None
     aware: AwareGain | None = None
+    not_emulated: tuple[InstructionSetCheck, ...] = Field((), description="cores on which the int8 student was not replayed")
 
 
 class Settings(Document):
@@ -95,6 +97,7 @@ class TargetInputs:
         curves: training_log.json, by the name of the training.
         emulated: emulated.json; None when nothing was replayed on the target's core.
         verdicts: verdict.json of the other int8 variants.
+        emulated_others: the same of other cores, by core.
     """
 
     evaluations: Mapping[Variant, Path]
@@ -107,6 +110,7 @@ class TargetInputs:
     curves: Mapping[str, Path] = field(default_factory=dict)
     emulated: Path | None = None
     verdicts: Mapping[Variant, Path] = field(default_factory=dict)
+    emulated_others: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,8 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         not_checked=settings.not_checked,
         device=settings.device,
         emulated=None if inputs.emulated is None else EmulatedCheck.read_json(inputs.emulated),
+        emulated_others=tuple(EmulatedCheck.read_json(path) for path in inputs.emulated_others.values()),
+        not_emulated=settings.not_emulated,
         aware=settings.aware,
         thumbnail_of=lambda row: task_of_examples(test).thumbnail(test, row),
     )

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from edgedistill.emulation.findings import answers_text
 from edgedistill.report.model import Int8Form, TargetReport
 from edgedistill.report.tables import UNKNOWN, Table
-from edgedistill.report.wording import share_text, size_text, time_text
-from edgedistill.results import Coverage, Variant
+from edgedistill.report.wording import range_text, share_text, size_text, time_text
+from edgedistill.results import Coverage, Interval, Variant
 
 _NODES_NAMED = 6
 _PARTS = ("embedding", "encoder", "head", "other")
@@ -107,6 +108,23 @@ def schemes(target: TargetReport) -> Table:
     )
     return Table(("candidate", "outcome", "why", "same answer as float", "accuracy", "KL to float, nats", "size",
                   "weight bytes int8", "p50 on the host"), rows, words=3)
+
+
+def instruction_sets(target: TargetReport) -> Table:
+    """Return the int8 file's answers by instruction set beside the host's, a line for each core; no rows in older reports."""
+    rows = tuple(
+        (f"{line.core} (the target's)" if line.is_target else line.core,
+         "not checked" if line.parity is None else line.parity.source, answers_text(line),
+         _accuracy(line.accuracy), _accuracy(line.host_accuracy),
+         UNKNOWN if line.int8_path is None else line.int8_path.upper())
+        for line in target.instruction_sets
+    )
+    return Table(("core", "source", "against this host", "accuracy there (95 % interval)", "of the same rows here",
+                  "int8 products by"), rows, words=3)
+
+
+def _accuracy(found: Interval | None) -> str:
+    return UNKNOWN if found is None else f"{share_text(found.value)} ({range_text((found.low, found.high))})"
 
 
 def _share_if_known(share: float | None) -> str:

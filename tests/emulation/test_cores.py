@@ -3,7 +3,7 @@
 import pytest
 
 from edgedistill.catalog import load_target, target_ids
-from edgedistill.emulation.cores import CORES, core_for, core_named
+from edgedistill.emulation.cores import CORES, core_for, core_named, other_cores
 from edgedistill.errors import UsageError
 
 
@@ -42,3 +42,11 @@ def test_core_named_when_unknown_then_the_hint_lists_the_known() -> None:
         core_named("cortex-a99")
     assert "cortex-a72" in refused.value.hint
     assert "haswell" in refused.value.hint
+
+
+@pytest.mark.parametrize(("target", "others"), [
+    ("raspberry-pi", ["cortex-a53", "cortex-a76"]), ("raspberry-pi-3", ["cortex-a72", "cortex-a76"]),
+    ("jetson-nano", ["cortex-a53", "cortex-a76"]), ("laptop-avx2", []), ("laptop-vnni", ["haswell"]),
+])
+def test_other_cores_then_those_that_make_int8_products_otherwise(target: str, others: list[str]) -> None:
+    assert [core.name for core in other_cores(load_target(target).cpu)] == others

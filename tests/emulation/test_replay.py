@@ -47,6 +47,14 @@ def test_replay_then_the_emulator_is_told_core_and_guest_files(
     assert "OPENBLAS_NUM_THREADS=1" in words
 
 
+@pytest.mark.parametrize(("shape", "rows"), [((1, 3), (1, 3)), ((3,), (1, 3)), ((1, 1), (1, 1)), ((1, 5, 3), (5, 3)), ((1, 5, 1), (5, 1))])
+def test_answers_of_a_call_then_a_row_for_each_decision(shape: tuple[int, ...], rows: tuple[int, int]) -> None:
+    numbers = np.arange(np.prod(shape), dtype=np.float32)
+    found = guest.by_classes(numbers.reshape(shape))
+    assert found.shape == rows
+    assert found.reshape(-1).tolist() == numbers.tolist()
+
+
 def test_replay_without_a_counting_plugin_then_says_why(
     model: Path, rows: list[dict[str, np.ndarray]], environment: Callable[..., Environment],
     emulator_words: Callable[[], list[str]],

@@ -6,7 +6,10 @@ Needs the emulated environment: found, or built from packages (`edgedistill arm-
 import json
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 import edgedistill
 from edgedistill import pipeline
@@ -46,6 +49,52 @@ def test_run_when_the_environment_is_there_then_the_report_holds_the_targets_cor
     assert check.instructions is not None
     assert check.instructions.int8_path == "smull"  # the A72 has no SDOT
     assert not any("instruction set" in sentence for sentence in target.not_checked)
+
+
+def test_run_when_the_environment_is_there_then_the_other_cores_have_a_line_each(run_folder: Path) -> None:
+    lines = RunReport.read_json(run_folder / "report.json").targets["raspberry-pi"].instruction_sets
+    assert [(line.core, line.is_target, line.int8_path) for line in lines] == [
+        ("cortex-a72", True, "smull"), ("cortex-a53", False, "smull"), ("cortex-a76", False, "sdot")]  # Arm's manuals of the cores
+    for line in lines:
+        assert line.parity is not None
+        assert (line.parity.source, line.parity.n, line.parity.decisions_flipped) == ("emulated", 60, 0)
+        assert line.accuracy == line.host_accuracy
+        assert line.accuracy is not None
+    markdown = (run_folder / "report.md").read_text(encoding="utf-8")
+    assert "| cortex-a76 | emulated | 0 of 60 decisions flipped |" in markdown
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_quantize_of_any_model_then_what_ships_is_replayed_on_the_cores_of_its_architecture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], axes: int
+) -> None:
+    """With three axes it answers for each token of a row of its own length."""
+    model = save_labeller(tmp_path / "mine.onnx", axes=axes)
+    code = run_command_line(["quantize", str(model), "--data", str(tmp_path / "rows.npz"), "-o", str(tmp_path / "int8"), "--json",
+                             "--set", "parity.emulated_rows=20", "--set", "parity.emulated_other_rows=8"])
+    verdict = json.loads(capsys.readouterr().out)
+    each = 5 if axes == 3 else 1
+    assert [(line["core"], line["parity"]["n"], line["parity"]["source"]) for line in verdict["instruction_sets"]] == [
+        ("cortex-a72", 20 * each, "emulated"), ("cortex-a53", 8 * each, "emulated"), ("cortex-a76", 8 * each, "emulated")]
+    assert all(line["parity"]["decisions_flipped"] <= 1 for line in verdict["instruction_sets"])
+    assert code == 0
+    assert verdict["ort"]["architecture"] == "aarch64"
+    found = verify_on_cores(tmp_path / "int8" / "model.ort", ["cortex-a53"], tmp_path / "rows.npz") if axes == 2 else None
+    assert found is None or found.cores[0].passed
+
+
+def save_labeller(path: Path, *, axes: int) -> Path:
+    """Save a product with 4 classes for each row, or for each of the 5 tokens of a row; and rows.npz beside it."""
+    rng = np.random.default_rng(5)
+    shape = ["n", 16] if axes == 2 else ["n", 5, 16]
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"], "head")], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [*shape[:-1], 4])],
+        [numpy_helper.from_array(rng.normal(size=(16, 4)).astype(np.float32), "w")],
+    )
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), path)
+    np.savez(path.parent / "rows.npz", x=rng.normal(size=(60, *shape[1:])).astype(np.float32))
+    return path
 
 
 def test_verify_on_three_cores_then_every_test_decision_is_the_hosts(run_folder: Path) -> None:

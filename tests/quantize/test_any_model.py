@@ -186,7 +186,7 @@ def test_ship_float_of_weights_in_another_file_writes_one_whole_file(outside: Pa
         (tmp_path / "weights.bin").rename(tmp_path / "folder" / "weights.bin")
     verdict = quantize(tmp_path, outside.parent if as_folder else outside, scheme=STATIC)
     assert verdict.scheme == "float"
-    assert sorted(path.name for path in (tmp_path / "int8").iterdir()) == ["manifest.json", "model.onnx", "verdict.json"]
+    assert sorted(path.name for path in (tmp_path / "int8").iterdir()) == ["manifest.json", "model.onnx", "model.ort", "verdict.json"]
     assert answer(tmp_path / "int8" / "model.onnx", pixels()) == pytest.approx(before)
     assert verdict.float_size_bytes >= 4 * (16 * 64 + 64 * 4)
 

@@ -9,12 +9,13 @@ from markdown_it import MarkdownIt
 from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.evaluate.intervals import wilson
 from edgedistill.manifest import Decision
-from edgedistill.report import tables
+from edgedistill.report import tables, tables_int8
 from edgedistill.report.build import build_report
+from edgedistill.report.html import render_html
 from edgedistill.report.markdown import LIMIT_BYTES, render_markdown
 from edgedistill.report.markup import code, cut, plain, table
 from edgedistill.report.tables import Table
-from edgedistill.results import Coverage
+from edgedistill.results import Coverage, InstructionSetCheck
 
 
 @pytest.fixture
@@ -37,6 +38,35 @@ def test_emulated_when_rows_were_labelled_then_accuracy_there_and_here(parts):
     rows = dict(tables.emulated(target.model_copy(update={"emulated": known})).rows)
     assert rows["accuracy there, 40 rows (95 % interval)"].startswith("75.0 % (")
     assert rows["accuracy of the same rows on the host"].startswith("77.5 % (")
+
+
+def test_instruction_sets_then_a_line_for_each_core_replayed_or_not(parts):
+    alike = build_report(parts).targets["made-up-board"].parity.int8.model_copy(
+        update={"source": "emulated", "decisions_flipped": 3, "n": 60, "problems": ("parity.emulated_min_agreement: no",)})
+    own = EmulatedCheck(core="cortex-a72", architecture="aarch64", emulator="qemu 7.2", runtime="onnxruntime 1.32.0", model_sha256="a" * 64,
+                        parity=alike, labelled_rows=60, accuracy=wilson(30, 60), host_accuracy=wilson(33, 60),
+                        peak_rss_bytes=None, baseline_rss_bytes=None, instructions=None)
+    dead = own.model_copy(update={"core": "cortex-a76", "accuracy": None, "host_accuracy": None, "parity": alike.model_copy(
+        update={"decisions_flipped": 60, "problems": ("it does not run there: ended with SIGILL",)})})
+    left_out = InstructionSetCheck(core="cortex-a53", is_target=False, not_checked="there is no emulated environment for it here",
+                                   hint="edgedistill arm-env")
+    board = dataclasses.replace(parts.targets["made-up-board"], emulated=own, emulated_others=(dead,), not_emulated=(left_out,))
+    report = build_report(dataclasses.replace(parts, targets={"made-up-board": board}))
+    rows = tables_int8.instruction_sets(report.targets["made-up-board"]).rows
+    assert [row[:3] for row in rows] == [
+        ("cortex-a72 (the target's)", "emulated", "3 of 60 decisions flipped"),
+        ("cortex-a76", "emulated", "60 of 60 decisions flipped; it does not run there: ended with SIGILL"),
+        ("cortex-a53", "not checked", "not checked on this instruction set: there is no emulated environment for it here "
+                                      "(edgedistill arm-env)"),
+    ]
+    assert [row[3][:6] for row in rows] == ["50.0 %", "–", "–"]
+    text = render_markdown(report)
+    assert "#### The same int8 file on other instruction sets" in text
+    assert "| cortex-a53 | not checked | not checked on this instruction set: there is no emulated environment" in text
+    page = render_html(report)
+    assert "The same int8 file on other instruction sets" in page
+    assert "not checked on this instruction set" in page
+    assert report.targets["made-up-board"].verdict == "pass"  # a target's core that decides otherwise is in parity.arm64
 
 
 def test_markdown_when_read_holds_verdict_and_figures(text):
