@@ -66,7 +66,8 @@ def delivery_for(
     """
     replays = tuple(ReplayOrder(core=order.core.name, rows_limit=order.rows_limit, is_target=order.is_target)
                     for order in choice.orders)
-    bare = Delivery(architecture=architecture, oldest=oldest, min_agreement=min_agreement, replays=replays, unchecked=choice.unchecked)
+    bare = Delivery(architecture=architecture, oldest=oldest, min_agreement=min_agreement, replays=replays,
+                    unchecked=choice.unchecked)
     if not choice.orders:
         return bare
     facts = choice.orders[0].environment.facts

@@ -116,7 +116,7 @@ def test_quantize_when_the_verdict_is_float_then_model_ort_and_the_replay_are_of
 def test_quantize_when_it_cannot_be_converted_then_the_int8_model_stands_and_the_reason_is_told(
     mine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(model: bytes, architecture: str) -> object:
+    def refuse(model: bytes, architecture: str, *, oldest: str) -> object:
         raise ArtifactError("model.onnx: onnxruntime does not convert it to ORT format (no such operator)", hint="")
 
     monkeypatch.setattr(delivery, "convert_to_ort", refuse)
@@ -129,11 +129,11 @@ def test_quantize_when_it_cannot_be_converted_then_the_int8_model_stands_and_the
 def test_quantize_when_model_ort_answers_otherwise_then_it_is_not_kept(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = delivery.convert_to_ort
 
-    def negated(model: bytes, architecture: str) -> object:
+    def negated(model: bytes, architecture: str, *, oldest: str) -> object:
         changed = onnx.load_model_from_string(model)
         changed.graph.node.append(helper.make_node("Neg", [changed.graph.output[0].name], ["turned"]))
         changed.graph.output[0].name = "turned"
-        return whole(changed.SerializeToString(), architecture)
+        return whole(changed.SerializeToString(), architecture, oldest=oldest)
 
     monkeypatch.setattr(delivery, "convert_to_ort", negated)
     verdict = quantize(mine)
