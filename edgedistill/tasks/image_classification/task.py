@@ -29,7 +29,17 @@ from edgedistill.tasks.image_classification.shape import (
     read_image_ladder,
 )
 from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
-from edgedistill.tasks.task import DataFile, Packing, Settled, Shape, StartingPoint, TaskDoor, TrainingFolders
+from edgedistill.tasks.task import (
+    DataFile,
+    InitQuestions,
+    Packing,
+    Settled,
+    Shape,
+    StartingPoint,
+    TaskDoor,
+    TeacherFiles,
+    TrainingFolders,
+)
 from edgedistill.teach.labels import kept_order, label_order
 
 if TYPE_CHECKING:
@@ -74,6 +84,17 @@ class ImageClassification:
         "distillation": ("temperature", "alpha", "learning_rate", "batch_size", "rows_seen", "patience", "baseline",
                          "baseline_rows_seen"),
     }
+    teacher_files = TeacherFiles(
+        patterns=(PREPROCESSOR_FILE,), missing=PREPROCESSOR_FILE,
+        remedy="copy it into the folder: processor.save_pretrained(DIR)",
+        otherwise="name an image classifier of transformers (a folder, or an id such as microsoft/resnet-18), or let the run "
+                  "train a teacher of its own, as the recipe of edgedistill init --images DIR does",
+    )
+    questions = InitQuestions(
+        option="--images DIR", own_option="--images",
+        data="Pictures (a folder with a folder for each class; or CSV, TSV, JSONL, Parquet, .npz, MNIST's idx)",
+        column="Column with the pictures, where they are in a table",
+    )
 
     def encoder(self, folder: Path) -> PictureEncoder:
         """Read the folder's preprocessor_config.json."""
@@ -91,13 +112,16 @@ class ImageClassification:
 
     def find_teacher(self, located: LocatedRecipe, *, check_weights: bool = True) -> Path | None:
         """Find the classifier that the recipe names, where it does not give a configuration."""
+        from edgedistill.tasks.registry import require_own_name, require_own_teacher
         from edgedistill.teach.resolve import resolve_teacher
 
         teacher = located.recipe.teacher
         if teacher.configuration is not None:
             return None
+        require_own_name(teacher.name, self)
         return resolve_teacher(
-            teacher, recipe_folder=located.folder, check_weights=check_weights, encoder_files=(PREPROCESSOR_FILE,)
+            teacher, recipe_folder=located.folder, check_weights=check_weights,
+            check_encoder=lambda folder: require_own_teacher(folder, self),
         )
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
