@@ -212,13 +212,12 @@ class ImageClassification:
 
         data, pictures = located.recipe.data, located.recipe.pictures
         columns = Columns(pictures.column, data.label_column)
-        train = located.path(stage.require_given(data.train))
-        others = [located.path(p) if p else None for p in (data.validation, data.test, data.unlabelled)]
-        inputs = stage.Inputs(train, *others)
+        given = (data.train, data.validation, data.test, data.unlabelled)
+        inputs = stage.Inputs(*(located.path(name) if name else None for name in given))
         settings = stage.Settings(
             image_column=pictures.column, label_column=data.label_column, side=pictures.side, channels=pictures.channels,
             validation_share=data.validation_share, test_share=data.test_share, seed=located.recipe.seed,
-            files_sha256=fingerprint(stage.sources_of(inputs, columns).values()),
+            files_sha256=fingerprint(stage.file_sources(inputs, columns).values()), hub=data.hub,
             label_order=None if teacher is None else label_order(teacher),
         )
         return Work(stage.STAGE, settings, inputs)
@@ -377,14 +376,17 @@ def _own(shape: Shape) -> _AnyShape:
 
 def _train_pictures(located: LocatedRecipe) -> "tuple[Source, PictureSize]":
     """Return the pictures of train, and the size at which they are stored: as the recipe says, else by some of them."""
-    from edgedistill.tasks.image_classification.prepare_stage import require_given
     from edgedistill.tasks.image_classification.read import choose_size
-    from edgedistill.tasks.image_classification.sources import open_source
+    from edgedistill.tasks.image_classification.sources import open_hub_source, open_source
 
-    recipe = located.recipe
-    source = open_source(
-        located.path(require_given(recipe.data.train)), Columns(recipe.pictures.column, recipe.data.label_column)
-    )
+    recipe, data = located.recipe, located.recipe.data
+    columns = Columns(recipe.pictures.column, data.label_column)
+    if data.hub is not None:
+        source = open_hub_source(data.hub, data.hub.train, columns)
+    elif data.train is not None:
+        source = open_source(located.path(data.train), columns)
+    else:
+        raise ValueError("a recipe names its data: `Data` sees to it")
     return source, choose_size(source, side=recipe.pictures.side, channels=recipe.pictures.channels)
 
 
