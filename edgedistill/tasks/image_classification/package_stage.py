@@ -159,7 +159,7 @@ def _sample(settings: PictureSettings, inputs: Inputs, examples: Examples, how: 
     rows = np.linspace(0, len(examples) - 1, min(_MOST_STORED, len(examples))).round().astype(np.int64)
     stored = fit_size(fit_channels(pixels_of(examples).take(rows), how.size.channels), how)
     originals = open_originals(inputs.originals, Columns(settings.image_column, settings.label_column))
-    return Sample(stored, whole_pictures(examples, originals, seed=settings.seed), settings.tolerance)
+    return Sample(stored, whole_pictures(examples, originals, seed=settings.seed))
 
 
 def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, config: bytes) -> dict[str, bytes]:
@@ -208,4 +208,4 @@ def _ensures(out: Path) -> None:
     require_sound_bundle(out / BUNDLE_FOLDER)
 
 
-STAGE = Stage(name="package", version=3, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=4, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)
