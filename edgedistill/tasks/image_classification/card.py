@@ -26,7 +26,7 @@ _APPS = f"""## Apps
   `{TEXT_MODEL_FILE}`, `labels.json`, `golden.json` and `web/`."""
 
 
-MEMORY_OF_12_MEGAPIXELS = {1: 25, 3: 39}
+MEMORY_OF_12_MEGAPIXELS = {1: 12, 3: 18}
 """MB that the peak grows by, grey and RGB; benchmarks/results/picture_memory.json."""
 
 

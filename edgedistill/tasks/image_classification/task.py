@@ -125,8 +125,10 @@ class ImageClassification:
         )
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
-        """Refuse settings of texts, and losses that pictures do not have."""
+        """Refuse settings of texts, losses that pictures do not have, and a teacher whose image processor is not known."""
         check_recipe(recipe, own_configuration=_OWN_TEACHER.configuration)
+        if teacher is not None:
+            read_preprocessing(teacher)
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
         """Choose the side of the pictures, where the recipe leaves it open; a side that prepare takes anyway stays open."""
@@ -244,8 +246,10 @@ class ImageClassification:
         """Say where the teacher takes larger pictures than it was given."""
         from edgedistill.tasks.image_classification.teach_stage import enlarged
 
-        sides = enlarged(read_preprocessing(teacher), pixels_of(read_examples(data / "train.arrow")))
-        return (f"The teacher saw {sides}: how much better it is on larger ones is unknown.",) if sides else ()
+        how = read_preprocessing(teacher)
+        sides = enlarged(how, pixels_of(read_examples(data / "train.arrow")))
+        return (f"The teacher saw {sides}: how much better it is on larger ones is unknown "
+                f"(--set pictures.side={how.resized} gives it those, and the student too).",) if sides else ()
 
     def label(self, recipe: Recipe, data: Path, teacher: Path) -> Work:
         """Make changed and mixed pictures and let the teacher label them."""
