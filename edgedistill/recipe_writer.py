@@ -14,8 +14,8 @@ from edgedistill.errors import RecipeError, TeacherError, UsageError
 from edgedistill.prepare.columns import Columns
 from edgedistill.recipe import Data, Recipe, Task, Teacher
 from edgedistill.stage import storage_errors
-from edgedistill.tasks.registry import task_named
-from edgedistill.tasks.text_classification.task import DEFAULT_TEACHER
+from edgedistill.tasks.registry import require_own_name, require_own_teacher, task_named
+from edgedistill.tasks.task import TaskDoor
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -76,7 +76,7 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
     Raises:
         UsageError: the file exists already, or the id is not one.
         DataError: a data file is missing, cannot be read or lacks a column.
-        TeacherError: the teacher is neither a model folder nor an id of the hub.
+        TeacherError: the teacher is neither a model folder nor an id of the hub, or it reads examples of another task.
         StorageError: the file cannot be written.
     """
     if path.exists():
@@ -86,7 +86,8 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
                          hint=f"for example: {_as_id(answers.recipe_id)}")
     _check_data(answers)
     folder = path.parent.resolve()
-    start = task_named(answers.task).starting_point(answers.text_column)
+    task = task_named(answers.task)
+    start = task.starting_point(answers.text_column)
     recipe = Recipe(
         id=answers.recipe_id,
         task=answers.task,
@@ -97,7 +98,7 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
             text_column=start.text_column,
             label_column=answers.label_column,
         ),
-        teacher=start.teacher if answers.teacher is None else _teacher(answers.teacher, folder),
+        teacher=start.teacher if answers.teacher in (None, start.teacher.name) else _teacher(answers.teacher, folder, task),
         pictures=start.pictures,
         distillation=start.distillation,
     )
@@ -124,18 +125,18 @@ def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(absolute, folder)).as_posix()
 
 
-def _teacher(name: str, folder: Path) -> Teacher:
+def _teacher(name: str, folder: Path, task: TaskDoor) -> Teacher:
     local = Path(name).expanduser()
     if local.is_dir():
         if not (local / "config.json").is_file():
             raise TeacherError(f"{name}: is not a model folder (it has no config.json)",
                                hint="name a folder that save_pretrained() wrote, or leave --teacher out")
+        require_own_teacher(local, task, is_whole=False)  # what else it lacks, plan and run say
         return Teacher(name=_relative(local, folder))
-    if name == DEFAULT_TEACHER.name:
-        return DEFAULT_TEACHER
+    require_own_name(name, task)
     if local.exists() or not _HUB_ID.fullmatch(name):
         raise TeacherError(f"{name}: neither a model folder nor a model id of the hub",
-                           hint=f"for example --teacher ./my-model or --teacher {DEFAULT_TEACHER.name}")
+                           hint=task.teacher_files.otherwise + "; for example --teacher ./my-model")
     return Teacher(name=name, allow_hub=True)  # who names a model of the hub wants it fetched
 
 

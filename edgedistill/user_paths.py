@@ -1,7 +1,6 @@
 """What a user names on plain paths: the classes of a model folder, and examples in a folder or a data file."""
 
 import json
-import re
 import shutil
 import tempfile
 import zipfile
@@ -15,18 +14,15 @@ from edgedistill.artifact import sha256_of_path
 from edgedistill.document import read_text
 from edgedistill.errors import ArtifactError, DataError, UsageError
 from edgedistill.results import Variant
-from edgedistill.tasks.registry import task_named, task_of_model
+from edgedistill.tasks.registry import companion_files, is_classifier, task_of_model
 from edgedistill.tasks.task import DataFile, TaskDoor
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgedistill.prepare.rows import LabelledTexts
-
 CONFIG_FILE = "config.json"
 LABELS_FILE = "labels.json"
-_CLASSIFIER = re.compile("For(Sequence|Image)Classification")
 _DEFAULT_NAMES = {"0": "LABEL_0", "1": "LABEL_1"}
 """What transformers means when id2label is missing: save_pretrained leaves out values that are its defaults."""
 
@@ -42,8 +38,8 @@ def model_classes(model: Path) -> tuple[str, ...]:
         raise ArtifactError(f"{path}: no such file", hint="name a model folder: config.json, tokenizer.json, weights")
     try:
         config = json.loads(read_text(path, error=ArtifactError))
-        is_classifier = any(_CLASSIFIER.search(name) for name in config.get("architectures") or ())
-        names = config.get("id2label") or (_DEFAULT_NAMES if is_classifier else {})
+        has_head = any(map(is_classifier, config.get("architectures") or ()))
+        names = config.get("id2label") or (_DEFAULT_NAMES if has_head else {})
         found = tuple(str(names[key]) for key in sorted(names, key=int))
     except (ValueError, AttributeError, TypeError) as bad:
         raise ArtifactError(f"{path}: is not a model's configuration ({bad})",
@@ -107,30 +103,11 @@ def open_examples(
         yield data
         return
     model = like if like is None or like.is_dir() else like.parent
-    task = task_named("text-classification") if model is None else task_of_model(model)
+    task = task_of_model(model)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{sha256_of_path(data)[:16]}.arrow"
         task.write_examples(DataFile(data, split, names), path, model=model)
         yield path
-
-
-def write_text_examples(source: DataFile, path: Path) -> None:
-    """Write the texts of a data file as examples.
-
-    Raises:
-        DataError: it cannot be used, or the model does not know one of its labels.
-    """
-    from edgedistill.examples import NO_LABEL, write_examples
-    from edgedistill.prepare.columns import Columns
-    from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
-
-    data, split = source.path, source.split
-    if detect_format(data) and not {"text", "label"} <= set(read_column_names(data, split=split)):
-        raise DataError(f"{data}: has no columns called text and label", hint="rename them, or prepare the data first: "
-                        "edgedistill prepare --recipe RECIPE -o DIR")
-    rows = read_labelled_texts(data, Columns("text", "label"), split=split)
-    labels = [NO_LABEL] * len(rows) if source.names is None else _encoded(rows, source.names)
-    write_examples(path, [f"row-{i:06d}" for i in range(len(labels))], rows.texts.to_pylist(), labels)
 
 
 @contextmanager
@@ -155,14 +132,11 @@ def model_folder(model: Path) -> Iterator[Path]:
         folder = Path(scratch) / model.name  # messages name the file
         folder.mkdir()
         shutil.copyfile(model, folder / "model.onnx")
-        for name in (*(name for name in _BESIDE if (model.parent / name).is_file()), *data_files(model)):
+        beside = (CONFIG_FILE, *companion_files())
+        for name in (*(name for name in beside if (model.parent / name).is_file()), *data_files(model)):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(model.parent / name, folder / name)
         yield folder
-
-
-_BESIDE = (CONFIG_FILE, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-           "preprocessor_config.json")
 
 
 @contextmanager
@@ -235,20 +209,3 @@ def _halves_of_arrays(data: Path, scratch: Path) -> tuple[Path, Path | None]:
         raise DataError(f"{data}: is not an .npz of arrays ({bad})",
                         hint="np.savez('rows.npz', input_ids=..., labels=...)") from None
     return files
-
-
-def _encoded(rows: "LabelledTexts", names: Sequence[str]) -> list[int]:
-    """Return the class number of each row.
-
-    Raises:
-        DataError: the model does not know a label.
-    """
-    number = {name: i for i, name in enumerate(names)}
-    labels = rows.labels.to_pylist()
-    strange = next((i for i, label in enumerate(labels) if label not in number), None)
-    if strange is not None:
-        known = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        label = labels[strange]
-        raise DataError(f"{rows.place(strange)}: the model does not know the label {label!r}; it knows {known}",
-                        hint="correct the label, or evaluate the model that was trained on this data")
-    return [number[label] for label in labels]

@@ -8,7 +8,8 @@ import pytest
 from edgedistill.catalog import load_recipe
 from edgedistill.errors import DataError, TeacherError, UsageError
 from edgedistill.recipe import read_recipe
-from edgedistill.recipe_writer import DEFAULT_TEACHER, RecipeAnswers, suggest_recipe_id, write_recipe
+from edgedistill.recipe_writer import RecipeAnswers, suggest_recipe_id, write_recipe
+from edgedistill.tasks.text_classification.task import DEFAULT_TEACHER
 
 
 @pytest.fixture

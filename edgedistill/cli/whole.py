@@ -31,7 +31,9 @@ TestOption = Annotated[
 ImagesOption = Annotated[
     Path | None, typer.Option("--images", metavar="DIR", help="Pictures: a folder with a folder of pictures for each class.")
 ]
-TextColumn = Annotated[str, typer.Option("--text-column", metavar="NAME", help="Column with the text.")]
+TextColumn = Annotated[
+    str | None, typer.Option("--text-column", metavar="NAME", help="Column with the text or picture; default: text, or image.")
+]
 LabelColumn = Annotated[str, typer.Option("--label-column", metavar="NAME", help="Column with the label.")]
 TeacherOption = Annotated[
     str | None, typer.Option("--teacher", metavar="DIR|ID", help="Model folder or hub id; default: by the task.")
@@ -186,7 +188,7 @@ def init(  # noqa: PLR0917 - a command's options
     train: TrainOption = None,
     validation: ValidationOption = None,
     test: TestOption = None,
-    text_column: TextColumn = "text",
+    text_column: TextColumn = None,
     label_column: LabelColumn = "label",
     images: ImagesOption = None,
     teacher: TeacherOption = None,
@@ -198,18 +200,18 @@ def init(  # noqa: PLR0917 - a command's options
     On a terminal it asks for what is not given.
 
     Example: edgedistill init --train reviews.tsv --label-column stars -o recipe.yaml
-    Example: edgedistill init --task image-classification --images photos -o recipe.yaml
+    Example: edgedistill init --images photos -o recipe.yaml
     """
     from edgedistill.cli.questions import ask_missing
     from edgedistill.recipe_writer import write_recipe
-    from edgedistill.tasks.registry import known_task, task_named
+    from edgedistill.tasks.registry import task_asked
 
     if images is not None and train is not None:
         raise UsageError("--images and --train both name the training data", hint="give one of them")
-    found = task or ("text-classification" if images is None else "image-classification")
-    column = task_named(known_task(found)).content_column if text_column == "text" else text_column
-    answers = ask_missing(task=found, train=images or train, validation=validation, test=test, columns=(column, label_column),
-                          teacher=teacher, may_ask=sys.stdin.isatty() and sys.stderr.isatty())
+    found = task_asked(task, option=None if images is None else "--images")
+    columns = (text_column or found.content_column, label_column)
+    answers = ask_missing(task=found, train=images or train, validation=validation, test=test, columns=columns, teacher=teacher,
+                          may_ask=sys.stdin.isatty() and sys.stderr.isatty())
     write_recipe(answers, out)
     say(f"wrote {out}")
     tell(f"next: edgedistill plan --recipe {out} --target raspberry-pi")

@@ -13,11 +13,34 @@ _USUAL_NAMES = {
 
 
 @dataclass(frozen=True)
+class Wording:
+    """What messages call the examples of a table.
+
+    Attributes:
+        example: what a row is about.
+        cell: what its cell holds.
+        key: of the recipe, which names the column.
+        column: what it is called by default.
+        sample: a cell and its label, for hints.
+    """
+
+    example: str = "text"
+    cell: str = "text"
+    key: str = "data.text_column"
+    column: str = "text"
+    sample: tuple[str, str] = ("turn it down", "volume")
+
+
+TEXTS = Wording()
+
+
+@dataclass(frozen=True)
 class Columns:
-    """The names of the columns with the texts and with the labels."""
+    """The names of the columns with the texts (or with the paths of pictures, as `words` says) and with the labels."""
 
     text: str
     label: str
+    words: Wording = TEXTS
 
 
 def check_columns(names: Sequence[str], columns: Columns, *, place: str) -> None:
@@ -34,28 +57,28 @@ def check_columns(names: Sequence[str], columns: Columns, *, place: str) -> None
     there = f"the columns are: {', '.join(names)}" if names else "there are no columns"
     for role, wanted in (("text", columns.text), ("label", columns.label)):
         if wanted not in names:
-            raise _missing(role, wanted, names, place=place)
+            raise _missing(role, wanted, names, place=place, words=columns.words)
     if columns.text == columns.label:
-        raise DataError(f"{place}: text and label are both taken from column {columns.text!r}",
-                        hint=f"set data.text_column and data.label_column; {there}")
+        raise DataError(f"{place}: {columns.words.example} and label are both taken from column {columns.text!r}",
+                        hint=f"set {columns.words.key} and data.label_column; {there}")
 
 
-def check_text_column(names: Sequence[str], column: str, *, place: str) -> None:
+def check_text_column(names: Sequence[str], column: str, *, place: str, words: Wording = TEXTS) -> None:
     """Do the same where only texts are read.
 
     Raises:
         DataError: the column is missing; says which one was probably meant.
     """
     if column not in names:
-        raise _missing("text", column, names, place=place)
+        raise _missing("text", column, names, place=place, words=words)
 
 
-def _missing(role: str, wanted: str, names: Sequence[str], *, place: str) -> DataError:
+def _missing(role: str, wanted: str, names: Sequence[str], *, place: str, words: Wording) -> DataError:
     there = f"the columns are: {', '.join(names)}" if names else "there are no columns"
-    meant = _guess(role, wanted, names)
+    meant, key = _guess(role, wanted, names), words.key if role == "text" else "data.label_column"
     suggestion = f"; did you mean {meant!r}?" if meant else f"; {there}"
     return DataError(f"{place}: no column {wanted!r}{suggestion}",
-                     hint=f"set data.{role}_column (or --{role}-column {meant or 'NAME'}); {there}")
+                     hint=f"set {key} (or --{role}-column {meant or 'NAME'}); {there}")
 
 
 def _guess(role: str, wanted: str, names: Sequence[str]) -> str | None:

@@ -11,6 +11,7 @@ from edgedistill.recipe import HubData
 
 _STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
+
 def read_hub_split(hub: HubData, split: str, columns: Columns) -> LabelledTexts:
     """Read one split of a data set of the hub, from the hub's cache where it is there.
 
@@ -22,10 +23,16 @@ def read_hub_split(hub: HubData, split: str, columns: Columns) -> LabelledTexts:
     Raises:
         DataError: the data set, configuration or split does not exist, or the hub cannot be reached.
     """
-    return read_dataset(_load(hub, split), columns, source=f"{hub.name} ({split})")
+    return read_dataset(load_hub_split(hub, split), columns, source=place_on_hub(hub, split))
 
 
-def _load(hub: HubData, split: str) -> Any:
+def place_on_hub(hub: HubData, split: str) -> str:
+    """Return how messages name a split of a data set of the hub."""
+    return f"{hub.name} ({split})"
+
+
+def load_hub_split(hub: HubData, split: str) -> Any:
+    """Return the `datasets.Dataset` of a split, from the hub's cache where it is there; errors as `read_hub_split`."""
     import datasets  # takes a second; only saved folders and hub data sets need it
     from datasets.exceptions import DatasetNotFoundError, DatasetsError
 
@@ -40,7 +47,8 @@ def _load(hub: HubData, split: str) -> Any:
         if bad.errno in _STORAGE_ERRNOS:
             raise
         raise DataError(f"{hub.name}: the hub cannot be reached, and its cache lacks the data set ({first_line(bad)})",
-                        hint="connect and run it again, or name files instead: data.train: FILE") from None
+                        hint="connect and run it again, or name files instead: data.train: FILE, or a folder that "
+                             f"load_dataset({hub.name!r}).save_to_disk(DIR) wrote elsewhere") from None
     except ValueError as bad:
         raise _wrong_name(hub, bad) from None
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from edgedistill.errors import DataError
 from edgedistill.prepare import text_files
-from edgedistill.prepare.columns import Columns, check_columns, check_text_column
+from edgedistill.prepare.columns import TEXTS, Columns, Wording, check_columns, check_text_column
 from edgedistill.prepare.rows import LabelledTexts, RowCollector
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "datasets"]
@@ -59,12 +59,13 @@ def detect_format(path: Path) -> Format:
     return found
 
 
-def read_column_names(path: Path, *, split: str = "train") -> tuple[str, ...]:
+def read_column_names(path: Path, *, split: str = "train", words: Wording = TEXTS) -> tuple[str, ...]:
     """Return the names of a source's columns; reads only its beginning.
 
     Args:
         path: a data file or a saved `datasets` folder.
         split: which split of the folder, where it holds several.
+        words: what messages call its examples.
 
     Raises:
         DataError: it cannot be read.
@@ -74,7 +75,7 @@ def read_column_names(path: Path, *, split: str = "train") -> tuple[str, ...]:
         return tuple(load_folder(path, split).column_names)
     if form == "parquet":
         return tuple(_open_parquet(path).schema_arrow.names)
-    return text_files.column_names(path, form)
+    return text_files.column_names(path, form, words)
 
 
 def read_labelled_texts(path: Path, columns: Columns, *, split: str = "train") -> LabelledTexts:

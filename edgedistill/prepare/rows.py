@@ -105,19 +105,20 @@ class RowCollector:
         """
         self._flush()
         if not self._count:
-            raise DataError(f"{self.source}: has no rows", hint="name a file that holds labelled texts")
+            raise DataError(f"{self.source}: has no rows", hint=f"name a file that holds labelled {self._columns.words.example}s")
         return LabelledTexts(pa.Table.from_batches(self._batches, SCHEMA), self.source, self.has_lines)
 
     def _text(self, text: object, line: int) -> str:
+        words = self._columns.words
         if text is not None and not isinstance(text, str):
-            raise self._error(line, f"column {self._columns.text!r} holds {_kind(text)}, a text is expected",
-                              "name the column that holds the texts: data.text_column (or --text-column)")
+            raise self._error(line, f"column {self._columns.text!r} holds {_kind(text)}, a {words.cell} is expected",
+                              f"name the column that holds the {words.example}s: {words.key} (or --text-column)")
         stripped = (text or "").strip()
         if not stripped:
-            raise self._error(line, f"column {self._columns.text!r}: the text is empty",
-                              "remove the row, or give it a text")
+            raise self._error(line, f"column {self._columns.text!r}: the {words.cell} is empty",
+                              f"remove the row, or give it a {words.cell}")
         if not stripped.isascii() and any("\ud800" <= character <= "\udfff" for character in stripped):
-            raise self._error(line, f"column {self._columns.text!r}: the text holds half a surrogate pair",
+            raise self._error(line, f"column {self._columns.text!r}: the {words.cell} holds half a surrogate pair",
                               "write the character whole, or remove the row")
         return stripped
 
@@ -127,8 +128,10 @@ class RowCollector:
         if isinstance(label, float) and label.is_integer():
             return str(int(label))
         if isinstance(label, list | tuple | set):
-            raise self._error(line, f"column {self._columns.label!r} holds {_kind(label)}: several labels a text are not taken, "
-                              "one is", "give each text one label, for example a class for each combination that you need")
+            example = self._columns.words.example
+            raise self._error(line, f"column {self._columns.label!r} holds {_kind(label)}: several labels a {example} are not "
+                              "taken, one is",
+                              f"give each {example} one label, for example a class for each combination that you need")
         if label is not None and not isinstance(label, str | int | float):
             raise self._error(line, f"column {self._columns.label!r} holds {_kind(label)}, one label is expected",
                               "name the column that holds the labels: data.label_column (or --label-column)")

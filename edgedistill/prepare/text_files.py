@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgedistill.errors import DataError
-from edgedistill.prepare.columns import Columns, check_columns, check_text_column
+from edgedistill.prepare.columns import TEXTS, Columns, Wording, check_columns, check_text_column
 from edgedistill.prepare.rows import RowCollector
 
 TextFormat = Literal["csv", "tsv", "jsonl"]
@@ -41,16 +41,16 @@ class _Line:
     number: int
 
 
-def column_names(path: Path, form: TextFormat) -> tuple[str, ...]:
+def column_names(path: Path, form: TextFormat, words: Wording = TEXTS) -> tuple[str, ...]:
     """Return the names in a file's header, or the keys of its first JSON object; reads no further.
 
     Raises:
         DataError: the beginning of the file cannot be read.
     """
     if form == "jsonl":
-        first = next(_json_records(path), None)
+        first = next(_json_records(path, words), None)
         return tuple(first.fields) if first else ()
-    return _header_of(path, form, _records(path, form))
+    return _header_of(path, form, _records(path, form), words)
 
 
 def collect(path: Path, form: TextFormat, columns: Columns, collector: RowCollector) -> None:
@@ -60,43 +60,43 @@ def collect(path: Path, form: TextFormat, columns: Columns, collector: RowCollec
         DataError: names file and line.
     """
     if form == "jsonl":
-        for entry in _json_records(path):
+        for entry in _json_records(path, columns.words):
             if columns.text not in entry.fields or columns.label not in entry.fields:
                 check_columns(tuple(entry.fields), columns, place=f"{path}:{entry.line}")
             collector.add(entry.fields[columns.text], entry.fields[columns.label], entry.line)
         return
     records = _records(path, form)
-    header = _header_of(path, form, records)
+    header = _header_of(path, form, records, columns.words)
     check_columns(header, columns, place=f"{path}:1")
     text_at, label_at = header.index(columns.text), header.index(columns.label)
     for record in records:
         if len(record.fields) != len(header):
-            raise _ragged(path, record, header, form)
+            raise _ragged(path, record, header, form, columns.words)
         collector.add(record.fields[text_at], record.fields[label_at], record.line)
 
 
-def texts_of_column(path: Path, form: TextFormat, column: str) -> Iterator[str]:
-    """Yield the texts of one column; the other columns may hold anything.
+def texts_of_column(path: Path, form: TextFormat, column: str, words: Wording = TEXTS) -> Iterator[str]:
+    """Yield the texts of one column, `words` says what they are; the other columns may hold anything.
 
     Raises:
         DataError: names file and line: no such column, a value that is no text, a ragged row.
     """
     if form == "jsonl":
-        for entry in _json_records(path):
-            check_text_column(tuple(entry.fields), column, place=f"{path}:{entry.line}")
+        for entry in _json_records(path, words):
+            check_text_column(tuple(entry.fields), column, place=f"{path}:{entry.line}", words=words)
             value = entry.fields[column]
             if not isinstance(value, str):
-                raise DataError(f"{path}:{entry.line}: column {column!r} holds no text",
-                                hint="name the column that holds the texts: data.text_column (or --text-column)")
+                raise DataError(f"{path}:{entry.line}: column {column!r} holds no {words.cell}",
+                                hint=f"name the column that holds the {words.example}s: {words.key} (or --text-column)")
             yield value
         return
     records = _records(path, form)
-    header = _header_of(path, form, records)
-    check_text_column(header, column, place=f"{path}:1")
+    header = _header_of(path, form, records, words)
+    check_text_column(header, column, place=f"{path}:1", words=words)
     at = header.index(column)
     for record in records:
         if len(record.fields) != len(header):
-            raise _ragged(path, record, header, form)
+            raise _ragged(path, record, header, form, words)
         yield record.fields[at]
 
 
@@ -110,18 +110,18 @@ def plain_lines(path: Path) -> Iterator[str]:
         yield line.text
 
 
-def _ragged(path: Path, record: _Record, header: Sequence[str], form: TextFormat) -> DataError:
+def _ragged(path: Path, record: _Record, header: Sequence[str], form: TextFormat, words: Wording) -> DataError:
     return DataError(f"{path}:{record.line}: {len(record.fields)} fields, but the header has {len(header)}",
-                     hint=_ragged_hint(form))
+                     hint=_ragged_hint(form, words))
 
 
-def _ragged_hint(form: TextFormat) -> str:
+def _ragged_hint(form: TextFormat, words: Wording) -> str:
     if form == "csv":
-        return 'quote a text that holds a comma: "yes, please"'
-    return "replace a tab inside a text by a blank: quotes have no meaning in TSV"
+        return f'quote a {words.cell} that holds a comma: "yes, please"'
+    return f"replace a tab inside a {words.cell} by a blank: quotes have no meaning in TSV"
 
 
-def _json_records(path: Path) -> Iterator[_JsonRecord]:
+def _json_records(path: Path, words: Wording) -> Iterator[_JsonRecord]:
     for line in _lines(path):
         if not line.text.strip():
             continue
@@ -135,14 +135,14 @@ def _json_records(path: Path) -> Iterator[_JsonRecord]:
                             hint="write one JSON object a line") from None
         if not isinstance(value, dict):
             raise DataError(f"{path}:{line.number}: a JSON object is expected, with a key for each column",
-                            hint='for example {"text": "turn it down", "label": "volume"}')
+                            hint=f"for example {json.dumps(dict(zip((words.column, 'label'), words.sample, strict=True)))}")
         yield _JsonRecord(value, line.number)
 
 
-def _header_of(path: Path, form: TextFormat, records: Iterator[_Record]) -> tuple[str, ...]:
+def _header_of(path: Path, form: TextFormat, records: Iterator[_Record], words: Wording) -> tuple[str, ...]:
     first = next(records, None)
     if first is None:
-        raise DataError(f"{path}: is empty", hint="the first line names the columns, for example label and text")
+        raise DataError(f"{path}: is empty", hint=f"the first line names the columns, for example label and {words.column}")
     header = tuple(name.strip() for name in first.fields)
     used = "," if form == "csv" else "\t"
     other = next((s for s in _SEPARATORS if s != used and len(header) == 1 and s in header[0]), None)

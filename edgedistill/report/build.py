@@ -152,7 +152,7 @@ def build_report(parts: ReportParts) -> RunReport:
     )
 
 
-def build_target(parts: TargetParts, *, task: Task = "text-classification") -> TargetReport:
+def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
     """Build the report of one target.
 
     Raises:

@@ -17,7 +17,7 @@ _ALWAYS = (
 
 def sentences(
     name: str, variants: Mapping[Variant, VariantReport], device: DeviceMeasurement | None = None, *,
-    task: Task = "text-classification",
+    task: Task,
 ) -> tuple[str, ...]:
     """Return what was not checked for a target.
 

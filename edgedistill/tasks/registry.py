@@ -3,7 +3,7 @@
 import importlib
 from pathlib import Path
 
-from edgedistill.errors import UsageError
+from edgedistill.errors import TeacherError, UsageError
 from edgedistill.examples import Examples
 from edgedistill.recipe import Task
 from edgedistill.tasks.encoding import Encoder
@@ -33,15 +33,76 @@ def known_task(name: str) -> Task:
     return found
 
 
-def task_of_model(folder: Path) -> TaskDoor:
+def task_asked(name: str | None, *, option: str | None = None) -> TaskDoor:
+    """Return the task that `init` writes a recipe for: as asked, else the one that the option of the data belongs to, else text.
+
+    Args:
+        name: as the user gives it; None where the user does not.
+        option: by which the data are given, where it belongs to one task: "--images".
+
+    Raises:
+        UsageError: there is no such task, or the option belongs to another.
+    """
+    owner = next((door for door in _doors() if option is not None and door.questions.own_option == option), None)
+    asked = None if name is None else task_named(known_task(name))
+    if owner is not None and asked is not None and asked is not owner:
+        raise UsageError(f"{option} names {owner.example}s, and --task says {asked.name}",
+                         hint=f"leave --task out, or give {asked.questions.option}")
+    return asked or owner or _doors()[0]
+
+
+def task_of_model(folder: Path | None) -> TaskDoor:
     """Return the task of a model folder, by the file that its encoder is made from; text where there is none."""
-    doors = [task_named(name) for name in _MODULES]
-    return next((door for door in doors if (folder / door.encoder_file).is_file()), doors[0])
+    doors = _doors()
+    return next((door for door in doors if folder is not None and (folder / door.encoder_file).is_file()), doors[0])
+
+
+def require_own_teacher(folder: Path, task: TaskDoor, *, is_whole: bool = True) -> None:
+    """Refuse the folder of a teacher that reads examples of another task, or, where it must be whole, none at all.
+
+    Raises:
+        TeacherError: says what to type.
+    """
+    own = task.teacher_files
+    if _holds(folder, own.patterns):
+        return
+    other = next((door for door in _doors() if _holds(folder, door.teacher_files.patterns)), None)
+    if other is not None:
+        raise TeacherError(f"{folder}: is a model of {other.example}s, and {task.name} needs a teacher that reads "
+                           f"{task.example}s", hint=own.otherwise)
+    if is_whole:
+        raise TeacherError(f"{folder}: no {own.missing}", hint=own.remedy)
+
+
+def require_own_name(name: str, task: TaskDoor) -> None:
+    """Refuse the name of the teacher that another task begins with, which needs no look at a folder; raises TeacherError."""
+    other = next((door for door in _doors() if name == door.starting_point(door.content_column).teacher.name), task)
+    if other is not task:
+        raise TeacherError(f"{name}: is a model of {other.example}s, and {task.name} needs a teacher that reads "
+                           f"{task.example}s", hint=task.teacher_files.otherwise)
+
+
+def is_classifier(architecture: str) -> bool:
+    """Is a class of transformers a classifier of one of the tasks?"""
+    return any(door.model_class.removeprefix("AutoModel") in architecture for door in _doors())
+
+
+def companion_files() -> tuple[str, ...]:
+    """Return the files of a model folder besides its weights, of all tasks."""
+    return tuple(dict.fromkeys(name for door in _doors() for name in door.companions))
+
+
+def _doors() -> list[TaskDoor]:
+    return [task_named(name) for name in _MODULES]
+
+
+def _holds(folder: Path, patterns: tuple[str, ...]) -> bool:
+    return any(next(folder.glob(pattern), None) is not None for pattern in patterns)
 
 
 def task_of_examples(examples: Examples) -> TaskDoor:
     """Return the task that examples are for, by what they hold."""
-    return next(door for door in map(task_named, _MODULES) if door.content_column in examples.table.column_names)
+    return next(door for door in _doors() if door.content_column in examples.table.column_names)
 
 
 def open_encoder(folder: Path) -> Encoder:

@@ -113,6 +113,40 @@ class StartingPoint:
 
 
 @dataclass(frozen=True)
+class TeacherFiles:
+    """What tells a model folder of one task from those of another.
+
+    Attributes:
+        patterns: a folder of the task has a file of one of these names.
+        missing: what a folder without any of them lacks, in words.
+        remedy: what to type then.
+        otherwise: what to type where the folder is of another task.
+    """
+
+    patterns: tuple[str, ...]
+    missing: str
+    remedy: str
+    otherwise: str
+
+
+@dataclass(frozen=True)
+class InitQuestions:
+    """What `init` calls the data of a task.
+
+    Attributes:
+        option: how they are given on the command line, for hints.
+        own_option: the option that only this task has; None where it has none.
+        data: the question for them.
+        column: the question for the column of the texts or pictures.
+    """
+
+    option: str
+    own_option: str | None
+    data: str
+    column: str
+
+
+@dataclass(frozen=True)
 class Packing:
     """What is packed.
 
@@ -156,6 +190,8 @@ class TaskDoor(Protocol):
         companions: the files of a model folder besides its weights, `encoder_file` among them.
         model_class: name of transformers' class that loads a model folder.
         shown_keys: the keys that `init` writes, by section of the recipe, in their order.
+        teacher_files: by which a teacher of this task is told from one of another.
+        questions: what `init` asks.
         kind: what the model is called in messages, for example "sequence classifier".
     """
 
@@ -170,6 +206,8 @@ class TaskDoor(Protocol):
     model_class: str
     kind: str
     shown_keys: Mapping[str, tuple[str, ...]]
+    teacher_files: TeacherFiles
+    questions: InitQuestions
 
     def encoder(self, folder: Path) -> Encoder:
         """Return the encoder of a model folder; raises ArtifactError where it cannot be read."""

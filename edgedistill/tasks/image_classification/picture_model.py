@@ -16,10 +16,9 @@ from edgedistill.tasks.image_classification.encoding import Preprocessing
 from edgedistill.tasks.image_classification.in_graph import IMAGE_INPUT, OUTPUT, classifier_of_picture, preprocessing_model
 from edgedistill.tasks.image_classification.whole_pictures import WholePicture
 
-LEVEL = 1.0
-"""A resized pixel may differ from Pillow's by one level of 255."""
-
 _SLACK = 1e-4
+"""Of a model input: float rounding. A level of 255 is 40 times as much, so that it passes only where no pixel is another one."""
+
 _BATCH = 256
 
 
@@ -66,12 +65,10 @@ class Sample:
     Attributes:
         stored: of the test split, shape (n, side, side, channels).
         whole: of the test split at other sizes.
-        tolerance: a decision is a tie where the winner leads by no more, in logits.
     """
 
     stored: NDArray[np.uint8]
     whole: Iterable[WholePicture]
-    tolerance: float
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,6 @@ class _Answers:
 
     count: int
     originals: int
-    ties: int
     largest_input: float
     largest_logit: float
 
@@ -98,23 +94,21 @@ def make_picture_model(
         sample: on what both are compared.
 
     Raises:
-        ParityError: an input differs by more than rounding, of a resized picture by more than a level, or a decision that is no
-            tie flips.
+        ParityError: an input differs by more than float rounding, or a decision is another one.
     """
     plain = onnx.load_from_string(model)
     before = open_session(preprocessing_model(how, ir_version=plain.ir_version).SerializeToString())
     made = classifier_of_picture(plain, how, labels).SerializeToString(deterministic=True)
     exact = _exact(before, sample.stored, processor)
-    level = LEVEL / (255.0 * min(how.std))
     found = _answers(_Models(before, open_session(made), open_session(model), processor, how.size.channels), sample, labels)
-    if exact > _SLACK or found.largest_input > level + _SLACK:
+    if max(exact, found.largest_input) > _SLACK:
         raise ParityError(f"the pre-processing in the graph differs from transformers' by {max(exact, found.largest_input):.3g}",
-                          hint="report this: onnxruntime's Resize is not the one that was tried")
+                          hint="report this, with the versions of pillow and onnxruntime: they are none that were tried")
     return PictureModel(made, PictureInput(
         side=how.size.side, channels=how.size.channels, mean=how.mean, std=how.std, resample=how.resample,
         compared=len(sample.stored), compared_resized=found.count, compared_originals=found.originals,
         largest_difference=exact, largest_difference_resized=found.largest_input, largest_logit_difference=found.largest_logit,
-        decisions_flipped=found.ties, tie_tolerance=sample.tolerance, added_bytes=len(made) - len(model),
+        decisions_flipped=0, added_bytes=len(made) - len(model),
     ))
 
 
@@ -163,7 +157,7 @@ def _exact(before: Any, stored: NDArray[np.uint8], processor: Processor) -> floa
 
 
 def _answers(models: _Models, sample: Sample, labels: tuple[str, ...]) -> _Answers:
-    count = originals = ties = 0
+    count = originals = 0
     largest_input = largest_logit = 0.0
     for item in sample.whole:
         inputs = models.processor.inputs([item.fitted(models.channels)])
@@ -172,27 +166,20 @@ def _answers(models: _Models, sample: Sample, labels: tuple[str, ...]) -> _Answe
         count, originals = count + 1, originals + item.is_original
         largest_input = max(largest_input, float(np.abs(found - inputs).max()))
         largest_logit = max(largest_logit, float(np.abs(logits - expected).max()))
-        ties += _is_tie(item, (logits, expected), labels, sample.tolerance)
-    return _Answers(count, originals, ties, largest_input, largest_logit)
+        _require_same(item, (logits, expected), labels)
+    return _Answers(count, originals, largest_input, largest_logit)
 
 
-def _is_tie(
-    item: WholePicture, answers: tuple[NDArray[np.float32], NDArray[np.float32]], labels: tuple[str, ...], tolerance: float
-) -> bool:
-    """Is the decision another one, though of two classes that model.onnx hardly tells apart?
-
-    Raises:
-        ParityError: it is another one, and no tie.
-    """
+def _require_same(
+    item: WholePicture, answers: tuple[NDArray[np.float32], NDArray[np.float32]], labels: tuple[str, ...]
+) -> None:
+    """Refuse another decision than that of processor and model.onnx; raises ParityError."""
     found, wanted = (int(logits.argmax()) for logits in answers)
     if found == wanted:
-        return False
-    lead = float(answers[1][wanted] - answers[1][found])
-    if lead > tolerance:
-        height, width = item.pixels.shape[:2]
-        raise ParityError(
-            f"{item.name} ({height} x {width} pixels): with its pre-processing in the graph the model says {labels[found]}, with "
-            f"transformers' {labels[wanted]}, which leads by {lead:.3g} there; up to {tolerance:g} it is a tie",
-            hint=f"where such a lead means nothing to you: --set parity.bundle_tolerance={1.1 * lead:.2g}",
-        )
-    return True
+        return
+    height, width = item.pixels.shape[:2]
+    raise ParityError(
+        f"{item.name} ({height} x {width} pixels): with its pre-processing in the graph the model says {labels[found]}, with "
+        f"transformers' {labels[wanted]}, which leads by {float(answers[1][wanted] - answers[1][found]):.3g} there",
+        hint="report this, with the versions of pillow and onnxruntime: no picture may be decided otherwise",
+    )

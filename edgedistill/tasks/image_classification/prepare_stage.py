@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +25,16 @@ from edgedistill.prepare.stage import (
     VALIDATION_FILE,
     Inputs,
 )
+from edgedistill.recipe import HubData
 from edgedistill.results import Labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.image_classification.data_report import PictureReport
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 from edgedistill.tasks.image_classification.read import Decoded, batches_of, choose_size, decode
-from edgedistill.tasks.image_classification.sources import UNREAD_SUFFIXES, Source, holds_split, open_source
+from edgedistill.tasks.image_classification.sources import UNREAD_SUFFIXES, Source, holds_split, open_hub_source, open_source
 from edgedistill.tasks.image_classification.splits import CleanPictures, split_pictures
 
-__all__ = ["STAGE", "Inputs", "Settings", "require_given", "sources_of"]
-
-Given = TypeVar("Given", str, Path)
+__all__ = ["STAGE", "Inputs", "Settings", "file_sources", "sources_of"]
 
 _STEP = "prepare"
 _FILES: dict[SplitName, str] = {"train": TRAIN_FILE, "validation": VALIDATION_FILE, "test": TEST_FILE}
@@ -53,23 +52,39 @@ class Settings(Document):
     seed: int = Field(13, ge=0, le=2**32 - 1, description="of the splits that are made here")
     files_sha256: str | None = Field(None, description="of files that these belong to: idx labels, pictures that a table names")
     label_order: tuple[str, ...] | None = Field(None, description="the order of the classes that the teacher knows")
+    hub: HubData | None = Field(None, description="read from the hub instead of files")
 
 
-def sources_of(inputs: Inputs, columns: Columns) -> dict[SplitName | Literal["unlabelled"], Source]:
+def sources_of(inputs: Inputs, columns: Columns, hub: HubData | None = None) -> dict[SplitName | Literal["unlabelled"], Source]:
     """Open all that is given. A folder that is divided into splits, given as train, has them all.
 
     Raises:
-        DataError: names the file that is missing, of an unknown kind, or without pictures.
+        DataError: names the file that is missing, of an unknown kind, or without pictures, or what the hub refuses.
     """
-    train = require_given(inputs.train)
-    given: dict[SplitName, Path | None] = {"train": train, "validation": inputs.validation, "test": inputs.test}
-    given |= {name: train for name in ("validation", "test") if given[name] is None and holds_split(train, name)}
-    found: dict[SplitName | Literal["unlabelled"], Source] = {
-        name: open_source(path, columns, split=name) for name, path in given.items() if path is not None
-    }
+    if (inputs.train is None) == (hub is None):
+        raise DataError("the pictures are given neither as a file or folder nor on the hub, or both ways",
+                        hint="give data.train: DIR or data.hub: {name: ID}")
+    found = file_sources(inputs, columns)
+    if hub is not None:
+        names: dict[SplitName, str | None] = {"train": hub.train, "validation": hub.validation, "test": hub.test}
+        found |= {split: open_hub_source(hub, name, columns) for split, name in names.items() if name is not None}
+    return found
+
+
+def file_sources(inputs: Inputs, columns: Columns) -> dict[SplitName | Literal["unlabelled"], Source]:
+    """Open the files and folders alone; errors as `sources_of`."""
+    found: dict[SplitName | Literal["unlabelled"], Source] = {}
+    if inputs.train is not None:
+        found |= _labelled_files(inputs.train, inputs, columns)
     if inputs.unlabelled is not None:
         found["unlabelled"] = open_source(inputs.unlabelled, columns, is_labelled=False)
     return found
+
+
+def _labelled_files(train: Path, inputs: Inputs, columns: Columns) -> dict[SplitName | Literal["unlabelled"], Source]:
+    given: dict[SplitName, Path | None] = {"train": train, "validation": inputs.validation, "test": inputs.test}
+    given |= {name: train for name in ("validation", "test") if given[name] is None and holds_split(train, name)}
+    return {name: open_source(path, columns, split=name) for name, path in given.items() if path is not None}
 
 
 def _requires(settings: Settings, inputs: Inputs) -> None:
@@ -78,7 +93,7 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
     Raises:
         DataError: names the file.
     """
-    sources_of(inputs, Columns(settings.image_column, settings.label_column))
+    sources_of(inputs, Columns(settings.image_column, settings.label_column), settings.hub)
 
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
@@ -87,7 +102,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     Raises:
         DataError: names what cannot be used.
     """
-    sources = sources_of(inputs, Columns(settings.image_column, settings.label_column))
+    sources = sources_of(inputs, Columns(settings.image_column, settings.label_column), settings.hub)
     size = choose_size(sources["train"], side=settings.side, channels=settings.channels)
     read = {name: decode(sources[name], size, out / f"{name}.raw") for name in _FILES if name in sources}
     data = split_pictures(
@@ -212,18 +227,6 @@ def _ensures(out: Path) -> None:
         if len(read_examples(out / f"{name}.arrow")) != split.rows:
             raise ArtifactError(f"{out / name}.arrow: does not hold the rows of {DATA_REPORT_FILE}",
                                 hint="run the same command again")
-
-
-def require_given(train: Given | None) -> Given:
-    """Return data.train, as the recipe names it or where it lies.
-
-    Raises:
-        DataError: there is none, as for data of the hub.
-    """
-    if train is None:
-        raise DataError("pictures are read from files and folders, not from the hub yet",
-                        hint="save the data set with save_to_disk(DIR) and give data.train: DIR")
-    return train
 
 
 STAGE = Stage(

@@ -82,6 +82,8 @@ _CLIP = _PLAIN | {
 }
 _MOBILE_NET = _PLAIN | {"size": 256, "resample": BILINEAR, "do_center_crop": True, "crop_size": 224}
 _DEIT = _MOBILE_NET | {"resample": _BICUBIC}
+_IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+_CROPPED = _PLAIN | _IMAGENET | {"size": 224, "resample": _BICUBIC, "do_center_crop": True, "crop_size": 224}
 
 _PROCESSORS: dict[str, dict[str, Any]] = {
     "ViT": _PLAIN | {"size": 224, "resample": BILINEAR},
@@ -91,13 +93,23 @@ _PROCESSORS: dict[str, dict[str, Any]] = {
                               "do_flip_channel_order": True},
     "EfficientNet": _PLAIN | {"size": 346, "resample": _NEAREST, "do_center_crop": False, "crop_size": 289,
                               "rescale_offset": False, "include_top": True},
+    "Pvt": _PLAIN | _IMAGENET | {"size": 224, "resample": BILINEAR},
+    "Segformer": _PLAIN | _IMAGENET | {"size": 512, "resample": BILINEAR},
+    "Siglip": _PLAIN | {"size": 224, "resample": _BICUBIC},
+    "ViTHybrid": _CLIP, "EfficientFormer": _CROPPED,
+    "Levit": _CROPPED | {"edge_growth": 256 / 224},
+    "PoolFormer": _CROPPED | {"crop_pct": 0.9, "null_is_off": ("crop_pct",)},
+    "TextNet": _PLAIN | _IMAGENET | {"size": 640, "size_divisor": 32, "resample": BILINEAR, "do_center_crop": False,
+                                     "crop_size": 224},
 }
 """What a processor understands, with the values that it takes where a file does not say; the names are transformers'."""
 
 _OF_MODELS = {
-    "ViT": "vit vit_msn swin swinv2", "DeiT": "deit", "Beit": "beit data2vec-vision", "Bit": "bit dinov2 focalnet hiera",
-    "ConvNext": "convnext convnextv2 resnet regnet cvt", "MobileNetV1": "mobilenet_v1", "MobileNetV2": "mobilenet_v2",
-    "MobileViT": "mobilevit mobilevitv2", "EfficientNet": "efficientnet",
+    "ViT": "vit vit_msn swin swinv2 dinat nat ijepa swiftformer", "DeiT": "deit", "Beit": "beit data2vec-vision",
+    "Bit": "bit dinov2 focalnet hiera", "ViTHybrid": "vit_hybrid", "CLIP": "clip metaclip_2", "Siglip": "siglip",
+    "ConvNext": "convnext convnextv2 resnet regnet cvt van", "MobileNetV1": "mobilenet_v1", "MobileNetV2": "mobilenet_v2",
+    "MobileViT": "mobilevit mobilevitv2", "EfficientNet": "efficientnet", "EfficientFormer": "efficientformer", "Levit": "levit",
+    "PoolFormer": "poolformer", "Pvt": "pvt pvt_v2", "Segformer": "segformer", "TextNet": "textnet",
 }
 """The processor of a model whose file does not name one, by `model_type`, as transformers' AutoImageProcessor has it."""
 
@@ -116,8 +128,11 @@ def read_preprocessing(folder: Path) -> Preprocessing:
         content = json.loads(read_text(path, error=ArtifactError))
         name = _name_of(content, folder)
         if name not in _PROCESSORS:
-            raise ArtifactError(f"{path}: the image processor {name or 'is not named and its kind'} is not known here",
-                                hint=f"take a model with one of {', '.join(sorted(_PROCESSORS))} (ImageProcessor)")
+            raise ArtifactError(
+                f"{path}: the image processor {name or 'is not named and its kind'} is not known here, or is none that resizes, "
+                "cuts out the middle and normalises",
+                hint=f"take a model with one of {', '.join(sorted(_PROCESSORS))} (ImageProcessor), or save one of these that "
+                     "does the same beside it: ViTImageProcessor(size={'height': N, 'width': N}, ...).save_pretrained(DIR)")
         how = _preprocessing(_settings(_PROCESSORS[name], content))
     except (ValueError, AttributeError, TypeError, KeyError, ZeroDivisionError) as bad:
         raise ArtifactError(f"{path}: is not understood ({bad})", hint=_SAVE_AGAIN) from None
@@ -161,7 +176,9 @@ def _name_of(content: Mapping[str, Any], folder: Path) -> str:
 def _settings(known: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a file says of what the processor understands; a flag that is null is off, other nulls are the default."""
     given = {key: content[key] for key in known if key in content}
-    return {**known, **{key: value for key, value in given.items() if value is not None or isinstance(known[key], bool)}}
+    off = known.get("null_is_off", ())
+    return {**known, **{key: value for key, value in given.items()
+                        if value is not None or isinstance(known[key], bool) or key in off}}
 
 
 def _preprocessing(settings: Mapping[str, Any]) -> Preprocessing:
@@ -178,12 +195,25 @@ def _preprocessing(settings: Mapping[str, Any]) -> Preprocessing:
 
 def _sides(settings: Mapping[str, Any]) -> tuple[int, int]:
     """Return the side that the model takes, and the one to which pictures are resized before that is cut out; pixels."""
-    before = _side(settings["size"])
+    before = _resized(settings)
     if settings.get("do_center_crop"):
         return _side(settings["crop_size"]), before
-    if "crop_pct" in settings and before < _WARPS_FROM:
+    if "crop_pct" in settings and "do_center_crop" not in settings and before < _WARPS_FROM:
         return before, int(before / float(settings["crop_pct"]))
     return before, before
+
+
+def _resized(settings: Mapping[str, Any]) -> int:
+    """Return the side to which a processor resizes a square; some make more of the size that they are given."""
+    size, side = settings["size"], _side(settings["size"])
+    if "edge_growth" in settings and not (isinstance(size, dict) and "height" in size):  # Levit's shortest edge
+        return int(settings["edge_growth"] * side)
+    if "do_center_crop" in settings and settings.get("crop_pct"):  # PoolFormer
+        return int(side / float(settings["crop_pct"]))
+    if "size_divisor" in settings:  # TextNet
+        divisor = int(settings["size_divisor"])
+        return -(-side // divisor) * divisor
+    return side
 
 
 def _side(size: Any) -> int:

@@ -32,9 +32,6 @@ def check_recipe(recipe: Recipe, *, own_configuration: Configuration | None) -> 
     if recipe.quantization.aware == "always":
         raise RecipeError("quantization.aware: always is for texts; a picture student cannot be fine-tuned for int8 yet",
                           hint="--set quantization.aware=auto")
-    if recipe.data.hub is not None:
-        raise RecipeError("data.hub: pictures are read from files and folders, not from the hub yet",
-                          hint="save the data set with save_to_disk(DIR) and give data.train: DIR")
     configuration = recipe.teacher.configuration
     if configuration is not None and configuration != own_configuration:  # init's own is right, and is quick
         from edgedistill.tasks.image_classification.configuration import check_configuration

@@ -1,5 +1,6 @@
-"""Where pictures come from: folders, tables with paths or bytes, .npz arrays, MNIST-style idx files."""
+"""Where pictures come from: folders, tables with paths or bytes, .npz arrays, MNIST-style idx files, the hub."""
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,9 +17,11 @@ from edgedistill.errors import DataError
 from edgedistill.prepare import text_files
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
+from edgedistill.recipe import HubData
 from edgedistill.tasks.image_classification.arrays import Arrays, read_idx_pictures, read_npz
 from edgedistill.tasks.image_classification.decode import READS_AVIF
 from edgedistill.tasks.image_classification.tables import (
+    PICTURES,
     SPLIT_NAMES,
     PictureTable,
     cell_source,
@@ -108,7 +111,7 @@ def open_source(path: Path, columns: Columns, *, split: str = "train", is_labell
     Raises:
         DataError: there is no such file, its kind is not known, or it holds no pictures.
     """
-    name = path.name.lower()
+    name, columns = path.name.lower(), dataclasses.replace(columns, words=PICTURES)
     if path.is_dir() and not any((path / f).is_file() for f in ("dataset_info.json", "dataset_dict.json")):
         folder = split_folder(path, split) or path
         return _folder(folder) if is_labelled else _plain_folder(folder)
@@ -123,6 +126,20 @@ def open_source(path: Path, columns: Columns, *, split: str = "train", is_labell
     if detect_format(path) in ("parquet", "datasets"):
         return _of_table(PictureTable(path, columns, split, is_labelled))
     return _text_table(path, columns, is_labelled=is_labelled)
+
+
+def open_hub_source(hub: HubData, split: str, columns: Columns) -> Source:
+    """Open a split of a data set of the hub, as a folder that `datasets` saved is.
+
+    Args:
+        hub: which data set.
+        split: the split's name on the hub.
+        columns: where the pictures (an Image column, or bytes) and the labels are.
+
+    Raises:
+        DataError: there is no such data set or split, or the hub cannot be reached and its cache lacks it.
+    """
+    return _of_table(PictureTable(Path(), dataclasses.replace(columns, words=PICTURES), split, is_labelled=True, hub=hub))
 
 
 def fingerprint(sources: Iterable[Source]) -> str | None:
@@ -224,14 +241,14 @@ def _of_arrays(path: Path, arrays: Arrays) -> Source:
 
 def _text_table(path: Path, columns: Columns, *, is_labelled: bool) -> Source:
     """Read a table of paths: CSV, TSV or JSONL."""
-    check_picture_columns(read_column_names(path), columns, place=str(path), is_labelled=is_labelled)
+    check_picture_columns(read_column_names(path, words=columns.words), columns, place=str(path), is_labelled=is_labelled)
     if is_labelled:
         table = read_labelled_texts(path, columns)
         return _of_paths(path, table.texts.to_pylist(), table.labels.to_pylist())
     form = detect_format(path)
     if form not in ("csv", "tsv", "jsonl"):
         raise ValueError(f"{path}: {form} is no table of texts")
-    names = [name.strip() for name in text_files.texts_of_column(path, form, columns.text) if name.strip()]
+    names = [name.strip() for name in text_files.texts_of_column(path, form, columns.text, columns.words) if name.strip()]
     return _of_paths(path, names, None)
 
 
@@ -245,7 +262,7 @@ def _of_paths(path: Path, names: list[str], labels: list[str] | None) -> Source:
 
 
 def _of_table(table: PictureTable) -> Source:
-    """Read a Parquet file or a saved data set: bytes, a struct of bytes and path, or a path."""
+    """Read a Parquet file or a data set: bytes, a struct of bytes and path, or a path."""
 
     def rows(numbers: Sequence[int] | None) -> Iterator[Picture]:
         known = itertools.count() if numbers is None else iter(numbers)
@@ -255,15 +272,15 @@ def _of_table(table: PictureTable) -> Source:
             labels = part.column(table.columns.label).to_pylist() if table.is_labelled else None
             for place, cell in enumerate(cells):
                 name = f"row {next(known) + 1}"
-                where = f"{table.path}: {name}"
+                where = f"{table.place}: {name}"
                 yield Picture(name, None if labels is None else label_text(labels[place], names, where),
-                              cell_source(cell, table.path.parent, where))
+                              cell_source(cell, table.folder, where))
 
     def labels() -> Iterator[str | None]:
         known = itertools.count(1)
         for part in table.label_parts():
             names = class_names(part.schema, table.columns.label)
             for value in part.column(table.columns.label).to_pylist():
-                yield label_text(value, names, f"{table.path}: row {next(known)}")
+                yield label_text(value, names, f"{table.place}: row {next(known)}")
 
-    return Source(str(table.path), rows, labels, count=table.count())
+    return Source(table.place, rows, labels, count=table.count())

@@ -1,4 +1,4 @@
-"""Tables that hold pictures or their paths: Parquet files and data sets that `datasets` saved."""
+"""Tables that hold pictures or their paths: Parquet files, data sets that `datasets` saved, data sets of the hub."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,40 +12,57 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from edgedistill.errors import DataError
-from edgedistill.prepare.columns import Columns, check_columns, check_text_column
+from edgedistill.prepare.columns import Columns, Wording, check_columns, check_text_column
+from edgedistill.prepare.hub import load_hub_split, place_on_hub
 from edgedistill.prepare.read import load_folder
+from edgedistill.recipe import HubData
 
 SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training"), "validation": ("validation", "val", "valid", "dev"), "test": ("test", "testing"),
 }
 """What the splits are called inside a folder."""
 
+PICTURES = Wording(example="picture", cell="path", key="pictures.column", column="image", sample=("photos/1.jpg", "cat"))
+"""What the reader of tables calls a picture."""
+
 _BATCH_ROWS = 1_000
 
 
 @dataclass(frozen=True)
 class PictureTable:
-    """A Parquet file, or a folder that `datasets` saved.
+    """A Parquet file, a folder that `datasets` saved, or a split of a data set of the hub.
 
     Attributes:
-        path: where it is.
+        path: where it is; of the hub, the folder that paths in it start from.
         columns: the pictures and the labels.
         split: which split of a folder that holds several.
         is_labelled: are the labels read?
+        hub: the data set of the hub; None for a file or folder.
     """
 
     path: Path
     columns: Columns
     split: str
     is_labelled: bool
+    hub: HubData | None = None
+
+    @property
+    def place(self) -> str:
+        """The table, for messages."""
+        return str(self.path) if self.hub is None else place_on_hub(self.hub, self.split)
+
+    @property
+    def folder(self) -> Path:
+        """Where paths in it start from."""
+        return self.path.parent if self.hub is None else self.path
 
     def count(self) -> int | None:
         """Return the number of rows; None for a damaged Parquet file: reading it says what is wrong.
 
         Raises:
-            DataError: the folder cannot be read, or lacks the split.
+            DataError: the folder, or the data set of the hub, cannot be read, or lacks the split.
         """
-        if self.path.is_dir():
+        if self._is_data_set:
             return len(self._saved())
         try:
             return int(pq.read_metadata(self.path).num_rows)
@@ -68,17 +85,23 @@ class PictureTable:
         return self._parts(None, [self.columns.label])
 
     def _parts(self, rows: Sequence[int] | None, names: list[str]) -> Iterator[pa.Table]:
-        return self._saved_parts(rows, names) if self.path.is_dir() else self._parquet_parts(rows, names)
+        return self._saved_parts(rows, names) if self._is_data_set else self._parquet_parts(rows, names)
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse a table that lacks a column; raises DataError."""
-        check_picture_columns(names, self.columns, place=str(self.path), is_labelled=self.is_labelled)
+        check_picture_columns(names, self.columns, place=self.place, is_labelled=self.is_labelled)
+
+    @property
+    def _is_data_set(self) -> bool:
+        return self.hub is not None or self.path.is_dir()
 
     @property
     def _wanted(self) -> list[str]:
         return [self.columns.text, *([self.columns.label] if self.is_labelled else ())]
 
     def _saved(self) -> Any:
+        if self.hub is not None:
+            return load_hub_split(self.hub, self.split)
         return load_folder(self.path, saved_split(self.path, self.split) or self.split)
 
     def _saved_parts(self, rows: Sequence[int] | None, names: list[str]) -> Iterator[pa.Table]:
@@ -119,13 +142,10 @@ class PictureTable:
 
 def check_picture_columns(names: Sequence[str], columns: Columns, *, place: str, is_labelled: bool) -> None:
     """Refuse a table that lacks the column of the pictures, or of the labels where they are read; raises DataError."""
-    try:
-        if is_labelled:
-            check_columns(names, columns, place=place)
-        else:
-            check_text_column(names, columns.text, place=place)
-    except DataError as bad:  # what is a text to the reader of tables is a picture here
-        raise DataError(bad.message, hint=bad.hint.replace("data.text_column", "pictures.column")) from None
+    if is_labelled:
+        check_columns(names, columns, place=place)
+    else:
+        check_text_column(names, columns.text, place=place, words=columns.words)
 
 
 def saved_split(folder: Path, split: str) -> str | None:

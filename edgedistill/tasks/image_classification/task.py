@@ -29,7 +29,17 @@ from edgedistill.tasks.image_classification.shape import (
     read_image_ladder,
 )
 from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
-from edgedistill.tasks.task import DataFile, Packing, Settled, Shape, StartingPoint, TaskDoor, TrainingFolders
+from edgedistill.tasks.task import (
+    DataFile,
+    InitQuestions,
+    Packing,
+    Settled,
+    Shape,
+    StartingPoint,
+    TaskDoor,
+    TeacherFiles,
+    TrainingFolders,
+)
 from edgedistill.teach.labels import kept_order, label_order
 
 if TYPE_CHECKING:
@@ -74,6 +84,17 @@ class ImageClassification:
         "distillation": ("temperature", "alpha", "learning_rate", "batch_size", "rows_seen", "patience", "baseline",
                          "baseline_rows_seen"),
     }
+    teacher_files = TeacherFiles(
+        patterns=(PREPROCESSOR_FILE,), missing=PREPROCESSOR_FILE,
+        remedy="copy it into the folder: processor.save_pretrained(DIR)",
+        otherwise="name an image classifier of transformers (a folder, or an id such as microsoft/resnet-18), or let the run "
+                  "train a teacher of its own, as the recipe of edgedistill init --images DIR does",
+    )
+    questions = InitQuestions(
+        option="--images DIR", own_option="--images",
+        data="Pictures (a folder with a folder for each class; or CSV, TSV, JSONL, Parquet, .npz, MNIST's idx)",
+        column="Column with the pictures, where they are in a table",
+    )
 
     def encoder(self, folder: Path) -> PictureEncoder:
         """Read the folder's preprocessor_config.json."""
@@ -91,18 +112,23 @@ class ImageClassification:
 
     def find_teacher(self, located: LocatedRecipe, *, check_weights: bool = True) -> Path | None:
         """Find the classifier that the recipe names, where it does not give a configuration."""
+        from edgedistill.tasks.registry import require_own_name, require_own_teacher
         from edgedistill.teach.resolve import resolve_teacher
 
         teacher = located.recipe.teacher
         if teacher.configuration is not None:
             return None
+        require_own_name(teacher.name, self)
         return resolve_teacher(
-            teacher, recipe_folder=located.folder, check_weights=check_weights, encoder_files=(PREPROCESSOR_FILE,)
+            teacher, recipe_folder=located.folder, check_weights=check_weights,
+            check_encoder=lambda folder: require_own_teacher(folder, self),
         )
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
-        """Refuse settings of texts, and losses that pictures do not have."""
+        """Refuse settings of texts, losses that pictures do not have, and a teacher whose image processor is not known."""
         check_recipe(recipe, own_configuration=_OWN_TEACHER.configuration)
+        if teacher is not None:
+            read_preprocessing(teacher)
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
         """Choose the side of the pictures, where the recipe leaves it open; a side that prepare takes anyway stays open."""
@@ -188,13 +214,12 @@ class ImageClassification:
 
         data, pictures = located.recipe.data, located.recipe.pictures
         columns = Columns(pictures.column, data.label_column)
-        train = located.path(stage.require_given(data.train))
-        others = [located.path(p) if p else None for p in (data.validation, data.test, data.unlabelled)]
-        inputs = stage.Inputs(train, *others)
+        given = (data.train, data.validation, data.test, data.unlabelled)
+        inputs = stage.Inputs(*(located.path(name) if name else None for name in given))
         settings = stage.Settings(
             image_column=pictures.column, label_column=data.label_column, side=pictures.side, channels=pictures.channels,
             validation_share=data.validation_share, test_share=data.test_share, seed=located.recipe.seed,
-            files_sha256=fingerprint(stage.sources_of(inputs, columns).values()),
+            files_sha256=fingerprint(stage.file_sources(inputs, columns).values()), hub=data.hub,
             label_order=None if teacher is None else label_order(teacher),
         )
         return Work(stage.STAGE, settings, inputs)
@@ -221,8 +246,10 @@ class ImageClassification:
         """Say where the teacher takes larger pictures than it was given."""
         from edgedistill.tasks.image_classification.teach_stage import enlarged
 
-        sides = enlarged(read_preprocessing(teacher), pixels_of(read_examples(data / "train.arrow")))
-        return (f"The teacher saw {sides}: how much better it is on larger ones is unknown.",) if sides else ()
+        how = read_preprocessing(teacher)
+        sides = enlarged(how, pixels_of(read_examples(data / "train.arrow")))
+        return (f"The teacher saw {sides}: how much better it is on larger ones is unknown "
+                f"(--set pictures.side={how.resized} gives it those, and the student too).",) if sides else ()
 
     def label(self, recipe: Recipe, data: Path, teacher: Path) -> Work:
         """Make changed and mixed pictures and let the teacher label them."""
@@ -353,14 +380,17 @@ def _own(shape: Shape) -> _AnyShape:
 
 def _train_pictures(located: LocatedRecipe) -> "tuple[Source, PictureSize]":
     """Return the pictures of train, and the size at which they are stored: as the recipe says, else by some of them."""
-    from edgedistill.tasks.image_classification.prepare_stage import require_given
     from edgedistill.tasks.image_classification.read import choose_size
-    from edgedistill.tasks.image_classification.sources import open_source
+    from edgedistill.tasks.image_classification.sources import open_hub_source, open_source
 
-    recipe = located.recipe
-    source = open_source(
-        located.path(require_given(recipe.data.train)), Columns(recipe.pictures.column, recipe.data.label_column)
-    )
+    recipe, data = located.recipe, located.recipe.data
+    columns = Columns(recipe.pictures.column, data.label_column)
+    if data.hub is not None:
+        source = open_hub_source(data.hub, data.hub.train, columns)
+    elif data.train is not None:
+        source = open_source(located.path(data.train), columns)
+    else:
+        raise ValueError("a recipe names its data: `Data` sees to it")
     return source, choose_size(source, side=recipe.pictures.side, channels=recipe.pictures.channels)
 
 

@@ -106,7 +106,8 @@ def enlarged(how: Preprocessing, pixels: Pixels) -> str:
 def what_is_seen(how: Preprocessing, pixels: Pixels) -> tuple[Decision, ...]:
     """Return the decision that a teacher must do with smaller pictures than it takes; none where it need not."""
     sides = enlarged(how, pixels)
-    why = "they are stored at the side that the student sees; pictures.side says which"
+    why = ("they are stored at the side that the student sees; "
+           f"--set pictures.side={how.resized} stores what the teacher takes, for both")
     return (Decision(step="teach", what=f"the teacher sees {sides}", why=why),) if sides else ()
 
 

@@ -20,7 +20,17 @@ from edgedistill.shape import StudentShape, Weight, weigh
 from edgedistill.soft_labels import Origin
 from edgedistill.stage import Work
 from edgedistill.target import Target
-from edgedistill.tasks.task import DataFile, Packing, Settled, Shape, StartingPoint, TaskDoor, TrainingFolders
+from edgedistill.tasks.task import (
+    DataFile,
+    InitQuestions,
+    Packing,
+    Settled,
+    Shape,
+    StartingPoint,
+    TaskDoor,
+    TeacherFiles,
+    TrainingFolders,
+)
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.tasks.text_classification.ladder import ladder
 
@@ -58,6 +68,14 @@ class TextClassification:
         "student": ("rung", "initialisation"),
         "distillation": ("temperature", "alpha", "rows_seen", "patience", "baseline"),
     }
+    teacher_files = TeacherFiles(
+        patterns=("tokenizer.json", "vocab.*", "*.model"), missing="tokenizer.json or vocabulary",
+        remedy="copy the tokenizer's files into it: tokenizer.save_pretrained(DIR)",
+        otherwise=f"name an encoder or classifier of texts: a folder, or an id such as {DEFAULT_TEACHER.name}",
+    )
+    questions = InitQuestions(
+        option="--train FILE", own_option=None, data="Training data (CSV, TSV, JSONL or Parquet)", column="Column with the text",
+    )
 
     def encoder(self, folder: Path) -> TextEncoder:
         """Read the folder's tokenizer.json."""
@@ -76,9 +94,13 @@ class TextClassification:
 
     def find_teacher(self, located: LocatedRecipe, *, check_weights: bool = True) -> Path | None:
         """Find the encoder or classifier that the recipe names."""
+        from edgedistill.tasks.registry import require_own_teacher
         from edgedistill.teach.resolve import resolve_teacher
 
-        return resolve_teacher(located.recipe.teacher, recipe_folder=located.folder, check_weights=check_weights)
+        return resolve_teacher(
+            located.recipe.teacher, recipe_folder=located.folder, check_weights=check_weights,
+            check_encoder=lambda folder: require_own_teacher(folder, self),
+        )
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
         """Refuse losses that cannot compare a student with this teacher, and settings of pictures."""
@@ -160,7 +182,7 @@ class TextClassification:
 
     def write_examples(self, source: DataFile, path: Path, *, model: Path | None) -> None:
         """Write the columns text and label as examples."""
-        from edgedistill.user_paths import write_text_examples
+        from edgedistill.tasks.text_classification.data_file import write_text_examples
 
         write_text_examples(source, path)
 

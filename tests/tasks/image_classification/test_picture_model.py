@@ -46,17 +46,18 @@ def noise(height, width, channels):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_compare_when_pictures_are_whole_then_processor_and_graph_agree_within_a_level(channels, tmp_path):
+def test_compare_when_pictures_are_whole_then_processor_and_graph_agree_to_the_pixel(channels, tmp_path):
     whole = [WholePicture("a", noise(61, 45, 3), True), WholePicture("b", noise(33, 90, 1), False)]
-    sample = Sample(noise(SIDE, SIDE, channels)[None], whole, 0.25)
+    sample = Sample(noise(SIDE, SIDE, channels)[None], whole)
     how = how_of(channels)
 
     told = make_picture_model(two_classes(channels), how, processor_of(how, tmp_path), labels=("x", "y"), sample=sample).told
 
     assert (told.compared, told.compared_resized, told.compared_originals) == (1, 2, 1)
     assert told.largest_difference < 1e-5
-    assert told.largest_difference_resized <= 1 / (255 * 0.25) + 1e-5
-    assert (told.decisions_flipped, told.tie_tolerance) == (0, 0.25)
+    assert told.largest_difference_resized < 1e-5
+    assert told.largest_logit_difference < 1e-5
+    assert told.decisions_flipped == 0
 
 
 class Brighter:
@@ -72,23 +73,22 @@ class Brighter:
         return values
 
 
-@pytest.mark.parametrize(("factor", "is_refused"), [(100.0, True), (1.0, False)])
-def test_compare_when_a_decision_flips_then_only_a_tie_passes(factor, is_refused, tmp_path):
-    grey = np.full((50, 50, 1), 127, np.uint8)  # 127 is -0.0078 as an input, and the processor says 0.007
-    sample = Sample(np.zeros((2, SIDE, SIDE, 1), np.uint8), [WholePicture("grey.png", grey, True)], 0.25)
-    arguments = (two_classes(1, factor), how_of(1), Brighter(processor_of(how_of(1), tmp_path), 0.007))
-    if is_refused:
-        with pytest.raises(ParityError, match=r"grey.png \(50 x 50 pixels\).*says y.*transformers' x, which leads by 0.7"):
-            make_picture_model(*arguments, labels=("x", "y"), sample=sample)
-    else:
-        assert make_picture_model(*arguments, labels=("x", "y"), sample=sample).told.decisions_flipped == 1
+def grey_and(by, tmp_path):
+    """A processor that makes the first value of a grey picture `by`, where the graph makes -0.0078 of it, and the picture."""
+    sample = Sample(np.zeros((2, SIDE, SIDE, 1), np.uint8), [WholePicture("grey.png", np.full((50, 50, 1), 127, np.uint8), True)])
+    return Brighter(processor_of(how_of(1), tmp_path), by), sample
 
 
-def test_compare_when_a_pixel_is_levels_off_then_is_refused(tmp_path):
-    sample = Sample(np.zeros((2, SIDE, SIDE, 1), np.uint8), [WholePicture("a", np.full((50, 50, 1), 127, np.uint8), True)], 0.25)
+def test_compare_when_a_pixel_is_a_level_off_then_is_refused(tmp_path):
+    processor, sample = grey_and(-0.0078 - 1 / (255 * 0.25), tmp_path)
     with pytest.raises(ParityError, match="differs from transformers' by"):
-        make_picture_model(two_classes(1), how_of(1), Brighter(processor_of(how_of(1), tmp_path), 0.2), labels=("x", "y"),
-                           sample=sample)
+        make_picture_model(two_classes(1), how_of(1), processor, labels=("x", "y"), sample=sample)
+
+
+def test_compare_when_a_decision_flips_then_is_refused_however_small_the_lead(tmp_path):
+    processor, sample = grey_and(1e-6, tmp_path)
+    with pytest.raises(ParityError, match=r"grey.png \(50 x 50 pixels\).*says y.*transformers' x, which leads by 1e-06"):
+        make_picture_model(two_classes(1), how_of(1), processor, labels=("x", "y"), sample=sample)
 
 
 @pytest.fixture

@@ -46,6 +46,20 @@ PROCESSORS: list[tuple[str, dict[str, Any]]] = [
     ("EfficientNet", SQUARE | IMAGENET | {"do_normalize": False}),
     ("Bit", EDGE | CROP),  # DINOv2
     ("CLIP", EDGE | CROP),
+    ("Pvt", SQUARE),
+    ("Segformer", SQUARE | {"resample": 3}),
+    ("Siglip", SQUARE),
+    ("EfficientFormer", SQUARE | CROP),
+    ("EfficientFormer", SQUARE | {"do_center_crop": False}),
+    ("ViTHybrid", EDGE | CROP),
+    ("Levit", EDGE | CROP),
+    ("Levit", SQUARE | CROP),
+    ("Levit", EDGE | {"do_center_crop": False}),
+    ("PoolFormer", EDGE | CROP),
+    ("PoolFormer", SQUARE | CROP | {"crop_pct": 0.7}),
+    ("PoolFormer", EDGE | {"do_center_crop": False}),
+    ("TextNet", EDGE),
+    ("TextNet", {"size": {"shortest_edge": 32}, "size_divisor": 32} | CROP | {"do_center_crop": True}),
 ]
 
 
@@ -88,7 +102,8 @@ def test_read_preprocessing_when_written_long_ago_or_by_a_fast_processor_then_as
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ({"image_processor_type": "SegformerImageProcessor", "size": 8}, "Segformer"),
+    ({"image_processor_type": "PerceiverImageProcessor", "size": 8}, "Perceiver"),
+    ({"image_processor_type": "DonutImageProcessor", "size": 8}, "Donut"),
     ({"size": 8}, "is not named"),
     ({"image_processor_type": "ViTImageProcessor", "size": 8, "do_resize": False}, "do_resize"),
     ({"image_processor_type": "ViTImageProcessor", "size": {"height": 3, "width": 4}}, "no square"),

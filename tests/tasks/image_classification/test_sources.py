@@ -175,6 +175,22 @@ def test_table_when_the_column_is_missing_then_the_hint_is_of_pictures(tmp_path:
     assert "pictures.column" in refused.value.hint
 
 
+@pytest.mark.parametrize(("line", "said", "hint"), [
+    ('"a string"', "d.jsonl:1: a JSON object is expected", '{"image": "photos/1.jpg", "label": "cat"}'),
+    ('{"image": 5, "label": "x"}', "column 'image' holds a number, a path is expected", "holds the pictures: pictures.column"),
+    ('{"image": " ", "label": "x"}', "column 'image': the path is empty", "give it a path"),
+    ('{"file": "a", "label": "x"}', "no column 'image'", "set pictures.column"),
+    ('{"image": "a", "label": ["x"]}', "several labels a picture", "give each picture one label"),
+])
+def test_jsonl_when_a_line_is_wrong_then_message_and_hint_are_of_pictures(line: str, said: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(DataError) as refused:
+        open_source(tmp_path / "d.jsonl", COLUMNS)
+    assert said in refused.value.message
+    assert hint in refused.value.hint
+    assert "data.text_column" not in refused.value.hint
+
+
 def unlabelled(kind: str, folder: Path) -> Path:
     """Four pictures in a source of a kind, without labels."""
     files = sorted(folder.rglob("*.png"))

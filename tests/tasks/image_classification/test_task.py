@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgedistill.catalog import LocatedRecipe
+from edgedistill.errors import ArtifactError
 from edgedistill.recipe import LossTerm, Recipe, Teacher, TransferSet
 from edgedistill.tasks.image_classification.shape import ResNetShape
 from edgedistill.tasks.image_classification.task import DOOR
@@ -44,6 +45,13 @@ def test_baseline_when_only_the_teaching_is_another_then_the_same_and_when_its_t
                                   transfer_set=TransferSet(rows=9, copies=2))
     for change in ({"learning_rate": 0.5}, {"batch_size": 7}, {"rows_seen": 9}, {"baseline_rows_seen": 9}, {"weight_decay": 0.5}):
         assert settings() != settings(**change)
+
+
+def test_check_when_the_teacher_s_processor_is_not_known_then_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text('{"image_processor_type": "PerceiverImageProcessor"}', encoding="utf-8")
+    with pytest.raises(ArtifactError, match="image processor Perceiver is not known here") as refused:
+        DOOR.check(_recipe(), tmp_path)
+    assert "ViTImageProcessor(size={'height': N, 'width': N}, ...).save_pretrained(DIR)" in refused.value.hint
 
 
 @pytest.mark.parametrize(("names", "classes"), [(("light", "mid", "dark"), 3), (("tench", "shark", "ray"), 2)])

@@ -31,7 +31,6 @@ def test_check_when_all_is_of_pictures_then_passes() -> None:
     ({"data": {"train": "d.csv", "text_column": "file"}}, "data.text_column", "pictures: {column: file}"),
     ({"quantization": {"aware": "always"}}, "always is for texts", "--set quantization.aware=auto"),
     ({"student": {"initialisation": "random"}}, "initialisation and aliases are for texts", "take them out"),
-    ({"data": {"hub": {"name": "a/b"}}}, "data.hub", "save_to_disk"),
     ({"teacher": {"name": "t", "configuration": {**RESNET, "hiden_sizes": [8]}}},
      "ResNetConfig has no hiden_sizes; did you mean 'hidden_sizes'", "resnet has embedding_size, hidden_sizes, depths"),
     ({"teacher": {"name": "t", "configuration": {**RESNET, "model_type": "resnt"}}}, "did you mean 'resnet'", "model_type: resnet"),

@@ -131,9 +131,10 @@ def test_teach_when_the_teacher_takes_larger_pictures_than_are_stored_then_said(
     teacher, decisions = given.taught(given.teacher(family, OWN))
     sides = f"pictures of 20 x 20 pixels, enlarged to {taken} x {taken}"
     assert any(sides in decision for decision in decisions) == (taken > 0)
+    assert any(f"--set pictures.side={taken}" in decision for decision in decisions) == (taken > 0)
     told = DOOR.not_checked(given.data, teacher)
     assert len(told) == (taken > 0)
-    assert all(sides in sentence for sentence in told)
+    assert all(sides in sentence and f"--set pictures.side={taken}" in sentence for sentence in told)
 
 
 def test_enlarged_when_the_teacher_takes_what_is_stored_or_less_then_nothing() -> None:
