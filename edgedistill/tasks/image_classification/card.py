@@ -27,7 +27,7 @@ _APPS = f"""## Apps
 
 
 MEMORY_OF_12_MEGAPIXELS = {1: 12, 3: 18}
-"""MB that the peak grows by, grey and RGB; benchmarks/results/picture_memory.json."""
+"""MB that the peak grows by for a model of 96 x 96 pixels, grey and RGB; benchmarks/results/picture_memory.json."""
 
 
 @dataclass(frozen=True)
@@ -134,5 +134,5 @@ def compared_words(told: PictureInput) -> str:
 
 
 def _memory_words(told: PictureInput) -> str:
-    return (f"A picture of 12 megapixels is 36 MB of bytes; resizing it takes up to {MEMORY_OF_12_MEGAPIXELS[told.channels]} MB "
-            "more for a moment. Let the system's decoder shrink large photographs where memory is short.")
+    return (f"A picture of 12 megapixels is 36 MB of bytes; resizing it to 96 x 96 takes {MEMORY_OF_12_MEGAPIXELS[told.channels]} "
+            "MB more for a moment. Let the system's decoder shrink large photographs where memory is short.")
