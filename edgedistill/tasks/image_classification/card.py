@@ -134,5 +134,6 @@ def compared_words(told: PictureInput) -> str:
 
 
 def _memory_words(told: PictureInput) -> str:
-    return (f"A picture of 12 megapixels is 36 MB of bytes; resizing it to 96 x 96 takes {MEMORY_OF_12_MEGAPIXELS[told.channels]} "
-            "MB more for a moment. Let the system's decoder shrink large photographs where memory is short.")
+    added = MEMORY_OF_12_MEGAPIXELS[told.channels]
+    return (f"A picture of 12 megapixels is 36 MB of bytes; resizing it to 96 x 96 takes {added} MB more for a moment. "
+            "Let the system's decoder shrink large photographs where memory is short.")
