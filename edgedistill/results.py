@@ -136,9 +136,7 @@ class Coverage(Document):
     float_nodes: tuple[str, ...]
     bytes_by_part: dict[str, int] = Field(description="embedding, encoder, head, other")
     float_reasons: dict[str, str] = Field({}, description="why, by the name of each node that is not int8")
-    stored_twice: tuple[str, ...] = Field(
-        (), description="tables that the file holds for look-ups and again for products, each with the reason"
-    )
+    stored_twice: tuple[str, ...] = Field((), description="tables held for look-ups and again for products, each with the reason")
     runtime_nodes_share: float | None = Field(
         None, description="the share of nodes as onnxruntime on this machine fuses the graph; null where it was not asked"
     )

@@ -188,9 +188,7 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
             parts.texts, parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"],
             thumbnail_of=parts.thumbnail_of,
         ),
-        reliability={
-            name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits
-        },
+        reliability={name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits},
         not_checked=unchecked.sentences(parts.name, variants, parts.device, task=task) + parts.not_checked,
         device=None if parts.device is None else device_report(parts.device),
         emulated=parts.emulated,

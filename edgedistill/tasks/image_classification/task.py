@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgedistill.catalog import LocatedRecipe, data_folder
 from edgedistill.examples import Examples, read_examples
 from edgedistill.latency.workload import Workload
-from edgedistill.picture_settings import PictureChanges, Pictures
+from edgedistill.picture_settings import Pictures
 from edgedistill.plan import DataFacts, PictureSize
 from edgedistill.prepare.columns import Columns
 from edgedistill.recipe import Data, Distillation, FineTuning, Recipe, Teacher
@@ -21,13 +21,14 @@ from edgedistill.stage import Work
 from edgedistill.target import Target
 from edgedistill.tasks.image_classification.encoding import PREPROCESSOR_FILE, PictureEncoder, read_preprocessing
 from edgedistill.tasks.image_classification.pictures import pixels_of
-from edgedistill.tasks.image_classification.refusals import PICTURE_LOSSES, check_recipe
+from edgedistill.tasks.image_classification.refusals import check_recipe
 from edgedistill.tasks.image_classification.shape import (
     MobileNetShape,
     ResNetShape,
     ViTShape,
     read_image_ladder,
 )
+from edgedistill.tasks.image_classification.training_settings import of_pictures, unmixed, without_teacher
 from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
 from edgedistill.tasks.task import (
     DataFile,
@@ -237,7 +238,7 @@ class ImageClassification:
 
         settings = stage.TeacherSettings(
             fine_tuning=recipe.teacher.fine_tuning, configuration=recipe.teacher.configuration,
-            copies=recipe.pictures.teacher_copies, changes=_unmixed(recipe.pictures.changes), seed=recipe.seed,
+            copies=recipe.pictures.teacher_copies, changes=unmixed(recipe.pictures.changes), seed=recipe.seed,
         )
         return Work(stage.TEACHER, settings, stage.TeacherInputs(
             teacher, data / "train.arrow", data / "validation.arrow", data / "labels.json"))
@@ -276,7 +277,7 @@ class ImageClassification:
         from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE
 
         settings = stage.StudentSettings(
-            shape=_own(shape), distillation=_of_pictures(recipe.distillation), seed=recipe.seed, milestones=milestones
+            shape=_own(shape), distillation=of_pictures(recipe.distillation), seed=recipe.seed, milestones=milestones
         )
         return Work(stage.STUDENT, settings, stage.StudentInputs(
             teacher=folders.teacher, train=folders.data / "train.arrow", unlabelled=folders.data / "unlabelled.arrow",
@@ -299,7 +300,7 @@ class ImageClassification:
         from edgedistill.tasks.image_classification import distill_stage as stage
 
         settings = stage.BaselineSettings(
-            shape=_own(shape), distillation=_without_teacher(recipe.distillation), changes=_unmixed(recipe.pictures.changes),
+            shape=_own(shape), distillation=without_teacher(recipe.distillation), changes=unmixed(recipe.pictures.changes),
             copies=recipe.pictures.teacher_copies, seed=recipe.seed,
         )
         return Work(stage.BASELINE, settings, stage.BaselineInputs(
@@ -348,28 +349,6 @@ class ImageClassification:
 
 
 DOOR: TaskDoor = ImageClassification()
-
-
-def _of_pictures(distillation: Distillation) -> Distillation:
-    """Return the settings without losses that are for texts; `check` lets only the default ones be there."""
-    kept = tuple(term for term in distillation.losses if term.name in PICTURE_LOSSES)
-    return distillation.model_copy(update={"losses": kept})
-
-
-def _without_teacher(distillation: Distillation) -> Distillation:
-    """Return the settings with what is said of the teacher as it is by default.
-
-    So a trial of another temperature or transfer set finds the baseline that is there.
-    """
-    default = Distillation()
-    return distillation.model_copy(update={
-        "temperature": default.temperature, "alpha": default.alpha, "losses": (), "transfer_set": default.transfer_set,
-    })
-
-
-def _unmixed(changes: PictureChanges) -> PictureChanges:
-    """Return the changes of a training on labels: a mixed picture has none, so mixing is no part of its settings."""
-    return changes.model_copy(update={"mixup": 0.0, "cutmix": 0.0})
 
 
 def _own(shape: Shape) -> _AnyShape:
