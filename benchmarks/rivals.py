@@ -24,7 +24,7 @@ from filelock import FileLock
 from plain_student import ACCURACY_FILE, PLAIN, PlainInputs, PlainSettings, fitting_vocabulary
 from resumable_rows import Row, RowFile, key_of, pack_bits
 from script_options import ScriptOptions, WorkerFailedError, option_parser, read_options, run_script
-from student_line import Line, wanted_tasks
+from student_line import Line, text_encoder, wanted_tasks
 from students import teacher_row, teacher_settings
 from suite_files import PlainStudent, RivalsSuite, StaticEmbeddings, StudentsSuite, read_suite_file
 
@@ -32,7 +32,6 @@ from edgedistill.errors import MissingDependencyError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.results import Labels
 from edgedistill.stage import Done
-from edgedistill.teach.resolve import resolve_teacher
 
 SUITE = "rivals"
 _WIDTH = 384
@@ -174,7 +173,7 @@ def static_figures(line: Line, wanted: StaticEmbeddings, limit_bytes: int) -> Ro
         examples = read_examples(data / file)
         splits[name] = {"texts": examples.texts, "labels": examples.labels.tolist()}
     job = {
-        "encoder": str(resolve_teacher(teacher, recipe_folder=line.data)), "models": str((line.work / "model2vec").resolve()),
+        "encoder": str(text_encoder(teacher, line.data)), "models": str((line.work / "model2vec").resolve()),
         "width": _WIDTH, "limit_bytes": limit_bytes, "classes": len(Labels.read_json(data / LABELS_FILE).labels),
         "max_tokens": teacher.max_tokens, "clusters": list(wanted.clusters), "dtypes": list(wanted.dtypes),
         "inverse_penalties": list(wanted.inverse_penalties), "splits": splits,

@@ -25,10 +25,11 @@ from edgedistill.document import Document
 from edgedistill.errors import EdgedistillError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.host import available_cores, this_host
-from edgedistill.recipe import Recipe, read_recipe
+from edgedistill.recipe import Recipe, Teacher, read_recipe
 from edgedistill.results import Evaluation, TrainingLog, Variant
 from edgedistill.shape import StudentShape
 from edgedistill.stage import Done, Stage, Workspace, write_text_durably
+from edgedistill.tasks.registry import require_own_teacher, task_named
 from edgedistill.teach.resolve import resolve_teacher
 
 Kind = Literal["student", "no_kd", "random_init_no_transfer"]
@@ -54,6 +55,16 @@ the same bytes under both (sha256 fe029bdd and c8e46beb).
 
 class NotTrainedError(EdgedistillError):
     """A model that a benchmark needs is not there, and the benchmark does not train."""
+
+
+def text_encoder(teacher: Teacher, data: Path) -> Path:
+    """Return the folder of the model that becomes a teacher of texts; a relative one starts from the data sets' folder.
+
+    Raises:
+        TeacherError: it is nowhere, or reads no texts.
+    """
+    return resolve_teacher(teacher, recipe_folder=data,
+                           check_encoder=lambda folder: require_own_teacher(folder, task_named("text-classification")))
 
 
 def recipe_of(suite: StudentsSuite, task: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -171,7 +182,7 @@ class Line:
 
     def teacher_model(self, teacher_seed: int) -> Path:  # a line that makes its teacher needs the split
         """Return the folder of the model that becomes the teacher."""
-        return resolve_teacher(self.recipe().teacher, recipe_folder=self.data)
+        return text_encoder(self.recipe().teacher, self.data)
 
     def soft_labels(self, recipe: Recipe, seed: int) -> Done:
         """Make the transfer set of a recipe and let the teacher label everything."""

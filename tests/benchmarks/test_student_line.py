@@ -11,7 +11,7 @@ from script_options import ScriptOptions
 from student_line import Line
 from suite_files import StudentsSuite
 
-from edgedistill.errors import DataError
+from edgedistill.errors import DataError, TeacherError
 
 
 def test_prepared_when_a_file_is_not_the_suites_then_refused_before_any_work(
@@ -24,6 +24,19 @@ def test_prepared_when_a_file_is_not_the_suites_then_refused_before_any_work(
     with pytest.raises(DataError, match=r"train\.tsv: sha256"):
         line.prepared(3)
     assert not (tmp_path / "work").exists()
+
+
+def test_teacher_model_then_is_the_suites_and_must_read_texts(
+    tmp_path: Path, tiny: Any, tiny_suite: Callable[[], StudentsSuite]
+) -> None:
+    tiny.write_data(tmp_path)
+    (tmp_path / "teacher").mkdir()
+    tiny.write_teacher(tmp_path / "teacher")
+    line = Line(tiny_suite(), "tiny", tmp_path, tmp_path / "work")
+    assert line.teacher_model(3) == tmp_path / "teacher"
+    (tmp_path / "teacher" / "tokenizer.json").unlink()
+    with pytest.raises(TeacherError, match=r"tokenizer\.json"):
+        line.teacher_model(3)
 
 
 @pytest.mark.slow
