@@ -12,7 +12,7 @@ processor does that it is compared with.
 Between a transposition and a product there is a Reshape, and an addition between a product and a division: up to 1.17 onnxruntime
 fuses these pairs to an operator that it has for float alone, and then does not load the model.
 
-onnxruntime's Resize makes its weights in float32: one pixel in hundreds was off by a level of 255, and a decision in 700 flipped.
+onnxruntime's Resize makes its weights in float32: some pixels are a level of 255 off, and a decision near a tie can flip.
 """
 
 import functools
