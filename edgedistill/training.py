@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -36,6 +36,9 @@ log = logging.getLogger("edgedistill")
 CHECKPOINTS = "checkpoints"
 _COMPLETE_MARK = "complete"
 _BATCHES_PER_POOL = 50
+
+BestBy = Literal["accuracy", "accuracy-then-loss", "loss"]
+_METRICS: dict[BestBy, str] = {"accuracy": "eval_accuracy", "accuracy-then-loss": "eval_accuracy_then_loss", "loss": "eval_loss"}
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ class Schedule:
         weight_decay: on matrices other than embeddings.
         evaluations: how often validation is looked at, evenly spread.
         patience: evaluations without a better validation figure before it stops.
-        best_by: "accuracy" (of the hard labels) or "loss", on validation; the best model is what is returned.
+        best_by: what of validation says which model is the best, the one that is returned: "accuracy" (of the hard labels;
+            the first of equals), "accuracy-then-loss" (of equals the one with the least loss) or "loss".
         seed: of dropout.
         milestones: accuracies on validation that must be reached by shares of the steps; else the training is given up.
     """
@@ -110,7 +114,7 @@ class Schedule:
     weight_decay: float
     evaluations: int
     patience: int
-    best_by: str
+    best_by: BestBy
     seed: int
     milestones: tuple[Milestone, ...] = ()
 
@@ -231,6 +235,14 @@ class _BatchTrainer(SharedTrainer):
         size = 128
         return self._loader(self._validation, self.own([order[i : i + size] for i in range(0, len(order), size)]))
 
+    def evaluation_loop(self, dataloader: Any, *arguments: Any, **named: Any) -> Any:
+        """See Trainer; its figures get one that puts equal accuracies in order."""
+        found = super().evaluation_loop(dataloader, *arguments, **named)
+        figures = found.metrics
+        rank = accuracy_then_loss(figures["eval_accuracy"], figures["eval_loss"], found.num_samples)
+        figures[_METRICS["accuracy-then-loss"]] = rank
+        return found
+
     @staticmethod
     def _loader(data: Batches, batches: list[NDArray[np.int64]]) -> Any:
         def tensors(batch: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
@@ -256,7 +268,6 @@ class _BatchTrainer(SharedTrainer):
 
 def _arguments(schedule: Schedule, checkpoints: Path, *, is_learning_beside: bool) -> TrainingArguments:
     every = max(1, schedule.steps // schedule.evaluations)
-    by_loss = schedule.best_by == "loss"
     return TrainingArguments(
         output_dir=str(checkpoints),
         max_steps=schedule.steps,
@@ -272,8 +283,8 @@ def _arguments(schedule: Schedule, checkpoints: Path, *, is_learning_beside: boo
         logging_steps=every,
         save_total_limit=2,  # with 1 the last complete one is deleted before the new one is marked
         load_best_model_at_end=True,
-        metric_for_best_model="eval_loss" if by_loss else "eval_accuracy",
-        greater_is_better=not by_loss,
+        metric_for_best_model=_METRICS[schedule.best_by],
+        greater_is_better=schedule.best_by != "loss",
         restore_callback_states_from_checkpoint=True,
         label_names=["labels"],
         remove_unused_columns=False,
@@ -296,6 +307,17 @@ def _optimizer(model: PreTrainedModel, schedule: Schedule) -> torch.optim.Optimi
     rest = [p for p in model.parameters() if p.ndim < 2 or id(p) in embeddings]
     groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": rest, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
+
+
+def accuracy_then_loss(accuracy: float, loss: float, rows: int) -> float:
+    """Return a figure that is greater where the accuracy is, and of equal accuracies where the loss is less.
+
+    Args:
+        accuracy: 0 to 1.
+        loss: mean over validation, 0 or more.
+        rows: of validation; one row more answered right outweighs any loss.
+    """
+    return accuracy + 1 / (1 + loss) / (2 * rows)
 
 
 def _accuracy(prediction: Any) -> dict[str, float]:

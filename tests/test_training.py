@@ -273,6 +273,31 @@ def test_train_when_killed_between_the_last_file_and_the_mark_goes_on_from_the_o
     assert resumed.loss_calls == SCHEDULE.steps - 6
 
 
+@pytest.mark.parametrize(("better", "worse"), [
+    ((0.75, 9.0), (0.5, 0.0)), ((0.5, 0.3), (0.5, 0.4)), ((0.0, 1e-6), (0.0, 2e-6)), ((1.0, 50.0), (0.75, 0.0)),
+])
+def test_accuracy_then_loss_puts_a_row_more_above_any_loss_and_of_equals_the_least(
+    better: tuple[float, float], worse: tuple[float, float]
+) -> None:
+    assert training.accuracy_then_loss(*better, 4) > training.accuracy_then_loss(*worse, 4)
+
+
+def test_train_by_accuracy_then_loss_keeps_of_equal_accuracies_the_least_loss_not_the_first(
+    start: Path, sets: tuple[TrainingSet, TrainingSet], model_folder: Callable[[str], Path], rows: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    texts, classes = rows(4, seed=2)  # few, so that many looks are equal
+    few = TrainingSet(TextEncoder.load(model_folder("bert")).encode(texts), np.array(classes, np.int32))
+    schedule = replace(SCHEDULE, steps=24, evaluations=12, best_by="accuracy-then-loss")
+    points = train(BertForSequenceClassification.from_pretrained(start), sets[0], few, schedule=schedule, out=tmp_path,
+                   loss=lambda logits, hard, soft: cross_entropy(logits, hard)).points
+    equals = [point for point in points if point.validation_accuracy == max(p.validation_accuracy or 0 for p in points)]
+    best = min(equals, key=lambda point: point.validation_loss)
+    assert best is not equals[0]
+    state = json.loads((tmp_path / "checkpoints" / f"checkpoint-{points[-1].step}" / "trainer_state.json").read_text())
+    assert state["best_global_step"] == best.step
+
+
 def test_train_returns_the_best_weights_by_validation_not_the_last(run: Callable[..., Trained], tmp_path: Path) -> None:
     trained = run(tmp_path, schedule=LONG_AND_WILD)
     best = min(trained.log.points, key=lambda point: point.validation_loss)

@@ -2,7 +2,7 @@
 
 from edgedistill.recipe import Distillation
 from edgedistill.results import Milestone
-from edgedistill.training import Schedule
+from edgedistill.training import BestBy, Schedule
 
 _EVALUATIONS = 12
 _BASELINE_PASSES = 3
@@ -16,16 +16,17 @@ def distillation_schedule(
 
 
 def baseline_schedule(
-    distillation: Distillation, *, rows: int, seed: int, milestones: tuple[Milestone, ...] = ()
+    distillation: Distillation, *, rows: int, seed: int, milestones: tuple[Milestone, ...] = (),
+    best_by: BestBy = "accuracy",
 ) -> Schedule:
     """Return how the same student is trained without: for less of `rows` labelled examples, and the best by accuracy."""
     wanted = max(distillation.baseline_rows_seen, _BASELINE_PASSES * rows)
-    return _schedule(distillation, rows_seen=min(distillation.rows_seen, wanted), best_by="accuracy", seed=seed,
+    return _schedule(distillation, rows_seen=min(distillation.rows_seen, wanted), best_by=best_by, seed=seed,
                      milestones=milestones)
 
 
 def _schedule(
-    distillation: Distillation, *, rows_seen: int, best_by: str, seed: int, milestones: tuple[Milestone, ...]
+    distillation: Distillation, *, rows_seen: int, best_by: BestBy, seed: int, milestones: tuple[Milestone, ...]
 ) -> Schedule:
     return Schedule(
         steps=max(_EVALUATIONS, -(-rows_seen // distillation.batch_size)),

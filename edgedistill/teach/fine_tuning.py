@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from edgedistill.processes import current_group
 from edgedistill.recipe import FineTuning
 from edgedistill.teach.files import CURVE_FILE
-from edgedistill.training import Schedule, TrainingSet, train
+from edgedistill.training import BestBy, Schedule, TrainingSet, train
 
 _ENOUGH_STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 1500, 3, 12
 
@@ -23,7 +23,8 @@ def epochs_of(tuning: FineTuning, rows: int) -> int:
     return tuning.epochs or enough_epochs(_steps_a_pass(tuning, rows))
 
 
-def tuning_schedule(tuning: FineTuning, rows: int, *, seed: int, most_evaluations: int | None = None) -> Schedule:
+def tuning_schedule(tuning: FineTuning, rows: int, *, seed: int, most_evaluations: int | None = None,
+                    best_by: BestBy = "accuracy") -> Schedule:
     """Return how long and how fast a teacher is trained.
 
     Args:
@@ -31,13 +32,14 @@ def tuning_schedule(tuning: FineTuning, rows: int, *, seed: int, most_evaluation
         rows: examples of a pass.
         seed: of the order and of dropout.
         most_evaluations: looks at validation at most; None: one a pass.
+        best_by: which of the looks counts.
     """
     epochs = epochs_of(tuning, rows)
     return Schedule(
         steps=_steps_a_pass(tuning, rows) * epochs, batch_size=tuning.batch_size, learning_rate=tuning.learning_rate,
         warmup_share=tuning.warmup_share, weight_decay=tuning.weight_decay,
         evaluations=epochs if most_evaluations is None else min(epochs, most_evaluations),
-        patience=tuning.patience, best_by="accuracy", seed=seed,
+        patience=tuning.patience, best_by=best_by, seed=seed,
     )
 
 

@@ -38,6 +38,7 @@ from edgedistill.tasks.image_classification.pictures import pixels_of
 from edgedistill.tasks.image_classification.student_model import build_student
 from edgedistill.tasks.image_classification.teach_stage import student_preprocessing
 from edgedistill.tasks.image_classification.teacher_model import load_image_classifier
+from edgedistill.tasks.image_classification.training_settings import BEST_BY
 from edgedistill.tasks.image_classification.transfer_set import TransferSet, read_transfer_set
 from edgedistill.torch_setup import set_up_torch
 from edgedistill.training import CHECKPOINTS, TrainingSet, train
@@ -124,7 +125,7 @@ def train_baseline(settings: BaselineSettings, inputs: BaselineInputs, out: Path
         TrainingSet(ChangedPictures.all_of(changer, how, copies=settings.copies), np.tile(labelled.labels, 1 + settings.copies)),
         TrainingSet(EncodedPictures(pixels_of(validation), how), validation.labels),
         loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
-        schedule=baseline_schedule(settings.distillation, rows=len(labelled), seed=settings.seed),
+        schedule=baseline_schedule(settings.distillation, rows=len(labelled), seed=settings.seed, best_by=BEST_BY),
         out=out,
     )
     if current_group().is_main:

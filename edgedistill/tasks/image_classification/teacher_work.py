@@ -32,6 +32,7 @@ from edgedistill.tasks.image_classification.teacher_model import (
     load_with_new_head,
     make_image_classifier,
 )
+from edgedistill.tasks.image_classification.training_settings import BEST_BY
 from edgedistill.teach.files import CURVE_FILE
 from edgedistill.teach.fine_tuning import fine_tune, tuning_schedule
 from edgedistill.teach.labels import trained_labels
@@ -65,7 +66,8 @@ def train_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     model, how = _start(settings, inputs, examples)
     group.on_main(lambda: _write_preprocessing(inputs, how, out))
     training = _with_copies(settings, examples, how)
-    schedule = tuning_schedule(settings.fine_tuning, len(examples), seed=settings.seed, most_evaluations=_MOST_EVALUATIONS)
+    schedule = tuning_schedule(settings.fine_tuning, len(examples), seed=settings.seed, most_evaluations=_MOST_EVALUATIONS,
+                               best_by=BEST_BY)
     judged = TrainingSet(PictureEncoder(how).encode_examples(validation), validation.labels)
     best = fine_tune(model, (training, judged), schedule=schedule, out=out)
     return Outcome(
