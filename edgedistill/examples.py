@@ -15,6 +15,9 @@ NO_LABEL = -1
 """Label of an example that nobody labelled: it contributes only the soft term."""
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("label", pa.int32())])
+BATCH_ROWS = 10_000
+"""Rows that are read at once, and that a file holds together."""
+
 PICTURE_COLUMNS = ("id", "name", "image", "label")
 """Of examples that are pictures: `name` is what the reader knows it by, `image` a fixed-size list of uint8, row by row of
 pixels, channels last. The schema's metadata says height, width and channels."""
@@ -63,20 +66,31 @@ class Examples:
         """Return the examples at these places, in this order."""
         return Examples(self.table.take(indices))
 
+    def spread(self, limit: int) -> "Examples":
+        """Return at most `limit` of the examples, evenly spread, in their order; all of them where there are no more."""
+        return self if len(self) <= limit else self.take(spread_rows(len(self), limit))
+
     @property
     def labels(self) -> NDArray[np.int32]:
         """The labels, shape (n,), values `NO_LABEL` or 0 .. classes - 1."""
         return np.asarray(self.table.column("label").to_numpy(), dtype=np.int32)
 
-    def parts(self, rows: int = 10_000) -> Iterator["Examples"]:
+    def parts(self, rows: int = BATCH_ROWS) -> Iterator["Examples"]:
         """Yield the examples in tables of at most `rows`; at least one, which may be empty."""
         for start in range(0, max(1, len(self)), rows):
             yield Examples(self.table.slice(start, rows))
 
-    def text_batches(self, rows: int = 10_000) -> Iterator[list[str]]:
+    def text_batches(self, rows: int = BATCH_ROWS) -> Iterator[list[str]]:
         """Yield the texts in lists of at most `rows`."""
         for batch in self.table.select(["text"]).to_batches(max_chunksize=rows):
             yield batch.column(0).to_pylist()
+
+
+def spread_rows(n: int, limit: int) -> NDArray[np.int64]:
+    """Return the indices of at most `limit` of n rows, evenly spread, in order: of data sorted by class they hold every class."""
+    if n <= limit:
+        return np.arange(n)
+    return np.linspace(0, n - 1, limit).round().astype(np.int64)
 
 
 def write_examples(path: Path, ids: Sequence[str], texts: Sequence[str], labels: Sequence[int]) -> None:
@@ -90,7 +104,7 @@ def write_examples(path: Path, ids: Sequence[str], texts: Sequence[str], labels:
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table of examples as a sealed Arrow file."""
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=10_000)
+        writer.write_table(table, max_chunksize=BATCH_ROWS)
     seal(path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgedistill.examples import read_examples
+from edgedistill.examples import read_examples, spread_rows
 from edgedistill.plan import DataFacts
 from edgedistill.results import Labels
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
@@ -27,7 +27,7 @@ def facts_of_examples(prepared: Path, teacher: Path, *, max_tokens: int) -> Data
     """
     examples = read_examples(prepared / "train.arrow")
     labels = Labels.read_json(prepared / "labels.json").labels
-    texts = next(examples.text_batches(_MOST_TEXTS), [])
+    texts = examples.spread(_MOST_TEXTS).texts
     return facts_of_texts(texts, len(labels), len(examples), teacher=teacher, max_tokens=max_tokens)
 
 
@@ -37,7 +37,7 @@ def facts_of_texts(
     """Return the facts of texts: their median length and how many there are of each length.
 
     Args:
-        texts: the first 5,000 count.
+        texts: of more than 5,000 so many count, evenly spread.
         classes: number of labels.
         rows: labelled training examples in all.
         teacher: the teacher's folder, for its tokenizer.
@@ -55,13 +55,14 @@ def median_tokens(texts: Sequence[str], teacher: Path | None, *, max_tokens: int
 
 
 def token_counts(texts: Sequence[str], teacher: Path | None, *, max_tokens: int) -> list[int]:
-    """Return the number of tokens of each of the first 5,000 texts, special tokens counted.
+    """Return the number of tokens of each text, of 5,000 evenly spread ones where there are more; special tokens counted.
 
     Where the teacher has no tokenizer.json at hand, words are counted and multiplied by 1.3.
     """
+    some = [texts[row] for row in spread_rows(len(texts), _MOST_TEXTS)]
     if teacher is not None and (teacher / TOKENIZER_FILE).is_file():
-        return [int(n) for n in TextEncoder.load(teacher, max_tokens=max_tokens).encode(texts[:_MOST_TEXTS]).lengths]
-    words = [len(text.split()) for text in texts[:_MOST_TEXTS]]
+        return [int(n) for n in TextEncoder.load(teacher, max_tokens=max_tokens).encode(some).lengths]
+    words = [len(text.split()) for text in some]
     return [min(max_tokens, round(n * _TOKENS_PER_WORD) + _SPECIAL_TOKENS) for n in words]
 
 

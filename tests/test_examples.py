@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from edgedistill.errors import ArtifactError
-from edgedistill.examples import NO_LABEL, read_examples, write_examples
+from edgedistill.examples import NO_LABEL, read_examples, spread_rows, write_examples
 
 IDS, TEXTS, LABELS = ["t-0", "t-1", "t-2"], ["lights on", "Größe: 5\tm²\n🙂", ""], [1, 0, NO_LABEL]
 
@@ -80,3 +80,16 @@ def test_read_examples_when_the_columns_are_others_then_says_which_are_expected(
         writer.write_table(table)
     with pytest.raises(ArtifactError, match=r"expected id \(string\), text \(string\), label \(int32\)"):
         read_examples(path)
+
+
+def test_spread_rows_when_there_are_more_than_the_limit_then_first_and_last_are_among_them() -> None:
+    assert spread_rows(9, 3).tolist() == [0, 4, 8]
+    assert spread_rows(3, 9).tolist() == [0, 1, 2]
+
+
+def test_spread_when_sorted_by_class_then_holds_every_class_and_else_is_the_same(tmp_path: Path) -> None:
+    write_examples(tmp_path / "e.arrow", [f"t-{i}" for i in range(30)], ["text"] * 30, [i // 10 for i in range(30)])
+    found = read_examples(tmp_path / "e.arrow")
+    assert found.spread(3).ids == ["t-0", "t-14", "t-29"]  # 14.5 is rounded to even
+    assert found.spread(3).labels.tolist() == [0, 1, 2]
+    assert found.spread(30) is found

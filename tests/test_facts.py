@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import write_examples
-from edgedistill.facts import facts_of_examples, median_tokens, positions_of
+from edgedistill.facts import facts_of_examples, median_tokens, positions_of, token_counts
 from edgedistill.plan import DataFacts
 from edgedistill.results import Labels
 
@@ -55,6 +55,14 @@ def test_facts_of_examples_when_prepared_then_classes_rows_and_length(teacher: P
     assert facts_of_examples(tmp_path, teacher, max_tokens=64) == DataFacts(
         classes=3, train_rows=3, median_tokens=5, length_counts=((3, 1), (5, 1), (7, 1))
     )
+
+
+def test_facts_of_examples_when_there_are_more_than_5000_then_evenly_spread_ones_count(teacher: Path, tmp_path: Path) -> None:
+    texts = ["lamp"] * 5_001 + ["lamp lamp lamp"] * 5_001  # sorted: the first 5,000 are all of 3 tokens
+    write_examples(tmp_path / "train.arrow", [str(i) for i in range(len(texts))], texts, [0] * len(texts))
+    (tmp_path / "labels.json").write_text(Labels(labels=("off", "on")).to_json())
+    assert facts_of_examples(tmp_path, teacher, max_tokens=64).length_counts == ((3, 2_500), (5, 2_500))
+    assert token_counts(texts, None, max_tokens=64).count(3) == 2_500  # 1.3 words and two
 
 
 def test_facts_of_examples_when_nothing_was_prepared_then_says_which_verb_does(teacher: Path, tmp_path: Path) -> None:

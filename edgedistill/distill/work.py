@@ -153,10 +153,9 @@ def _make_start(
     for table in (train_set, transfer, validation):
         for batch in table.text_batches():
             prove_ids(encoder, own, tokenizer.vocabulary.student_id_of, batch)
-    ids, soft = list(validation.ids[:_VOCABULARY_ROWS]), read_soft_labels(inputs.soft_labels)
+    some, soft = validation.spread(_VOCABULARY_ROWS), read_soft_labels(inputs.soft_labels)
     lost = measure_vocabulary(
-        teacher, StandInEncoder(encoder, tokenizer.vocabulary), list(validation.texts[:_VOCABULARY_ROWS]),
-        expected=soft.logits[soft.rows_of(ids)],
+        teacher, StandInEncoder(encoder, tokenizer.vocabulary), some.texts, expected=soft.logits[soft.rows_of(some.ids)],
     )
     return Start((decision, _vocabulary_decision(tokenizer, lost)), lost)
 

@@ -19,11 +19,12 @@ from edgedistill.emulation.environment import Environment, find
 from edgedistill.emulation.findings import as_line
 from edgedistill.emulation.replay import replay
 from edgedistill.errors import ArtifactError, MissingDependencyError
+from edgedistill.examples import spread_rows
 from edgedistill.package.ort_format import convert_to_ort
 from edgedistill.quantize.court import Court, answers_of
 from edgedistill.quantize.rows import Rows, SomeRows, each
 from edgedistill.results import InstructionSetCheck, OrtFile, ParityResult, QuantizationVerdict
-from edgedistill.verify.emulated import judge, spread_rows
+from edgedistill.verify.emulated import judge
 from edgedistill.verify.parity import Gate, compare_logits, emulated_gate
 
 log = logging.getLogger("edgedistill")

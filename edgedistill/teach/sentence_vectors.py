@@ -17,7 +17,9 @@ VIEWS = 2
 """The last layer's output at the first token, and its mean over the tokens."""
 
 MOST_DIMENSIONS = 128
-_FIT_ROWS = 10_000
+
+BASIS_ROWS = 2_000
+"""Rows that a basis is fitted on where the teacher answers train in several batches."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class VectorBasis:
 
 
 def fit_basis(vectors: NDArray[np.float32]) -> VectorBasis:
-    """Find the basis of some texts' vectors, shape (n, VIEWS, width), n >= 1; at most 10,000 of them are used."""
-    sample = vectors[:_FIT_ROWS].astype(np.float64).transpose(1, 0, 2)
+    """Find the basis of some texts' vectors, shape (n, VIEWS, width), n >= 1."""
+    sample = vectors.astype(np.float64).transpose(1, 0, 2)
     mean = sample.mean(axis=1, keepdims=True)
     centred = sample - mean
     variances, directions = np.linalg.eigh(centred.transpose(0, 2, 1) @ centred / centred.shape[1])  # rising
@@ -67,19 +69,23 @@ def fit_basis(vectors: NDArray[np.float32]) -> VectorBasis:
     return VectorBasis(mean[:, 0].astype(np.float32), kept.astype(np.float32))
 
 
-def keep_vectors(answers: Iterable[TextAnswers], path: Path, *, rows: int) -> Iterator[NDArray[np.float32]]:
-    """Pass logits on, and write the reduced vectors beside: the basis is that of the first texts.
+def keep_vectors(
+    answers: Iterable[TextAnswers], path: Path, *, rows: int, basis: VectorBasis | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Pass logits on, and write the reduced vectors beside.
 
     Args:
         answers: of `rows` texts in all, batch by batch; only one is in memory.
         path: the .npy file to make, float16, shape (rows, VIEWS, dimensions).
         rows: texts.
+        basis: in which the vectors are kept; None: that of the first batch. Of data sorted by class, a batch that is not all
+            of train knows some classes only.
     """
     file: np.memmap | None = None
     start = 0
     for answer in answers:
+        basis = fit_basis(answer.vectors) if basis is None else basis
         if file is None:
-            basis = fit_basis(answer.vectors)
             shape = (rows, VIEWS, basis.dimensions)
             file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
         file[start : start + len(answer.logits)] = basis.reduce(answer.vectors)

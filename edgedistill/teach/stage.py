@@ -11,7 +11,7 @@ import numpy as np
 from edgedistill.artifact import require_written
 from edgedistill.document import Document
 from edgedistill.errors import TeacherError
-from edgedistill.examples import NO_LABEL, Examples, read_examples, write_examples
+from edgedistill.examples import BATCH_ROWS, NO_LABEL, Examples, read_examples, write_examples
 from edgedistill.manifest import Decision
 from edgedistill.processes import current_group
 from edgedistill.progress import Progress
@@ -23,7 +23,7 @@ from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextE
 from edgedistill.teach.files import CURVE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
 from edgedistill.teach.labels import require_same_classes, token_limit, trained_labels
-from edgedistill.teach.sentence_vectors import keep_vectors
+from edgedistill.teach.sentence_vectors import BASIS_ROWS, fit_basis, keep_vectors
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, words_of
 from edgedistill.teach.units import UnitSplitter, unspaced_units
 
@@ -135,11 +135,14 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     encoder = TextEncoder.load(inputs.teacher)
     group.on_main(lambda: np.save(out / TOKEN_VECTORS_FILE, token_vectors(model, encoder), allow_pickle=False))
     batches = (texts for table in tables for texts in table.text_batches())
-    with Progress("labelling", total=sum(map(len, tables)), unit="texts") as progress:
-        answers = label_texts(model, encoder, batches, on_texts=progress.advance)
+    sample = [train.spread(BASIS_ROWS).texts] if len(train) > BATCH_ROWS else []
+    with Progress("labelling", total=sum(map(len, (*sample, *tables))), unit="texts") as progress:
+        label = partial(label_texts, model, encoder, on_texts=progress.advance)
+        basis = next((fit_basis(answer.vectors) for answer in label(iter(sample))), None)  # every process helps to label
+        answers = label(batches)
         if not group.is_main:
             return only_help(answers)
-        logits = keep_vectors(answers, out / SENTENCE_VECTORS_FILE, rows=sum(map(len, tables)))
+        logits = keep_vectors(answers, out / SENTENCE_VECTORS_FILE, rows=sum(map(len, tables)), basis=basis)
         write_soft_labels(out / SOFT_LABELS_FILE, zip(_id_batches(tables), logits, strict=True), classes=len(labels),
                           origin=origin_of(inputs, encoder_file=TOKENIZER_FILE))
     return Outcome(decisions=(
@@ -184,6 +187,6 @@ def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:
 
 
 SOFT_LABELS = Stage(
-    name="teach", version=4, run=_make_soft_labels, ensures=check_soft_labels,
+    name="teach", version=5, run=_make_soft_labels, ensures=check_soft_labels,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_shared=True,
 )

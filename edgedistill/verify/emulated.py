@@ -52,13 +52,6 @@ class BundleEmulations(Document):
     cores: tuple[BundleEmulation, ...]
 
 
-def spread_rows(n: int, limit: int) -> NDArray[np.int64]:
-    """Return the indices of at most `limit` of n rows, evenly spread, in order."""
-    if n <= limit:
-        return np.arange(n)
-    return np.linspace(0, n - 1, limit).round().astype(np.int64)
-
-
 def judge(
     found: Replay, reference: NDArray[np.float32], *, core: Core, emulator: str, gate: Gate,
     labels: NDArray[np.integer[Any]] | None = None,

@@ -19,13 +19,13 @@ from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.emulation.replay import replay
 from edgedistill.errors import ArtifactError, MissingDependencyError
 from edgedistill.evaluate.logits import read_logits
-from edgedistill.examples import read_examples
+from edgedistill.examples import read_examples, spread_rows
 from edgedistill.manifest import Decision
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.registry import open_encoder
-from edgedistill.verify.emulated import judge, spread_rows
+from edgedistill.verify.emulated import judge
 from edgedistill.verify.parity import compare_logits, emulated_gate, int8_gate, onnx_gate
 
 log = logging.getLogger("edgedistill")

@@ -182,6 +182,24 @@ def test_distill_writes_how_closely_the_student_follows_the_teacher(distilled: D
     assert fit.student_right == (answers == examples.labels).sum()
 
 
+def test_distill_asks_what_the_vocabulary_loses_of_evenly_spread_rows(
+    model_folder: Callable[[str], Path], data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def measure(teacher: Any, encoder: Any, texts: list[str], *, expected: Any) -> None:
+        asked.extend(texts)
+        assert expected.tolist() == [data.logits[f"validation-{row}"] for row in (0, 10, 19)]
+        raise Killed
+
+    monkeypatch.setattr(work, "_VOCABULARY_ROWS", 3)
+    monkeypatch.setattr(work, "measure_vocabulary", measure)
+    with pytest.raises(Killed):
+        distil(tmp_path, model_folder("bert"), data)
+    validation = read_examples(data.folder / "validation.arrow").texts
+    assert asked == [validation[0], validation[10], validation[19]]
+
+
 LOOKING_INSIDE = SETTINGS.distillation.model_copy(update={"losses": tuple(map(LossTerm.model_validate, (
     {"name": "hidden-states", "until": 0.9, "decay": "linear"}, {"name": "attentions", "from": 0.1, "until": 0.6},
     {"name": "minilm-v1", "weight": 0.5}, {"name": "minilm-v2"}, {"name": "decoupled-kd", "beta": 2.0},

@@ -46,3 +46,10 @@ def test_keep_vectors_when_in_batches_then_each_row_in_its_place_by_the_first_ba
     passed = list(keep_vectors(answers, tmp_path / "v.npy", rows=70))
     np.testing.assert_array_equal(np.concatenate(passed), logits)
     np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), fit_basis(given[:30]).reduce(given))
+
+
+def test_keep_vectors_when_a_basis_is_given_then_in_that_one(tmp_path: Path) -> None:
+    given, other = vectors(20, 12), fit_basis(vectors(50, 12, seed=1))
+    answers = (TextAnswers(np.zeros((10, 2), np.float32), given[start : start + 10]) for start in (0, 10))
+    assert sum(len(logits) for logits in keep_vectors(answers, tmp_path / "v.npy", rows=20, basis=other)) == 20
+    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), other.reduce(given))

@@ -156,6 +156,20 @@ def test_soft_labels_are_the_teachers_raw_logits_of_the_text_with_that_id(
         assert differences.mean() < 0.1 * np.abs(expected).mean()  # bfloat16 where the host has it
 
 
+def test_soft_labels_of_a_train_of_several_batches_have_the_basis_of_evenly_spread_rows(
+    teacher: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgedistill.teach.stage.BATCH_ROWS", 20)
+    monkeypatch.setattr("edgedistill.teach.stage.BASIS_ROWS", 12)
+    settings = SoftLabelSettings(transfer_set=TransferSet(rows=0), seed=3)
+    made = Workspace(tmp_path).perform("soft", SOFT_LABELS, settings, soft_inputs(teacher, data)).folder
+    kept = np.load(made / "sentence_vectors.npy").astype(np.float64)
+    off = [np.abs(kept[rows].mean(axis=0)).max() for rows in (np.linspace(0, 47, 12).round().astype(int), np.arange(12))]
+    assert len(kept) == 48 + 20
+    assert off[0] < 0.02  # principal components are centred on the rows that they are of
+    assert off[1] > 0.05
+
+
 def test_soft_labels_know_what_they_were_made_from(soft_labels: Path, teacher: Path, data: Path) -> None:
     origin = origin_of(soft_inputs(teacher, data), encoder_file="tokenizer.json")
     assert read_soft_labels(soft_labels / "soft_labels.arrow", expected=origin).origin == origin

@@ -17,7 +17,7 @@ from edgedistill.emulation.replay import Replay
 from edgedistill.errors import ArtifactError, MissingDependencyError, UsageError
 from edgedistill.evaluate.logits import read_logits, write_logits
 from edgedistill.evaluate.onnx_model import OnnxModel
-from edgedistill.examples import NO_LABEL, read_examples
+from edgedistill.examples import NO_LABEL, read_examples, spread_rows
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport
 from edgedistill.stage import Workspace
@@ -58,11 +58,6 @@ def guest(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr("edgedistill.emulation.environment.find", lambda onnxruntime=None: found)
 
     return give
-
-
-def test_spread_rows_when_there_are_more_than_the_limit_then_first_and_last_are_among_them() -> None:
-    assert emulated.spread_rows(9, 3).tolist() == [0, 4, 8]
-    assert emulated.spread_rows(3, 9).tolist() == [0, 1, 2]
 
 
 def test_verify_on_cores_of_a_bundle_that_answers_alike_then_passes(packed: Path, guest) -> None:
@@ -223,7 +218,7 @@ def test_emulated_stage_then_the_report_of_verify_holds_it_as_arm64(emulated_inp
     assert (report.arm64.candidate, report.arm64.source, report.arm64.n) == ("cortex-a76", "emulated", 20)
     assert "20 of 20 decisions as on the host" in done.manifest.decisions[0].what
     check = stage.EmulatedCheck.read_json(done.folder / stage.EMULATED_FILE)
-    chosen = emulated.spread_rows(60, 20)
+    chosen = spread_rows(60, 20)
     right = read_logits(logits)[chosen].argmax(1) == read_examples(emulated_inputs.data).labels[chosen]
     assert check.labelled_rows == 20
     assert check.accuracy == check.host_accuracy
