@@ -43,17 +43,13 @@ _OVERRIDES_OF: Mapping[Kind, tuple[str, ...]] = {
     "random_init_no_transfer": ("student.initialisation=random", "distillation.transfer_set.rows=0"),
 }
 _FLOAT_BATCH = 32
-
 _SAME_HERE = {("quantize", 10): 9, ("soft_labels", 5): 4, ("distill", 6): 5}
 """Versions of stages whose results are others, but not for these students, by the version that rows are known by.
 
 Version 10 of quantize stores a table that is also multiplied once, and times candidates longer where the target's int8 is timed
-here. No student of the suite has such a table, nothing is timed for a raspberry-pi, and two students of snips at 1/30 had
-the same bytes under both (sha256 fe029bdd and c8e46beb).
-
-Version 5 of soft_labels takes the basis of the sentence vectors from evenly spread rows where train has more than 10,000; a smaller
-train has the same bytes as before. Version 6 of distill measures what the vocabulary loses on evenly spread rows where validation
-has more than 1,000, which a sentence of its decisions and fit.json say; weights and curve are the same.
+here. No student of the suite has such a table, nothing is timed for a raspberry-pi, and two students of snips at 1/30 had the
+same bytes under both (sha256 fe029bdd, c8e46beb). 5 of soft_labels has other sentence vectors where train has over 10,000 rows:
+clinc150, snips, sst2_glue had the basis of the first 10,000. 6 of distill has another fit.json where validation has over 1,000.
 """
 
 
@@ -149,7 +145,7 @@ class Line:
             "data": [item.sha256 for item in self.suite.tasks[self.task].files],
             "validation_share": recipe.data.validation_share,
             "teacher": recipe.teacher.model_dump(mode="json"), "teacher_seed": teacher_seed,
-            "student": {k: v for k, v in recipe.student.model_dump(mode="json").items() if k != "rung"},
+            "student": recipe.student.model_dump(mode="json", exclude={"rung"} if recipe.student.ladder else {"rung", "ladder"}),
             "distillation": recipe.distillation.model_dump(mode="json"),
             "quantization": recipe.quantization.model_dump(mode="json"),
             "target": self.suite.target, "stages": _stage_versions(),

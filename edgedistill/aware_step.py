@@ -9,8 +9,8 @@ from edgedistill.line import Common, Line, Tuned, evaluate_models, export_model,
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.results import AwareGain, Evaluation, Int8Candidate, QuantizationVerdict, Variant
+from edgedistill.search_job import Found
 from edgedistill.stage import Done
-from edgedistill.student_search import Found
 from edgedistill.tasks.task import TrainingFolders
 
 STEP = "distill-aware"

@@ -32,6 +32,11 @@ class LocatedRecipe:
         """Return a path of the recipe, resolved against its folder."""
         return (self.folder / Path(relative).expanduser()).resolve()
 
+    @property
+    def ladder(self) -> Path | None:
+        """The recipe's own file of student shapes; None: the shipped ones."""
+        return None if self.recipe.student.ladder is None else self.path(self.recipe.student.ladder)
+
 
 class Suite(Document):
     """A benchmark that is published: which recipe is run on which targets, and how its variants are measured."""

@@ -96,7 +96,7 @@ def parse(
     try:
         return kind.model_validate(value)
     except ValidationError as bad:
-        raise _explain(kind, bad, text, path, error) from None
+        raise _explain(kind, bad, text, path, error, value) from None
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -131,11 +131,11 @@ def _schema_hint(kind: type[Document]) -> str:
     return f"edgedistill schema {published}" if published else "correct it there, or make the file again"
 
 
-def _explain(
-    kind: type[Document], bad: ValidationError, text: str, path: Path, error: type[EdgedistillError]
+def _explain(  # noqa: PLR0913 - private, and every argument is a different kind of thing
+    kind: type[Document], bad: ValidationError, text: str, path: Path, error: type[EdgedistillError], value: Any
 ) -> EdgedistillError:
     problems = [
-        f"{path}{_line_suffix(text, _place(item))}: {'.'.join(map(str, _place(item))) or 'document'}: "
+        f"{path}{_line_suffix(text, _place(item))}: {'.'.join(_with_ids(_place(item), value)) or 'document'}: "
         f"{_problem(kind, item)}"
         for item in _root_causes(bad)
     ]
@@ -146,6 +146,17 @@ def _explain(
 def _place(item: Any) -> tuple[str | int, ...]:
     """Return where a problem is: pydantic's place, and what a validator added to it with `wrong_at`."""
     return (*item["loc"], *(item.get("ctx") or {}).get("place", ()))
+
+
+def _with_ids(place: tuple[str | int, ...], value: Any) -> list[str]:
+    """Return the parts of a place, and with an item of a list the id that it has in the file."""
+    words = []
+    for part in place:
+        is_known = isinstance(value, dict) or (isinstance(value, list) and isinstance(part, int) and part < len(value))
+        value = (value.get(part) if isinstance(value, dict) else value[part]) if is_known else None
+        name = value.get("id") if isinstance(value, dict) and isinstance(part, int) else None
+        words.append(f"{part} ({name})" if isinstance(name, str) else str(part))
+    return words
 
 
 def _root_causes(bad: ValidationError) -> list[Any]:

@@ -1,10 +1,22 @@
 """The recipe's goals against what was reached: on validation while a student is looked for, on the test split at the end."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from edgedistill.recipe import Goal
-from edgedistill.results import Evaluation, GoalCheck
+from edgedistill.manifest import Decision
+from edgedistill.recipe import Goal, Metric
+from edgedistill.results import Evaluation, GoalCheck, Interval
+
+METRIC_NAMES: Mapping[Metric, str] = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+"""What people call the metrics."""
+
+_HALF_95 = 1.96
+"""Standard errors in half of a 95 % interval."""
+
+
+def figure_of(evaluation: Evaluation, metric: Metric) -> Interval:
+    """Return the figure that a goal may ask for, with its 95 % interval."""
+    return evaluation.accuracy if metric == "accuracy" else evaluation.macro_f1
 
 
 def check_goals(goals: Sequence[Goal], teacher: Evaluation, student: Evaluation) -> tuple[GoalCheck, ...]:
@@ -20,13 +32,37 @@ def check_goals(goals: Sequence[Goal], teacher: Evaluation, student: Evaluation)
     """
     checks = []
     for goal in goals:
-        reference, value = (
-            evaluation.accuracy.value if goal.metric == "accuracy" else evaluation.macro_f1.value
-            for evaluation in (teacher, student)
-        )
-        limit = goal.value if goal.type == "min-value" else reference * (1 - goal.value)
+        value, limit = figure_of(student, goal.metric).value, _limit(goal, teacher)
         checks.append(GoalCheck(metric=goal.metric, type=goal.type, limit=limit, value=value, met=value >= limit))
     return tuple(checks)
+
+
+def _limit(goal: Goal, teacher: Evaluation) -> float:
+    return goal.value if goal.type == "min-value" else figure_of(teacher, goal.metric).value * (1 - goal.value)
+
+
+def constant_that_passes(goals: Sequence[Goal], teacher: Evaluation) -> tuple[Decision, ...]:
+    """Say that a model which always gives one answer would keep every goal; nothing where it would not, or none is asked for.
+
+    Args:
+        goals: what is asked for.
+        teacher: on the split that the goals are looked at on; how many rows each class has there is read from it.
+    """
+    rows = {figures.label: figures.support for figures in teacher.classes if figures.support}
+    if not goals or not rows:
+        return ()
+    label = max(rows, key=lambda name: rows[name])
+    share = rows[label] / sum(rows.values())
+    reached = {"accuracy": share, "macro_f1": 2 * share / (1 + share) / len(rows)}  # the others' F1 is 0
+    limits = [(goal.metric, _limit(goal, teacher)) for goal in goals]
+    if any(reached[metric] < limit for metric, limit in limits):
+        return ()
+    asked = " and ".join(f"{METRIC_NAMES[metric]} {limit:.4f}" for metric, limit in limits)
+    return (Decision(
+        step="search", what=f"a model that always answers {label!r} would reach the goal: --set 'goals=[{{metric: macro_f1, "
+        "type: max-degradation, value: 0.05}]' asks for every class alike",
+        why=f"{share:.1%} of the {teacher.split} rows are {label!r}, and {asked} is asked for",
+    ),)
 
 
 def goals_within(goals: Sequence[Goal], accuracy_loss: float | None) -> tuple[Goal, ...]:
@@ -39,6 +75,11 @@ def goals_within(goals: Sequence[Goal], accuracy_loss: float | None) -> tuple[Go
     return (*goals, Goal(metric="accuracy", type="max-degradation", value=accuracy_loss))
 
 
+def standard_error_of(figure: Interval) -> float:
+    """Return the standard error that a 95 % interval stands for: half its width over 1.96."""
+    return (figure.high - figure.low) / (2 * _HALF_95)
+
+
 def standard_error(check: GoalCheck, student: Evaluation) -> float:
     """Return how far chance alone moves what a goal compares: one standard error, on the split of the evaluation.
 
@@ -49,8 +90,12 @@ def standard_error(check: GoalCheck, student: Evaluation) -> float:
         student: its evaluation; one that was compared with the teacher row by row, or the error of a loss is 0.
 
     Returns:
-        for a floor that of the student's accuracy; for a loss against the teacher that of the difference, paired by row.
+        of accuracy: for a floor that of the student's accuracy, for a loss against the teacher that of the difference, paired
+        by row. Of macro-F1 in both cases that of the student's bootstrap interval (`evaluate.intervals`): which rows were
+        right does not say how far it moves. For a loss it is not paired, and so mostly the wider one, on the safe side.
     """
+    if check.metric == "macro_f1":
+        return standard_error_of(student.macro_f1)
     if check.type == "min-value":
         return math.sqrt(student.accuracy.value * (1 - student.accuracy.value) / student.n)
     pairs = student.mcnemar_against_teacher

@@ -14,7 +14,7 @@ from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
 from edgedistill.errors import GoalMissedError, UsageError
 from edgedistill.int8_settings import PostTraining
 from edgedistill.measuring import calibrate, measure, measure_detail, measure_on
-from edgedistill.plan import Plan, make_plan
+from edgedistill.plan import Plan, make_plan, rungs_of
 from edgedistill.recipe import Parity
 from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
 from edgedistill.stage import Done, Workspace
@@ -71,13 +71,13 @@ def plan(recipe: LocatedRecipe, target: Target) -> Plan:
         GoalMissedError: no student fits the target; its `misfit` holds the whole ledger.
         EdgedistillError: the data or the recipe is wrong.
     """
-    task = task_named(recipe.recipe.task)
+    task, rungs = task_named(recipe.recipe.task), rungs_of(recipe)
     settled = task.settle(recipe, [target])
     wanted = settled.located.recipe
     facts = task.facts_before(settled.located)
     task.check(wanted, task.find_teacher(recipe, check_weights=False))
     try:
-        return dataclasses.replace(make_plan(wanted, target, facts, task.ladder()), settled=settled.decisions)
+        return dataclasses.replace(make_plan(wanted, target, facts, rungs), settled=settled.decisions)
     except GoalMissedError as missed:
         if missed.misfit is not None:
             missed.misfit = dataclasses.replace(missed.misfit, settled=settled.decisions)
@@ -130,7 +130,7 @@ def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out
     """
     from edgedistill.soft_labels import read_soft_labels
 
-    wanted, task = recipe.recipe, task_named(recipe.recipe.task)
+    wanted, task, rungs = recipe.recipe, task_named(recipe.recipe.task), rungs_of(recipe)
     folders = TrainingFolders(data, taught / "teacher", taught / "soft_labels")
     require_files(*(data / name for name in ("train.arrow", "validation.arrow", "labels.json")), hint=_PREPARE)
     require_files(folders.teacher / "model.safetensors", folders.teacher / task.encoder_file,
@@ -139,7 +139,7 @@ def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out
     expected = task.origin(wanted, data, folders.teacher)
     read_soft_labels(folders.taught / "soft_labels.arrow", expected=expected)
     facts = task.facts(wanted, data, folders.teacher)
-    shape = make_plan(wanted, target, facts, task.ladder()).shape
+    shape = make_plan(wanted, target, facts, rungs).shape
     return Workspace(out.parent).do_in(out, task.distil(wanted, shape, folders))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import UsageError
 from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
-from edgedistill.plan import Plan, make_plan
+from edgedistill.plan import Plan, make_plan, rungs_of
 from edgedistill.results import Evaluation, Variant
 from edgedistill.run_folder import LOCKED_RECIPE_FILE, STAGES_FOLDER, STUDY_FILE, locked, locked_recipe
 from edgedistill.stage import Done, Workspace, storage_errors, write_text_durably
@@ -73,7 +73,7 @@ def run(
     from edgedistill.package.licences import require_recipe_allowed
 
     require_recipe_allowed(located.recipe)
-    task = task_named(located.recipe.task)
+    task, rungs = task_named(located.recipe.task), rungs_of(located)
     device = None if on is None else _reach(on, targets)
     with locked(out):
         teacher_folder = task.find_teacher(located)
@@ -83,7 +83,7 @@ def run(
         workspace = Workspace(out / STAGES_FOLDER, on_step or (lambda step, state, seconds: None))
         wanted = located.recipe.search.study
         study = located.path(wanted) if wanted else out.resolve() / STAGES_FOLDER / STUDY_FILE
-        line = Line(located.recipe, workspace, teacher_folder, study, task.ladder(), settled=settled.decisions,
+        line = Line(located.recipe, workspace, teacher_folder, study, rungs, settled=settled.decisions,
                     recipe_folder=located.folder)
         prepared = _prepare(line, located)
         facts = task.facts(located.recipe, prepared.folder, teacher_folder)

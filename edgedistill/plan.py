@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgedistill.errors import GoalMissedError, RecipeError
 from edgedistill.latency.estimate import MOST_THREADS, estimate, parts_of, static_p50, weighted_quantile
@@ -12,6 +13,9 @@ from edgedistill.results import Prediction
 from edgedistill.target import Budget, Target
 from edgedistill.tasks.registry import task_named
 from edgedistill.tasks.task import Shape
+
+if TYPE_CHECKING:
+    from edgedistill.catalog import LocatedRecipe
 
 STEPS = (
     "prepare", "teach", "soft-labels", "distill", "baseline", "export", "quantize", "evaluate", "verify", "benchmark",
@@ -141,6 +145,22 @@ def memory_bytes(int8_bytes: int) -> int:
     return int(RUNTIME_COPIES * int8_bytes) + ARENA_BYTES
 
 
+def rungs_of(located: "LocatedRecipe") -> Sequence[Shape]:
+    """Return the student shapes that a recipe chooses from: those of its own ladder, else the shipped ones.
+
+    Raises:
+        RecipeError: the ladder cannot be read, a shape in it is impossible, or the rung that the recipe names is not there.
+    """
+    rungs = task_named(located.recipe.task).ladder(located.ladder)
+    _require_rung(located.recipe.student.rung, [shape.id for shape in rungs])
+    return rungs
+
+
+def _require_rung(wanted: str | None, known: Sequence[str]) -> None:
+    if wanted is not None and wanted not in known:
+        raise RecipeError(f"student.rung: no rung {wanted!r}", hint=f"choose one of {', '.join(known)}")
+
+
 def make_plan(recipe: Recipe, target: Target, facts: DataFacts, rungs: Sequence[Shape]) -> Plan:
     """Choose the student for a target.
 
@@ -164,8 +184,7 @@ def make_plan(recipe: Recipe, target: Target, facts: DataFacts, rungs: Sequence[
     rows = [predicted[shape.id].model_copy(update={"rejected_because": _rejection(predicted[shape.id], budgets)})
             for shape in shapes]
     wanted = recipe.student.rung
-    if wanted is not None and wanted not in predicted:
-        raise RecipeError(f"student.rung: no rung {wanted!r}", hint=f"choose one of {', '.join(s.id for s in shapes)}")
+    _require_rung(wanted, [shape.id for shape in shapes])
     chosen = next((row.rung for row in rows if row.rung == wanted or (wanted is None and not row.rejected_because)), None)
     if chosen is None:
         nearest = min(reversed(rows), key=lambda row: max(_used(row, budgets).values()))

@@ -90,8 +90,12 @@ class Student(Document):
     """Which student is built. Null leaves the choice to the search, among the shapes that fit."""
 
     rung: str | None = Field(
-        None, description="a rung of models/students.yaml (of pictures: image-students.yaml), and no other is tried; null: the "
-        "search chooses"
+        None, description="a rung of models/students.yaml (of pictures: image-students.yaml), or of `ladder`, and no other is "
+        "tried; null: the search chooses"
+    )
+    ladder: str | None = Field(
+        None, description="YAML file with student shapes of your own, of the form of models/students.yaml (of pictures: "
+        "image-students.yaml); null: the shipped ones"
     )
     initialisation: Literal["cut", "contextual", "random"] = Field(
         "cut", description="cut out of the teacher (where it cannot be: contextual), embeddings from the teacher's contextual "
@@ -252,10 +256,14 @@ class Parity(Document):
     )
 
 
+Metric = Literal["accuracy", "macro_f1"]
+"""A figure that a goal may ask for."""
+
+
 class Goal(Document):
     """A quality that the int8 student must have on the test split."""
 
-    metric: Literal["accuracy", "macro_f1"] = Field("accuracy", description="figure of the int8 student, on test")
+    metric: Metric = Field("accuracy", description="figure of the int8 student, on test")
     type: Literal["max-degradation", "min-value"] = Field(
         "max-degradation", description="how `value` is meant: a loss against the teacher, or a floor"
     )

@@ -63,7 +63,8 @@ def locked_recipe(located: LocatedRecipe, out: Path) -> Recipe:
     is_folder = located.path(recipe.teacher.name).is_dir()
     name = moved(recipe.teacher.name) if is_folder else recipe.teacher.name
     teacher = recipe.teacher.model_copy(update={"name": name})
-    return recipe.model_copy(update={"data": data, "teacher": teacher, "search": search})
+    student = recipe.student.model_copy(update={"ladder": moved(recipe.student.ladder)})
+    return recipe.model_copy(update={"data": data, "teacher": teacher, "search": search, "student": student})
 
 
 def run_id(stages: Path) -> str:

@@ -27,8 +27,8 @@ from edgedistill.report.model import RunReport, StepReport
 from edgedistill.report.stage import Inputs, Settings, TargetInputs, TargetSettings, read_parts
 from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, Variant
 from edgedistill.run_folder import LOCKED_RECIPE_FILE
+from edgedistill.search_job import Found
 from edgedistill.stage import Done
-from edgedistill.student_search import Found
 from edgedistill.tasks.registry import task_named
 from edgedistill.verify.stage import EMULATED_FILE, PARITY_FILE
 

@@ -73,7 +73,7 @@ class LadderOf(Document, Generic[RungT]):
 class Ladder(LadderOf[StudentShape]):
     """The student shapes of one architecture family."""
 
-    family: str
+    family: Literal["bert"]
 
 
 def read_ladder(path: Path) -> Ladder:

@@ -1,145 +1,28 @@
 """The search for a student: makes trials, learns from each, and chooses. How a trial is made is the pipeline's business."""
 
 import dataclasses
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgedistill.distill.search.account import described, result_of, trial_decisions
 from edgedistill.distill.search.choice import Choice, choose, pack_rows
 from edgedistill.distill.search.diagnosis import Figures, diagnose
 from edgedistill.distill.search.milestones import course_of, is_still_falling, milestones_from
 from edgedistill.distill.search.moves import Situation, best_settings, guided_moves, is_settled
-from edgedistill.distill.search.study import Owner, SearchStudy, Space
-from edgedistill.distill.search.trial import Diagnosis, LookFor, Rung, Trial, TrialOutcome, TrialSettings, by_cost
+from edgedistill.distill.search.study import SearchStudy, Space
+from edgedistill.distill.search.trial import Diagnosis, Rung, Trial, TrialOutcome
 from edgedistill.errors import TrainingDivergedError
-from edgedistill.goals import check_goals, goals_within, standard_error
+from edgedistill.goals import check_goals, constant_that_passes, figure_of, standard_error
 from edgedistill.manifest import Decision
-from edgedistill.plan import Plan
-from edgedistill.recipe import Recipe
-from edgedistill.results import Evaluation, Fit, FrontierRow, Prediction, TrainingLog
+from edgedistill.results import Evaluation, FrontierRow, Prediction
+from edgedistill.search_job import Attempt, Attempter, Found, Job
 from edgedistill.tasks.registry import task_named
-from edgedistill.tasks.task import Shape
 
 log = logging.getLogger("edgedistill")
 
 _NOTHING_KEPT = 1.0
 """The shortfall of a training that came to no student: as bad as can be."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """What the stages of one trial left.
-
-    Attributes:
-        log: the course of the training.
-        fit: how closely the float student follows the teacher.
-        float_student: on validation; None after a training that was given up, like the next three.
-        int8_student: the same in int8.
-        is_right: is the int8 answer to each validation row right?
-        scheme: the int8 scheme that was taken.
-        duration_s: what the work of the steps took, whenever it was done.
-    """
-
-    log: TrainingLog
-    fit: Fit
-    float_student: Evaluation | None = None
-    int8_student: Evaluation | None = None
-    is_right: NDArray[np.bool_] | None = None
-    scheme: str = ""
-    duration_s: float = 0.0
-
-
-Attempter = Callable[[Trial, Path | None], Attempt | None]
-"""Makes a trial, or finds it made. Given another run's `.stages`, takes its student over; None when it is not there."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is searched.
-
-    Attributes:
-        recipe: what the user wants.
-        plan: its ledger says what fits; its shape is the largest that does, or the one that the recipe names.
-        teacher: on validation, from its ONNX export.
-        schemes: int8 schemes that suit the target.
-        owner: this run.
-        study: the file of the study.
-        origin: keys of the data and the teacher: trials of one study have them in common.
-    """
-
-    recipe: Recipe
-    plan: Plan
-    teacher: Evaluation
-    schemes: tuple[str, ...]
-    owner: Owner
-    study: Path
-    origin: tuple[str, ...]
-
-    @property
-    def look_for(self) -> LookFor:
-        """What is looked for: without a goal, every student would meet it, and the smallest would say nothing."""
-        return self.recipe.search.look_for if self.recipe.goals else "best-that-fits"
-
-    @property
-    def rungs(self) -> tuple[Rung, ...]:
-        """The shapes that may be tried, from the cheapest."""
-        named = self.recipe.student.rung
-        rows = [row for row in self.plan.ledger if (row.rung == named if named else not row.rejected_because)]
-        return by_cost(tuple(Rung(row.rung, row.int8_bytes, row.latency_p50_s, row.vocabulary) for row in rows))
-
-    @property
-    def base(self) -> TrialSettings:
-        """The recipe's own settings, on the plan's shape."""
-        wanted = self.recipe.distillation
-        return TrialSettings(
-            rung=self.plan.shape.id, temperature=wanted.temperature, alpha=wanted.alpha,
-            learning_rate=wanted.learning_rate, batch_size=wanted.batch_size, rows_seen=wanted.rows_seen,
-            transfer_rows=wanted.transfer_set.rows, transfer_words=wanted.transfer_set.words,
-            transfer_copies=wanted.transfer_set.copies, scheme=self.recipe.quantization.scheme,
-        )
-
-    @property
-    def study_name(self) -> str:
-        """Recipe, target, and a hash of all that trials have in common: others do not mix with them."""
-        recipe = self.recipe
-        parts = [
-            *TrialSettings.model_fields,  # a journal of a version whose trials had other settings is another study
-            *self.origin, recipe.distillation.to_json(), recipe.student.to_json(), recipe.quantization.post_training.to_json(),
-            recipe.parity.to_json(), *(goal.to_json() for goal in recipe.goals), self.look_for,
-            str(recipe.search.margin), str(recipe.seed), str(recipe.teacher.max_tokens),
-            json.dumps([(rung.id, rung.int8_bytes) for rung in self.rungs]),
-            json.dumps({name: budget.limit for name, budget in self.plan.budgets.items()}, sort_keys=True),
-        ]
-        return f"{recipe.id}/{self.plan.target.id}/{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a search came to.
-
-    Attributes:
-        trial: the chosen one.
-        rows: one a trial, in the order of their numbers.
-        decisions: what was done, and why.
-    """
-
-    trial: Trial
-    rows: tuple[FrontierRow, ...]
-    decisions: tuple[Decision, ...]
-
-    @property
-    def chosen(self) -> TrialOutcome:
-        """The outcome of the chosen trial."""
-        if self.trial.outcome is None:
-            raise ValueError("the chosen trial is not finished")
-        return self.trial.outcome
 
 
 def search_students(job: Job, attempt: Attempter) -> Found:
@@ -153,6 +36,8 @@ def search_students(job: Job, attempt: Attempter) -> Found:
     """
     study = SearchStudy(job.study, job.study_name, seed=job.recipe.seed)
     failures: list[TrainingDivergedError] = []
+    for easy in constant_that_passes(job.goals, job.teacher):
+        log.warning("search: %s (%s)", easy.what, easy.why)
     for trial in study.trials():
         is_lost = trial.outcome is not None and trial.outcome.state == "diverged"  # and would diverge again
         is_over = trial.outcome is None and _finished(study.trials()) >= job.recipe.search.trials  # fewer are asked for by now
@@ -258,12 +143,14 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
         )
     in_float, in_int8 = (_shortfall(job, student) for student in (made.float_student, made.int8_student))
     if job.look_for == "best-that-fits":  # what could be better is asked of every student, not only of one that misses
-        in_float, in_int8 = (max(s, teacher - e.accuracy.value) for s, e in
+        best_there_is = figure_of(job.teacher, job.metric).value
+        in_float, in_int8 = (max(s, best_there_is - figure_of(e, job.metric).value) for s, e in
                              ((in_float, made.float_student), (in_int8, made.int8_student)))
     return TrialOutcome(
         state="done", parameters=made.int8_student.parameters, int8_bytes=made.int8_student.size_bytes,
         float_accuracy=made.float_student.accuracy.value, int8_accuracy=made.int8_student.accuracy.value,
-        teacher_accuracy=teacher, scheme_used=made.scheme, shortfall=_shortfall(job, made.int8_student),
+        int8_macro_f1=made.int8_student.macro_f1, metric=job.metric, teacher_accuracy=teacher, scheme_used=made.scheme,
+        shortfall=_shortfall(job, made.int8_student),
         is_within_size=made.int8_student.size_bytes <= job.plan.budgets["model_bytes"].limit,
         right_rows=pack_rows(made.is_right), course=course, duration_s=made.duration_s,
         was_falling_at_the_end=is_still_falling(made.log),
@@ -281,18 +168,16 @@ def _shortfall(job: Job, student: Evaluation) -> float:
     The margin is counted in.
     """
     fixed = job.recipe.search.margin
-    budget = job.plan.budgets.get("accuracy_loss")
-    goals = goals_within(job.recipe.goals, None if budget is None else budget.limit)
-    checks = check_goals(goals, job.teacher, student)
+    checks = check_goals(job.goals, job.teacher, student)
     return max((
         check.limit + (standard_error(check, student) if fixed is None else fixed) - check.value for check in checks
     ), default=0.0)
 
 
 def _score(job: Job, trial: Trial, outcome: TrialOutcome) -> float:
-    """Return what the sampler maximizes: accuracy; or, for the smallest, how cheap it is, and below 0 how much it misses."""
+    """Return what the sampler maximizes: the first goal's figure; or, for the smallest, how cheap it is, below 0 the miss."""
     if job.look_for == "best-that-fits":
-        return outcome.int8_accuracy or 0.0
+        return outcome.figure
     if not outcome.is_met:
         return min(-1e-6, -outcome.shortfall)
     return 1.0 - _by_id(job)[trial.settings.rung].int8_bytes / job.rungs[-1].int8_bytes
@@ -317,7 +202,8 @@ def _conclude(
     taken, note = _reachable(job, best, trials, attempt)
     example = task_named(job.recipe.task).example
     decisions = [
-        _plan_decision(job), *(d for trial in trials for d in trial_decisions(trial, example=example)),
+        _plan_decision(job), *constant_that_passes(job.goals, job.teacher),
+        *(d for trial in trials for d in trial_decisions(trial, example=example)),
         Decision(step="search", what=f"ended the search, trials made: {len(trials)}", why=ending), *note,
         Decision(step="search", what=f"took trial {taken.trial.number + 1}, student {taken.trial.settings.rung}",
                  why=taken.why),
@@ -371,24 +257,3 @@ def _row(job: Job, trial: Trial, *, is_chosen: bool) -> FrontierRow:
         is_pruned=outcome.state == "given-up", finding=outcome.diagnosis.finding, finding_text=outcome.diagnosis.text,
         because=trial.because, is_chosen=is_chosen, run=trial.run if trial.run_id != job.owner.run_id else None,
     )
-
-
-def recipe_of(recipe: Recipe, settings: TrialSettings) -> Recipe:
-    """Return a recipe with a trial's settings in place of its own."""
-    wanted = recipe.distillation
-    transfer = wanted.transfer_set.model_copy(
-        update={"rows": settings.transfer_rows, "words": settings.transfer_words, "copies": settings.transfer_copies}
-    )
-    return recipe.model_copy(update={
-        "distillation": wanted.model_copy(update={
-            "temperature": settings.temperature, "alpha": settings.alpha, "learning_rate": settings.learning_rate,
-            "batch_size": settings.batch_size, "rows_seen": settings.rows_seen, "transfer_set": transfer,
-        }),
-        "quantization": recipe.quantization.model_copy(update={"scheme": settings.scheme}),
-    })
-
-
-def plan_of(plan: Plan, shape: Shape) -> Plan:
-    """Return a plan with another shape as the chosen one."""
-    ledger = tuple(row.model_copy(update={"is_chosen": row.rung == shape.id}) for row in plan.ledger)
-    return dataclasses.replace(plan, shape=shape, ledger=ledger)

@@ -1,5 +1,6 @@
 """A trial of the search as steps of the run: distil, export, quantize, evaluate on validation; each found done by its key."""
 
+import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,8 +15,9 @@ from edgedistill.line import Common, Line, evaluate_models, export_model, label_
 from edgedistill.plan import Plan
 from edgedistill.results import Evaluation, Fit, QuantizationVerdict, TrainingLog, Variant
 from edgedistill.run_folder import STUDY_FILE, run_id
+from edgedistill.search_job import Attempt, Found, Job, plan_of, recipe_of
 from edgedistill.stage import Done, Work, storage_errors
-from edgedistill.student_search import Attempt, Found, Job, plan_of, recipe_of, search_students
+from edgedistill.student_search import search_students
 from edgedistill.tasks.task import TrainingFolders
 
 
@@ -45,9 +47,16 @@ def search_line(line: Line, common: Common, plan: Plan, teacher_onnx: Done) -> F
         recipe=line.recipe, plan=plan, teacher=Evaluation.read_json(teacher.folder / EVALUATION_FILE),
         schemes=line.task.schemes(plan.target), owner=owner, study=line.study,
         origin=(common.prepared.manifest.key, common.teacher.manifest.key, teacher_onnx.manifest.key,
-                f"{training.name} {training.version}"),
+                f"{training.name} {training.version}", *_own_shapes(line)),
     )
     return search_students(job, partial(_attempt, _Bench(line, common, plan, teacher_onnx)))
+
+
+def _own_shapes(line: Line) -> tuple[str, ...]:
+    """Return what a ladder of the recipe's own holds, as a hash; nothing for the shipped one."""
+    if line.recipe.student.ladder is None:
+        return ()
+    return (f"ladder {hashlib.sha256(repr(tuple(line.rungs)).encode()).hexdigest()}",)
 
 
 def varied(line: Line, common: Common, plan: Plan, trial: Trial) -> tuple[Line, Common, Plan]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from edgedistill.goals import check_goals, standard_error
+from edgedistill.goals import check_goals, constant_that_passes, standard_error
 from edgedistill.recipe import Goal
-from edgedistill.results import Evaluation, Interval, McNemar
+from edgedistill.results import ClassFigures, Evaluation, Interval, McNemar
 
 
 def evaluation(accuracy: float, macro_f1: float) -> Evaluation:
@@ -51,3 +51,43 @@ def test_standard_error_of_a_floor_is_that_of_a_share() -> None:
 def test_standard_error_of_a_loss_without_pairs_is_none() -> None:
     (check,) = check_goals([Goal(value=0.05)], evaluation(0.8, 0.7), evaluation(0.6, 0.6))
     assert standard_error(check, evaluation(0.6, 0.6)) == 0.0
+
+
+@pytest.mark.parametrize("goal", [Goal(metric="macro_f1", value=0.05), Goal(metric="macro_f1", type="min-value", value=0.5)])
+def test_standard_error_of_macro_f1_is_that_of_its_interval_and_not_of_accuracy(goal: Goal) -> None:
+    pairs = McNemar(only_reference_right=3, only_candidate_right=1, p_value=0.6)
+    student = evaluation(0.6, 0.6).model_copy(update={
+        "mcnemar_against_teacher": pairs, "macro_f1": Interval(value=0.6, low=0.502, high=0.698)})
+    (check,) = check_goals([goal], evaluation(0.8, 0.7), student)
+    assert standard_error(check, student) == pytest.approx(0.05)  # 0.098 / 1.96
+
+
+def teacher_of(supports: dict[str, int], *, accuracy: float, macro_f1: float) -> Evaluation:
+    classes = tuple(ClassFigures(label=name, support=n, precision=1.0, recall=1.0, f1=1.0) for name, n in supports.items())
+    return evaluation(accuracy, macro_f1).model_copy(update={"classes": classes})
+
+
+IMBALANCED = teacher_of({"no": 95, "yes": 5, "never": 0}, accuracy=0.98, macro_f1=0.85)
+
+
+def test_constant_that_passes_when_the_largest_class_is_the_accuracy_asked_for_then_says_what_to_type() -> None:
+    (told,) = constant_that_passes([Goal(value=0.05)], IMBALANCED)  # 0.98 * 0.95 = 0.931
+    assert "always answers 'no' would reach the goal: --set 'goals=[{metric: macro_f1" in told.what
+    assert told.why == "95.0% of the validation rows are 'no', and accuracy 0.9310 is asked for"
+
+
+@pytest.mark.parametrize(("goals", "teacher"), [
+    ([Goal(value=0.03)], IMBALANCED),  # 0.9506
+    ([Goal(metric="macro_f1", value=0.05)], IMBALANCED),  # two classes' F1 of 2 * 0.95 / 1.95 and 0: 0.487
+    ([Goal(value=0.05), Goal(metric="macro_f1", type="min-value", value=0.4872)], IMBALANCED),
+    ([], IMBALANCED),
+    ([Goal(value=0.05)], teacher_of({"no": 50, "yes": 50}, accuracy=0.98, macro_f1=0.98)),
+    ([Goal(value=0.05)], evaluation(0.9, 0.9)),  # without classes nothing is known
+])
+def test_constant_that_passes_when_a_constant_would_miss_a_goal_then_silent(goals: list[Goal], teacher: Evaluation) -> None:
+    assert constant_that_passes(goals, teacher) == ()
+
+
+def test_constant_that_passes_when_macro_f1_is_asked_for_but_too_little_of_it_then_says_so() -> None:
+    (told,) = constant_that_passes([Goal(metric="macro_f1", type="min-value", value=0.487)], IMBALANCED)
+    assert "macro-F1 0.4870 is asked for" in told.why

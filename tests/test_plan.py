@@ -2,13 +2,25 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgedistill.catalog import data_folder, load_recipe, load_target, target_ids
+import edgedistill
+from edgedistill.catalog import LocatedRecipe, data_folder, load_recipe, load_target, target_ids
 from edgedistill.errors import GoalMissedError, RecipeError
-from edgedistill.plan import ARENA_BYTES, RUNTIME_COPIES, STEPS, DataFacts, Plan, effective_budgets, make_plan, predict
+from edgedistill.plan import (
+    ARENA_BYTES,
+    RUNTIME_COPIES,
+    STEPS,
+    DataFacts,
+    Plan,
+    effective_budgets,
+    make_plan,
+    predict,
+    rungs_of,
+)
 from edgedistill.recipe import Budgets, Recipe
 from edgedistill.shape import StudentShape, read_ladder, weigh
 from edgedistill.target import Figure, LatencyModel, Target
@@ -243,3 +255,59 @@ def test_budgets_when_accuracy_may_be_lost_then_the_recipe_replaces_the_targets_
     assert effective_budgets(Budgets(accuracy_loss=0.02), target)["accuracy_loss"].limit == 0.02
     silent = target.model_copy(update={"budgets": target.budgets.model_copy(update={"accuracy_loss": None})})
     assert set(effective_budgets(Budgets(), silent)) == {"model_bytes", "peak_memory_bytes", "latency_p50_s"}
+
+
+OWN_LADDER = """
+family: bert
+rungs:
+  - {id: deep,  layers: 12, hidden: 96, heads: 3, intermediate: 192, vocabulary: 4000}
+  - {id: words, layers: 3, hidden: 192, heads: 6, intermediate: 512, vocabulary: 15000, embedding_rank: 48}
+"""
+
+
+def with_ladder(folder: Path, text: str, **student: Any) -> LocatedRecipe:
+    (folder / "shapes").mkdir()
+    (folder / "shapes" / "mine.yaml").write_text(text)
+    return LocatedRecipe(recipe_with(student={"ladder": "shapes/mine.yaml"} | student), folder)
+
+
+def test_rungs_of_a_recipe_with_a_ladder_then_those_of_the_file_and_the_plan_chooses_among_them(tmp_path: Path) -> None:
+    located = with_ladder(tmp_path, OWN_LADDER)
+    rungs = rungs_of(located)
+    assert [(shape.id, getattr(shape, "layers", 0), getattr(shape, "embedding_rank", 0)) for shape in rungs] == [
+        ("deep", 12, None), ("words", 3, 48)]
+    made = make_plan(located.recipe, target_with(), FACTS, rungs)
+    # words: 15,000 x 48 of the table and 3 x (4 x 192^2 + 2 x 192 x 512) of the layers; deep: 4,000 x 96 and 12 x (4 x 96^2 + 2 x 96 x 192)
+    assert [row.rung for row in made.ledger] == ["words", "deep"]
+    assert made.shape.id == "words"
+
+
+def test_rungs_of_a_recipe_without_a_ladder_then_the_shipped_ones() -> None:
+    shipped = read_ladder(data_folder("models") / "students.yaml").rungs
+    assert rungs_of(LocatedRecipe(recipe_with(), Path())) == shipped
+
+
+def test_rungs_of_pictures_with_a_ladder_then_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("rungs: [{id: tiny, family: resnet, stem: 8, widths: [8, 16], depths: [1, 1]}]")
+    recipe = recipe_with(task="image-classification", teacher={"name": "t"}, student={"ladder": "mine.yaml"})
+    assert [shape.id for shape in rungs_of(LocatedRecipe(recipe, tmp_path))] == ["tiny"]
+
+
+@pytest.mark.parametrize(("text", "student", "says"), [
+    (OWN_LADDER.replace("heads: 3", "heads: 5"), {}, "mine.yaml:4: rungs.0 (deep): hidden 96 is not a multiple of heads 5"),
+    (OWN_LADDER.replace("rank: 48", "rank: 192"), {}, "mine.yaml:5: rungs.1 (words): embedding_rank 192 saves nothing"),
+    (OWN_LADDER.replace("layers: 12", "layer: 12"), {}, "mine.yaml:4: rungs.0 (deep).layer: unknown key; did you mean 'layers'?"),
+    (OWN_LADDER.replace("bert", "roberta"), {}, "family"),
+    (OWN_LADDER, {"rung": "bert-2x64"}, "student.rung: no rung 'bert-2x64'"),
+])
+def test_plan_and_run_when_the_ladder_is_wrong_then_refused_before_any_work(
+    tmp_path: Path, text: str, student: dict[str, str], says: str
+) -> None:
+    located = with_ladder(tmp_path, text, **student)  # neither the data nor the teacher is there: nobody looks at them
+    with pytest.raises(RecipeError) as planned:
+        edgedistill.plan(located, load_target("raspberry-pi"))
+    with pytest.raises(RecipeError) as ran:
+        edgedistill.run(located, [load_target("raspberry-pi")], tmp_path / "run")
+    assert says in planned.value.message
+    assert planned.value.message == ran.value.message
+    assert not (tmp_path / "run").exists()

@@ -22,8 +22,9 @@ def test_run_id_when_of_two_folders_then_different(tmp_path: Path) -> None:
 def test_locked_recipe_when_a_study_is_shared_then_its_path_is_seen_from_the_run_folder(tmp_path: Path) -> None:
     recipe = Recipe.model_validate({
         "id": "mine", "task": "text-classification", "data": {"train": "t.csv"}, "teacher": {"name": "t"},
-        "search": {"study": "shared/study.journal"},
+        "search": {"study": "shared/study.journal"}, "student": {"ladder": "shapes.yaml"},
     })
     locked = locked_recipe(LocatedRecipe(recipe, tmp_path), tmp_path / "runs" / "mine")
     assert locked.search.study == "../../shared/study.journal"
     assert locked.data.train == "../../t.csv"
+    assert locked.student.ladder == "../../shapes.yaml"

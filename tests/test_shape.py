@@ -172,10 +172,10 @@ def test_shipped_ladder_when_read_then_every_rung_is_larger_than_the_one_before(
     [
         ("[]", "rungs: Tuple should have at least 1 item"),
         ("[{id: a, layers: 2, hidden: 64, heads: 3, intermediate: 64, vocabulary: 999}]",
-         "rungs.0: hidden 64 is not a multiple of heads 3"),
-        ("[{id: a, layers: 0, hidden: 64, heads: 2, intermediate: 64, vocabulary: 999}]", "rungs.0.layers: "),
+         "rungs.0 (a): hidden 64 is not a multiple of heads 3"),
+        ("[{id: a, layers: 0, hidden: 64, heads: 2, intermediate: 64, vocabulary: 999}]", "rungs.0 (a).layers: "),
         ("[{id: a, layers: 2, hidden: 64, heads: 2, intermediate: 64, vocab: 999, vocabulary: 999}]",
-         "rungs.0.vocab: unknown key; did you mean 'vocabulary'?"),
+         "rungs.0 (a).vocab: unknown key; did you mean 'vocabulary'?"),
         ("[{id: a, layers: 2, hidden: 64, heads: 2, intermediate: 64, vocabulary: 999},"
          " {id: a, layers: 1, hidden: 64, heads: 2, intermediate: 64, vocabulary: 999}]", "rung a stands twice"),
     ],

@@ -3,21 +3,24 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgedistill import student_search
+from edgedistill import search_job
 from edgedistill.catalog import load_target
 from edgedistill.distill.search.study import Owner
 from edgedistill.distill.search.trial import Trial, TrialSettings
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.plan import DataFacts, make_plan
 from edgedistill.recipe import Recipe
-from edgedistill.results import Evaluation, Fit, FitOn, Interval, TrainingLog, TrainingPoint
+from edgedistill.results import ClassFigures, Evaluation, Fit, FitOn, Interval, TrainingLog, TrainingPoint
+from edgedistill.search_job import Attempt, Job, plan_of, recipe_of
 from edgedistill.shape import StudentShape
-from edgedistill.student_search import Attempt, Job, plan_of, recipe_of, search_students
+from edgedistill.student_search import search_students
+from edgedistill.trials import _own_shapes
 
 RUNGS = tuple(
     StudentShape(id=f"w{width}", layers=1, hidden=width, heads=1, intermediate=16, vocabulary=100) for width in (8, 16, 24, 32, 40)
@@ -97,6 +100,37 @@ def rungs_asked(trainings: Trainings) -> list[str]:
 def test_search_when_the_budget_of_accuracy_asks_for_more_than_the_goal_then_keeps_it_too(job: Callable[..., Job]) -> None:
     found = search_students(job(limit=0.84, loss=0.10), by_width(RISING))  # 0.9 of the teacher's 0.96 is 0.864
     assert found.trial.settings.rung == "w24"
+
+
+def test_search_when_a_constant_would_reach_the_goal_then_warns_and_the_decisions_say_so(
+    job: Callable[..., Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    made = job(limit=0.84)
+    classes = tuple(ClassFigures(label=name, support=n, precision=1.0, recall=1.0, f1=1.0) for name, n in (("no", 95), ("yes", 5)))
+    imbalanced = dataclasses.replace(made, teacher=made.teacher.model_copy(update={"classes": classes}))
+    found = search_students(imbalanced, by_width(RISING))
+    assert any("always answers 'no' would reach the goal" in decision.what for decision in found.decisions)
+    assert any("always answers 'no' would reach the goal" in record.message for record in caplog.records if record.levelname == "WARNING")
+    caplog.clear()
+    found = search_students(dataclasses.replace(made, study=made.study.with_name("other.journal")), by_width(RISING))
+    assert not any("always answers" in told for told in (*caplog.messages, *(decision.what for decision in found.decisions)))
+
+
+def test_search_when_the_first_goal_is_macro_f1_then_the_best_by_it_is_taken(job: Callable[..., Job]) -> None:
+    class Flat(Trainings):
+        def __call__(self, trial: Trial, source: Path | None) -> Attempt | None:
+            made = super().__call__(trial, source)
+            if made is None or made.int8_student is None:
+                return made
+            value = 0.8 if trial.settings.rung == "w24" else 0.49  # the others always answer the larger class
+            f1 = Interval(value=value, low=value, high=value)
+            return dataclasses.replace(made, int8_student=made.int8_student.model_copy(update={"macro_f1": f1}))
+
+    goals = [{"metric": "macro_f1", "type": "min-value", "value": 0.9}]
+    found = search_students(job(goals=goals), Flat(lambda trial: RISING[trial.settings.rung]))
+    assert found.trial.settings.rung == "w24"
+    assert "best int8 macro-F1 there, 0.8000" in found.decisions[-1].why
+    assert job(goals=goals).study_name != job(goals=goals[:0]).study_name
 
 
 def test_search_when_the_goal_is_easy_then_halves_the_ladder_down_to_the_cheapest_that_keeps_it(job: Callable[..., Job]) -> None:
@@ -296,6 +330,16 @@ def test_study_name_when_the_goal_changes_then_another_and_when_trials_change_th
     assert job(trials=3).study_name == job(trials=9).study_name
 
 
+def test_study_name_when_the_recipe_has_a_ladder_then_what_it_holds_counts_and_not_where_it_lies(job: Callable[..., Job]) -> None:
+    assert job(student={"ladder": "here.yaml"}).study_name == job(student={"ladder": "/there.yaml"}).study_name == job().study_name
+    made = job(student={"ladder": "here.yaml"}).recipe
+    other = (*RUNGS[1:], RUNGS[0].model_copy(update={"layers": 2}))
+    lines = [SimpleNamespace(recipe=recipe, rungs=rungs) for recipe, rungs in ((made, RUNGS), (made, other), (job().recipe, RUNGS))]
+    own, changed, shipped = (_own_shapes(line) for line in lines)  # type: ignore[arg-type]
+    assert own != changed
+    assert shipped == ()
+
+
 def test_study_name_when_trials_could_set_other_things_in_an_earlier_version_then_another(
     job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,7 +349,7 @@ def test_study_name_when_trials_could_set_other_things_in_an_earlier_version_the
     class Earlier:
         model_fields = [name for name in TrialSettings.model_fields if name not in ("rows_seen", "transfer_words")]
 
-    monkeypatch.setattr(student_search, "TrialSettings", Earlier)
+    monkeypatch.setattr(search_job, "TrialSettings", Earlier)
     assert made.study_name != now
 
 

@@ -242,8 +242,8 @@ class TaskDoor(Protocol):
     def rate_of(self, length: int) -> int:
         """Return how much of `rate_unit` an example of a length is."""
 
-    def ladder(self) -> Sequence[Shape]:
-        """Return the shipped student shapes."""
+    def ladder(self, own: Path | None = None) -> Sequence[Shape]:
+        """Return the student shapes of a file, the shipped ones without a file; raises RecipeError where it is wrong."""
 
     def weigh(self, shape: Shape, recipe: Recipe, facts: "DataFacts") -> Weighed:
         """Return what a student weighs."""

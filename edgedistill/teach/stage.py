@@ -136,7 +136,7 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     group.on_main(lambda: np.save(out / TOKEN_VECTORS_FILE, token_vectors(model, encoder), allow_pickle=False))
     batches = (texts for table in tables for texts in table.text_batches())
     sample = [train.spread(BASIS_ROWS).texts] if len(train) > BATCH_ROWS else []
-    with Progress("labelling", total=sum(map(len, (*sample, *tables))), unit="texts") as progress:
+    with Progress("labelling", total=sum(map(len, sample)) + sum(map(len, tables)), unit="texts") as progress:
         label = partial(label_texts, model, encoder, on_texts=progress.advance)
         basis = next((fit_basis(answer.vectors) for answer in label(iter(sample))), None)  # every process helps to label
         answers = label(batches)

@@ -39,6 +39,16 @@ def test_teacher_model_then_is_the_suites_and_must_read_texts(
         line.teacher_model(3)
 
 
+def test_base_settings_when_there_is_no_ladder_then_the_key_is_as_if_there_could_be_none(
+    tmp_path: Path, tiny: Any, tiny_suite: Callable[[], StudentsSuite]
+) -> None:
+    tiny.write_data(tmp_path)
+    line = Line(tiny_suite(), "tiny", tmp_path, tmp_path / "work")
+    plain, own = (line.base_settings(line.recipe(*settings), teacher_seed=3)["student"] for settings in ((), ("student.ladder=a.yaml",)))
+    assert plain == {"initialisation": "cut", "aliases": "contextual"}
+    assert own == plain | {"ladder": "a.yaml"}
+
+
 @pytest.mark.slow
 def test_measure_task_then_makes_each_row_once_and_its_figures_agree(tmp_path: Path, tiny: Any, tiny_suite: Callable[[], StudentsSuite]) -> None:
     tiny.write_data(tmp_path)

@@ -21,6 +21,7 @@ from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import read_soft_labels
 from edgedistill.stage import Workspace
 from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.teach import stage as teach_stage
 from edgedistill.teach.fine_tuning import enough_epochs
 from edgedistill.teach.labelling import origin_of
 from edgedistill.teach.stage import (
@@ -159,8 +160,8 @@ def test_soft_labels_are_the_teachers_raw_logits_of_the_text_with_that_id(
 def test_soft_labels_of_a_train_of_several_batches_have_the_basis_of_evenly_spread_rows(
     teacher: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgedistill.teach.stage.BATCH_ROWS", 20)
-    monkeypatch.setattr("edgedistill.teach.stage.BASIS_ROWS", 12)
+    monkeypatch.setattr(teach_stage, "BATCH_ROWS", 20)
+    monkeypatch.setattr(teach_stage, "BASIS_ROWS", 12)
     settings = SoftLabelSettings(transfer_set=TransferSet(rows=0), seed=3)
     made = Workspace(tmp_path).perform("soft", SOFT_LABELS, settings, soft_inputs(teacher, data)).folder
     kept = np.load(made / "sentence_vectors.npy").astype(np.float64)

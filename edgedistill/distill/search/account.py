@@ -28,6 +28,8 @@ def result_of(outcome: TrialOutcome) -> str:
     if outcome.int8_accuracy is None:
         return "came to no student"
     got = f"validation accuracy {outcome.int8_accuracy:.4f} in int8, the teacher's is {outcome.teacher_accuracy:.4f}"
+    if outcome.metric != "accuracy":
+        got += f"; {outcome.figure_name} {outcome.figure:.4f}"
     if outcome.is_met:
         return f"keeps the goal: {got}"
     if outcome.shortfall <= 0:

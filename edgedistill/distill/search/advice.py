@@ -8,6 +8,7 @@ from edgedistill.distill.search.trial import Finding
 from edgedistill.results import GoalCheck, Prediction
 
 _FINDING_ADVICE: dict[Finding, str] = {
+    "answers-like-a-constant": "another learning rate (--set distillation.learning_rate=X), or more rows of the rare classes",
     "does-not-fit": "train longer (--set distillation.rows_seen=N)",
     "vocabulary-binds": "room for more tokens (a larger budgets.model_bytes)",
     "does-not-generalise": "give more labelled data, or a teacher that knows the field",

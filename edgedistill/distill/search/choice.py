@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.distill.search.trial import LookFor, Rung, Trial, TrialOutcome
+from edgedistill.goals import standard_error_of
 
 
 @dataclass(frozen=True)
@@ -31,28 +32,28 @@ def choose(trials: Sequence[Trial], rungs: Mapping[str, Rung], *, look_for: Look
     """Choose among the trials that were done to their end; None when there is none.
 
     `smallest-that-meets-the-goal`: of those that keep every goal on validation the cheapest (int8 bytes, then predicted
-    p50), of one shape the most accurate; if none keeps them, the most accurate int8 student, which comes nearest.
-    `best-that-fits`: the cheapest of those that cannot be told apart from the most accurate.
+    p50), of one shape the best; if none keeps them, the best int8 student, which comes nearest. `best-that-fits`: the
+    cheapest of those that cannot be told apart from the best. The best is it by the metric of the recipe's first goal.
     """
     done = [t for t in trials if t.outcome is not None and t.outcome.state == "done"]
     met = [t for t in done if t.outcome is not None and t.outcome.is_met]
     if look_for == "smallest-that-meets-the-goal" and met:
-        taken = min(met, key=lambda t: (_cost(t, rungs), -_accuracy(t), t.number))
-        return Choice(taken, f"the cheapest student that keeps every goal on validation ({len(met)} of {len(done)} do): accuracy "
-                             f"{_accuracy(taken):.4f} in int8")
+        taken = min(met, key=lambda t: (_cost(t, rungs), -_figure(t), t.number))
+        return Choice(taken, f"the cheapest student that keeps every goal on validation ({len(met)} of {len(done)} do): "
+                             f"{_name(taken)} {_figure(taken):.4f} in int8")
     within = [t for t in done if t.outcome is not None and t.outcome.is_within_size] or done
     if not within:
         return None
-    best = max(within, key=lambda t: (_accuracy(t), [-part for part in _cost(t, rungs)], -t.number))
+    best = max(within, key=lambda t: (_figure(t), [-part for part in _cost(t, rungs)], -t.number))
     if look_for == "smallest-that-meets-the-goal":
-        return Choice(best, f"no trial keeps every goal on validation; this has the best int8 accuracy there, "
-                            f"{_accuracy(best):.4f}")
+        return Choice(best, f"no trial keeps every goal on validation; this has the best int8 {_name(best)} there, "
+                            f"{_figure(best):.4f}")
     alike = [t for t in within if _cannot_be_told_apart(_outcome(best), _outcome(t))]
-    taken = min(alike, key=lambda t: (_cost(t, rungs), -_accuracy(t), t.number))
+    taken = min(alike, key=lambda t: (_cost(t, rungs), -_figure(t), t.number))
     if taken is best:
-        return Choice(best, f"the best int8 accuracy on validation, {_accuracy(best):.4f}")
-    return Choice(taken, f"int8 accuracy {_accuracy(taken):.4f} on validation, within one standard error of trial "
-                         f"{best.number + 1}'s {_accuracy(best):.4f}, and cheaper")
+        return Choice(best, f"the best int8 {_name(best)} on validation, {_figure(best):.4f}")
+    return Choice(taken, f"int8 {_name(taken)} {_figure(taken):.4f} on validation, within one standard error of trial "
+                         f"{best.number + 1}'s {_figure(best):.4f}, and cheaper")
 
 
 def _cannot_be_told_apart(best: TrialOutcome, other: TrialOutcome) -> bool:
@@ -61,8 +62,13 @@ def _cannot_be_told_apart(best: TrialOutcome, other: TrialOutcome) -> bool:
     Reference: the one-standard-error rule, Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3;
     the error of a difference of paired shares is sqrt(b + c - (b - c)^2 / n) / n, with b and c the rows on which only the
     one and only the other is right (Agresti 2002, "Categorical Data Analysis", equation 10.2). One row is allowed for
-    continuity, as in McNemar's test: a single row tells nothing apart.
+    continuity, as in McNemar's test: a single row tells nothing apart. Where macro-F1 ranks, it must be within the standard
+    error of the best one's as well, from its bootstrap interval and not paired, which is the rule as Breiman et al. have it.
     """
+    if best.metric == "macro_f1" and best.int8_macro_f1 is not None and (
+        best.figure - other.figure > standard_error_of(best.int8_macro_f1)
+    ):
+        return False
     first, second = _unpack(best.right_rows), _unpack(other.right_rows)
     if len(first) != len(second) or not len(first):
         return best.right_rows == other.right_rows
@@ -77,8 +83,12 @@ def _outcome(trial: Trial) -> TrialOutcome:
     return trial.outcome
 
 
-def _accuracy(trial: Trial) -> float:
-    return _outcome(trial).int8_accuracy or 0.0
+def _figure(trial: Trial) -> float:
+    return _outcome(trial).figure
+
+
+def _name(trial: Trial) -> str:
+    return _outcome(trial).figure_name
 
 
 def _cost(trial: Trial, rungs: Mapping[str, Rung]) -> tuple[float, float]:

@@ -12,6 +12,10 @@ _LOST_WITH_TOKENS = 0.5
 """From this share of validation's divergence on, what is missing is missing with the tokens."""
 
 
+_LIKE_A_CONSTANT = 0.9
+"""From this share of the divergence of a constant answer on, a student tells texts hardly apart."""
+
+
 @dataclass(frozen=True)
 class Figures:
     """What a diagnosis goes by.
@@ -40,6 +44,8 @@ def diagnose(figures: Figures) -> Diagnosis:
 
     - `none`: the int8 student keeps every goal.
     - `lost-in-int8`: the float student keeps every goal.
+    - `answers-like-a-constant`: KL to the teacher on validation is at least 0.9 of what a student has that always gives the
+      teacher's mean answer, and on texts of the training it is no better (see `does-not-fit`).
     - `copies-the-teacher`: on validation, more rows are lost by repeating the teacher's mistakes than by failing where the
       teacher is right. Soft labels cannot mend that.
     - `does-not-fit`: KL to the teacher on texts of the training is at least half of that on validation: what is missing
@@ -48,14 +54,16 @@ def diagnose(figures: Figures) -> Diagnosis:
       on validation: too many tokens are left out.
     - `does-not-generalise`: the rest: known texts are followed, new ones are not.
     """
-    fit = figures.fit
+    fit, constant = figures.fit, _like_a_constant(figures)
     if figures.int8_shortfall <= 0:
-        return Diagnosis(finding="none", text="every goal is kept on validation")
+        return Diagnosis(finding="none", text="every goal is kept on validation" + (constant and f", though it {constant}"))
     if figures.float_shortfall <= 0:
         return Diagnosis(finding="lost-in-int8", text=(
             f"good in float, not in int8: validation accuracy {figures.float_accuracy:.4f} in float and "
             f"{figures.int8_accuracy:.4f} in int8"
         ))
+    if constant:
+        return Diagnosis(finding="answers-like-a-constant", text=constant)
     lost, copied = fit.teacher_right - fit.both_right, fit.same_mistake
     if copied > lost:
         return Diagnosis(finding="copies-the-teacher", text=(
@@ -75,3 +83,13 @@ def diagnose(figures: Figures) -> Diagnosis:
             f"nats on validation, the student by {new.kl_nats:.3f}"
         ))
     return Diagnosis(finding="does-not-generalise", text=f"fits training {figures.example}s but not new ones: {compared}")
+
+
+def _like_a_constant(figures: Figures) -> str:
+    """Say that a student tells texts hardly apart; empty where it does."""
+    known, new = figures.fit.train, figures.fit.validation
+    bound = _LIKE_A_CONSTANT * new.constant_kl_nats
+    if not new.constant_kl_nats or new.kl_nats < bound or known.kl_nats < _SAME_ON_TRAIN * new.kl_nats:
+        return ""
+    return (f"answers like a constant: KL to the teacher {new.kl_nats:.3f} nats on validation, and {new.constant_kl_nats:.3f} "
+            f"for the teacher's mean answer to every {figures.example}")

@@ -8,7 +8,7 @@ is diagnosed, and the finding decides whether another rung or another setting is
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edgedistill.distill.search.trial import LookFor, Rung, Trial, TrialSettings
+from edgedistill.distill.search.trial import LookFor, Rung, State, Trial, TrialSettings
 
 NEAR = 0.02
 """A rung that misses by no more may get there with other settings; one that misses by more needs another shape first."""
@@ -88,6 +88,7 @@ def _towards_the_smallest(now: Situation) -> Iterator[Move]:
     if now.left == 1 and not is_safe and top not in taken:
         what = "the only trial" if not now.trials else "the last trial"
         yield _at(now, top, f"{what} goes to the largest that fits, which is the likeliest to keep the goal")
+    yield from _calmer_trainings(now, below=now.ceiling)
     open_ranks = [rank for rank in range(now.floor + 1, now.ceiling) if rank not in taken]
     missed = _nearest_miss(now)
     if missed is not None and (not open_ranks or _is_worth_another_setting(missed, now)):
@@ -119,12 +120,22 @@ def _towards_the_best(now: Situation) -> Iterator[Move]:
     if not now.trials:
         yield _at(now, top, "the largest that fits, which is likely the most accurate")
         return
+    yield from _calmer_trainings(now, below=len(now.rungs))
     if top > 0:
         yield _at(now, top - 1, f"the next cheaper shape, in case it cannot be told apart from {now.rungs[top].id}")
     finished = [t for t in now.trials if t.outcome is not None and t.outcome.state == "done"]
     if finished:
-        best = max(finished, key=lambda t: ((t.outcome.int8_accuracy if t.outcome else None) or 0.0, -t.number))
+        best = max(finished, key=lambda t: (_figure(t), -t.number))
         yield from adjustments(best, now)
+
+
+def _calmer_trainings(now: Situation, *, below: int) -> Iterator[Move]:
+    """Yield what diverged once more at half the rate, on rungs without a student: another shape would diverge as well."""
+    for trial in reversed(now.trials):
+        rung = trial.settings.rung
+        has_student = any(_state(other) == "done" for other in now.trials if other.settings.rung == rung)
+        if _state(trial) == "diverged" and not has_student and now.rank(trial) < below:
+            yield from adjustments(trial, now)
 
 
 def _nearest_miss(now: Situation) -> Trial | None:
@@ -140,9 +151,9 @@ def _is_worth_another_setting(trial: Trial, now: Situation) -> bool:
     finding = trial.outcome.diagnosis.finding
     if finding == "lost-in-int8":
         return True  # nothing has to be trained for it
-    if finding == "diverged":
-        return True  # the next rung would diverge as well
     is_first = sum(t.settings.rung == trial.settings.rung for t in now.trials) == 1
+    if finding == "answers-like-a-constant":
+        return is_first  # however far it misses: the next rung would learn no more at this rate
     may_mend = finding in ("does-not-generalise", "vocabulary-binds", "copies-the-teacher") or (
         finding == "does-not-fit" and trial.outcome.was_falling_at_the_end)
     return is_first and may_mend and trial.outcome.shortfall <= NEAR
@@ -158,6 +169,8 @@ def adjustments(trial: Trial, now: Situation) -> Iterator[Move]:
     if diagnosis.finding == "lost-in-int8":
         options = [({"scheme": name}, f"int8 scheme {name}") for name in now.schemes
                    if name != trial.outcome.scheme_used]
+    elif diagnosis.finding == "answers-like-a-constant":
+        options = [_learning_rate(was, base, up=False), _learning_rate(was, base, up=True)]
     elif diagnosis.finding == "does-not-fit":
         rises = trial.outcome.was_best_at_the_end
         longer = [_longer(was, base)] if trial.outcome.was_falling_at_the_end else []
@@ -180,7 +193,7 @@ def _learning_rate(was: TrialSettings, base: TrialSettings, *, up: bool) -> tupl
     wanted = was.learning_rate * LEARNING_RATE_FACTOR if up else was.learning_rate / LEARNING_RATE_FACTOR
     limited = min(max(wanted, base.learning_rate / LEARNING_RATE_REACH), base.learning_rate * LEARNING_RATE_REACH)
     value = float(f"{min(limited, 0.9):.3g}")
-    text = "validation still improved when the training ended" if up else "a calmer training"
+    text = "a training that gets further" if up else "a calmer training"
     return {"learning_rate": value}, f"learning rate {was.learning_rate:g} -> {value:g} ({text})"
 
 
@@ -203,7 +216,12 @@ def _more_rows_seen(was: TrialSettings, base: TrialSettings) -> int:
 
 
 def _transfer(was: TrialSettings, now: Situation) -> tuple[dict[str, object], str]:
-    """Twice the set, whichever of its limits holds it, and a training that sees it; nothing where one has no room left."""
+    """Twice the set, whichever of its limits holds it, and a training that sees it.
+
+    Nothing where a limit has no room left, and where the recipe has switched the set off.
+    """
+    if now.base.transfer_rows == 0:
+        return {}, ""
     rows = min(MOST_TRANSFER_ROWS, TRANSFER_FACTOR * max(was.transfer_rows, now.train_rows))
     copies = max(was.transfer_copies, min(MOST_COPIES, TRANSFER_FACTOR * was.transfer_copies))
     words = min(MOST_TRANSFER_WORDS, TRANSFER_FACTOR * was.transfer_words)
@@ -230,7 +248,7 @@ def _alpha(was: TrialSettings) -> tuple[dict[str, object], str]:
 
 def _at(now: Situation, rank: int, because: str) -> Move:
     """Return a move to a rung, with what has proved better than the recipe's settings on a rung so far."""
-    carried = best_settings(now)
+    carried = _calmed(best_settings(now), now)
     return Move(carried.model_copy(update={"rung": now.rungs[rank].id}), because)
 
 
@@ -244,4 +262,22 @@ def best_settings(now: Situation) -> TrialSettings:
     if not compared:
         return now.base
     latest = max(compared, key=lambda trials: trials[-1].number)
-    return max(latest, key=lambda t: ((t.outcome.int8_accuracy if t.outcome else None) or 0.0, -t.number)).settings
+    return max(latest, key=lambda t: (_figure(t), -t.number)).settings
+
+
+def _calmed(settings: TrialSettings, now: Situation) -> TrialSettings:
+    """Halve a rate at which trainings diverged, where none came to a student at that rate or a higher one."""
+    lost = [t.settings.learning_rate for t in now.trials if _state(t) == "diverged"]
+    trained = [t.settings.learning_rate for t in now.trials if _state(t) == "done"]
+    if not lost or settings.learning_rate < min(lost) or settings.learning_rate <= max(trained, default=0.0):
+        return settings
+    at_least = settings.model_copy(update={"learning_rate": min(lost)})
+    return settings.model_copy(update=_learning_rate(at_least, now.base, up=False)[0])
+
+
+def _state(trial: Trial) -> State | None:
+    return None if trial.outcome is None else trial.outcome.state
+
+
+def _figure(trial: Trial) -> float:
+    return 0.0 if trial.outcome is None else trial.outcome.figure

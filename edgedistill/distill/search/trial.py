@@ -6,13 +6,15 @@ from typing import Literal
 from pydantic import Field
 
 from edgedistill.document import Document
-from edgedistill.results import Milestone
+from edgedistill.goals import METRIC_NAMES
+from edgedistill.recipe import Metric
+from edgedistill.results import Interval, Milestone
 
 LookFor = Literal["smallest-that-meets-the-goal", "best-that-fits"]
 
 Finding = Literal[
-    "none", "does-not-fit", "vocabulary-binds", "does-not-generalise", "copies-the-teacher", "lost-in-int8", "given-up",
-    "diverged",
+    "none", "answers-like-a-constant", "does-not-fit", "vocabulary-binds", "does-not-generalise", "copies-the-teacher",
+    "lost-in-int8", "given-up", "diverged",
 ]
 """What a diagnosis may say; `none`: nothing is missing."""
 
@@ -54,6 +56,8 @@ class TrialOutcome(Document):
     int8_bytes: int = Field(description="of the file; predicted where there is none")
     float_accuracy: float | None = None
     int8_accuracy: float | None = None
+    int8_macro_f1: Interval | None = None
+    metric: Metric = Field("accuracy", description="by which trials are ranked: that of the recipe's first goal")
     teacher_accuracy: float
     scheme_used: str = Field("", description="the int8 scheme that was taken; empty without an int8 file")
     shortfall: float = Field(description="by how much the worst goal is missed on validation; 0 or less: all are kept")
@@ -64,6 +68,18 @@ class TrialOutcome(Document):
     was_falling_at_the_end: bool = Field(False, description="was the loss on validation still clearly falling then?")
     diagnosis: Diagnosis
     duration_s: float = Field(ge=0, description="work of the trial's steps, wherever and whenever it was done")
+
+    @property
+    def figure(self) -> float:
+        """What the trial is ranked by: its int8 student's figure, 0 without one."""
+        if self.metric == "macro_f1":
+            return 0.0 if self.int8_macro_f1 is None else self.int8_macro_f1.value
+        return self.int8_accuracy or 0.0
+
+    @property
+    def figure_name(self) -> str:
+        """What people call that figure."""
+        return METRIC_NAMES[self.metric]
 
     @property
     def is_met(self) -> bool:

@@ -26,7 +26,7 @@ def check_recipe(recipe: Recipe, *, own_configuration: Configuration | None) -> 
         raise RecipeError("distillation.losses: layers is for texts; of pictures the last feature map is compared",
                           hint="take layers out of the loss hidden-states")
     _refuse_keys_of_texts(recipe)
-    if recipe.student != Student(rung=recipe.student.rung):
+    if recipe.student != Student(rung=recipe.student.rung, ladder=recipe.student.ladder):
         raise RecipeError("student: initialisation and aliases are for texts; a picture student starts from random weights",
                           hint="take them out of the recipe")
     if recipe.quantization.aware == "always":

@@ -141,7 +141,7 @@ class ImageClassification:
         natural = _train_pictures(located)[1].side
         if natural <= STEPS[0]:
             return Settled(located, (small_pictures(natural),))
-        choice = choose_side(recipe, targets, self.facts_before(located), self.ladder())
+        choice = choose_side(recipe, targets, self.facts_before(located), self.ladder(located.ladder))
         if choice.side == natural:
             return Settled(located, (choice.decision,))
         pictures = recipe.pictures.model_copy(update={"side": choice.side})
@@ -180,9 +180,9 @@ class ImageClassification:
         """Return 1: images are counted."""
         return 1
 
-    def ladder(self) -> Sequence[Shape]:
-        """Return the rungs of models/image-students.yaml."""
-        return read_image_ladder(data_folder("models") / "image-students.yaml").rungs
+    def ladder(self, own: Path | None = None) -> Sequence[Shape]:
+        """Return the rungs of a file, or of models/image-students.yaml."""
+        return read_image_ladder(own or data_folder("models") / "image-students.yaml").rungs
 
     def weigh(self, shape: Shape, recipe: Recipe, facts: DataFacts) -> ImageWeight:
         """Count a picture student's numbers and bytes."""

@@ -16,7 +16,7 @@ from edgedistill.prepare.columns import Columns
 from edgedistill.recipe import Distillation, Recipe, Teacher
 from edgedistill.recipe import Task as TaskName
 from edgedistill.results import Milestone
-from edgedistill.shape import StudentShape, Weight, weigh
+from edgedistill.shape import StudentShape, Weight, read_ladder, weigh
 from edgedistill.soft_labels import Origin
 from edgedistill.stage import Work
 from edgedistill.target import Target
@@ -139,9 +139,9 @@ class TextClassification:
         """Return the tokens, special ones counted."""
         return length
 
-    def ladder(self) -> tuple[StudentShape, ...]:
-        """Return the rungs of models/students.yaml."""
-        return ladder()
+    def ladder(self, own: Path | None = None) -> tuple[StudentShape, ...]:
+        """Return the rungs of a file, or of models/students.yaml."""
+        return ladder() if own is None else read_ladder(own).rungs
 
     def weigh(self, shape: Shape, recipe: Recipe, facts: DataFacts) -> Weight:
         """Count a BERT's numbers."""

@@ -1,7 +1,8 @@
 """The choice among trials: the cheapest that keeps the goal, the best that fits, and what cannot be told apart."""
 
 from edgedistill.distill.search.choice import Choice, choose
-from edgedistill.distill.search.trial import Trial
+from edgedistill.distill.search.trial import Trial, TrialOutcome
+from edgedistill.results import Interval
 
 from .trials import RUNGS, outcome, right_on, trial
 
@@ -67,3 +68,24 @@ def test_best_when_a_cheaper_one_is_worse_on_many_rows_then_the_best() -> None:
     trials = (trial(0, "r5", outcome(shortfall=0.0, accuracy=1.0, right_rows=right_on("1" * 16))),
               trial(1, "r1", outcome(shortfall=0.0, accuracy=7 / 16, right_rows=right_on("1" * 7 + "0" * 9))))
     assert number(best(*trials)) == 0
+
+
+def with_f1(value: float, accuracy: float, *, shortfall: float = 0.1, half: float = 0.05) -> TrialOutcome:
+    around = Interval(value=value, low=value - half, high=value + half)
+    return outcome(shortfall=shortfall, accuracy=accuracy, metric="macro_f1", int8_macro_f1=around, right_rows=right_on("1" * 16))
+
+
+def test_smallest_when_macro_f1_ranks_then_a_constant_of_higher_accuracy_is_not_taken() -> None:
+    trials = (trial(0, "r2", with_f1(0.49, 0.95)), trial(1, "r2", with_f1(0.80, 0.94)))
+    found = smallest(*trials)
+    assert number(found) == 1
+    assert found is not None
+    assert found.why.endswith("this has the best int8 macro-F1 there, 0.8000")
+    kept = (trial(0, "r2", with_f1(0.81, 0.95, shortfall=-0.1)), trial(1, "r2", with_f1(0.82, 0.94, shortfall=-0.1)))
+    assert number(smallest(*kept)) == 1
+
+
+def test_best_when_macro_f1_ranks_then_a_cheaper_one_is_taken_only_within_its_standard_error() -> None:
+    dear = trial(0, "r5", with_f1(0.80, 0.94, half=0.0196))  # one standard error is 0.01
+    assert number(best(dear, trial(1, "r1", with_f1(0.791, 0.94)))) == 1
+    assert number(best(dear, trial(1, "r1", with_f1(0.789, 0.94)))) == 0

@@ -70,5 +70,25 @@ def test_diagnose_when_more_rows_are_lost_by_the_teachers_mistakes_then_copies_t
     assert "right on 5" in found.text
 
 
+@pytest.mark.parametrize(("train_kl", "new_kl", "finding"), [
+    (0.9, 0.9, "answers-like-a-constant"), (0.5, 0.95, "answers-like-a-constant"), (0.9, 0.89, "does-not-fit"),
+    (0.4, 0.95, "does-not-generalise"),  # known texts are told apart
+])
+def test_diagnose_when_new_texts_diverge_like_a_constant_answer_then_says_so(train_kl: float, new_kl: float, finding: str) -> None:
+    assert diagnose(figures_of(train_kl=train_kl, new_kl=new_kl)).finding == finding
+
+
+def test_diagnose_when_a_student_that_keeps_the_goal_answers_like_a_constant_then_the_text_says_so() -> None:
+    found = diagnose(figures_of(train_kl=0.95, new_kl=0.95, int8_shortfall=-0.01))
+    assert found.finding == "none"
+    assert "though it answers like a constant: KL to the teacher 0.950 nats on validation, and 1.000" in found.text
+
+
+def test_diagnose_when_the_teacher_itself_is_a_constant_then_the_student_is_not_blamed() -> None:
+    given = figures_of(train_kl=0.0, new_kl=0.0)
+    flat = given.fit.validation.model_copy(update={"constant_kl_nats": 0.0})
+    assert diagnose(replace(given, fit=given.fit.model_copy(update={"validation": flat}))).finding == "does-not-fit"
+
+
 def test_diagnose_when_as_many_rows_are_lost_either_way_then_it_is_not_the_teacher() -> None:
     assert diagnose(figures_of(teacher_right=80, both_right=75, same_mistake=5)).finding == "does-not-generalise"

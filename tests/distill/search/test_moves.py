@@ -7,7 +7,8 @@ import pytest
 
 from edgedistill.distill.search.account import described
 from edgedistill.distill.search.moves import Situation, _transfer, guided_moves, is_settled
-from edgedistill.distill.search.trial import Trial, TrialSettings
+from edgedistill.distill.search.trial import Trial, TrialOutcome, TrialSettings
+from edgedistill.results import Interval
 
 from .trials import BASE, RUNGS, outcome, trial
 
@@ -127,17 +128,27 @@ def test_next_move_when_a_near_miss_does_not_fit_then_longer_on_the_same_rung_on
 
 
 @pytest.mark.parametrize(("rows", "copies", "then"), [
-    (0, 1, (2_000, 2)),  # switched off: twice the 1,000 training texts
+    (500, 4, (2_000, 8)),  # fewer than the 1,000 training texts: twice those
     (100_000, 100, None),  # 1,000 texts cannot make more in 100 copies each
     (2_000_000, 50, None),
     (400_000, 500, (800_000, 500)),  # the recipe asks for more copies than the moves go up to: they are not taken away
 ])
-def test_transfer_set_when_off_or_at_its_limits_then_started_or_left(rows: int, copies: int, then: tuple[int, int] | None) -> None:
+def test_transfer_set_when_small_or_at_its_limits_then_enlarged_or_left(rows: int, copies: int, then: tuple[int, int] | None) -> None:
     settings = on("r6", transfer_rows=rows, transfer_copies=copies)
     now = after(trial(0, settings, outcome(shortfall=0.01, finding="does-not-generalise")), rungs=RUNGS[6:])
     made = first(now)
     assert (made.transfer_rows, made.transfer_copies) == (then or (rows, copies))
     assert (made.temperature > 2.0) == (then is None)
+
+
+@pytest.mark.parametrize("finding", ["does-not-generalise", "vocabulary-binds"])
+@pytest.mark.parametrize("look_for", ["smallest-that-meets-the-goal", "best-that-fits"])
+def test_transfer_set_when_the_recipe_switched_it_off_then_no_move_makes_one(finding: str, look_for: Any) -> None:
+    base = on("r6", transfer_rows=0)
+    now = after(trial(0, base, outcome(shortfall=0.01, finding=finding)), base=base, rungs=RUNGS[6:], look_for=look_for)
+    moves = list(guided_moves(now))
+    assert {move.settings.transfer_rows for move in moves} <= {0}
+    assert [move.settings.temperature for move in moves] == ([4.0] if finding == "does-not-generalise" else [])
 
 
 def test_next_move_when_the_teachers_mistakes_are_copied_then_more_hard_label() -> None:
@@ -164,6 +175,50 @@ def test_next_move_when_the_only_rung_does_not_fit_then_another_learning_rate(im
 def test_next_move_when_a_training_diverged_then_a_lower_learning_rate() -> None:
     result = outcome(shortfall=1.0, finding="diverged", state="diverged", int8_accuracy=None, float_accuracy=None)
     assert first(after(trial(0, "r6", result), rungs=RUNGS[6:])) == on("r6", learning_rate=5e-4)
+
+
+GONE = outcome(shortfall=1.0, finding="diverged", state="diverged", int8_accuracy=None, float_accuracy=None)
+
+
+def test_best_that_fits_when_the_first_training_diverged_then_half_the_rate_there_and_later() -> None:
+    best: dict[str, Any] = {"look_for": "best-that-fits"}
+    assert first(after(trial(0, "r6", GONE), **best)) == on("r6", learning_rate=5e-4)
+    again = (trial(0, "r6", GONE), trial(1, on("r6", learning_rate=5e-4), GONE))
+    assert first(after(*again, **best)) == on("r6", learning_rate=2.5e-4)
+    calm = trial(2, on("r6", learning_rate=2.5e-4), outcome(shortfall=0.0))
+    assert first(after(*again, calm, **best)) == on("r5", learning_rate=2.5e-4)
+
+
+def test_best_that_fits_when_a_rate_above_the_recipes_diverged_then_nothing_is_made_again() -> None:
+    now = after(trial(0, "r6", outcome(shortfall=0.0)), trial(1, on("r6", learning_rate=4e-3), GONE), look_for="best-that-fits")
+    assert first(now) == on("r5")
+
+
+def test_last_trial_when_a_training_diverged_then_the_largest_at_half_the_rate() -> None:
+    assert first(after(trial(0, "r3", GONE), left=1)) == on("r6", learning_rate=5e-4)
+
+
+def test_moves_when_a_dearer_rung_diverged_and_a_cheaper_one_keeps_the_goal_then_it_is_not_made_again() -> None:
+    now = after(trial(0, "r3", GONE), trial(1, "r1", outcome(shortfall=-0.01)))
+    assert first(now) == on("r0")
+
+
+@pytest.mark.parametrize("look_for", ["smallest-that-meets-the-goal", "best-that-fits"])
+def test_next_move_when_a_student_answers_like_a_constant_then_half_the_learning_rate(look_for: Any) -> None:
+    flat = outcome(shortfall=0.4, finding="answers-like-a-constant")
+    moves = [move.settings for move in guided_moves(after(trial(0, "r3", flat), look_for=look_for))]
+    rates = [settings.learning_rate for settings in moves if settings.rung == "r3"]
+    assert rates == [5e-4, 2e-3]
+    assert moves[0] == on("r3", learning_rate=5e-4) or look_for == "best-that-fits"
+
+
+def test_moves_when_macro_f1_ranks_then_its_better_settings_are_carried_on() -> None:
+    def with_f1(value: float, accuracy: float) -> TrialOutcome:
+        around = Interval(value=value, low=value - 0.05, high=value + 0.05)
+        return outcome(shortfall=0.1, accuracy=accuracy, metric="macro_f1", int8_macro_f1=around)
+
+    now = after(trial(0, "r3", with_f1(0.49, 0.95)), trial(1, on("r3", learning_rate=5e-4), with_f1(0.80, 0.94)))
+    assert first(now) == on("r5", learning_rate=5e-4)
 
 
 def test_moves_when_a_rung_diverged_then_it_gets_a_lower_rate_and_later_rungs_keep_it() -> None:

@@ -20,6 +20,7 @@ def test_check_when_all_is_of_pictures_then_passes() -> None:
     distillation = {"transfer_set": {"rows": 10, "copies": 3}, "losses": [{"name": "hidden-states"}, {"name": "decoupled-kd"}]}
     ImageClassification().check(recipe(), None)
     ImageClassification().check(recipe(distillation=distillation), None)
+    ImageClassification().check(recipe(student={"ladder": "mine.yaml", "rung": "a"}), None)
 
 
 @pytest.mark.parametrize(("sections", "said", "hint"), [
