@@ -13,7 +13,7 @@ import edgedistill
 from edgedistill import pipeline, student_search
 from edgedistill.cli.app import run_command_line
 from edgedistill.results import Milestone, TrainingLog
-from edgedistill.shape import StudentShape
+from edgedistill.shape import Ladder, StudentShape
 
 from .conftest import write_classifier
 from .tiny import write_recipe
@@ -23,7 +23,7 @@ LADDER = tuple(
     for name, layers, hidden in (("tiny-1x32", 1, 32), ("tiny-2x32", 2, 32), ("tiny-2x64", 2, 64))
 )
 QUICK = {"distillation": {"rows_seen": 200, "batch_size": 16, "baseline": False, "transfer_set": {"rows": 100, "copies": 2}},
-         "student": {}, "teacher": {"name": "classifier", "max_tokens": 32}, "parity": {"int8_min_agreement": 0}}
+         "student": {"ladder": "shapes.yaml"}, "teacher": {"name": "classifier", "max_tokens": 32}, "parity": {"int8_min_agreement": 0}}
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe whose teacher is taken as it is: what it knows does not matter here, and no test waits for its training."""
     path = write_recipe(tmp_path_factory.mktemp("searched"), **QUICK)
     write_classifier(path.parent / "classifier", path.parent / "teacher")
+    (path.parent / "shapes.yaml").write_text(Ladder(family="bert", rungs=LADDER).to_yaml())
     return path
 
 
 @pytest.fixture
 def line(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
-    monkeypatch.setattr("edgedistill.tasks.text_classification.task.ladder", lambda: LADDER)
     monkeypatch.setattr(pipeline, "_benchmark", lambda *arguments: None)
     return Line(recipe)
 
