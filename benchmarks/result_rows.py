@@ -8,6 +8,7 @@ import numpy as np
 from resumable_rows import Row, RowFile, unpack_bits
 from row_statistics import Bits
 
+from edgedistill.distill.search.choice import are_alike
 from edgedistill.errors import ArtifactError
 from edgedistill.results import Interval
 
@@ -56,9 +57,11 @@ def marked(text: str, rows: Iterable[Row]) -> str:
 
 
 def preferred_rung(rows: Sequence[Row]) -> str | None:
-    """Return the rung that a task takes of several with the same size: the best on validation, then the smaller file.
+    """Return the rung that a task takes of several with the same size, chosen on validation as the search chooses.
 
-    Only students of the lowest seed are looked at, so that a rung is chosen before the other seeds are trained.
+    The most accurate; of those that cannot be told apart from it, rows paired, the closest to its teacher. Rows that do not
+    say how close they are (older ones) are chosen among by accuracy alone, then by the smaller file. Only students of the
+    lowest seed are looked at, so that a rung is chosen before the other seeds are trained.
 
     Args:
         rows: of one task and one size.
@@ -67,7 +70,12 @@ def preferred_rung(rows: Sequence[Row]) -> str | None:
     if not students:
         return None
     first = min(row["seed"] for row in students)
-    best = max((row for row in students if row["seed"] == first), key=lambda row: (row["int8_validation"], -row["int8_bytes"]))
+    judged = [row for row in students if row["seed"] == first]
+    best = max(judged, key=lambda row: (row["int8_validation"], -row["int8_bytes"]))
+    if all("kl_validation" in row for row in judged):
+        right = [unpack_bits(row["right_validation"], row["n_validation"]) for row in judged]
+        alike = [row for row, own in zip(judged, right, strict=True) if are_alike(right[judged.index(best)], own)]
+        best = min(alike, key=lambda row: row["kl_validation"])
     return str(best["rung"])
 
 

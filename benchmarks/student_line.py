@@ -26,7 +26,7 @@ from edgedistill.errors import EdgedistillError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.host import available_cores, this_host
 from edgedistill.recipe import Recipe, Teacher, read_recipe
-from edgedistill.results import Evaluation, TrainingLog, Variant
+from edgedistill.results import Evaluation, Fit, TrainingLog, Variant
 from edgedistill.shape import StudentShape
 from edgedistill.stage import Done, Stage, Workspace, write_text_durably
 from edgedistill.tasks.registry import require_own_teacher, task_named
@@ -288,6 +288,7 @@ class Line:
             "int8_test": test.accuracy, "int8_validation": validation.accuracy,
             "scheme": json.loads((small.folder / "verdict.json").read_text(encoding="utf-8"))["scheme"],
             "n_test": test.evaluation.n, "n_validation": validation.evaluation.n, "right": test.right,
+            "right_validation": validation.right,
         }
 
     def teacher_figures(self, teacher_seed: int) -> Row:
@@ -312,8 +313,8 @@ class Line:
         return self.recipe(*(setting.format(rows_seen=rows_seen) for setting in _OVERRIDES_OF[kind]))
 
     def training_figures(self, recipe: Recipe, model: Done, seed: int, *, has_teacher: bool = True) -> Row:
-        """Return how long a training took and what it saw."""
-        from edgedistill.distill.stage import CURVE_FILE
+        """Return how long a training took, what it saw, and how far from its teacher it ended on validation."""
+        from edgedistill.distill.stage import CURVE_FILE, FIT_FILE
 
         last = TrainingLog.read_json(model.folder / CURVE_FILE).points[-1].step
         labelled = self.soft_labels(recipe, seed) if has_teacher else None
@@ -324,6 +325,7 @@ class Line:
             "threads": [threads_of(done) for done in (labelled, model) if done is not None],
             "rows_seen": last * recipe.distillation.batch_size,
             "decisions": [f"{d.what} ({d.why})" for d in model.manifest.decisions],
+            **({"kl_validation": Fit.read_json(model.folder / FIT_FILE).validation.kl_nats} if has_teacher else {}),
         }
 
 

@@ -152,7 +152,7 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
         int8_macro_f1=made.int8_student.macro_f1, metric=job.metric, teacher_accuracy=teacher, scheme_used=made.scheme,
         shortfall=_shortfall(job, made.int8_student),
         is_within_size=made.int8_student.size_bytes <= job.plan.budgets["model_bytes"].limit,
-        right_rows=pack_rows(made.is_right), course=course, duration_s=made.duration_s,
+        kl_nats=made.fit.validation.kl_nats, right_rows=pack_rows(made.is_right), course=course, duration_s=made.duration_s,
         was_falling_at_the_end=is_still_falling(made.log),
         was_best_at_the_end=len(course) > 1 and course[-1].validation_accuracy > course[-2].validation_accuracy,
         diagnosis=diagnose(Figures(

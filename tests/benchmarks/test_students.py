@@ -1,11 +1,12 @@
 """Which rows are wanted, and what makes a row another one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import students as script
 from result_rows import of_preferred_rungs, preferred_rung
-from resumable_rows import RowFile, key_of
+from resumable_rows import RowFile, key_of, pack_bits
 from script_options import ScriptOptions, option_parser, read_options
 from student_line import KINDS, Line, wanted_tasks
 from suite_files import StudentsSuite, read_suite_file
@@ -106,6 +107,19 @@ def test_of_preferred_rungs_when_two_share_a_size_then_the_better_of_the_first_s
 def test_preferred_rung_when_equally_good_then_the_smaller_file() -> None:
     rows = [{"kind": "student", "seed": 1, "int8_validation": 0.5, "int8_bytes": size, "rung": str(size)} for size in (7, 5, 6)]
     assert preferred_rung(rows) == "5"
+
+
+def test_preferred_rung_when_accuracy_cannot_tell_them_apart_then_the_closest_to_its_teacher() -> None:
+    def row(rung: str, right: str, kl: float) -> dict[str, Any]:
+        bits = [mark == "1" for mark in right]
+        return {"kind": "student", "seed": 1, "int8_validation": sum(bits) / len(bits), "int8_bytes": 5, "rung": rung,
+                "right_validation": pack_bits(bits), "n_validation": len(bits), "kl_validation": kl}
+
+    good, like_it, worse = row("good", "1" * 24, 0.3), row("like it", "1" * 23 + "0", 0.2), row("worse", "10" * 12, 0.1)
+    assert preferred_rung([good, like_it, worse]) == "like it"
+    assert preferred_rung([good, worse]) == "good"
+    del like_it["kl_validation"]
+    assert preferred_rung([good, like_it, worse]) == "good"
 
 
 def test_measure_task_when_row_exists_then_makes_nothing(suite: StudentsSuite, line: Line, tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from edgedistill.distill.search.trial import LookFor, Rung, Trial, TrialOutcome
 from edgedistill.goals import standard_error_of
 
+_SAME_SIZE = 1.02
+"""Shapes whose bytes differ by less cost the same: one may have more tokens, the other more width."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -34,13 +37,15 @@ def choose(trials: Sequence[Trial], rungs: Mapping[str, Rung], *, look_for: Look
     `smallest-that-meets-the-goal`: of those that keep every goal on validation the cheapest (int8 bytes, then predicted
     p50), of one shape the best; if none keeps them, the best int8 student, which comes nearest. `best-that-fits`: the
     cheapest of those that cannot be told apart from the best. The best is it by the metric of the recipe's first goal.
+    Of students that cost about the same and cannot be told apart by it, the one that is closest to its teacher is taken:
+    every row says how far its distribution is from the teacher's, where few rows say who is right.
     """
     done = [t for t in trials if t.outcome is not None and t.outcome.state == "done"]
     met = [t for t in done if t.outcome is not None and t.outcome.is_met]
     if look_for == "smallest-that-meets-the-goal" and met:
-        taken = min(met, key=lambda t: (_cost(t, rungs), -_figure(t), t.number))
+        taken, note = _closest(_of_one_size(met, rungs), min(met, key=lambda t: (_cost(t, rungs), -_figure(t), t.number)))
         return Choice(taken, f"the cheapest student that keeps every goal on validation ({len(met)} of {len(done)} do): "
-                             f"{_name(taken)} {_figure(taken):.4f} in int8")
+                             f"{_name(taken)} {_figure(taken):.4f} in int8{note}")
     within = [t for t in done if t.outcome is not None and t.outcome.is_within_size] or done
     if not within:
         return None
@@ -49,21 +54,37 @@ def choose(trials: Sequence[Trial], rungs: Mapping[str, Rung], *, look_for: Look
         return Choice(best, f"no trial keeps every goal on validation; this has the best int8 {_name(best)} there, "
                             f"{_figure(best):.4f}")
     alike = [t for t in within if _cannot_be_told_apart(_outcome(best), _outcome(t))]
-    taken = min(alike, key=lambda t: (_cost(t, rungs), -_figure(t), t.number))
+    taken, note = _closest(_of_one_size(alike, rungs), min(alike, key=lambda t: (_cost(t, rungs), -_figure(t), t.number)))
     if taken is best:
-        return Choice(best, f"the best int8 {_name(best)} on validation, {_figure(best):.4f}")
+        return Choice(best, f"the best int8 {_name(best)} on validation, {_figure(best):.4f}{note}")
+    cheaper = ", and cheaper" if _cost(taken, rungs) < _cost(best, rungs) else ""
     return Choice(taken, f"int8 {_name(taken)} {_figure(taken):.4f} on validation, within one standard error of trial "
-                         f"{best.number + 1}'s {_figure(best):.4f}, and cheaper")
+                         f"{best.number + 1}'s {_figure(best):.4f}{cheaper}{note}")
+
+
+def _of_one_size(trials: Sequence[Trial], rungs: Mapping[str, Rung]) -> list[Trial]:
+    """Return those that cost about as much as the cheapest."""
+    least = min(rungs[t.settings.rung].int8_bytes for t in trials)
+    return [t for t in trials if rungs[t.settings.rung].int8_bytes <= _SAME_SIZE * least]
+
+
+def _closest(same: Sequence[Trial], otherwise: Trial) -> tuple[Trial, str]:
+    """Return which of several trials of one size is taken, and a clause; `otherwise` where their distances say nothing."""
+    best = max(same, key=lambda t: (_figure(t), -t.number))
+    near = {t.number: kl for t in same if (kl := _outcome(t).kl_nats) is not None
+            and _cannot_be_told_apart(_outcome(best), _outcome(t))}
+    if len(near) < 2 or best.number not in near:
+        return otherwise, ""
+    taken = min((t for t in same if t.number in near), key=lambda t: (near[t.number], t.number))
+    return taken, (f"; of {len(near)} that cost about the same and cannot be told apart, the closest to its teacher "
+                   f"(KL {near[taken.number]:.3f} nats)")
 
 
 def _cannot_be_told_apart(best: TrialOutcome, other: TrialOutcome) -> bool:
-    """Is the other within one standard error of the best, paired by validation row?
+    """Is the other within one standard error of the best, as `are_alike` has it?
 
-    Reference: the one-standard-error rule, Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3;
-    the error of a difference of paired shares is sqrt(b + c - (b - c)^2 / n) / n, with b and c the rows on which only the
-    one and only the other is right (Agresti 2002, "Categorical Data Analysis", equation 10.2). One row is allowed for
-    continuity, as in McNemar's test: a single row tells nothing apart. Where macro-F1 ranks, it must be within the standard
-    error of the best one's as well, from its bootstrap interval and not paired, which is the rule as Breiman et al. have it.
+    Where macro-F1 ranks, it must be within the standard error of the best one's as well, from its bootstrap interval and not
+    paired, which is the rule as Breiman et al. have it.
     """
     if best.metric == "macro_f1" and best.int8_macro_f1 is not None and (
         best.figure - other.figure > standard_error_of(best.int8_macro_f1)
@@ -72,9 +93,24 @@ def _cannot_be_told_apart(best: TrialOutcome, other: TrialOutcome) -> bool:
     first, second = _unpack(best.right_rows), _unpack(other.right_rows)
     if len(first) != len(second) or not len(first):
         return best.right_rows == other.right_rows
-    only_best, only_other = int((first & ~second).sum()), int((second & ~first).sum())
+    return are_alike(first, second)
+
+
+def are_alike(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+    """Is another student's accuracy within one standard error of the best one's, paired by row?
+
+    Args:
+        best: which rows the best answers right, shape (n,).
+        other: the same of the other.
+
+    Reference: the one-standard-error rule, Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3;
+    the error of a difference of paired shares is sqrt(b + c - (b - c)^2 / n) / n, with b and c the rows on which only the
+    one and only the other is right (Agresti 2002, "Categorical Data Analysis", equation 10.2). One row is allowed for
+    continuity, as in McNemar's test: a single row tells nothing apart.
+    """
+    only_best, only_other = int((best & ~other).sum()), int((other & ~best).sum())
     gap = only_best - only_other
-    return gap - 1 <= math.sqrt(max(0.0, only_best + only_other - gap**2 / len(first)))
+    return gap - 1 <= math.sqrt(max(0.0, only_best + only_other - gap**2 / len(best)))
 
 
 def _outcome(trial: Trial) -> TrialOutcome:

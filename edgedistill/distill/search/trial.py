@@ -62,6 +62,7 @@ class TrialOutcome(Document):
     scheme_used: str = Field("", description="the int8 scheme that was taken; empty without an int8 file")
     shortfall: float = Field(description="by how much the worst goal is missed on validation; 0 or less: all are kept")
     is_within_size: bool = Field(description="is the int8 file within the size budget?")
+    kl_nats: float | None = Field(None, description="mean KL(teacher || float student) on validation; None in older studies")
     right_rows: str = Field("", description="a bit a validation row, packed, hexadecimal: is the int8 answer right?")
     course: tuple[Milestone, ...] = Field((), description="validation accuracy during the training")
     was_best_at_the_end: bool = Field(False, description="was validation still improving when the training ended?")

@@ -1,7 +1,7 @@
 """The choice among trials: the cheapest that keeps the goal, the best that fits, and what cannot be told apart."""
 
 from edgedistill.distill.search.choice import Choice, choose
-from edgedistill.distill.search.trial import Trial, TrialOutcome
+from edgedistill.distill.search.trial import Rung, Trial, TrialOutcome
 from edgedistill.results import Interval
 
 from .trials import RUNGS, outcome, right_on, trial
@@ -89,3 +89,30 @@ def test_best_when_macro_f1_ranks_then_a_cheaper_one_is_taken_only_within_its_st
     dear = trial(0, "r5", with_f1(0.80, 0.94, half=0.0196))  # one standard error is 0.01
     assert number(best(dear, trial(1, "r1", with_f1(0.791, 0.94)))) == 1
     assert number(best(dear, trial(1, "r1", with_f1(0.789, 0.94)))) == 0
+
+
+SAME_BYTES = {"wide": Rung("wide", 2_988_831, 1e-3, 1), "tokens": Rung("tokens", 3_000_576, 2e-3, 1),
+              "large": Rung("large", 3_100_000, 3e-3, 1)}
+
+
+def test_choose_when_two_of_one_size_cannot_be_told_apart_then_the_one_closest_to_its_teacher() -> None:
+    wide = trial(0, "wide", outcome(shortfall=-0.01, accuracy=0.8, right_rows=right_on("1111011110"), kl_nats=0.27))
+    tokens = trial(1, "tokens", outcome(shortfall=-0.01, accuracy=0.7, right_rows=right_on("1101011110"), kl_nats=0.20))
+    large = trial(2, "large", outcome(shortfall=-0.01, accuracy=0.8, right_rows=right_on("1111011110"), kl_nats=0.10))
+    for look_for in ("smallest-that-meets-the-goal", "best-that-fits"):
+        found = choose((wide, tokens, large), SAME_BYTES, look_for=look_for)  # type: ignore[arg-type]
+        assert number(found) == 1
+        assert found is not None
+        assert "of 2 that cost about the same and cannot be told apart, the closest to its teacher (KL 0.200 nats)" in found.why
+
+
+def test_choose_when_two_of_one_size_differ_on_many_rows_then_the_better_however_far_from_its_teacher() -> None:
+    wide = trial(0, "wide", outcome(shortfall=-0.01, accuracy=1.0, right_rows=right_on("1" * 24), kl_nats=0.27))
+    tokens = trial(1, "tokens", outcome(shortfall=-0.01, accuracy=0.5, right_rows=right_on("10" * 12), kl_nats=0.20))
+    assert number(choose((wide, tokens), SAME_BYTES, look_for="best-that-fits")) == 0
+
+
+def test_choose_when_a_study_is_older_and_knows_no_distances_then_the_cheaper() -> None:
+    wide = trial(0, "wide", outcome(shortfall=-0.01, accuracy=0.8, right_rows=right_on("1111011110")))
+    tokens = trial(1, "tokens", outcome(shortfall=-0.01, accuracy=0.9, right_rows=right_on("1111111110"), kl_nats=0.20))
+    assert number(choose((wide, tokens), SAME_BYTES, look_for="smallest-that-meets-the-goal")) == 0
