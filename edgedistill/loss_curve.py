@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 import torch.distributed as dist
 
+from edgedistill.batch_parts import WEIGHT
 from edgedistill.objective import LossTerms, TermsFunction
 from edgedistill.processes import Group
-from edgedistill.shared_training import WEIGHT
 
 HARD, SOFT = "hard_loss", "soft_loss"
 """Names of the terms among what a trainer logs."""

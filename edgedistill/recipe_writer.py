@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +88,9 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
     folder = path.parent.resolve()
     task = task_named(answers.task)
     start = task.starting_point(answers.text_column)
+    teacher = start.teacher if answers.teacher in (None, start.teacher.name) else _teacher(answers.teacher, folder, task)
+    fitted = task.fit_to_data(teacher, answers.train, Columns(answers.text_column, answers.label_column),
+                              folder=_folder_of(answers.teacher))
     recipe = Recipe(
         id=answers.recipe_id,
         task=answers.task,
@@ -98,11 +101,11 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
             text_column=start.text_column,
             label_column=answers.label_column,
         ),
-        teacher=start.teacher if answers.teacher in (None, start.teacher.name) else _teacher(answers.teacher, folder, task),
+        teacher=fitted.teacher,
         pictures=start.pictures,
         distillation=start.distillation,
     )
-    text = "\n".join(_render(recipe, path)) + "\n"
+    text = "\n".join(_render(recipe, path, {"teacher": fitted.notes})) + "\n"
     parse(Recipe, text, path, error=RecipeError)
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +128,12 @@ def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(absolute, folder)).as_posix()
 
 
+def _folder_of(teacher: str | None) -> Path | None:
+    """The teacher's folder, where its name is one."""
+    local = Path(teacher).expanduser() if teacher is not None else None
+    return local if local is not None and local.is_dir() else None
+
+
 def _teacher(name: str, folder: Path, task: TaskDoor) -> Teacher:
     local = Path(name).expanduser()
     if local.is_dir():
@@ -144,7 +153,8 @@ def _as_id(name: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._") or "my-recipe"
 
 
-def _render(recipe: Recipe, path: Path) -> Iterator[str]:
+def _render(recipe: Recipe, path: Path, notes: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Yield the lines; `notes` say why a key has not its default, by section and key."""
     yield f"# A recipe of edgedistill. Run it: edgedistill run --recipe {path.name} --target raspberry-pi"
     yield "# Every key that is not here has its default; all of them: edgedistill schema recipe"
     for key in ("schema_version", "id", "task"):
@@ -155,7 +165,9 @@ def _render(recipe: Recipe, path: Path) -> Iterator[str]:
         yield f"# {_summary(value)}"
         yield f"{section}:"
         for key in keys:
-            yield from _key(value, key, indent="  ")
+            about, written = _key(value, key, indent="  ")
+            note = notes.get(section, {}).get(key)
+            yield from (about, *([f"  # {note}"] if note else []), written)
         for key in _OFFERED.get(section, ()):
             about, written = _key(value, key, indent="  ")
             yield from (about, f"  # {written.strip()}")

@@ -13,14 +13,12 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
-from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
+from edgedistill.batch_parts import WEIGHT
+from edgedistill.bounded_trainer import BoundedTrainer
 from edgedistill.errors import EdgedistillError
 from edgedistill.processes import Group, current_group, read_seat
-
-WEIGHT = "loss_weight"
-"""The key of a batch's weight among the inputs of a step."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +170,8 @@ def validate(
     return Validation(figures[:, 0].numpy().astype(np.float32), int(figures[:, 1].sum()), int(figures[:, 2].sum()))
 
 
-class SharedTrainer(Trainer):
-    """Trainer whose steps and evaluations the processes of a group share; with one process it is Trainer."""
+class SharedTrainer(BoundedTrainer):
+    """Trainer whose steps and evaluations the processes of a group share; with one process it is BoundedTrainer."""
 
     def share(self, group: Group, *, seed: int) -> None:
         """Make it a training of a group.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from transformers import EarlyStoppingCallback, PreTrainedModel, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from edgedistill.batch_parts import WEIGHT
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.heap import give_back_freed
 from edgedistill.host import this_host
@@ -27,7 +28,7 @@ from edgedistill.objective import LogitObjective, LossFunction, Objective, Train
 from edgedistill.processes import Group
 from edgedistill.progress import Progress
 from edgedistill.results import Milestone, TrainingLog, TrainingPoint
-from edgedistill.shared_training import WEIGHT, Batches, SharedTrainer, agreed_path, answered_right, group_of_training, in_parts
+from edgedistill.shared_training import Batches, SharedTrainer, agreed_path, answered_right, group_of_training, in_parts
 from edgedistill.tasks.encoding import Encoded, inputs_of
 from edgedistill.torch_setup import set_up_torch
 

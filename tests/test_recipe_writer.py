@@ -141,3 +141,35 @@ def test_write_recipe_when_names_look_like_yaml_then_quoted(answers: RecipeAnswe
 )
 def test_suggest_recipe_id_when_file_is_just_called_train_then_its_folder(train: str, expected: str) -> None:
     assert suggest_recipe_id(Path(train)) == expected
+
+
+def write_long(answers: RecipeAnswers, words: int, *, share: float = 1.0) -> None:
+    rows = ["light," + " ".join(["word"] * (words if i < 100 * share else 5)) for i in range(100)]
+    answers.train.write_text("intent,utterance\n" + "\n".join(rows) + "\nvolume,up\n")
+
+
+@pytest.mark.parametrize(("words", "share", "tokens"), [(44, 1.0, 64), (200, 0.03, 64), (45, 1.0, 128), (150, 0.5, 256), (900, 1.0, 512)])
+def test_write_recipe_when_texts_are_long_then_max_tokens_holds_95_percent_and_says_why(
+    answers: RecipeAnswers, tmp_path: Path, words: int, share: float, tokens: int
+) -> None:
+    write_long(answers, words, share=share)
+    path = tmp_path / "mine.yaml"
+    write_recipe(answers, path)
+    assert read_recipe(path).teacher.max_tokens == tokens  # 1.4 a word and 2: 45 words are 65
+    lines = path.read_text().splitlines()
+    at = lines.index(f"  max_tokens: {tokens}")
+    assert lines[at - 1 - (tokens > 64)].startswith("  # texts are cut after so many tokens")
+    assert ("of the texts of train.csv fit" in lines[at - 1] and "slower" in lines[at - 1]) == (tokens > 64)
+
+
+def test_write_recipe_when_the_teacher_has_a_tokenizer_then_it_counts_and_its_positions_are_the_most(
+    answers: RecipeAnswers, tmp_path: Path, wordpiece_json: str
+) -> None:
+    folder = tmp_path / "teacher"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert", "max_position_embeddings": 100}')
+    (folder / "tokenizer.json").write_text(wordpiece_json)
+    write_long(answers, 70)  # "word" is no token of it: one [UNK] each, where 1.4 a word were 100
+    write_recipe(replace(answers, teacher=str(folder)), tmp_path / "mine.yaml")
+    assert read_recipe(tmp_path / "mine.yaml").teacher.max_tokens == 100
+    assert "in 100 tokens about 100% of the texts of train.csv fit" in (tmp_path / "mine.yaml").read_text()

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from transformers import EvalPrediction
 
 from edgedistill import shared_training, training
+from edgedistill.batch_parts import WEIGHT
 from edgedistill.distill.losses import distillation_loss, hard_label_loss
 from edgedistill.errors import EdgedistillError
 from edgedistill.examples import NO_LABEL
 from edgedistill.processes import ALONE, Group
 from edgedistill.shared_training import (
-    WEIGHT,
     PartialBatches,
     agreed_path,
     group_of_training,

@@ -1,10 +1,14 @@
 """How closely a trained student follows its teacher: the figures that a diagnosis needs, measured, not guessed."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
+from edgedistill.batch_parts import parts_of
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import NO_LABEL
 from edgedistill.results import Fit, FitOn
@@ -84,12 +88,17 @@ def _logits(model: PreTrainedModel, data: TrainingSet, rows: NDArray[np.int64]) 
     found: NDArray[np.float32] | None = None
     for start in range(0, len(order), _BATCH_ROWS):
         part = order[start : start + _BATCH_ROWS]
-        inputs = {k: torch.from_numpy(v).to(model.device) for k, v in data.encoded.batch(rows[part]).items() if k in names}
-        with torch.inference_mode():
-            logits = model(**inputs).logits.float().cpu().numpy()
+        batches = parts_of(data.encoded.batch(rows[part]))
+        logits = np.concatenate([_answer(model, {k: v for k, v in batch.items() if k in names}) for batch in batches])
         if found is None:
             found = np.empty((len(rows), logits.shape[1]), np.float32)
         found[part] = logits
     if found is None:
         raise ArtifactError("no rows to compare a student with its teacher on", hint="run the same command again")
     return found
+
+
+@torch.inference_mode()
+def _answer(model: PreTrainedModel, batch: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    inputs = {name: torch.from_numpy(values).to(model.device) for name, values in batch.items()}
+    return np.asarray(model(**inputs).logits.float().cpu().numpy())

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from transformers import BertForSequenceClassification
 
+from edgedistill.batch_parts import parts_of
+
 _SOFTENING = 4.0
 """Labels are drawn from the teacher's distribution at this temperature: a confident teacher has almost no gradient."""
 
@@ -52,16 +54,29 @@ def measure_importance(
     teacher.eval()
     try:
         for batch in batches:
-            logits = teacher(**batch).logits
-            drawn = torch.multinomial((logits.detach() / _SOFTENING).softmax(-1), 1, generator=generator)[:, 0]
-            loss = torch.nn.functional.cross_entropy(logits / _SOFTENING, drawn)
-            by_head, by_neuron = torch.autograd.grad(loss, (heads, neurons))
+            by_head, by_neuron = _gradients(teacher, batch, (heads, neurons), generator)
             total_heads += by_head.square()
             total_neurons += by_neuron.square()
     finally:
         for hook in hooks:
             hook.remove()
     return Importance(total_heads.detach(), total_neurons.detach())
+
+
+def _gradients(
+    teacher: BertForSequenceClassification, batch: Mapping[str, torch.Tensor], masks: tuple[torch.Tensor, torch.Tensor],
+    generator: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the gradients by the masks, of the mean loss over a batch; long texts go through in parts."""
+    by_head, by_neuron = (torch.zeros_like(mask) for mask in masks)
+    for part in parts_of(batch):
+        logits = teacher(**part).logits
+        drawn = torch.multinomial((logits.detach() / _SOFTENING).softmax(-1), 1, generator=generator)[:, 0]
+        loss = torch.nn.functional.cross_entropy(logits / _SOFTENING, drawn)
+        found, share = torch.autograd.grad(loss, masks), len(part["input_ids"]) / len(batch["input_ids"])
+        by_head += share * found[0]
+        by_neuron += share * found[1]
+    return by_head, by_neuron
 
 
 def _mask_heads(masks: torch.Tensor, index: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a torch hook

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from edgedistill.batch_parts import parts_of
 from edgedistill.distill.internals import Internals, Needs, Observed, observe
 from edgedistill.distill.losses import (
     attention_map_loss,
@@ -281,8 +282,9 @@ def _sample_of(training: TrainingSet, size: int) -> Iterator[TrainingBatch]:
     rows = rows[np.argsort(training.encoded.lengths[rows], kind="stable")]
     for start in range(0, len(rows), _FIT_BATCH):
         arrays = training.__getitems__(rows[start : start + _FIT_BATCH].tolist())
-        tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
-        yield TrainingBatch(tensors, ("input_ids", "attention_mask", "token_type_ids"), 0.0)
+        for part in parts_of(arrays):
+            tensors = {name: torch.from_numpy(values) for name, values in part.items()}
+            yield TrainingBatch(tensors, ("input_ids", "attention_mask", "token_type_ids"), 0.0)
 
 
 def _sentences(internals: Internals, batch: TrainingBatch) -> torch.Tensor:

@@ -16,6 +16,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
+from edgedistill.batch_parts import parts_of
 from edgedistill.distill.cut import can_be_cut, find_rotation, narrow, prune, record
 from edgedistill.distill.head_size import resize_heads, student_heads
 from edgedistill.distill.importance import measure_importance
@@ -181,6 +182,7 @@ def cut_student(
     ]
     importance = measure_importance(teacher, batches, seed=seed)
     pruned = prune(teacher, importance, shape)
+    batches = [dict(part) for batch in batches for part in parts_of(batch)]  # what follows adds up over rows
     size = shape.hidden // config.num_attention_heads
     if size != teacher.config.hidden_size // teacher.config.num_attention_heads:
         resize_heads(pruned, batches, size=size, seed=seed)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.batch_parts import parts_of
 from edgedistill.evaluate.onnx_model import OnnxModel
 from edgedistill.progress import counted
 from edgedistill.tasks.encoding import Encoded
@@ -39,14 +40,15 @@ def predict(predictor: Predictor, encoded: Encoded, *, batch_size: int = 1) -> N
     Args:
         predictor: the model.
         encoded: n examples.
-        batch_size: examples a call; batches are made of those of like length. Keep 1 for dynamic int8: its activation
-            scale is computed per tensor, so the neighbours in a batch would change the answer.
+        batch_size: examples a call, fewer of long texts; batches are made of those of like length. Keep 1 for dynamic
+            int8: its activation scale is computed per tensor, so the neighbours in a batch would change the answer.
     """
     order = np.argsort(encoded.lengths, kind="stable") if batch_size > 1 else np.arange(len(encoded))
     chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     parts = [
-        predictor.logits(encoded.batch(chunk))
+        predictor.logits(part)
         for chunk in counted(chunks, what="answering", total=len(order), unit="rows", size=len)
+        for part in parts_of(encoded.batch(chunk))
     ]
     stacked = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
     result = np.empty_like(stacked)

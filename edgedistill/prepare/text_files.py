@@ -14,6 +14,9 @@ from edgedistill.prepare.columns import TEXTS, Columns, Wording, check_columns, 
 from edgedistill.prepare.rows import RowCollector
 
 TextFormat = Literal["csv", "tsv", "jsonl"]
+_LONGEST_FIELD = 10_000_000
+"""Characters of a field of a CSV file: more than any text, and a quote that is never closed is still found before memory ends."""
+
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
@@ -169,6 +172,7 @@ def _tsv_records(path: Path) -> Iterator[_Record]:
 
 def _csv_records(path: Path) -> Iterator[_Record]:
     """RFC 4180: a quoted field may hold commas, line breaks and doubled quotes."""
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))  # of the whole process; csv itself stops at 131,072
     reader = csv.reader((line.text for line in _lines(path)), strict=True)
     begins = 1
     while True:

@@ -113,6 +113,19 @@ class StartingPoint:
 
 
 @dataclass(frozen=True)
+class FittedTeacher:
+    """A teacher as `init` writes it for some data.
+
+    Attributes:
+        teacher: the recipe's section.
+        notes: why a key has not its default, by the key.
+    """
+
+    teacher: Teacher
+    notes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class TeacherFiles:
     """What tells a model folder of one task from those of another.
 
@@ -214,6 +227,9 @@ class TaskDoor(Protocol):
 
     def starting_point(self, column: str) -> StartingPoint:
         """Return what `init` begins with; `column` is what the user calls the texts or pictures."""
+
+    def fit_to_data(self, teacher: Teacher, train: Path, columns: Columns, *, folder: Path | None) -> FittedTeacher:
+        """Fit the teacher that `init` writes to the training data; `folder` is where it is, None where it is not here."""
 
     def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
         """Refuse a data file of which the beginning already cannot be used; raises DataError."""

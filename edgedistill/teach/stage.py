@@ -23,6 +23,7 @@ from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextE
 from edgedistill.teach.files import CURVE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
 from edgedistill.teach.labels import require_same_classes, token_limit, trained_labels
+from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_reading, sampled_rows, whole_lengths
 from edgedistill.teach.sentence_vectors import BASIS_ROWS, fit_basis, keep_vectors
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, words_of
 from edgedistill.teach.units import UnitSplitter, unspaced_units
@@ -67,8 +68,9 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     group = current_group()
     labels = Labels.read_json(inputs.labels).labels
     group.on_main(lambda: save_tokenizer(inputs.model, out, max_tokens=settings.max_tokens))
+    told = group.on_main(lambda: _tell_what_is_cut(settings, inputs, out)) or ()
     if trained_labels(inputs.model) is not None:
-        return group.on_main(lambda: _take_as_it_is(inputs, labels, out)) or Outcome()
+        return group.on_main(lambda: _take_as_it_is(inputs, labels, out, told)) or Outcome()
     # imported here: the training loop costs seconds to import and a fine-tuned teacher does not need it
     import torch
 
@@ -90,12 +92,27 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
         decisions=(
             Decision(step="teach", what=f"fine-tuned the teacher for at most {epochs_of(tuning, rows)} epochs; best validation "
                      f"accuracy {best:.4f}", why="the teacher's folder holds an encoder without a trained classifier"),
+            *told,
         ),
         scratch=(CHECKPOINTS,),
     )
 
 
-def _take_as_it_is(inputs: TeacherInputs, labels: tuple[str, ...], out: Path) -> Outcome:
+def _tell_what_is_cut(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> tuple[Decision, ...]:
+    """Say how many texts are longer than the teacher reads, before it is trained on what is left of them."""
+    train = read_examples(inputs.train)
+    lengths = whole_lengths(TextEncoder.load(out).tokenizer, train.take(sampled_rows(len(train))).texts)
+    most = min(MOST_TOKENS, token_limit(inputs.model) or MOST_TOKENS)
+    told = cut_decision(lengths, max_tokens=settings.max_tokens, most=most)
+    if told is None:
+        return ()
+    log.warning("teach: %s: %s", told.what, told.why)
+    return (told,)
+
+
+def _take_as_it_is(
+    inputs: TeacherInputs, labels: tuple[str, ...], out: Path, told: tuple[Decision, ...]
+) -> Outcome:
     from edgedistill.teach.teacher_model import load_classifier
 
     require_same_classes(inputs.model, labels,
@@ -104,6 +121,7 @@ def _take_as_it_is(inputs: TeacherInputs, labels: tuple[str, ...], out: Path) ->
     (out / CURVE_FILE).write_text(TrainingLog(points=()).to_json(), encoding="utf-8")
     return Outcome(decisions=(
         Decision(step="teach", what="took the teacher as it is", why="its folder holds a trained sequence classifier"),
+        *told,
     ))
 
 
@@ -166,8 +184,9 @@ def _make_transfer(settings: SoftLabelSettings, teacher: Path, texts: list[str])
 
     if settings.transfer_set.rows == 0:
         return []
-    splitter = UnitSplitter.of(TextEncoder.load(teacher).tokenizer)
-    rows = [splitter.split(text) for text in texts]
+    encoder = TextEncoder.load(teacher)
+    splitter, ends = UnitSplitter.of(encoder.tokenizer), ends_of_reading(encoder, texts)
+    rows = [splitter.split_until(text, ends[i]) if i in ends else splitter.split(text) for i, text in enumerate(texts)]
     vectors = word_vectors(teacher)
     neighbours = find_neighbours(words_of(rows), vectors.words, vectors.vectors)
     if unspaced := unspaced_units(rows):

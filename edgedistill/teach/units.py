@@ -60,10 +60,21 @@ class UnitSplitter:
         whole.no_truncation()
         return cls(whole)
 
+    def split_until(self, text: str, end: int) -> tuple[Unit, ...]:
+        """Return the units of a text that end at character `end` or before; of a first one that is longer, what is read of it."""
+        kept: list[Unit] = []
+        place = 0
+        for unit in self.split(text):
+            place = text.index(unit.text, place) + len(unit.text)  # only blanks lie between two units
+            if place > end:
+                break
+            kept.append(unit)
+        return tuple(kept or split_at_spaces(text[:end])[:1])
+
     def split(self, text: str) -> tuple[Unit, ...]:
         """Return the units of a text; joined again they are the text, with one space for each run of blanks."""
         words = text.split()
-        if len(_HAS_UNSPACED.findall(text)) < max(1.0, _LEAST_SHARE * sum(map(len, words))):
+        if unspaced_characters(text) < max(1.0, _LEAST_SHARE * sum(map(len, words))):
             return tuple(Unit(word) for word in words)
         return tuple(unit for word in words for unit in self._split_word(word))
 
@@ -92,6 +103,11 @@ def join_units(row: Iterable[Unit]) -> str:
             parts.append(" ")
         parts.append(unit.text)
     return "".join(parts)
+
+
+def unspaced_characters(text: str) -> int:
+    """Return how many characters of a text are of scripts without spaces."""
+    return len(_HAS_UNSPACED.findall(text))
 
 
 def is_unspaced(text: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification
 
+from edgedistill import batch_parts
 from edgedistill.distill.cut import can_be_cut, find_rotation, kept_layers, narrow, prune, record, why_not_cut
 from edgedistill.distill.importance import Importance, measure_importance
 from edgedistill.distill.student_model import cut_student, sample_texts, student_config
@@ -135,6 +136,19 @@ def test_measure_importance_adds_up_over_batches_and_leaves_the_teacher_as_it_wa
     assert (both.neurons > once.neurons).any()
     assert torch.equal(logits(teacher, batch_of(sample)), before)
     assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+def test_measure_importance_when_a_batch_is_taken_in_parts_then_that_of_the_whole_batch(
+    make_classifier: Callable[..., Any], sample: EncodedTexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "multinomial", lambda shares, n, generator: shares.argmax(-1, keepdim=True))  # parts draw otherwise
+    teacher, batch = make_classifier("bert"), batch_of(sample, [1, 2, 3, 4, 5])
+    whole = measure_importance(teacher, [batch], seed=1)
+    monkeypatch.setattr(batch_parts, "_SHORT", 0)
+    monkeypatch.setattr(batch_parts, "rows_that_fit", lambda tokens: 2)
+    parts = measure_importance(teacher, [batch], seed=1)
+    torch.testing.assert_close(parts.heads, whole.heads)
+    torch.testing.assert_close(parts.neurons, whole.neurons)
 
 
 def test_prune_keeps_the_most_important_heads_and_neurons_in_their_order(make_classifier: Callable[..., Any]) -> None:

@@ -11,6 +11,7 @@ import torch
 from scipy.special import log_softmax
 from scipy.stats import entropy
 
+from edgedistill import batch_parts
 from edgedistill.distill.fit import compare, measure_fit
 from edgedistill.errors import ArtifactError
 from edgedistill.tasks.text_classification.encoding import TextEncoder
@@ -75,3 +76,17 @@ def test_measure_fit_when_there_are_no_soft_labels_then_refused(model_folder: Ca
     data = TrainingSet(encoded, np.array([0], np.int32))
     with pytest.raises(ArtifactError, match="no soft labels"):
         measure_fit(FixedModel({}), data, data, train_rows=1)
+
+
+def test_measure_fit_when_a_batch_is_taken_in_parts_then_the_same_figures(
+    model_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = TextEncoder.load(model_folder("bert"))
+    encoded = encoder.encode(["lamp", "song please", "rain", "sun the now", "wind"])
+    model = FixedModel({int(encoded.ids[start + 1]): number % 3 for number, start in enumerate(encoded.offsets[:-1])})
+    data = TrainingSet(encoded, np.array([0, 1, 2, 1, 1], np.int32), np.eye(3, dtype=np.float32)[[0, 1, 0, 0, 2]])
+    whole = measure_fit(model, data, data, train_rows=5)
+    monkeypatch.setattr(batch_parts, "_SHORT", 0)
+    monkeypatch.setattr(batch_parts, "rows_that_fit", lambda tokens: 2)
+    assert measure_fit(model, data, data, train_rows=5) == whole
+    assert (whole.student_right, whole.validation.agreement) == (4, pytest.approx(3 / 5))

@@ -215,3 +215,16 @@ def test_read_column_names_when_later_lines_are_broken_then_only_header_is_read(
 @pytest.mark.parametrize(("name", "form"), [("a.tab", "tsv"), ("a.ndjson.gz", "jsonl"), ("b.pq", "parquet")])
 def test_detect_format_when_other_usual_suffix_then_known(write, name: str, form: str) -> None:
     assert detect_format(write(name, b"")) == form
+
+
+def test_read_when_a_csv_field_is_longer_than_csv_reads_by_itself_then_it_is_read_whole(write) -> None:
+    text = "a long, long review " * 10_000
+    path = write("a.csv", f'text,label\n"{text}",good\n')
+    assert rows_of(path) == [(text.strip(), "good")]
+
+
+def test_read_when_a_quote_is_never_closed_in_a_large_file_then_its_line(write) -> None:
+    path = write("a.csv", 'text,label\nshort,good\n"never closed,good\n' + "another row,good\n" * 20_000)
+    problem = failure(path)
+    assert ":3: not CSV" in problem.message
+    assert "close every quote" in problem.hint

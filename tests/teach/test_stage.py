@@ -255,3 +255,27 @@ def test_soft_labels_of_a_teacher_that_answers_nan_are_refused(teacher: Path, da
     with pytest.raises(TeacherError, match="NaN"):
         Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SOFT, soft_inputs(broken, data))
     assert not list((tmp_path / "stages").rglob("manifest.json"))
+
+
+def test_teach_with_texts_that_are_cut_says_so_and_varies_what_is_read_of_them(
+    model_folder: Callable[[str], Path], data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    train = read_examples(data / "train.arrow")
+    long = [f"{text} {' '.join(['quick'] * 20)} unread" for text in train.texts]
+    write_examples(tmp_path / "data" / "train.arrow", train.ids, long, train.labels.tolist())
+    inputs = TeacherInputs(model_folder("bert"), *(tmp_path / "data" / name for name in ("train.arrow", "validation.arrow", "labels.json")))
+    taught = Workspace(tmp_path / "stages").perform("teach", TEACHER, SETTINGS, inputs)
+    told = taught.manifest.decisions[-1]
+    assert told.what == "100% of the training texts are longer than 16 tokens and are cut"
+    assert told.why.endswith("--set teacher.max_tokens=40")  # its positions
+    assert told.what in caplog.text
+    soft = Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SOFT, soft_inputs(taught.folder, tmp_path / "data"))
+    made = read_examples(soft.folder / "transfer.arrow").texts
+    assert len(made) == 90
+    assert not any("unread" in text for text in made)
+    assert max(len(text.split()) for text in made) <= 14  # 16 tokens, two of them special
+
+
+def test_teach_with_texts_that_fit_says_nothing_of_a_cut(teacher: Path) -> None:
+    assert "cut" not in (teacher / "manifest.json").read_text()

@@ -98,3 +98,18 @@ def test_is_unspaced(text: str, expected: bool) -> None:
 def test_unspaced_units_are_distinct_and_sorted() -> None:
     splitter = UnitSplitter.of(wordpiece())
     assert unspaced_units([splitter.split("lamp 天我"), splitter.split("我。")]) == ["天", "我"]
+
+
+@pytest.mark.parametrize(("text", "end", "units"), [
+    ("turn  the lamp, on", 18, ["turn", "the", "lamp,", "on"]), ("turn  the lamp, on", 17, ["turn", "the", "lamp,"]),
+    ("turn  the lamp, on", 14, ["turn", "the"]), ("a-b-c d", 3, ["a-b"]), ("lamp手 公园手机 lamp", 8, ["lamp", "手", "公", "园"]),
+    ("aa aa a", 5, ["aa", "aa"]),
+])
+def test_split_until_when_reading_ends_then_the_units_that_end_before(text: str, end: int, units: list[str]) -> None:
+    assert [unit.text for unit in UnitSplitter.of(wordpiece()).split_until(text, end)] == units
+
+
+@pytest.mark.parametrize("text", ["lamp, on  and on", "我的 手机的公园", "(lamps), 我的公园手机lamp."])
+def test_split_until_when_the_end_is_that_of_the_text_then_all_units(text: str) -> None:
+    splitter = UnitSplitter.of(wordpiece())
+    assert splitter.split_until(text, len(text)) == splitter.split(text)

@@ -32,6 +32,7 @@ from edgedistill.tasks.image_classification.training_settings import of_pictures
 from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
 from edgedistill.tasks.task import (
     DataFile,
+    FittedTeacher,
     InitQuestions,
     Packing,
     Settled,
@@ -104,6 +105,10 @@ class ImageClassification:
     def starting_point(self, column: str) -> StartingPoint:
         """Begin with a ResNet that is trained in the run."""
         return StartingPoint(_OWN_TEACHER, _DISTILLATION, Pictures(column=column), Data.model_fields["text_column"].default)
+
+    def fit_to_data(self, teacher: Teacher, train: Path, columns: Columns, *, folder: Path | None) -> FittedTeacher:
+        """Leave it: how large pictures are stored, the run settles."""
+        return FittedTeacher(teacher, {})
 
     def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
         """Look whether the first picture can be found."""

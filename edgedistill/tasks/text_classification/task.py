@@ -22,6 +22,7 @@ from edgedistill.stage import Work
 from edgedistill.target import Target
 from edgedistill.tasks.task import (
     DataFile,
+    FittedTeacher,
     InitQuestions,
     Packing,
     Settled,
@@ -84,6 +85,21 @@ class TextClassification:
     def starting_point(self, column: str) -> StartingPoint:
         """Begin with the encoder that needs no hub."""
         return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), column)
+
+    def fit_to_data(self, teacher: Teacher, train: Path, columns: Columns, *, folder: Path | None) -> FittedTeacher:
+        """Let it read more tokens where the texts are long."""
+        from edgedistill.tasks.text_classification.first_texts import lengths_of_first_texts
+        from edgedistill.teach.labels import token_limit
+        from edgedistill.teach.long_texts import MOST_TOKENS, share_within, tokens_that_hold
+
+        lengths = lengths_of_first_texts(train, columns.text, folder=folder)
+        most = min(MOST_TOKENS, (token_limit(folder) if folder is not None else None) or MOST_TOKENS)
+        usual, wanted = teacher.max_tokens, tokens_that_hold(lengths, most=most) if len(lengths) else 0
+        if wanted <= usual:
+            return FittedTeacher(teacher, {})
+        note = (f"in {wanted} tokens about {share_within(lengths, wanted):.0%} of the texts of {train.name} fit, in {usual} "
+                f"{share_within(lengths, usual):.0%}; more is slower, in training and on the device")
+        return FittedTeacher(teacher.model_copy(update={"max_tokens": wanted}), {"max_tokens": note})
 
     def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
         """Look whether the columns are there."""

@@ -1,0 +1,105 @@
+"""Texts that are longer than the teacher reads: how many there are, where reading ends, how many tokens would hold them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from edgedistill.manifest import Decision
+from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.teach.units import unspaced_characters
+
+MOST_TOKENS = 512
+"""What a recipe can ask for at most."""
+
+_SIZES = (64, 128, 256, MOST_TOKENS)
+_HELD = 0.95
+_FEW = 0.01
+"""Below this share of the texts, that some are cut is neither told nor taken into account: it changes nothing to speak of."""
+
+_SAMPLE_TEXTS = 2_000
+_TOKENS_PER_WORD = 1.4
+_SPECIAL_TOKENS = 2
+_TEXTS_AT_ONCE = 1_000
+
+def sampled_rows(count: int) -> NDArray[np.int64]:
+    """Return the numbers of up to 2,000 of `count` texts, evenly spaced: enough to say how long they are."""
+    return np.arange(0, count, max(1, -(-count // _SAMPLE_TEXTS)))
+
+
+def estimated_lengths(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Return about how many tokens texts have, shape (n,), without a tokenizer: 1.4 a word, and 2 special ones.
+
+    In scripts without spaces each character counts as a token.
+    """
+    unspaced = [unspaced_characters(text) for text in texts]
+    counts = [round(len(text.split()) * _TOKENS_PER_WORD) + more for text, more in zip(texts, unspaced, strict=True)]
+    return np.array(counts, np.int64) + _SPECIAL_TOKENS
+
+
+def whole_lengths(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int64]:
+    """Return how many tokens texts have to their ends, special ones counted, shape (n,)."""
+    whole = Tokenizer.from_str(tokenizer.to_str())
+    whole.no_truncation()
+    return np.array([len(encoding.ids) for encoding in whole.encode_batch_fast(list(texts))], np.int64)
+
+
+def tokens_that_hold(lengths: NDArray[np.int64], *, most: int = MOST_TOKENS, above: int = 0) -> int:
+    """Return the smallest of 64, 128, 256 and 512 tokens in which 95 % of the texts fit; `most` where none of them will do.
+
+    Args:
+        lengths: tokens of each text, shape (n,), n >= 1.
+        most: what the teacher reads at most.
+        above: what is too few already.
+    """
+    return next((size for size in _SIZES if above < size < most and share_within(lengths, size) >= _HELD), most)
+
+
+def share_within(lengths: NDArray[np.int64], tokens: int) -> float:
+    """Return the share of the texts, 0 to 1, that have no more than so many tokens."""
+    return float((lengths <= tokens).mean())
+
+
+def cut_decision(lengths: NDArray[np.int64], *, max_tokens: int, most: int) -> Decision | None:
+    """Say that texts are cut, and what to type; None where it happens to fewer than 1 % of them.
+
+    Args:
+        lengths: tokens of each text to its end, shape (n,), n >= 1.
+        max_tokens: the recipe's.
+        most: what the teacher reads at most, and a recipe can ask for.
+    """
+    cut = 1 - share_within(lengths, max_tokens)
+    if cut < _FEW:
+        return None
+    what = f"{cut:.0%} of the training texts are longer than {max_tokens} tokens and are cut"
+    if max_tokens >= most:
+        return Decision(step="teach", what=what, why=f"this teacher reads no more than {most}, or a recipe cannot ask for more")
+    more = tokens_that_hold(lengths, most=most, above=max_tokens)
+    return Decision(
+        step="teach", what=what,
+        why=f"so says teacher.max_tokens; {more} would hold {share_within(lengths, more):.0%} of them whole, and take longer to "
+            f"train and to answer: --set teacher.max_tokens={more}",
+    )
+
+
+def ends_of_reading(encoder: TextEncoder, texts: Sequence[str]) -> dict[int, int]:
+    """Return behind which character reading ends, by the number of the text, of texts that the encoder cuts.
+
+    Where it cuts fewer than 1 % of the texts, none are named.
+
+    Args:
+        encoder: with the teacher's truncation.
+        texts: n texts.
+    """
+    truncation = encoder.tokenizer.truncation
+    if truncation is None or not texts:
+        return {}
+    full = np.flatnonzero(encoder.encode(texts).lengths >= truncation["max_length"]).tolist()
+    ends: dict[int, int] = {}
+    for start in range(0, len(full), _TEXTS_AT_ONCE):
+        numbers = full[start : start + _TEXTS_AT_ONCE]
+        for number, encoding in zip(numbers, encoder.tokenizer.encode_batch([texts[i] for i in numbers]), strict=True):
+            if encoding.overflowing:
+                ends[number] = max(end for _, end in encoding.offsets)
+    return ends if len(ends) >= _FEW * len(texts) else {}
