@@ -78,6 +78,7 @@ def run(
     with locked(out):
         teacher_folder = task.find_teacher(located)
         task.check(located.recipe, teacher_folder)
+        _require_exporter(located, teacher_folder, out)
         settled = task.settle(located, targets)
         located = settled.located
         workspace = Workspace(out / STAGES_FOLDER, on_step or (lambda step, state, seconds: None))
@@ -92,6 +93,18 @@ def run(
         common = _teach(line, prepared)
         results = {plan.target.id: _for_target(line, common, plan, device) for plan in plans}
         return _publish(line, common, results, out)
+
+
+def _require_exporter(located: LocatedRecipe, teacher: Path | None, out: Path) -> None:
+    """Refuse a teacher whose family cannot be exported, before it is trained; not where one was made ready here before."""
+    from edgedistill.export.requirements import require_exporter
+    from edgedistill.teach.labels import config_of
+
+    if any((out / STAGES_FOLDER / "teach").glob("*/manifest.json")):
+        return  # looking imports torch, which a run that finds its steps done can do without
+    config = (located.recipe.teacher.configuration or {}) if teacher is None else config_of(teacher)
+    if isinstance(family := config.get("model_type"), str):
+        require_exporter(family, located.recipe.task)
 
 
 def _reach(on: str, targets: Sequence[Target]) -> "Device":
