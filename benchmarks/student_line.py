@@ -51,8 +51,8 @@ Version 10 of quantize stores a table that is also multiplied once, and times ca
 here. No student of the suite has such a table, nothing is timed for a raspberry-pi, and two students of snips at 1/30 had
 the same bytes under both (sha256 fe029bdd and c8e46beb).
 
-Version 5 of the soft labels has no token vectors of a teacher that is no WordPiece, and pads those of one whose embedding is
-narrower than its states. The suite's teachers are WordPieces with embeddings as wide as their states.
+Version 5 of the soft labels has no token vectors of a teacher that is no WordPiece, which no student read, and pads those of a
+WordPiece whose embedding is not as wide as its states, of which the suites have none.
 """
 
 
@@ -174,13 +174,15 @@ class Line:
     def teacher(self, teacher_seed: int) -> Done:
         """Fine-tune the teacher."""
         from edgedistill.teach import stage
+        from edgedistill.teach.learning_rate import settled_tuning
 
-        wanted = self.recipe().teacher
+        wanted, folder = self.recipe().teacher, self.teacher_model(teacher_seed)
         files = _split_files(self.prepared(teacher_seed).folder)
+        tuning = settled_tuning(wanted.fine_tuning, folder)
         return self.workspace.perform(
             "teach", stage.TEACHER,
-            stage.TeacherSettings(fine_tuning=wanted.fine_tuning, max_tokens=wanted.max_tokens, seed=teacher_seed),
-            stage.TeacherInputs(self.teacher_model(teacher_seed), *files),
+            stage.TeacherSettings(fine_tuning=tuning, max_tokens=wanted.max_tokens, seed=teacher_seed),
+            stage.TeacherInputs(folder, *files),
         )
 
     def teacher_model(self, teacher_seed: int) -> Path:  # a line that makes its teacher needs the split

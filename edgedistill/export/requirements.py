@@ -26,8 +26,8 @@ def require_float_file_fits(folder: Path) -> None:
         return
     needed = sum(_float_bytes(file) for file in files)
     if needed > MOST_BYTES:
-        raise TeacherError(f"{folder}: the teacher's float ONNX file would be {needed / 2**30:.1f} GiB, and protobuf, which it is "
-                           "written with, takes 2 GiB at most", hint=_HINT)
+        raise TeacherError(f"{folder}: the teacher's float ONNX file would be {needed / 2**30:.2f} GiB, and protobuf, which "
+                           "it is written with, takes 2 GiB at most", hint=_HINT)
 
 
 def _float_bytes(file: Path) -> int:

@@ -19,8 +19,8 @@ log = logging.getLogger("edgedistill")
 _MOST_ROWS = 2000
 _LEAST_GAIN = 0.1
 _LEAST_ERRORS = 3.0
-_TRY = ("try a lower teacher.fine_tuning.learning_rate or more teacher.fine_tuning.epochs, and check the labels: a student learns "
-        "what its teacher says")
+_TRY = ("try a lower teacher.fine_tuning.learning_rate or more teacher.fine_tuning.epochs, and check the labels: a student "
+        "learns what its teacher says")
 
 
 @dataclass(frozen=True)
