@@ -103,8 +103,8 @@ def _write_tokenizer(settings: PlainSettings, inputs: PlainInputs, texts: list[s
         return
     from transformers import BertTokenizerFast
 
-    from edgedistill.distill.vocabulary import SPECIAL_TOKENS
     from edgedistill.distill.wordpiece import learn_wordpieces
+    from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS
 
     tokens = learn_wordpieces(texts, SPECIAL_TOKENS, size=settings.vocabulary)
     (out / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")

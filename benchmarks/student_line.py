@@ -18,6 +18,7 @@ from typing import Any, Literal
 import yaml
 from filelock import FileLock
 from resumable_rows import Row, key_of, pack_bits
+from stage_versions import stage_versions
 from suite_files import StudentsSuite, check_data
 
 from edgedistill.catalog import load_target
@@ -43,14 +44,6 @@ _OVERRIDES_OF: Mapping[Kind, tuple[str, ...]] = {
     "random_init_no_transfer": ("student.initialisation=random", "distillation.transfer_set.rows=0"),
 }
 _FLOAT_BATCH = 32
-_SAME_HERE = {("quantize", 10): 9, ("soft_labels", 5): 4, ("distill", 6): 5}
-"""Versions of stages whose results are others, but not for these students, by the version that rows are known by.
-
-Version 10 of quantize stores a table that is also multiplied once, and times candidates longer where the target's int8 is timed
-here. No student of the suite has such a table, nothing is timed for a raspberry-pi, and two students of snips at 1/30 had the
-same bytes under both (sha256 fe029bdd, c8e46beb). 5 of soft_labels has other sentence vectors where train has over 10,000 rows:
-clinc150, snips, sst2_glue had the basis of the first 10,000. 6 of distill has another fit.json where validation has over 1,000.
-"""
 
 
 class NotTrainedError(EdgedistillError):
@@ -148,7 +141,7 @@ class Line:
             "student": recipe.student.model_dump(mode="json", exclude={"rung"} if recipe.student.ladder else {"rung", "ladder"}),
             "distillation": recipe.distillation.model_dump(mode="json"),
             "quantization": recipe.quantization.model_dump(mode="json"),
-            "target": self.suite.target, "stages": _stage_versions(),
+            "target": self.suite.target, "stages": stage_versions(self.task),
         }
 
     def base_key(self) -> str:
@@ -171,13 +164,15 @@ class Line:
     def teacher(self, teacher_seed: int) -> Done:
         """Fine-tune the teacher."""
         from edgedistill.teach import stage
+        from edgedistill.teach.learning_rate import settled_tuning
 
-        wanted = self.recipe().teacher
+        wanted, folder = self.recipe().teacher, self.teacher_model(teacher_seed)
         files = _split_files(self.prepared(teacher_seed).folder)
+        tuning = settled_tuning(wanted.fine_tuning, folder)
         return self.workspace.perform(
             "teach", stage.TEACHER,
-            stage.TeacherSettings(fine_tuning=wanted.fine_tuning, max_tokens=wanted.max_tokens, seed=teacher_seed),
-            stage.TeacherInputs(self.teacher_model(teacher_seed), *files),
+            stage.TeacherSettings(fine_tuning=tuning, max_tokens=wanted.max_tokens, seed=teacher_seed),
+            stage.TeacherInputs(folder, *files),
         )
 
     def teacher_model(self, teacher_seed: int) -> Path:  # a line that makes its teacher needs the split
@@ -370,19 +365,6 @@ def _split_files(folder: Path) -> tuple[Path, Path, Path]:
     from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
 
     return folder / TRAIN_FILE, folder / VALIDATION_FILE, folder / LABELS_FILE
-
-
-def _stage_versions() -> dict[str, int]:
-    from edgedistill.distill.stage import BASELINE, STUDENT
-    from edgedistill.evaluate.stage import STAGE as EVALUATE
-    from edgedistill.export.stage import STAGE as EXPORT
-    from edgedistill.prepare.stage import STAGE as PREPARE
-    from edgedistill.quantize.stage import STAGE as QUANTIZE
-    from edgedistill.teach.stage import SOFT_LABELS, TEACHER
-
-    named = {"prepare": PREPARE, "teach": TEACHER, "soft_labels": SOFT_LABELS, "distill": STUDENT, "baseline": BASELINE,
-             "export": EXPORT, "quantize": QUANTIZE, "evaluate": EVALUATE}
-    return {name: _SAME_HERE.get((name, stage.version), stage.version) for name, stage in named.items()}
 
 
 def _tell(step: str, state: str, seconds: float) -> None:

@@ -89,9 +89,22 @@ def run(
         facts = task.facts(located.recipe, prepared.folder, teacher_folder)
         plans = [make_plan(located.recipe, target, facts, line.rungs) for target in targets]
         write_text_durably(out / LOCKED_RECIPE_FILE, locked_recipe(located, out).to_yaml())
+        _require_exporter(located, teacher_folder, out)
         common = _teach(line, prepared)
         results = {plan.target.id: _for_target(line, common, plan, device) for plan in plans}
         return _publish(line, common, results, out)
+
+
+def _require_exporter(located: LocatedRecipe, teacher: Path | None, out: Path) -> None:
+    """Refuse a teacher whose family cannot be exported, before it is trained; not where one was made ready here before."""
+    from edgedistill.export.requirements import require_exporter
+    from edgedistill.teach.labels import config_of
+
+    if any((out / STAGES_FOLDER / "teach").glob("*/manifest.json")):
+        return  # looking imports torch, which a run that finds its steps done, or bad data, does without
+    config = (located.recipe.teacher.configuration or {}) if teacher is None else config_of(teacher)
+    if isinstance(family := config.get("model_type"), str):
+        require_exporter(family, located.recipe.task)
 
 
 def _reach(on: str, targets: Sequence[Target]) -> "Device":

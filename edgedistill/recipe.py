@@ -58,7 +58,10 @@ class FineTuning(Document):
         None, ge=1, le=100, description="passes over the training split at most; null: as many as make 1,500 steps, but 3 at "
         "least and 12 at most"
     )
-    learning_rate: float = Field(1.5e-4, gt=0, lt=1, description="peak of the linear schedule")
+    learning_rate: float = Field(
+        1.5e-4, gt=0, lt=1, description="peak of the linear schedule; where it is not given, an encoder of texts that is wider "
+        "than 384 gets 1.5e-4 x (384 / width)^2: 3.75e-5 at 768, 2.11e-5 at 1024. `recipe.lock.yaml` has what was used"
+    )
     batch_size: int = Field(32, ge=1, le=4096, description="examples a step")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")

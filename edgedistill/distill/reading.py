@@ -7,13 +7,13 @@ once the student is chosen, so that nothing of them can reach a training or a ch
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgedistill.distill.vocabulary import is_wordpiece, prove_ids, read_student_ids
+from edgedistill.distill.vocabulary import prove_ids, read_student_ids
 from edgedistill.document import Document, read_text
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import read_examples
 from edgedistill.manifest import Decision
 from edgedistill.stage import Outcome, Stage
-from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.tasks.text_classification.encoding import TextEncoder, is_wordpiece
 
 
 class Settings(Document):

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgedistill.distill.vocabulary import is_wordpiece
 from edgedistill.document import read_text
 from edgedistill.errors import RecipeError, TeacherError
 from edgedistill.recipe import LossTerm
-from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, is_wordpiece
 
 _FAMILIES = ("bert", "distilbert", "electra")
 """WordPiece families whose queries, keys and values are found by name."""

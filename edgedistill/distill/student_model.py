@@ -20,18 +20,11 @@ from edgedistill.batch_parts import parts_of
 from edgedistill.distill.cut import can_be_cut, find_rotation, narrow, prune, record
 from edgedistill.distill.head_size import resize_heads, student_heads
 from edgedistill.distill.importance import measure_importance
-from edgedistill.distill.vocabulary import (
-    SPECIAL_TOKENS,
-    StudentVocabulary,
-    choose_vocabulary,
-    is_wordpiece,
-    student_tokenizer_json,
-    with_other_name,
-)
+from edgedistill.distill.vocabulary import StudentVocabulary, choose_vocabulary, student_tokenizer_json, with_other_name
 from edgedistill.distill.wordpiece import learn_wordpieces
 from edgedistill.low_rank import RANK_KEY
 from edgedistill.shape import StudentShape
-from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
+from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, EncodedTexts, TextEncoder, is_wordpiece
 from edgedistill.teach.teacher_model import mask_token_of
 
 log = logging.getLogger("edgedistill")

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.errors import ArtifactError
-from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, TextEncoder
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ALPHABET_FIRST_ID = 1000
 """BERT's English vocabularies keep unused and special entries below this id."""
 
@@ -37,12 +36,6 @@ class StudentVocabulary:
     def left_out(self) -> int:
         """Tokens that the student has no row for."""
         return len(self.student_id_of) - len(self.kept)
-
-
-def is_wordpiece(tokenizer_json: str) -> bool:
-    """Can the tokens of this tokenizer.json be aliased? WordPiece yes; merges of BPE work on pairs of ids, so no."""
-    model = json.loads(tokenizer_json)["model"]
-    return bool(model.get("type") == "WordPiece" and all(token in model["vocab"] for token in SPECIAL_TOKENS))
 
 
 def choose_vocabulary(

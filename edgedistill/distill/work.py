@@ -29,7 +29,7 @@ from edgedistill.distill.student_model import (
     write_tokenizer,
 )
 from edgedistill.distill.text_sets import ids_of, text_training_set, texts_of
-from edgedistill.distill.vocabulary import SPECIAL_TOKENS, prove_ids
+from edgedistill.distill.vocabulary import prove_ids
 from edgedistill.distill.vocabulary_loss import StandInEncoder, measure_vocabulary
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
@@ -38,7 +38,7 @@ from edgedistill.processes import current_group
 from edgedistill.results import FitOn, Labels
 from edgedistill.soft_labels import read_soft_labels
 from edgedistill.stage import Outcome
-from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, TextEncoder
 from edgedistill.teach.teacher_model import load_classifier
 from edgedistill.torch_setup import quickest_attention, set_up_torch
 from edgedistill.training import CHECKPOINTS, TrainingSet, train

@@ -56,7 +56,8 @@ def assemble(sources: Sources, plan: SplitPlan) -> CleanData:
         plan: how missing splits are made.
 
     Raises:
-        DataError: train has one class; a label is unknown; there are too few rows to split; nothing is left.
+        DataError: train has one class; a label is unknown; there are too few rows to split; nothing is left, or nothing of a
+            class where no teacher knows it.
     """
     classes = class_names(sources.train, order=plan.label_order)
     read = _by_name(sources)
@@ -65,7 +66,8 @@ def assemble(sources: Sources, plan: SplitPlan) -> CleanData:
         for (name, rows), contents in zip(read.items(), number_texts(list(read.values())), strict=True)
     }
     found = clean.clean(given, plan, _WORDS)
-    clean.require_all_classes(found.train, classes, _WORDS)
+    if plan.label_order is None:  # a trained teacher may know classes of which there is no text
+        clean.require_all_classes(found.train, classes, _WORDS)
     train, validation, test = (_with_texts(split, read) for split in (found.train, found.validation, found.test))
     report = DataReport(
         classes=classes,

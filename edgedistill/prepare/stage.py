@@ -148,12 +148,26 @@ def _split_decisions(report: DataReport, plan: SplitPlan) -> Iterator[Decision]:
         if split.is_made_here:
             yield Decision(step=_STEP, what=f"split {_count(split.rows, 'row')} off train for {name}",
                            why=f"no {name} data was given; share {share:g}, stratified by class, seed {plan.seed}")
-    for name, split in (("validation", report.validation), ("test", report.test)):
-        absent = _absent_classes(split)
-        if absent:
-            shown = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
-            yield Decision(step=_STEP, what=f"{name} has no row of these classes: {shown}",
-                           why="too few rows were given; such a class cannot be judged by this split")
+    yield from _class_decisions(report)
+
+
+def _class_decisions(report: DataReport) -> Iterator[Decision]:
+    """Say of which classes a split has no row; those of train are a trained teacher's, which knows them."""
+    splits = {"train": report.train, "validation": report.validation, "test": report.test}
+    absent = {name: _absent_classes(split) for name, split in splits.items()}
+    nowhere = [name for name in absent["train"] if name in absent["validation"] and name in absent["test"]]
+    if nowhere:
+        yield Decision(step=_STEP, what=f"no split has a row of these classes that the teacher knows: {_first(nowhere)}",
+                       why="the student has them too, and learns them from the teacher's answers alone; nothing judges them")
+    reasons = {"train": "the student learns them from the teacher's answers alone"}
+    for name, classes in absent.items():
+        if left := [label for label in classes if label not in nowhere]:
+            yield Decision(step=_STEP, what=f"{name} has no row of these classes: {_first(left)}",
+                           why=reasons.get(name, "too few rows were given; such a class cannot be judged by this split"))
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _count(number: int, noun: str) -> str:

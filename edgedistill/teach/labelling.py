@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edgedistill.artifact import sha256_of_path
-from edgedistill.errors import TeacherError
 from edgedistill.soft_labels import Origin, read_soft_labels
 from edgedistill.stage import Outcome
 from edgedistill.teach.files import SOFT_LABELS_FILE, WEIGHTS_FILE
+from edgedistill.teach.judgement import require_finite
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,4 @@ def check_soft_labels(out: Path) -> None:
         ArtifactError: the file is missing or damaged.
         TeacherError: a logit is NaN or infinite.
     """
-    labels = read_soft_labels(out / SOFT_LABELS_FILE)
-    if not np.isfinite(labels.logits).all():
-        raise TeacherError("the teacher answers with NaN or infinity", hint="check the teacher: edgedistill evaluate TEACHER")
+    require_finite(read_soft_labels(out / SOFT_LABELS_FILE).logits)

@@ -27,7 +27,7 @@ def trained_labels(folder: Path) -> tuple[str, ...] | None:
     Raises:
         TeacherError: config.json is not JSON, or holds no mapping; the classifier gives several labels an example.
     """
-    config = _read_config(folder)
+    config = config_of(folder)
     if not any(_CLASSIFIER.search(name) for name in config.get("architectures") or ()):
         return None
     if config.get("problem_type") == _SEVERAL_LABELS:
@@ -93,7 +93,7 @@ def token_limit(folder: Path) -> int | None:
     Raises:
         TeacherError: config.json is not JSON, or holds no mapping.
     """
-    config = _read_config(folder)
+    config = config_of(folder)
     positions = config.get("max_position_embeddings")
     if not isinstance(positions, int) or positions <= 0:
         return None
@@ -102,7 +102,12 @@ def token_limit(folder: Path) -> int | None:
     return positions
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def config_of(folder: Path) -> dict[str, Any]:
+    """Return what a model folder's config.json says.
+
+    Raises:
+        TeacherError: it is missing, is not JSON, or holds no mapping.
+    """
     path = folder / _CONFIG_FILE
     try:
         config = json.loads(read_text(path, error=TeacherError))

@@ -19,12 +19,15 @@ from edgedistill.recipe import FineTuning, TransferSet
 from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import write_soft_labels
 from edgedistill.stage import Outcome, Stage
-from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder, is_wordpiece
 from edgedistill.teach.files import CURVE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
+from edgedistill.teach.judgement import Answers, judge_taken, judged_rows, warn_of_accuracy
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
 from edgedistill.teach.labels import require_same_classes, token_limit, trained_labels
+from edgedistill.teach.learning_rate import rate_decisions
 from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_reading, sampled_rows, whole_lengths
 from edgedistill.teach.sentence_vectors import BASIS_ROWS, fit_basis, keep_vectors
+from edgedistill.teach.tokenizer_files import require_tokenizer_packages
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, words_of
 from edgedistill.teach.units import UnitSplitter, unspaced_units
 
@@ -55,7 +58,14 @@ class TeacherInputs:
     labels: Path
 
 
-def _require_room(settings: TeacherSettings, inputs: TeacherInputs) -> None:
+def _require_readable(settings: TeacherSettings, inputs: TeacherInputs) -> None:
+    """Refuse a teacher that cannot read the texts, before any work.
+
+    Raises:
+        TeacherError: it reads shorter texts only.
+        MissingDependencyError: its tokenizer needs a package that is not installed.
+    """
+    require_tokenizer_packages(inputs.model)
     limit = token_limit(inputs.model)
     if limit is not None and settings.max_tokens > limit:
         raise TeacherError(f"{inputs.model}: the teacher reads {limit} tokens at most, not {settings.max_tokens}",
@@ -70,7 +80,8 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     group.on_main(lambda: save_tokenizer(inputs.model, out, max_tokens=settings.max_tokens))
     told = group.on_main(lambda: _tell_what_is_cut(settings, inputs, out)) or ()
     if trained_labels(inputs.model) is not None:
-        return group.on_main(lambda: _take_as_it_is(inputs, labels, out, told)) or Outcome()
+        group.on_main(lambda: _take_as_it_is(inputs, labels, out))
+        return _judge_taken(inputs, labels, out, told)
     # imported here: the training loop costs seconds to import and a fine-tuned teacher does not need it
     import torch
 
@@ -93,6 +104,8 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
             Decision(step="teach", what=f"fine-tuned the teacher for at most {epochs_of(tuning, rows)} epochs; best validation "
                      f"accuracy {best:.4f}", why="the teacher's folder holds an encoder without a trained classifier"),
             *told,
+            *rate_decisions(tuning, inputs.model),
+            *(warn_of_accuracy(best, validation.labels) if group.is_main else ()),
         ),
         scratch=(CHECKPOINTS,),
     )
@@ -110,23 +123,32 @@ def _tell_what_is_cut(settings: TeacherSettings, inputs: TeacherInputs, out: Pat
     return (told,)
 
 
-def _take_as_it_is(
-    inputs: TeacherInputs, labels: tuple[str, ...], out: Path, told: tuple[Decision, ...]
-) -> Outcome:
+def _take_as_it_is(inputs: TeacherInputs, labels: tuple[str, ...], out: Path) -> None:
     from edgedistill.teach.teacher_model import load_classifier
 
     require_same_classes(inputs.model, labels,
                          advice="give a teacher that was fine-tuned on these labels, or an encoder to fine-tune")
     load_classifier(inputs.model, labels, is_trained=True).save_pretrained(out, safe_serialization=True)
     (out / CURVE_FILE).write_text(TrainingLog(points=()).to_json(), encoding="utf-8")
+
+
+def _judge_taken(inputs: TeacherInputs, labels: tuple[str, ...], out: Path, told: tuple[Decision, ...]) -> Outcome:
+    """Let the teacher in `out` answer validation; raises TeacherError where it is of no use."""
+    from edgedistill.teach.teacher_model import label_texts, load_classifier
+    from edgedistill.torch_setup import own_device
+
+    group, rows = current_group(), judged_rows(read_examples(inputs.validation))
+    model = load_classifier(out, labels).to(own_device(group.local_rank))
+    logits = next(label_texts(model, TextEncoder.load(out), iter([rows.texts]))).logits
+    warnings = group.on_main(lambda: judge_taken(inputs.model, Answers.of(logits, rows, labels))) or ()
     return Outcome(decisions=(
-        Decision(step="teach", what="took the teacher as it is", why="its folder holds a trained sequence classifier"),
-        *told,
+        Decision(step="teach", what="took the teacher as it is", why="its folder holds a trained sequence classifier"), *told,
+        *warnings,
     ))
 
 
 TEACHER = Stage(
-    name="teach", version=1, run=_make_teacher, requires=_require_room,
+    name="teach", version=1, run=_make_teacher, requires=_require_readable,
     ensures=partial(require_written, names=(WEIGHTS_FILE, TOKENIZER_FILE, "config.json")),
     tools=("torch", "transformers", "tokenizers"), is_resumable=True, is_shared=True,
 )
@@ -140,7 +162,7 @@ class SoftLabelSettings(Document):
 
 
 def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path) -> Outcome:
-    from edgedistill.teach.teacher_model import label_texts, load_classifier, token_vectors
+    from edgedistill.teach.teacher_model import label_texts, load_classifier, no_token_vectors, token_vectors
     from edgedistill.torch_setup import own_device
 
     labels = Labels.read_json(inputs.labels).labels
@@ -151,7 +173,9 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     tables = (train, read_examples(out / TRANSFER_FILE), validation)
     model = load_classifier(inputs.teacher, labels).to(own_device(group.local_rank))
     encoder = TextEncoder.load(inputs.teacher)
-    group.on_main(lambda: np.save(out / TOKEN_VECTORS_FILE, token_vectors(model, encoder), allow_pickle=False))
+    # a student of any other tokenizer gets a vocabulary of its own: nobody reads them, and of 250,000 tokens they take long
+    of_tokens = partial(token_vectors, model, encoder) if is_wordpiece(encoder.tokenizer.to_str()) else no_token_vectors
+    group.on_main(lambda: np.save(out / TOKEN_VECTORS_FILE, of_tokens(), allow_pickle=False))
     batches = (texts for table in tables for texts in table.text_batches())
     sample = [train.spread(BASIS_ROWS).texts] if len(train) > BATCH_ROWS else []
     with Progress("labelling", total=sum(map(len, sample)) + sum(map(len, tables)), unit="texts") as progress:

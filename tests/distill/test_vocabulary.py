@@ -14,16 +14,14 @@ from transformers import AutoTokenizer
 
 from edgedistill.distill.student_model import make_tokenizer, write_tokenizer
 from edgedistill.distill.vocabulary import (
-    SPECIAL_TOKENS,
     StudentVocabulary,
     choose_vocabulary,
-    is_wordpiece,
     prove_ids,
     read_student_ids,
     student_tokenizer_json,
 )
 from edgedistill.errors import ArtifactError
-from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, TextEncoder
 
 SPECIAL_IDS = (0, 1, 2, 3, 4)
 
@@ -121,14 +119,6 @@ def test_choose_vocabulary_gives_every_teacher_token_a_student_id(halved: Studen
     assert set(halved.student_id_of.tolist()) <= set(range(len(halved.kept)))
     assert halved.student_id_of[halved.kept].tolist() == list(range(30))
     assert halved.left_out == 25
-
-
-def test_is_wordpiece_only_of_a_wordpiece_model_with_the_special_tokens(wordpiece_json: str) -> None:
-    assert is_wordpiece(wordpiece_json)
-    assert not is_wordpiece(Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")])).to_str())
-    content = json.loads(wordpiece_json)
-    del content["model"]["vocab"]["[MASK]"]
-    assert not is_wordpiece(json.dumps(content))
 
 
 def test_student_tokenizer_json_is_pure(wordpiece_json: str, halved: StudentVocabulary) -> None:

@@ -112,6 +112,11 @@ def _pickled_teacher(world: Path) -> None:
     (world / "classifier" / "pytorch_model.bin").write_bytes(b"\x80\x02}q\x00.")
 
 
+def _of_another_family(world: Path) -> None:
+    file = world / "classifier" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | {"model_type": "xlnet"}), encoding="utf-8")
+
+
 def _rename_class(world: Path) -> None:
     text = (world / "test.tsv").read_text(encoding="utf-8")
     (world / "test.tsv").write_text(text.replace("\ngreet\t", "\ngreeet\t", 1), encoding="utf-8")
@@ -190,6 +195,7 @@ CASES = {
                                       _recipe(("name: classifier", f"name: classifier\n  sha256: '{'0' * 64}'"))),
     "teacher's config is not JSON": Case(RUN, ("config.json:1", "save_pretrained"),
                                          _write("classifier/config.json", "{not json")),
+    "teacher of a family that is not exported": Case(RUN, ("'xlnet' cannot be exported", "docs/export.md"), _of_another_family),
     "teacher's config is a list": Case(RUN, ("config.json",), _write("classifier/config.json", "[1, 2]")),
     "teacher's class names are no list": Case(RUN, ("config.json", "id2label"), _write(
         "classifier/config.json",

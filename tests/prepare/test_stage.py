@@ -145,6 +145,19 @@ def test_run_when_a_class_is_absent_from_a_split_then_a_decision_says_so(
     assert "validation has no row of these classes: b" in [d.what for d in outcome.decisions]
 
 
+def test_run_when_the_teacher_knows_classes_without_rows_then_they_are_classes_and_decisions_say_so(write, tmp_path: Path) -> None:
+    inputs = Inputs(write("train.tsv", table(("a", "six"), ("b", "new"), ("c", "in test"))),
+                    write("validation.tsv", table(("a", "seven"), ("b", "eight"))), write("test.tsv", table(("c", "in test"))))
+    outcome = perform(inputs, tmp_path / "out", Settings(label_order=("d", "c", "b", "a")))
+    report = DataReport.read_json(tmp_path / "out" / DATA_REPORT_FILE)
+    assert Labels.read_json(tmp_path / "out" / LABELS_FILE).labels == report.classes == ("d", "c", "b", "a")
+    assert report.train.rows_by_class == {"d": 0, "c": 0, "b": 1, "a": 1}
+    assert read_examples(tmp_path / "out" / TRAIN_FILE).labels.tolist() == [3, 2]
+    told = [d.what for d in outcome.decisions if "these classes" in d.what]
+    assert told == ["no split has a row of these classes that the teacher knows: d", "train has no row of these classes: c",
+                    "validation has no row of these classes: c", "test has no row of these classes: b, a"]
+
+
 @pytest.mark.parametrize(
     ("train", "validation", "test", "message", "hint"),
     [

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models
 from transformers import BertModel
 
-from edgedistill.errors import ArtifactError, TeacherError
+from edgedistill.errors import ArtifactError, MissingDependencyError, TeacherError
 from edgedistill.evaluate.torch_model import TorchModel
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
 from edgedistill.recipe import FineTuning, TransferSet
@@ -22,6 +23,7 @@ from edgedistill.soft_labels import read_soft_labels
 from edgedistill.stage import Workspace
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.teach import stage as teach_stage
+from edgedistill.teach import tokenizer_files
 from edgedistill.teach.fine_tuning import enough_epochs
 from edgedistill.teach.labelling import origin_of
 from edgedistill.teach.stage import (
@@ -56,6 +58,18 @@ def perform_teacher(root: Path, model: Path, data: Path, *, labels: str = "label
 def soft_inputs(teacher: Path, data: Path) -> SoftLabelInputs:
     return SoftLabelInputs(teacher, data / "train.arrow", data / "validation.arrow", data / "labels.json",
                            data / "unlabelled.arrow")
+
+
+def answered(model: Path, data: Path, out: Path, *, names: tuple[str, ...], order: tuple[int, ...] | None = None) -> Path:
+    """Copy data, with a teacher's own answers as the labels of validation; `order` gives each of its classes another number."""
+    shutil.copytree(data, out)
+    (out / "labels.json").write_text(Labels(labels=names).to_json())
+    validation = read_examples(data / "validation.arrow")
+    logits = TorchModel(model).logits(TextEncoder.load(model).encode(validation.texts).batch(range(len(validation))))
+    decided = logits.argmax(axis=1)
+    assert len(set(decided.tolist())) == len(names), "the tiny teacher should tell the texts apart"
+    write_examples(out / "validation.arrow", validation.ids, validation.texts, np.asarray(order or range(len(names)))[decided].tolist())
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +135,17 @@ def test_teach_with_longer_texts_than_the_teacher_reads_is_refused_before_any_wo
     assert not list(tmp_path.iterdir())
 
 
+def test_teach_with_a_tokenizer_that_needs_a_missing_package_is_refused_before_any_work(
+    model_folder: Callable[[str], Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer_files, "_is_installed", lambda module: False)
+    model = Path(shutil.copytree(model_folder("bert"), tmp_path / "model"))
+    (model / "tokenizer.json").rename(model / "spiece.model")
+    with pytest.raises(MissingDependencyError, match="sentencepiece and protobuf are not installed"):
+        perform_teacher(tmp_path / "stages", model, data)
+    assert not (tmp_path / "stages").exists()
+
+
 def test_teach_of_a_folder_that_is_not_there_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(TeacherError, match=r"config\.json: no such file"):
         perform_teacher(tmp_path, tmp_path / "nowhere", data)
@@ -132,11 +157,36 @@ def test_teach_with_a_binary_teacher_that_names_no_classes_takes_it_as_it_is(
     model = make_classifier("bert", id2label={0: "LABEL_0", 1: "LABEL_1"}, label2id={"LABEL_0": 0, "LABEL_1": 1})
     model.save_pretrained(tmp_path / "model")
     write_tokenizer_files(tmp_path / "model")
-    shutil.copytree(data, tmp_path / "data")
-    (tmp_path / "data" / "labels.json").write_text(Labels(labels=("bad", "good")).to_json())
-    folder = perform_teacher(tmp_path, tmp_path / "model", tmp_path / "data")
+    own = answered(tmp_path / "model", data, tmp_path / "data", names=("bad", "good"))
+    folder = perform_teacher(tmp_path, tmp_path / "model", own)
     assert torch.equal(load_file(folder / "model.safetensors")["classifier.weight"], model.classifier.weight)
     assert json.loads((folder / "config.json").read_text())["id2label"] == {"0": "bad", "1": "good"}
+
+
+def test_teach_when_a_taken_teacher_knows_its_classes_by_number_in_another_order_then_refused_with_the_right_one(
+    make_classifier: Callable[..., Any], write_tokenizer_files: Callable[[Path], None], data: Path, tmp_path: Path
+) -> None:
+    model = make_classifier("bert", id2label={0: "LABEL_0", 1: "LABEL_1"}, label2id={"LABEL_0": 0, "LABEL_1": 1})
+    model.save_pretrained(tmp_path / "model")
+    write_tokenizer_files(tmp_path / "model")
+    turned = answered(tmp_path / "model", data, tmp_path / "data", names=("bad", "good"), order=(1, 0))
+    with pytest.raises(TeacherError, match="in another order") as caught:
+        perform_teacher(tmp_path, tmp_path / "model", turned)
+    assert '"id2label": {"0": "good", "1": "bad"}' in caught.value.hint
+
+
+def test_soft_labels_of_a_teacher_that_is_no_wordpiece_hold_no_token_vectors(
+    teacher: Path, data: Path, soft_labels: Path, tmp_path: Path
+) -> None:
+    assert np.load(soft_labels / "token_vectors.npy").shape == (55, 3 * 32)
+    other = Path(shutil.copytree(teacher, tmp_path / "teacher"))
+    pieces = Tokenizer.from_file(str(other / "tokenizer.json"))
+    words = models.WordLevel(pieces.get_vocab(), unk_token="[UNK]")
+    pieces.model = words
+    pieces.save(str(other / "tokenizer.json"))
+    without = SoftLabelSettings(transfer_set=TransferSet(rows=0), seed=3)
+    folder = Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, without, soft_inputs(other, data)).folder
+    assert np.load(folder / "token_vectors.npy", mmap_mode="r").shape == (0, 0)
 
 
 def test_soft_labels_hold_every_example_of_train_transfer_and_validation(soft_labels: Path, data: Path) -> None:

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertModel,
+    ElectraConfig,
+    ElectraForSequenceClassification,
+)
 
 from edgedistill.errors import TeacherError
 from edgedistill.tasks.text_classification.encoding import TextEncoder
@@ -211,6 +217,22 @@ def test_label_texts_in_bfloat16_stays_near_float32(
         answers.append(next(label_texts(model, encoder, iter([texts]))).logits)
     assert answers[0].dtype == np.float32
     assert np.abs(answers[0] - answers[1]).mean() < 0.1 * np.abs(answers[1]).mean()
+
+
+def test_token_vectors_of_a_teacher_with_a_narrow_embedding_fill_its_view_with_zeros(
+    write_tokenizer_files: Callable[[Path], None], tmp_path: Path
+) -> None:
+    write_tokenizer_files(tmp_path)
+    config = ElectraConfig(vocab_size=55, embedding_size=16, hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+                           intermediate_size=32, max_position_embeddings=40)
+    model = ElectraForSequenceClassification(config)
+    found = token_vectors(model, TextEncoder.load(tmp_path)).astype(np.float32)
+    table = model.get_input_embeddings().weight.detach().numpy()
+    centred = table - table.mean(axis=0)
+    assert found.shape == (55, 3 * 32)
+    np.testing.assert_allclose(found[:, :16], centred / np.linalg.norm(centred, axis=1, keepdims=True), atol=1e-3)
+    assert not found[:, 16:32].any()
+    np.testing.assert_allclose(np.linalg.norm(found[:, 32:64], axis=1), 1, atol=1e-2)
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])

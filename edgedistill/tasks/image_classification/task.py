@@ -132,9 +132,12 @@ class ImageClassification:
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
         """Refuse settings of texts, losses that pictures do not have, and a teacher whose image processor is not known."""
+        from edgedistill.export.requirements import require_float_file_fits
+
         check_recipe(recipe, own_configuration=_OWN_TEACHER.configuration)
         if teacher is not None:
             read_preprocessing(teacher)
+            require_float_file_fits(teacher)
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
         """Choose the side of the pictures, where the recipe leaves it open; a side that prepare takes anyway stays open."""

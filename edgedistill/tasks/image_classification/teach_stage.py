@@ -60,10 +60,12 @@ class TeacherInputs:
 
 
 def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> Outcome:
-    from edgedistill.tasks.image_classification.teacher_work import take_teacher, train_teacher
+    from edgedistill.tasks.image_classification.teacher_work import judged_teacher, take_teacher, train_teacher
 
     if inputs.model is not None and is_taken(inputs.model, Labels.read_json(inputs.labels).labels):
-        return current_group().on_main(lambda: take_teacher(inputs, out)) or Outcome()
+        taken = current_group().on_main(lambda: take_teacher(inputs, out)) or Outcome()
+        warnings = judged_teacher(inputs.model, inputs, out)
+        return Outcome(decisions=(*taken.decisions, *warnings))
     return train_teacher(settings, inputs, out)
 
 

@@ -28,6 +28,7 @@ from edgedistill.tasks.image_classification.teach_stage import (
     what_is_seen,
 )
 from edgedistill.tasks.image_classification.teacher_model import (
+    label_pictures,
     load_image_classifier,
     load_with_new_head,
     make_image_classifier,
@@ -35,8 +36,9 @@ from edgedistill.tasks.image_classification.teacher_model import (
 from edgedistill.tasks.image_classification.training_settings import BEST_BY
 from edgedistill.teach.files import CURVE_FILE
 from edgedistill.teach.fine_tuning import fine_tune, tuning_schedule
+from edgedistill.teach.judgement import Answers, judge_taken, judged_rows, warn_of_accuracy
 from edgedistill.teach.labels import trained_labels
-from edgedistill.torch_setup import set_up_torch
+from edgedistill.torch_setup import own_device, set_up_torch
 from edgedistill.training import CHECKPOINTS, TrainingSet
 
 _MOST_EVALUATIONS = 20
@@ -57,6 +59,24 @@ def take_teacher(inputs: TeacherInputs, out: Path) -> Outcome:
     ))
 
 
+def judged_teacher(model: Path, inputs: TeacherInputs, out: Path) -> tuple[Decision, ...]:
+    """Let the taken teacher in `out` answer validation, and return what must be said of it.
+
+    Args:
+        model: the folder that it was taken from.
+        inputs: of the step.
+        out: the folder of the step.
+
+    Raises:
+        TeacherError: it is of no use, see `judge_taken`.
+    """
+    group, labels = current_group(), Labels.read_json(inputs.labels).labels
+    rows = judged_rows(read_examples(inputs.validation))
+    classifier = load_image_classifier(out, labels).to(own_device(group.local_rank))
+    logits = np.concatenate(list(label_pictures(classifier, PictureEncoder.load(out).encode_examples(rows))))
+    return group.on_main(lambda: judge_taken(model, Answers.of(logits, rows, labels))) or ()
+
+
 def train_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> Outcome:
     """Train on the pictures and changed copies of them; continues from a checkpoint in `out`."""
     set_up_torch()
@@ -73,7 +93,8 @@ def train_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     return Outcome(
         decisions=(Decision(step="teach", what=f"trained the teacher on {schedule.steps * schedule.batch_size} pictures, "
                             f"repeats and changed copies counted; best validation accuracy {best:.4f}", why=_why_trained(inputs)),
-                   *what_is_seen(how, pixels_of(examples))),
+                   *what_is_seen(how, pixels_of(examples)),
+                   *(warn_of_accuracy(best, validation.labels) if group.is_main else ())),
         scratch=(CHECKPOINTS,),
     )
 

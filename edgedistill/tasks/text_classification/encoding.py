@@ -1,5 +1,6 @@
 """Texts to token ids, by the `tokenizer.json` of a model folder. One encoder for torch, ONNX and the bundle."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,14 @@ from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples
 
 TOKENIZER_FILE = "tokenizer.json"
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+"""Of a WordPiece, in the order of a student's ids."""
+
+
+def is_wordpiece(tokenizer_json: str) -> bool:
+    """Can the tokens of this tokenizer.json be aliased? WordPiece yes; merges of BPE work on pairs of ids, so no."""
+    model = json.loads(tokenizer_json)["model"]
+    return bool(model.get("type") == "WordPiece" and all(token in model["vocab"] for token in SPECIAL_TOKENS))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Text classification behind the door of the tasks: one label a text."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,14 +120,25 @@ class TextClassification:
         )
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
-        """Refuse losses that cannot compare a student with this teacher, and settings of pictures."""
+        """Refuse losses that cannot compare a student with this teacher, and a teacher that is too large to be exported."""
         from edgedistill.distill.requirements import require_fitting_losses
+        from edgedistill.export.requirements import require_float_file_fits
 
         require_fitting_losses(recipe.distillation.losses, _given(teacher))
+        require_float_file_fits(_given(teacher))
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
-        """Return the recipe as it is: texts are prepared alike for every target."""
-        return Settled(located)
+        """Fill in the learning rate that the encoder's width asks for; texts are prepared alike for every target."""
+        from edgedistill.teach.learning_rate import settled_tuning
+
+        recipe, given = located.recipe, located.recipe.teacher.fine_tuning
+        if "learning_rate" in given.model_fields_set:
+            return Settled(located)
+        tuning = settled_tuning(given, _given(self.find_teacher(located, check_weights=False)))
+        if tuning is given:
+            return Settled(located)
+        teacher = recipe.teacher.model_copy(update={"fine_tuning": tuning})
+        return Settled(dataclasses.replace(located, recipe=recipe.model_copy(update={"teacher": teacher})))
 
     def facts(self, recipe: Recipe, prepared: Path, teacher: Path | None) -> DataFacts:
         """Count rows, classes and tokens of what `prepare` wrote."""
@@ -138,8 +150,8 @@ class TextClassification:
         """Count the same in the files of the recipe."""
         from edgedistill.facts import facts_of_texts
 
-        texts, classes = _train_texts(located)
         teacher, limit = self.find_teacher(located, check_weights=False), located.recipe.teacher.max_tokens
+        texts, classes = _train_texts(located, _given(teacher))
         return facts_of_texts(texts, classes, len(texts), teacher=teacher, max_tokens=limit)
 
     def facts_in_words(self, facts: DataFacts) -> str:
@@ -206,12 +218,14 @@ class TextClassification:
         """Take or fine-tune the teacher."""
         from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
         from edgedistill.teach import stage
+        from edgedistill.teach.learning_rate import settled_tuning
 
+        folder = _given(teacher)
         settings = stage.TeacherSettings(
-            fine_tuning=recipe.teacher.fine_tuning, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed
+            fine_tuning=settled_tuning(recipe.teacher.fine_tuning, folder), max_tokens=recipe.teacher.max_tokens, seed=recipe.seed
         )
         files = (data / TRAIN_FILE, data / VALIDATION_FILE, data / LABELS_FILE)
-        return Work(stage.TEACHER, settings, stage.TeacherInputs(_given(teacher), *files))
+        return Work(stage.TEACHER, settings, stage.TeacherInputs(folder, *files))
 
     def not_checked(self, data: Path, teacher: Path) -> tuple[str, ...]:
         """Return nothing: teacher and student read the same texts."""
@@ -353,10 +367,12 @@ def _given(teacher: Path | None) -> Path:
     return teacher
 
 
-def _train_texts(located: LocatedRecipe) -> tuple[list[str], int]:
+def _train_texts(located: LocatedRecipe, teacher: Path) -> tuple[list[str], int]:
+    """Return the training texts, and how many classes a student has: a trained teacher may know more than the data have."""
     from edgedistill.prepare.check import class_names
     from edgedistill.prepare.columns import Columns
     from edgedistill.prepare.read import detect_format, read_labelled_texts
+    from edgedistill.teach.labels import label_order
 
     data = located.recipe.data
     if data.train is None:
@@ -365,4 +381,4 @@ def _train_texts(located: LocatedRecipe) -> tuple[list[str], int]:
         if path is not None:
             detect_format(located.path(path))
     rows = read_labelled_texts(located.path(data.train), Columns(data.text_column, data.label_column))
-    return rows.texts.to_pylist(), len(class_names(rows))
+    return rows.texts.to_pylist(), len(class_names(rows, order=label_order(teacher)))

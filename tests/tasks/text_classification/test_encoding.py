@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 from edgedistill.errors import ArtifactError
-from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
+from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder, is_wordpiece
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +112,11 @@ def test_load_of_a_damaged_tokenizer_is_refused(tmp_path: Path, content: str) ->
     (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(ArtifactError, match="not a tokenizer"):
         TextEncoder.load(tmp_path)
+
+
+def test_is_wordpiece_only_of_a_wordpiece_model_with_the_special_tokens(wordpiece_json: str) -> None:
+    assert is_wordpiece(wordpiece_json)
+    assert not is_wordpiece(Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")])).to_str())
+    content = json.loads(wordpiece_json)
+    del content["model"]["vocab"]["[MASK]"]
+    assert not is_wordpiece(json.dumps(content))
