@@ -77,7 +77,7 @@ def _train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path
 _check_student = partial(require_written, names=(WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE))
 
 STUDENT = Stage(
-    name="distill", version=5, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
+    name="distill", version=6, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )
 
