@@ -29,7 +29,9 @@ _MANY = 0.01
 MANY_UNKNOWN = 0.01
 """Above this share of [UNK] among its tokens a student is warned of."""
 
-_LONGEST_PART = 50
+_RUN = f"[{UNSPACED}]{{1,50}}\\p{{M}}*"
+"""A part of a run: no more than that, and not ending before a mark."""
+
 _MOSTLY = 0.5
 _FRAME = 2
 """[CLS] and [SEP] of each text."""
@@ -59,7 +61,7 @@ class Reading:
         """What makes words of it."""
         if not self.splits_runs:
             return BertPreTokenizer()
-        return Sequence([BertPreTokenizer(), Split(Regex(f"[{UNSPACED}]{{1,{_LONGEST_PART}}}"), "isolated")])
+        return Sequence([BertPreTokenizer(), Split(Regex(_RUN), "isolated")])
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def share_with_neighbours(rows: Iterable[Sequence[Unit]], neighbours: Neighbours
     return sum(n for word, n in uses.items() if _found(word, neighbours)) / uses.total() if uses else 1.0
 
 
-def make_transfer_texts(  # noqa: PLR0913 - two of them are what texts are made from, four how
+def make_transfer_texts(
     words: Sequence[Sequence[Unit]], neighbours: Neighbours, kinds: TransferSet, *, mask_token: str | None, seed: int,
     without: Iterable[str] = (),
 ) -> list[str]:

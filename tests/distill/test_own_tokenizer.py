@@ -68,7 +68,7 @@ def test_own_tokenizer_of_long_runs_without_spaces_splits_them_and_says_so() -> 
     run = "ฉันไม่ชอบหนังเรื่องนี้เลย" * 12
     assert len(run) > 250
     made, student = trained([run, f"ok {run} ok"])
-    assert 1 not in student.encode(f"{run}x{run}x").ids[:-2]
+    assert 1 not in student.encode(f"{run}ok{run}").ids
     assert "split" in made.note
     assert bert_problem(made.json) == "its pre-tokenizer is Sequence, not BERT's BertPreTokenizer"
 

@@ -173,14 +173,14 @@ def test_word_vectors_are_of_whole_words_only(model_folder: Callable[[str], Path
 
 
 def test_word_vectors_of_byte_level_tokens_are_of_the_words_that_they_spell(copied: Path) -> None:
-    texts = ["Привет мир", "café là", "की हिन्दी", "the lamp"] * 9
+    texts = ["Привет мир", "café là", "the lamp"] * 9  # (its pre-tokenizer parts Hindi words before each vowel sign)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=True), decoders.ByteLevel()
     tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=300, show_progress=False))
     tokenizer.save(str(copied / "tokenizer.json"))
     rewrite_embeddings(copied, tokenizer.get_vocab_size())
     found = word_vectors(copied)
-    assert {"Привет", "мир", "café", "là", "की", "हिन्दी", "the", "lamp"} <= set(found.words)
+    assert {"Привет", "мир", "café", "là", "the", "lamp"} <= set(found.words)
     assert not {word for word in found.words if not set(word) <= set("".join(texts))}
     place = found.words.index("мир")
     np.testing.assert_array_equal(found.vectors[place], input_embeddings(copied)[tokenizer.encode("мир").ids[0]])

@@ -29,7 +29,7 @@ def neighbours(texts: list[str]) -> Neighbours:
 
 
 def make(texts: list[str], neighbours: Neighbours, /, **changes: Any) -> list[str]:
-    others = {"mask_token": "[MASK]", "seed": 5} | {name: changes.pop(name) for name in ("mask_token", "seed") if name in changes}
+    others = {"mask_token": "[MASK]", "seed": 5} | {name: changes.pop(name) for name in ("mask_token", "seed", "without") if name in changes}
     words = [split_at_spaces(text) for text in texts]
     return make_transfer_texts(words, neighbours, TransferSet(**({"rows": 300, "copies": 6} | changes)), **others)
 
