@@ -25,6 +25,11 @@ pixels, channels last. The schema's metadata says height, width and channels."""
 _HINT = "edgedistill prepare --recipe RECIPE -o DIR"
 
 
+def folded(text: str) -> str:
+    """Return a text without what does not count where texts are compared: capitals and the width of blanks."""
+    return " ".join(text.split()).lower()
+
+
 @dataclass(frozen=True)
 class Examples:
     """A memory-mapped table of examples, in the order of the file.

@@ -1,5 +1,6 @@
 """First embeddings for a student that cannot be cut out of its teacher: what the teacher makes of each token."""
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,7 +37,8 @@ def contextual_embeddings(
     """
     teacher.eval()
     names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in teacher.forward.__code__.co_varnames]
-    encoded = encoder.encode([token.removeprefix(_PREFIX) for token in tokens])
+    # a vocabulary may hold Hangul as single letters, which a teacher knows as syllables
+    encoded = encoder.encode([unicodedata.normalize("NFC", token.removeprefix(_PREFIX)) for token in tokens])
     order = np.argsort(encoded.lengths, kind="stable")
     found = torch.empty(len(tokens), teacher.config.hidden_size)
     batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]

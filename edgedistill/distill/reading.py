@@ -4,16 +4,20 @@ Train, transfer set and validation are proved where the student is made (`edgedi
 once the student is chosen, so that nothing of them can reach a training or a choice.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgedistill.distill.own_tokenizer import MANY_UNKNOWN, unknown_share
 from edgedistill.distill.vocabulary import prove_ids, read_student_ids
 from edgedistill.document import Document, read_text
 from edgedistill.errors import ArtifactError
-from edgedistill.examples import read_examples
+from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TextEncoder, is_wordpiece
+
+log = logging.getLogger("edgedistill")
 
 
 class Settings(Document):
@@ -33,14 +37,11 @@ class Inputs:
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     source = read_text(inputs.teacher, error=ArtifactError)
+    student, examples = TextEncoder.load(inputs.student.parent), read_examples(inputs.data)
     if not is_wordpiece(source):
-        return Outcome(decisions=(Decision(
-            step="prove-ids", what="the student's token ids were not compared with the teacher's",
-            why="the teacher's tokenizer is no WordPiece, so the student has a vocabulary of its own",
-        ),))
+        return Outcome(decisions=(_unknown_decision(student, examples, settings.split),))
     student_id_of = read_student_ids(source, read_text(inputs.student, error=ArtifactError))
-    teacher, student = TextEncoder.load(inputs.teacher.parent), TextEncoder.load(inputs.student.parent)
-    examples = read_examples(inputs.data)
+    teacher = TextEncoder.load(inputs.teacher.parent)
     for batch in examples.text_batches():
         prove_ids(teacher, student, student_id_of, batch)
     return Outcome(decisions=(Decision(
@@ -52,4 +53,17 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     ),))
 
 
-READING = Stage(name="prove-ids", version=1, run=_run, tools=("tokenizers",))
+def _unknown_decision(student: TextEncoder, examples: Examples, split: str) -> Decision:
+    """Say how much of a split a vocabulary of the student's own cannot read; warn where it is much."""
+    share = unknown_share(student, examples.text_batches())
+    if share > MANY_UNKNOWN:
+        log.warning("prove-ids: %.2f %% of the student's tokens of the %s texts are [UNK]", 100 * share, split)
+    return Decision(
+        step="prove-ids",
+        what=f"the student's token ids were not compared with the teacher's; it knows all but {share:.2%} of its tokens of the "
+             f"{len(examples)} {split} texts",
+        why="the teacher's tokenizer is no WordPiece, so the student has a vocabulary of its own",
+    )
+
+
+READING = Stage(name="prove-ids", version=2, run=_run, tools=("tokenizers",))

@@ -9,19 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from edgedistill.batch_parts import parts_of
 from edgedistill.distill.cut import can_be_cut, find_rotation, narrow, prune, record
 from edgedistill.distill.head_size import resize_heads, student_heads
 from edgedistill.distill.importance import measure_importance
-from edgedistill.distill.vocabulary import StudentVocabulary, choose_vocabulary, student_tokenizer_json, with_other_name
-from edgedistill.distill.wordpiece import learn_wordpieces
+from edgedistill.distill.own_tokenizer import train_wordpiece
+from edgedistill.distill.vocabulary import StudentVocabulary, choose_vocabulary, student_tokenizer_json
 from edgedistill.low_rank import RANK_KEY
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, EncodedTexts, TextEncoder, is_wordpiece
@@ -78,8 +73,9 @@ def make_tokenizer(
     """
     source = teacher.tokenizer.to_str()
     if not is_wordpiece(source):
-        mask = mask_token_of(teacher.tokenizer)
-        return _train_wordpiece(texts, mask, size=size, max_tokens=_max_tokens(source))
+        own = train_wordpiece((text for batch in texts for text in batch), teacher.tokenizer, size=size,
+                              mask=mask_token_of(teacher.tokenizer), max_tokens=_max_tokens(source))
+        return StudentTokenizer(own.json, own.tokens, None, own.note)
     counts = np.zeros(len(token_vectors), np.int64)
     for batch in texts:
         ids = teacher.encode(batch).ids
@@ -100,32 +96,6 @@ def make_tokenizer(
 
 def _max_tokens(tokenizer_json: str) -> int:
     return int((json.loads(tokenizer_json).get("truncation") or {}).get("max_length", 64))
-
-
-def _train_wordpiece(
-    texts: Iterator[list[str]], teacher_mask: str | None, *, size: int, max_tokens: int
-) -> StudentTokenizer:
-    """Train a WordPiece vocabulary on the texts: for teachers whose merges cannot be aliased.
-
-    The transfer texts hold the teacher's mask token: no pieces are learned of it, and the student reads it as its own.
-    """
-    plain = (text.replace(teacher_mask, " ") if teacher_mask else text for batch in texts for text in batch)
-    tokens = learn_wordpieces(plain, SPECIAL_TOKENS, size=size)
-    vocabulary = {token: index for index, token in enumerate(tokens)}
-    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106 - a token of a vocabulary, no secret
-    tokenizer.normalizer = BertNormalizer()
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
-    cls_id, sep_id = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-    tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", cls_id), ("[SEP]", sep_id)]
-    )
-    tokenizer.enable_truncation(max_tokens)
-    written = tokenizer.to_str()
-    if teacher_mask is not None and teacher_mask not in SPECIAL_TOKENS:
-        written = with_other_name(written, "[MASK]", teacher_mask)
-    return StudentTokenizer(written, tokens, None, f"trained a WordPiece vocabulary of {len(tokens)} on the texts, as "
-                            "the teacher's tokenizer is no WordPiece")
 
 
 def student_config(

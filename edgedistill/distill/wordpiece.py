@@ -1,7 +1,7 @@
 """Train a WordPiece vocabulary on texts, the same one in every process."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
@@ -14,7 +14,18 @@ _INNER = 0xF0000
 """First of a block of private code points, which BertNormalizer removes from texts: they stand for inner characters."""
 
 
+def count_words(texts: Iterable[str], *, normalizer: BertNormalizer) -> Counter[str]:
+    """Return how often each word stands in texts; words are what BERT's pre-tokenizer makes of the normalized texts."""
+    splitter = BertPreTokenizer()
+    return Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+
+
 def learn_wordpieces(texts: Iterable[str], special_tokens: Sequence[str], *, size: int) -> tuple[str, ...]:
+    """Learn a WordPiece vocabulary from texts, lower-cased and without accents as BERT reads them; see `learn_pieces`."""
+    return learn_pieces(count_words(texts, normalizer=BertNormalizer()), special_tokens, size=size)
+
+
+def learn_pieces(words: Mapping[str, int], special_tokens: Sequence[str], *, size: int) -> tuple[str, ...]:
     """Learn a WordPiece vocabulary by merging the most frequent pairs (Sennrich et al. 2016, algorithm 1).
 
     The library's own WordPieceTrainer gives another vocabulary in every process: it numbers the pieces in the order of a
@@ -22,22 +33,23 @@ def learn_wordpieces(texts: Iterable[str], special_tokens: Sequence[str], *, siz
     first. So the characters inside of words are replaced by private ones, merged, and written back with "##".
 
     Args:
-        texts: what the vocabulary is learned from; lower-cased as BERT does.
+        words: how often each word is used.
         special_tokens: they come first, in this order.
-        size: tokens at most (more only if the texts have more different characters).
+        size: tokens at most. Where there are more different characters (at the start and inside of words count apart),
+            the rarest are left out, and the words that hold them.
 
     Returns:
         the tokens in the order of their ids.
     """
-    normalizer, splitter = BertNormalizer(), BertPreTokenizer()
-    counts = Counter(
-        word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
+    inner = {char: chr(_INNER + i) for i, char in enumerate(sorted({char for word in words for char in word[1:]}))}
+    coded = _without_rarest(
+        {word[0] + "".join(inner[char] for char in word[1:]): uses for word, uses in words.items()},
+        room=size - len(special_tokens),
     )
-    inner = {char: chr(_INNER + i) for i, char in enumerate(sorted({char for word in counts for char in word[1:]}))}
     char_of = {code: char for char, code in inner.items()}
     learner = Tokenizer(BPE())
     learner.train_from_iterator(
-        (word[0] + "".join(inner[char] for char in word[1:]) for word in counts.elements()),
+        Counter(coded).elements(),
         BpeTrainer(vocab_size=size, special_tokens=list(special_tokens), show_progress=False),
     )
     by_id = sorted(learner.get_vocab().items(), key=lambda item: item[1])
@@ -45,3 +57,15 @@ def learn_wordpieces(texts: Iterable[str], special_tokens: Sequence[str], *, siz
         (_PREFIX if token[0] in char_of else "") + "".join(char_of.get(char, char) for char in token)
         for token, _ in by_id
     )
+
+
+def _without_rarest(words: Mapping[str, int], *, room: int) -> Mapping[str, int]:
+    """Leave out words with other than the `room` most used characters; of equals the lower code point is kept."""
+    uses: Counter[str] = Counter()
+    for word, count in words.items():
+        for char in word:
+            uses[char] += count
+    if len(uses) <= room:
+        return words
+    kept = set(sorted(uses, key=lambda char: (-uses[char], char))[:room])
+    return {word: count for word, count in words.items() if kept.issuperset(word)}

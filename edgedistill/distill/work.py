@@ -17,6 +17,7 @@ from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import hard_label_loss
 from edgedistill.distill.low_rank_embedding import merge_embedding, round_to_rank, split_embedding
 from edgedistill.distill.objective import GuidedObjective, loss_terms, teacher_loss
+from edgedistill.distill.own_tokenizer import MANY_UNKNOWN, unknown_share
 from edgedistill.distill.schedule import baseline_schedule, distillation_schedule
 from edgedistill.distill.stage import CURVE_FILE, FIT_FILE, BaselineInputs, StudentInputs, StudentSettings
 from edgedistill.distill.student_model import (
@@ -147,9 +148,9 @@ def _make_start(
         shutil.rmtree(start)
     start.mkdir(parents=True)
     write_student(model, tokenizer.json, start, max_tokens=settings.max_tokens)
-    if tokenizer.vocabulary is None:
-        return Start((decision, _vocabulary_decision(tokenizer, None)))
     own, validation = TextEncoder.load(start), read_examples(inputs.validation)
+    if tokenizer.vocabulary is None:
+        return Start((decision, _vocabulary_decision(tokenizer, None), _unknown_decision(own, train_set, validation)))
     for table in (train_set, transfer, validation):
         for batch in table.text_batches():
             prove_ids(encoder, own, tokenizer.vocabulary.student_id_of, batch)
@@ -193,6 +194,16 @@ def _vocabulary_decision(tokenizer: StudentTokenizer, lost: FitOn | None) -> Dec
         what += (f"; the teacher itself, reading these tokens, gives {lost.agreement:.1%} of its answers on validation "
                  f"(KL {lost.kl_nats:.3f} nats)")
     return Decision(step="distill", what=what, why="the embedding is the largest part of a small student")
+
+
+def _unknown_decision(encoder: TextEncoder, train_set: Examples, validation: Examples) -> Decision:
+    """Say how much the student's own vocabulary cannot read; warn where it is much."""
+    shares = [unknown_share(encoder, table.text_batches()) for table in (train_set, validation)]
+    what = f"the student's tokenizer knows all but {shares[0]:.2%} of its tokens of train and {shares[1]:.2%} of validation"
+    if max(shares) > MANY_UNKNOWN:
+        log.warning("distill: %s; the others are [UNK], and what they say is lost: a larger vocabulary, or a teacher with a "
+                    "WordPiece tokenizer, reads more", what)
+    return Decision(step="distill", what=what, why="a word with a character that its vocabulary lacks becomes one [UNK]")
 
 
 def _finish(model: PreTrainedModel, start: Path, out: Path) -> None:

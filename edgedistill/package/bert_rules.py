@@ -2,7 +2,8 @@
 
 Reading the tables off the tokenizer itself, one code point at a time, is exact because all that BERT's normalizer and
 pre-tokenizer do is a map of code points: drop it, make it a space, stand alone, or become other characters. The order of
-combining marks is the one exception (Unicode's canonical ordering), and it cannot matter where no piece holds such a mark.
+combining marks is the one exception (Unicode's canonical ordering): it comes with the stripping of accents alone, and it
+cannot matter where no piece holds such a mark.
 """
 
 import functools
@@ -20,6 +21,9 @@ _SETTINGS = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
 _SPLITTER = BertPreTokenizer()
 _SEPARATOR = "\ua66e"
 """A letter that no other code point turns into, and that BERT leaves alone: it parts the probes of one call."""
+
+LONGEST_WORD = 100
+"""The operator in the graph makes longer words, in characters, unknown, whatever tokenizer.json says."""
 
 _PROBES_PER_CALL = 256
 _ALONE_LENGTH = len(" x ")
@@ -86,6 +90,10 @@ def bert_problem(tokenizer_json: str) -> str | None:
         return f"its inner pieces do not start with {CONTINUES}"
     if not content["normalizer"].get("clean_text"):
         return "its normalizer does not clean control characters away"
+    if content["model"]["max_input_chars_per_word"] > LONGEST_WORD:
+        return f"it reads words of more than {LONGEST_WORD} characters"
+    if _strips(content["normalizer"]) and any(map(_is_movable, "".join(content["model"]["vocab"]))):
+        return "its pieces hold combining marks, whose order stripping accents may change"
     if not content.get("truncation"):
         return "it does not cut long texts"
     odd = [t["content"] for t in content.get("added_tokens") or () if _is_odd(t)]
@@ -111,7 +119,7 @@ def bert_rules(tokenizer_json: str) -> BertRules:
     ids = {token["content"]: token["id"] for token in content.get("added_tokens") or ()}
     ids.setdefault(model["unk_token"], model["vocab"][model["unk_token"]])
     return BertRules(
-        characters=_character_rules(images, alphabet=set("".join(map(_body, pieces)))),
+        characters=_character_rules(images, set("".join(map(_body, pieces))), is_ordered=_strips(content["normalizer"])),
         starts={t: i for t, i in pieces.items() if not t.startswith(CONTINUES)} | ids,
         inner={_body(t): i for t, i in pieces.items() if t.startswith(CONTINUES) and _body(t)},
         specials=specials,
@@ -122,6 +130,17 @@ def bert_rules(tokenizer_json: str) -> BertRules:
         max_tokens=int(content["truncation"]["max_length"]),
         max_word=int(model["max_input_chars_per_word"]),
     )
+
+
+def _strips(normalizer: Mapping[str, Any]) -> bool:
+    """Does it strip accents? Where it does not say, it does if it lower-cases."""
+    told = normalizer.get("strip_accents")
+    return bool(normalizer.get("lowercase") if told is None else told)
+
+
+def _is_movable(char: str) -> bool:
+    """Is this a combining mark that stripping accents leaves in the text?"""
+    return unicodedata.combining(char) > 0 and unicodedata.category(char) != "Mn"
 
 
 def _is_odd(token: Mapping[str, Any]) -> bool:
@@ -191,9 +210,9 @@ def _alone(normal: Iterable[str]) -> set[str]:
     return {piece for piece in pieces if len(piece) == 1 and piece != _SEPARATOR}
 
 
-def _character_rules(images: Mapping[str, str], *, alphabet: set[str]) -> CharacterRules:
+def _character_rules(images: Mapping[str, str], alphabet: set[str], *, is_ordered: bool) -> CharacterRules:
     """Keep what a piece could be made of, and what vanishes or stands alone; the longest runs of these as ranges."""
-    if any(unicodedata.combining(char) for char in alphabet):
+    if is_ordered and any(unicodedata.combining(char) for char in alphabet):
         raise ValueError("a piece holds a combining mark, whose place in a text can change")
     dropped = _long_ranges([char for char, image in images.items() if not image])
     alone = _long_ranges([char for char, image in images.items() if len(image) == _ALONE_LENGTH and image[1] == char])

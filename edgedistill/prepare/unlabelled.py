@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from edgedistill.errors import DataError
+from edgedistill.examples import folded
 from edgedistill.prepare import text_files
 from edgedistill.prepare.read import detect_format, text_batches
 
@@ -37,19 +38,15 @@ def read_unlabelled_texts(path: Path, column: str, *, without: Iterable[str]) ->
     Raises:
         DataError: names file and line: no such column, bytes that are not UTF-8, a ragged row.
     """
-    seen = {_folded(text) for text in without}
+    seen = {folded(text) for text in without}
     found: list[str] = []
     for text in _texts(path, column):
         stripped = text.strip()
-        folded = _folded(stripped)
-        if stripped and folded not in seen:
-            seen.add(folded)
+        key = folded(stripped)
+        if stripped and key not in seen:
+            seen.add(key)
             found.append(stripped)
     return found
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.split()).lower()
 
 
 def _is_plain(path: Path) -> bool:

@@ -28,7 +28,7 @@ from edgedistill.teach.learning_rate import rate_decisions
 from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_reading, sampled_rows, whole_lengths
 from edgedistill.teach.sentence_vectors import BASIS_ROWS, fit_basis, keep_vectors
 from edgedistill.teach.tokenizer_files import require_tokenizer_packages
-from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, words_of
+from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, share_with_neighbours, words_of
 from edgedistill.teach.units import UnitSplitter, unspaced_units
 
 __all__ = ["CURVE_FILE", "SENTENCE_VECTORS_FILE", "SOFT_LABELS", "SOFT_LABELS_FILE", "TEACHER", "TOKEN_VECTORS_FILE",
@@ -38,6 +38,9 @@ log = logging.getLogger("edgedistill")
 
 SENTENCE_VECTORS_FILE = "sentence_vectors.npy"
 TOKEN_VECTORS_FILE = "token_vectors.npy"  # noqa: S105 - tokens of a vocabulary, no secret
+
+_FEW_NEIGHBOURS = 0.2
+"""Below this share of words with neighbours it is said: replacing words then makes hardly any new texts."""
 
 
 class TeacherSettings(Document):
@@ -169,7 +172,7 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     train, validation = read_examples(inputs.train), read_examples(inputs.validation)
     own = read_examples(inputs.unlabelled)
     group = current_group()
-    group.on_main(lambda: _write_transfer(settings, inputs.teacher, [*train.texts, *own.texts], out, own=own.texts))
+    noted = group.on_main(lambda: _write_transfer(settings, inputs, out)) or ()
     tables = (train, read_examples(out / TRANSFER_FILE), validation)
     model = load_classifier(inputs.teacher, labels).to(own_device(group.local_rank))
     encoder = TextEncoder.load(inputs.teacher)
@@ -191,23 +194,28 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
         Decision(step="teach", what=f"made {len(tables[1]) - len(own)} unlabelled texts from {len(train)} training texts"
                  + (f" and {len(own)} unlabelled ones, and labelled these too" if len(own) else ""),
                  why="a student learns most from the teacher's answers on many texts (Jiao et al. 2020, table 2)"),
+        *noted,
     ))
 
 
-def _write_transfer(
-    settings: SoftLabelSettings, teacher: Path, sources: list[str], out: Path, *, own: list[str]
-) -> None:
-    """Write the user's unlabelled texts and those that are made from all."""
-    texts = [*own, *_make_transfer(settings, teacher, sources)]
+def _write_transfer(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path) -> tuple[Decision, ...]:
+    """Write the user's unlabelled texts and those that are made from all; returns what the report should say of them."""
+    own = read_examples(inputs.unlabelled).texts
+    made, noted = _make_transfer(settings, inputs, [*read_examples(inputs.train).texts, *own])
+    texts = [*own, *made]
     write_examples(out / TRANSFER_FILE, [f"transfer-{i:07d}" for i in range(len(texts))], texts,
                    [NO_LABEL] * len(texts))
+    return noted
 
 
-def _make_transfer(settings: SoftLabelSettings, teacher: Path, texts: list[str]) -> list[str]:
+def _make_transfer(
+    settings: SoftLabelSettings, inputs: SoftLabelInputs, texts: list[str]
+) -> tuple[list[str], tuple[Decision, ...]]:
     from edgedistill.teach.teacher_model import unspaced_word_vectors, word_vectors
 
     if settings.transfer_set.rows == 0:
-        return []
+        return [], ()
+    teacher = inputs.teacher
     encoder = TextEncoder.load(teacher)
     splitter, ends = UnitSplitter.of(encoder.tokenizer), ends_of_reading(encoder, texts)
     rows = [splitter.split_until(text, ends[i]) if i in ends else splitter.split(text) for i, text in enumerate(texts)]
@@ -220,7 +228,16 @@ def _make_transfer(settings: SoftLabelSettings, teacher: Path, texts: list[str])
     if 2 * single > len(rows):
         log.warning("teach: %d of %d texts are a single word to the transfer set, of which few others can be made: give texts "
                     "of your own as data.unlabelled", single, len(rows))
-    return make_transfer_texts(rows, neighbours, settings.transfer_set, mask_token=vectors.mask_token, seed=settings.seed)
+    made = make_transfer_texts(rows, neighbours, settings.transfer_set, mask_token=vectors.mask_token, seed=settings.seed,
+                               without=read_examples(inputs.validation).texts)
+    share = share_with_neighbours(rows, neighbours)
+    if settings.transfer_set.neighbours == 0 or share >= _FEW_NEIGHBOURS:
+        return made, ()
+    return made, (Decision(
+        step="teach", what=f"only {share:.1%} of the words of the texts have neighbours: the others are not replaced by any",
+        why="a word has neighbours where it is one token of the teacher's vocabulary; with a teacher of the texts' language "
+            "more words are",
+    ),)
 
 
 def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:

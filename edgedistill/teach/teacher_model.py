@@ -2,6 +2,7 @@
 
 import json
 import logging
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from edgedistill.errors import TeacherError
@@ -27,6 +29,9 @@ from edgedistill.torch_setup import quickest_attention
 log = logging.getLogger("edgedistill")
 
 _TOKENS_A_BATCH = 1024
+
+_BYTE_SPACE, _SPACE = "\u0120", "\u2581"
+"""What the start of a word looks like in the tokens of byte-level BPE, and of SentencePiece."""
 
 
 def load_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:
@@ -85,7 +90,7 @@ def word_vectors(folder: Path) -> WordVectors:
     """Read the input embeddings of the tokens that stand for whole words."""
     encoder = TextEncoder.load(folder)
     vocabulary = encoder.tokenizer.get_vocab()
-    chosen = {word: index for token, index in vocabulary.items() if (word := _whole_word(token, vocabulary))}
+    chosen = {word: i for token, i in vocabulary.items() if (word := _whole_word(token, i, encoder.tokenizer))}
     words = tuple(sorted(chosen))
     matrix = input_embeddings(folder)
     return WordVectors(words, matrix[[chosen[word] for word in words]], mask_token_of(encoder.tokenizer))
@@ -167,15 +172,24 @@ def _autocast(model: PreTrainedModel) -> torch.autocast:
     return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or this_host().has_bf16)
 
 
-def _whole_word(token: str, vocabulary: dict[str, int]) -> str | None:
+def _whole_word(token: str, index: int, tokenizer: Tokenizer) -> str | None:
     """Return the word a token stands for, None for pieces, special tokens and single characters."""
-    if "##s" in vocabulary:  # WordPiece
+    if isinstance(tokenizer.model, WordPiece):
         word = token
-    elif token[:1] in {"\u0120", "\u2581"}:  # byte-level BPE and SentencePiece mark the start of a word
+    elif token[:1] == _SPACE:
         word = token[1:]
+    elif token[:1] == _BYTE_SPACE:
+        word = token[1:]
+        if not word.isascii():  # its letters stand for bytes, of which only the decoder makes letters again
+            word = tokenizer.decode([index]).strip() if tokenizer.decoder is not None else ""
     else:
         return None
-    return word if len(word) > 1 and word.isalpha() else None
+    return word if len(word) > 1 and _is_of_letters(word) else None
+
+
+def _is_of_letters(word: str) -> bool:
+    """Is this a letter, and then letters and combining marks (vowel signs, tones, accents) only?"""
+    return word.isalpha() or (word[0].isalpha() and all(unicodedata.category(char)[0] in "LM" for char in word))
 
 
 def sentence_vectors_of(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -6,12 +6,15 @@ section 4). No download, no labels needed. What is called a word here is a unit 
 """
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.examples import folded
 from edgedistill.recipe import TransferSet
 from edgedistill.teach.units import Unit, join_units
 
@@ -25,7 +28,7 @@ _DROP_RATE = 0.1
 _LONGEST_NGRAM = 7
 _LONGEST_SPAN = 3
 _CORE = re.compile(r"^(\W*)(.*?)(\W*)$", re.DOTALL)
-"""A word between the punctuation that touches it."""
+"""A word between what touches it and is no letter; combining marks that follow the word are given back to it."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,15 @@ def words_of(rows: Iterable[Sequence[Unit]]) -> list[str]:
     return sorted(found | {word.lower() for word in found})
 
 
+def share_with_neighbours(rows: Iterable[Sequence[Unit]], neighbours: Neighbours) -> float:
+    """Return the share of the words of texts, as often as these use them, that have neighbours; 1 of none."""
+    uses = Counter(unit.text for row in rows for unit in row)
+    return sum(n for word, n in uses.items() if _found(word, neighbours)) / uses.total() if uses else 1.0
+
+
 def make_transfer_texts(
-    words: Sequence[Sequence[Unit]], neighbours: Neighbours, kinds: TransferSet, *, mask_token: str | None, seed: int
+    words: Sequence[Sequence[Unit]], neighbours: Neighbours, kinds: TransferSet, *, mask_token: str | None, seed: int,
+    without: Iterable[str] = (),
 ) -> list[str]:
     """Make unlabelled texts out of others.
 
@@ -105,12 +115,13 @@ def make_transfer_texts(
         kinds: how many, and how much of which kind.
         mask_token: what a masked word becomes; None switches masking off.
         seed: of every choice.
+        without: texts that none is to equal but for capitals and the width of blanks.
 
     Returns:
         distinct texts, none of them one of those that they are made from.
     """
     source = Source(words, tuple(unit.text for row in words for unit in row), neighbours, mask_token)
-    seen = {join_units(row) for row in words}
+    seen, barred = {join_units(row) for row in words}, {folded(text) for text in without}
     made: list[str] = []
     words_made = 0
     for copy in range(kinds.copies):
@@ -120,7 +131,7 @@ def make_transfer_texts(
                 return made
             varied = _vary(words[index], source, kinds, rng)
             candidate = join_units(varied)
-            if candidate and candidate not in seen:
+            if candidate and candidate not in seen and folded(candidate) not in barred:
                 seen.add(candidate)
                 made.append(candidate)
                 words_made += len(varied)
@@ -182,15 +193,26 @@ def _change_words(row: list[Unit], source: Source, kinds: TransferSet, rng: np.r
 
 def _neighbour(word: str, pick: float, neighbours: Neighbours) -> str:
     """Return a neighbour of a word, in the punctuation that touched it; the word itself where it has none."""
-    before, core, after = ("", word, "") if word in neighbours.words else _parts(word)
-    found = neighbours.words.get(core) or neighbours.words.get(core.lower())
+    found = _found(word, neighbours)
     if found is None:
         return word
-    choices, cumulative = found
+    before, (choices, cumulative), after = found
     return before + choices[min(int(np.searchsorted(cumulative, pick)), len(choices) - 1)] + after
+
+
+def _found(
+    word: str, neighbours: Neighbours
+) -> tuple[str, tuple[tuple[str, ...], NDArray[np.float64]], str] | None:
+    """Return the neighbours of a word between the punctuation that touches it, None where it has none."""
+    before, core, after = ("", word, "") if word in neighbours.words else _parts(word)
+    found = neighbours.words.get(core) or neighbours.words.get(core.lower())
+    return None if found is None else (before, found, after)
 
 
 def _parts(word: str) -> tuple[str, str, str]:
     """Split a word into the punctuation before it, the word, and the punctuation after it."""
     before, core, after = _CORE.fullmatch(word).groups()  # type: ignore[union-attr] # the pattern matches every string
-    return before, core, after
+    marks = 0
+    while core and marks < len(after) and unicodedata.category(after[marks]).startswith("M"):
+        marks += 1  # vowel signs and accents are no letters to `re`
+    return before, core + after[:marks], after[marks:]

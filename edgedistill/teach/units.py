@@ -14,14 +14,16 @@ from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao
     "\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"  # Tibetan, Myanmar, Khmer
     "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Japanese
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese characters
 )
-_HAS_UNSPACED = re.compile(f"[{_UNSPACED}]")
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]+")
+"""Characters of scripts that are written without spaces, as what stands in the brackets of a regular expression."""
+
+_HAS_UNSPACED = re.compile(f"[{UNSPACED}]")
+_IS_UNSPACED = re.compile(f"[{UNSPACED}]+")
 _LEAST_SHARE = 0.25
 """From this share of such characters on a text counts as written without spaces: each says more than a letter does."""
 

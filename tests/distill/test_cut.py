@@ -9,7 +9,8 @@ import torch
 from transformers import BertForSequenceClassification
 
 from edgedistill import batch_parts
-from edgedistill.distill.cut import can_be_cut, find_rotation, kept_layers, narrow, prune, record, why_not_cut
+from edgedistill.distill import cut as cut_module
+from edgedistill.distill.cut import Records, can_be_cut, find_rotation, kept_layers, narrow, prune, record, why_not_cut
 from edgedistill.distill.importance import Importance, measure_importance
 from edgedistill.distill.student_model import cut_student, sample_texts, student_config
 from edgedistill.shape import StudentShape
@@ -37,6 +38,10 @@ def unseen(model_folder: Callable[[str], Any], rows: Callable[..., Any]) -> dict
 def batch_of(encoded: EncodedTexts, indices: list[int] | None = None) -> dict[str, torch.Tensor]:
     chosen = np.arange(len(encoded)) if indices is None else indices
     return {name: torch.from_numpy(values) for name, values in encoded.batch(chosen).items()}
+
+
+def all_after(records: Records) -> list[torch.Tensor]:
+    return [records.after(place) for place in range(len(records.norms))]
 
 
 @torch.inference_mode()
@@ -180,13 +185,13 @@ def test_prune_to_fewer_layers_keeps_the_first_and_the_last(make_classifier: Cal
 def test_record_keeps_the_tokens_that_are_no_padding(make_classifier: Callable[..., Any], sample: EncodedTexts) -> None:
     teacher = make_classifier("bert")
     records = record(teacher, [batch_of(sample, [0, 1, 2]), batch_of(sample, [3])])
-    assert len(records.before) == len(records.after) == 5  # the embedding, and two a layer
-    assert records.after[0].shape == (sample.lengths[:4].sum(), 32)
+    assert len(records.before) == len(records.norms) == 5  # the embedding, and two a layer
+    assert records.after(0).shape == (sample.lengths[:4].sum(), 32)
     assert records.first.tolist() == [0, *np.cumsum(sample.lengths[:3])]
     with torch.inference_mode():
         alone = teacher.bert(**batch_of(sample, [2])).last_hidden_state[0]
     start = int(records.first[2])
-    torch.testing.assert_close(records.after[-1][start : start + len(alone)], alone, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(records.after(4)[start : start + len(alone)], alone, atol=1e-5, rtol=1e-4)
 
 
 def test_find_rotation_spans_the_principal_components_with_an_orthonormal_basis(
@@ -194,7 +199,7 @@ def test_find_rotation_spans_the_principal_components_with_an_orthonormal_basis(
 ) -> None:
     records = record(make_classifier("bert"), [batch_of(sample)])
     rotation = find_rotation(records, 12, seed=1)
-    rows = torch.cat(records.after).double().numpy()
+    rows = torch.cat(all_after(records)).double().numpy()
     top = np.linalg.svd(rows - rows.mean(0), full_matrices=False)[2][:12]
     basis = rotation.basis.double().numpy()
     np.testing.assert_allclose(basis.T @ basis, np.eye(12), atol=1e-5)
@@ -204,11 +209,42 @@ def test_find_rotation_spans_the_principal_components_with_an_orthonormal_basis(
     assert not torch.equal(find_rotation(records, 12, seed=2).basis, rotation.basis)
 
 
+def test_record_gives_what_each_layer_norm_made_to_the_bit(make_classifier: Callable[..., Any], sample: EncodedTexts) -> None:
+    teacher, batches = make_classifier("bert"), [batch_of(sample, [*range(20)]), batch_of(sample, [*range(20, 64)])]
+    norm, seen = teacher.bert.encoder.layer[0].output.LayerNorm, []
+    hook = norm.register_forward_hook(lambda _module, _given, made: seen.append(made))
+    logits(teacher, batches[0])
+    logits(teacher, batches[1])
+    hook.remove()
+    made = torch.cat([state[batch["attention_mask"].bool()] for state, batch in zip(seen, batches, strict=True)])
+    assert torch.equal(record(teacher, batches).after(2), made)
+
+
+def test_find_rotation_holds_the_former_formula_to_the_bit_and_sums_near_it(
+    make_classifier: Callable[..., Any], sample: EncodedTexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = record(make_classifier("bert"), [batch_of(sample)])
+    rows = torch.cat(all_after(records)).double()
+    mean = rows.mean(0)
+    centred = rows - mean
+    _, vectors = torch.linalg.eigh(centred.T @ centred)
+    mix, _ = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64))
+    formerly = (vectors[:, -12:].flip(1) @ cut_module._with_row_along_ones(mix)).float()
+    whole = find_rotation(records, 12, seed=1)
+    assert torch.equal(whole.basis, formerly)
+    assert torch.equal(whole.mean, mean.float())
+    monkeypatch.setattr(cut_module, "_WHOLE_NUMBERS", 0)
+    summed = find_rotation(records, 12, seed=1)
+    torch.testing.assert_close(summed.mean, whole.mean, atol=1e-6, rtol=0)
+    # an eigenvector may turn round: compare what is spanned
+    torch.testing.assert_close(summed.basis @ summed.basis.T, whole.basis @ whole.basis.T, atol=1e-5, rtol=0)
+
+
 def test_find_rotation_turns_the_weakest_kept_component_into_what_a_layer_norm_removes(
     make_classifier: Callable[..., Any], sample: EncodedTexts
 ) -> None:
     records = record(make_classifier("bert"), [batch_of(sample)])
-    rows = torch.cat(records.after).double()
+    rows = torch.cat(all_after(records)).double()
     centred = (rows - rows.mean(0)).numpy()
     directions = np.linalg.svd(centred, full_matrices=False)[2]  # strongest first
     removed = find_rotation(records, 12, seed=1).basis @ torch.full((12,), 12**-0.5)
@@ -284,7 +320,7 @@ def test_narrow_of_a_teacher_that_uses_half_its_width_reproduces_its_residual(
     own = record(narrow(pruned, records, rotation, torch.arange(55), config).eval(), batches)
     torch.testing.assert_close(own.before[0], records.before[0] @ rotation.basis, atol=1e-5, rtol=0)
     errors = []
-    for expected, found in zip(records.after, own.after, strict=True):
+    for expected, found in zip(all_after(records), all_after(own), strict=True):
         rotated = (expected - rotation.mean) @ rotation.basis
         assert rotated.norm() == pytest.approx(float((expected - rotation.mean).norm()), rel=1e-3)  # nothing is cut off
         errors.append(float((found - rotated).norm() / rotated.norm()))

@@ -61,6 +61,18 @@ def test_reading_of_a_student_with_a_vocabulary_of_its_own_says_that_nothing_was
     Tokenizer(models.BPE({"a": 0}, [])).save(str(inputs.teacher))
     decision, = perform(inputs, tmp_path / "stages").manifest.decisions
     assert "not compared" in decision.what
+    # 9 words, of which the vocabulary of the fixture holds all
+    assert "knows all but 0.00% of its tokens of the 3 test texts" in decision.what
+
+
+def test_reading_of_a_student_that_knows_few_words_says_how_many_and_warns(
+    inputs: Inputs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Tokenizer(models.BPE({"a": 0}, [])).save(str(inputs.teacher))
+    write_examples(inputs.data, ["a", "b"], ["the lamp \u00df", "rain"], [-1] * 2)
+    decision, = perform(inputs, tmp_path / "stages").manifest.decisions
+    assert "all but 25.00% of its tokens of the 2 test texts" in decision.what
+    assert "25.00 %" in caplog.text
 
 
 def test_prove_reading_is_a_step_of_texts_on_the_test_split_and_none_of_pictures(tmp_path: Path) -> None:

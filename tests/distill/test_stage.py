@@ -240,7 +240,9 @@ def test_distill_with_a_thin_embedding_leaves_a_stock_student_whose_table_has_th
     model_folder: Callable[[str], Path], bpe_teacher: Path, data: Data, tmp_path: Path
 ) -> None:
     for name, teacher in (("bert", model_folder("bert")), ("bpe", bpe_teacher)):
-        folder = distil(tmp_path / name, teacher, data, shape=LOW_RANK).folder
+        done = distil(tmp_path / name, teacher, data, shape=LOW_RANK)
+        folder, told = done.folder, [decision.what for decision in done.manifest.decisions]
+        assert any("knows all but 0.00% of its tokens of train" in what for what in told) == (name == "bpe")
         table = load_file(folder / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
         assert torch.linalg.matrix_rank(table.double(), rtol=1e-5) == LOW_RANK.embedding_rank
         assert AutoModelForSequenceClassification.from_pretrained(folder).config.embedding_rank == LOW_RANK.embedding_rank

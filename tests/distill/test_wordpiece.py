@@ -38,3 +38,10 @@ def test_learn_wordpieces_in_other_processes_gives_the_same_vocabulary() -> None
     for _ in range(2):
         there = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
         assert there.stdout.strip() == here
+
+
+def test_learn_wordpieces_of_more_characters_than_the_size_leaves_out_the_rarest_and_their_words() -> None:
+    # b 3, d 2, ##a 3, ##o 2, and once each x and ##y
+    tokens = learn_wordpieces(["ba ba ba do do xy"], SPECIAL, size=6)
+    assert set(tokens[2:]) == {"b", "d", "##a", "##o"}
+    assert learn_wordpieces(["ba ba ba do do xy"], SPECIAL, size=7)[-1] in {"x", "ba"}

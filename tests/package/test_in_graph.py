@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from edgedistill.package import bert_rules as rules_module
 from edgedistill.package.bert_rules import bert_problem, bert_rules
 from edgedistill.package.fuzz import fuzzed_texts
 from edgedistill.package.in_graph import piece_table, smallest, tokenizer_model
@@ -108,6 +109,37 @@ def test_tokenizer_when_not_berts_has_a_problem_in_words(student_json, change, s
     import re
 
     assert re.search(said, bert_problem(json.dumps(json.loads(student_json) | change)))
+
+
+@pytest.mark.parametrize("lowers", [True, False])
+def test_graph_when_accents_are_kept_gives_the_ids_of_tokenizer_json(monkeypatch, lowers):
+    texts = ("Tôi KHÔNG thích", "To\u0302i kho\u0302ng", "e\u0301\u0327 x\u0327\u0301", "ไม่ ไม้ ไม", "मुझे पसंद। नहीं!", "İstanbul ß",
+             "ก" * 100, "ก" * 101, "unknown बात", "a\u0301")
+    monkeypatch.setattr(rules_module, "_images", rules_module._images.__wrapped__)
+    monkeypatch.setattr(rules_module, "_PROBED", (range(0x2000),))  # the scripts of these texts; all take seconds
+    seen = sorted({c for text in texts[:-2] for c in text + text.lower() if not c.isspace()})
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *seen, *(f"##{c}" for c in seen), "##ม่"]
+    content = _wordpiece({token: i for i, token in enumerate(tokens)})
+    content["normalizer"] |= {"lowercase": lowers, "strip_accents": False}
+    content["truncation"]["max_length"] = 200
+    written = json.dumps(content)
+    assert bert_problem(written) is None
+    session = open_text_session(tokenizer_model(bert_rules(written), opset=17).SerializeToString())
+
+    assert differing_texts(session, TextEncoder(Tokenizer.from_str(written), 0), texts) == ()
+
+
+def test_tokenizer_when_its_pieces_hold_a_mark_that_stripping_may_move_has_a_problem():
+    content = _wordpiece({"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "a": 4, "##\u302e": 5})
+    assert "combining marks" in bert_problem(json.dumps(content))
+    content["normalizer"]["strip_accents"] = False
+    assert bert_problem(json.dumps(content)) is None
+
+
+def test_tokenizer_when_it_reads_longer_words_than_the_operator_has_a_problem():
+    content = _wordpiece({"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3})
+    content["model"]["max_input_chars_per_word"] = 101
+    assert "more than 100 characters" in bert_problem(json.dumps(content))
 
 
 def test_tokenizer_when_berts_has_none(student_json):

@@ -241,6 +241,29 @@ def test_soft_labels_transfer_texts_have_no_label_and_are_no_training_texts(soft
     assert not set(transfer.texts) & set(read_examples(data / "train.arrow").texts)
 
 
+def test_soft_labels_transfer_texts_are_no_validation_texts(
+    soft_labels: Path, teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    made = read_examples(soft_labels / "transfer.arrow").texts
+    write_examples(tmp_path / "validation.arrow", ["v-0", "v-1"], [made[0].upper(), f" {made[40]}"], [0, 1])
+    inputs = replace(soft_inputs(teacher, data), validation=tmp_path / "validation.arrow")
+    done = Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SOFT, inputs)
+    again = read_examples(done.folder / "transfer.arrow").texts
+    assert again[:88] == [text for i, text in enumerate(made) if i not in (0, 40)]
+    assert not [decision for decision in done.manifest.decisions if "have neighbours" in decision.what]
+
+
+def test_soft_labels_of_words_that_the_teacher_does_not_know_say_that_few_have_neighbours(
+    teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    texts = [f"sana{i} uus kieli lamp" for i in range(20)]  # one of the four words is known, but not in every text
+    texts += [f"sana{i} uus kieli" for i in range(20)]
+    write_examples(tmp_path / "train.arrow", [f"train-{i}" for i in range(40)], texts, [i % 3 for i in range(40)])
+    inputs = replace(soft_inputs(teacher, data), train=tmp_path / "train.arrow")
+    done = Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SOFT, inputs)
+    assert "only 14.3% of the words of the texts have neighbours" in done.manifest.decisions[1].what  # 20 of 140
+
+
 def test_soft_labels_made_again_have_the_same_bytes(soft_labels: Path, teacher: Path, data: Path, tmp_path: Path) -> None:
     again = Workspace(tmp_path).perform("soft", SOFT_LABELS, SOFT, soft_inputs(teacher, data)).folder
     for name in ("soft_labels.arrow", "transfer.arrow"):

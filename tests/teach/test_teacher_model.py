@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -38,6 +39,15 @@ from edgedistill.teach.teacher_model import (
 def copied(model_folder: Callable[[str], Path], tmp_path: Path) -> Path:
     """A copy of the tiny BERT's folder, to be damaged at will."""
     return Path(shutil.copytree(model_folder("bert"), tmp_path / "model"))
+
+
+def rewrite_embeddings(folder: Path, rows: int) -> None:
+    """Give a model's folder an embedding table of so many rows."""
+    config, weights = json.loads((folder / "config.json").read_text()), load_file(folder / "model.safetensors")
+    name = "bert.embeddings.word_embeddings.weight"
+    torch.manual_seed(0)
+    save_file(weights | {name: torch.randn(rows, weights[name].shape[1])}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": rows}))
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
@@ -166,6 +176,34 @@ def test_word_vectors_are_of_whole_words_only(model_folder: Callable[[str], Path
     assert found.mask_token == "[MASK]"
     matrix = input_embeddings(model_folder("bert"))
     np.testing.assert_array_equal(found.vectors, matrix[[vocabulary[word] for word in expected]])
+
+
+def test_word_vectors_of_byte_level_tokens_are_of_the_words_that_they_spell(copied: Path) -> None:
+    texts = ["Привет мир", "café là", "the lamp"] * 9  # (its pre-tokenizer parts Hindi words before each vowel sign)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=True), decoders.ByteLevel()
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=300, show_progress=False))
+    tokenizer.save(str(copied / "tokenizer.json"))
+    rewrite_embeddings(copied, tokenizer.get_vocab_size())
+    found = word_vectors(copied)
+    assert {"Привет", "мир", "café", "là", "the", "lamp"} <= set(found.words)
+    assert not {word for word in found.words if not set(word) <= set("".join(texts))}
+    place = found.words.index("мир")
+    np.testing.assert_array_equal(found.vectors[place], input_embeddings(copied)[tokenizer.encode("мир").ids[0]])
+
+
+def test_word_vectors_of_byte_level_tokens_without_a_decoder_are_ascii(copied: Path) -> None:
+    tokenizer = Tokenizer(models.BPE({"\u0120the": 0, "\u0120caf\u00c3\u00a9": 1, "the": 2}, []))
+    tokenizer.save(str(copied / "tokenizer.json"))
+    rewrite_embeddings(copied, 3)
+    assert word_vectors(copied).words == ("the",)
+
+
+def test_word_vectors_of_a_wordpiece_vocabulary_without_a_plural_s_are_of_its_words(copied: Path) -> None:
+    content = json.loads((copied / "tokenizer.json").read_text())
+    content["model"]["vocab"] = {{"##s": "##न", "lamp": "हिन्दी"}.get(t, t): i for t, i in content["model"]["vocab"].items()}
+    (copied / "tokenizer.json").write_text(json.dumps(content))
+    assert {"song", "हिन्दी"} <= set(word_vectors(copied).words)
 
 
 def test_unspaced_word_vectors_are_of_whole_tokens_in_scripts_without_spaces(copied: Path, vocabulary: dict[str, int]) -> None:

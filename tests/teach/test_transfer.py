@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from edgedistill.recipe import TransferSet
-from edgedistill.teach.transfer import Neighbours, find_neighbours, make_transfer_texts, words_of
+from edgedistill.teach.transfer import Neighbours, find_neighbours, make_transfer_texts, share_with_neighbours, words_of
 from edgedistill.teach.units import Unit, UnitSplitter, split_at_spaces
 
 WORDS = tuple("lamp light bulb song tune radio rain snow the a".split())
@@ -29,7 +29,7 @@ def neighbours(texts: list[str]) -> Neighbours:
 
 
 def make(texts: list[str], neighbours: Neighbours, /, **changes: Any) -> list[str]:
-    others = {"mask_token": "[MASK]", "seed": 5} | {name: changes.pop(name) for name in ("mask_token", "seed") if name in changes}
+    others = {"mask_token": "[MASK]", "seed": 5} | {name: changes.pop(name) for name in ("mask_token", "seed", "without") if name in changes}
     words = [split_at_spaces(text) for text in texts]
     return make_transfer_texts(words, neighbours, TransferSet(**({"rows": 300, "copies": 6} | changes)), **others)
 
@@ -94,6 +94,17 @@ def test_make_transfer_texts_holds_no_training_text_in_other_spacing(neighbours:
     made = make(spaced, Neighbours({}), rows=1000, copies=100, mask_token=None)
     assert made
     assert not set(made) & {"the lamp", "song please", "rain"}
+
+
+def test_make_transfer_texts_holds_no_text_that_is_to_be_left_out_whatever_its_capitals_and_blanks(
+    texts: list[str], neighbours: Neighbours
+) -> None:
+    free = make(texts, neighbours)
+    barred = [f" {text.upper()}  " for text in free[10:20]]
+    made = make(texts, neighbours, without=barred)
+    assert not {text.lower() for text in made} & {text.lower() for text in free[10:20]}
+    assert made[:290] == [text for text in free if text not in free[10:20]]
+    assert len(made) == len(free) == 300
 
 
 @pytest.mark.parametrize("limit", [0, 1, 50])
@@ -180,6 +191,26 @@ def test_make_transfer_texts_by_masking_alone_masks_single_words_at_its_rate() -
 
 def test_make_transfer_texts_with_every_kind_off_makes_none(texts: list[str], neighbours: Neighbours) -> None:
     assert make(texts, neighbours, **only()) == []
+
+
+@pytest.mark.parametrize(("written", "word"), [
+    ("«हिन्दी»,", "हिन्दी"), ("की।", "की"), ("(cafe\u0301)!", "cafe\u0301"), ("ไม้!", "ไม้"), ("lamp\u2764\ufe0f", "lamp"), ("--\u0301", ""),
+])
+def test_words_of_keeps_the_marks_that_follow_a_letter(written: str, word: str) -> None:
+    assert words_of([split_at_spaces(written)]) == ([word] if word else [])
+
+
+def test_make_transfer_texts_replaces_a_word_that_ends_in_a_vowel_sign_within_its_punctuation() -> None:
+    neighbours = Neighbours({"की": (("हिन्दी",), np.array([1.0]))})
+    made = make(["«की» x"], neighbours, rows=9, copies=9, mask_token=None, **only(neighbours=0.6))
+    assert made == ["«हिन्दी» x"]
+
+
+def test_share_with_neighbours_counts_words_by_their_use() -> None:
+    neighbours = Neighbours({"lamp": (("light",), np.array([1.0]))})
+    rows = [split_at_spaces("Lamp, lamp the"), split_at_spaces("the (lamp)")]
+    assert share_with_neighbours(rows, neighbours) == pytest.approx(3 / 5)
+    assert share_with_neighbours([], neighbours) == 1.0
 
 
 def test_words_of_gives_words_without_punctuation_as_written_and_in_lower_case() -> None:
