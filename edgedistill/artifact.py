@@ -48,8 +48,18 @@ def sha256_of_path(path: Path) -> str:
     for file in files_below(path):
         if file == path / MANIFEST_FILE:
             continue
-        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_of_file(file)}\n".encode())
+        digest.update(hashed_name(file.relative_to(path).as_posix()) + f"\0{sha256_of_file(file)}\n".encode())
     return digest.hexdigest()
+
+
+def hashed_name(name: str) -> bytes:
+    """Return the bytes of a file's name as the system has them, also where they are not UTF-8."""
+    return name.encode(errors="surrogateescape")
+
+
+def readable_name(name: str) -> str:
+    r"""Return a file's name for reports and messages: a byte that is not UTF-8 is written as its number, such as `\xe9`."""
+    return hashed_name(name).decode(errors="backslashreplace")
 
 
 def files_below(folder: Path) -> list[Path]:

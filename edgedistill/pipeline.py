@@ -17,7 +17,14 @@ from edgedistill.errors import UsageError
 from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
 from edgedistill.plan import Plan, make_plan, rungs_of
 from edgedistill.results import Evaluation, Variant
-from edgedistill.run_folder import LOCKED_RECIPE_FILE, STAGES_FOLDER, STUDY_FILE, locked, locked_recipe
+from edgedistill.run_folder import (
+    LOCKED_RECIPE_FILE,
+    STAGES_FOLDER,
+    STUDY_FILE,
+    locked,
+    locked_recipe,
+    require_outside_data,
+)
 from edgedistill.stage import Done, Workspace, storage_errors, write_text_durably
 from edgedistill.target import Target
 from edgedistill.tasks.registry import task_named
@@ -73,6 +80,7 @@ def run(
     from edgedistill.package.licences import require_recipe_allowed
 
     require_recipe_allowed(located.recipe)
+    require_outside_data(located, out)
     task, rungs = task_named(located.recipe.task), rungs_of(located)
     device = None if on is None else _reach(on, targets)
     with locked(out):

@@ -30,7 +30,10 @@ class HubData(Document):
 class Data(Document):
     """Where the labelled examples are. Paths are relative to the recipe's folder."""
 
-    train: str | None = Field(None, description="CSV, TSV, JSONL, Parquet (also .gz) or a saved `datasets` folder")
+    train: str | None = Field(
+        None, description="CSV, TSV, JSONL (also .gz), Parquet or a saved `datasets` folder; of pictures also a folder with a "
+        "folder for each class, .npz, or MNIST's idx"
+    )
     validation: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
     test: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
     hub: HubData | None = Field(None, description="a data set of the hub, instead of files")

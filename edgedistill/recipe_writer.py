@@ -70,7 +70,8 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
     """Write a recipe in which every key is explained by a comment; `read_recipe` reads it back.
 
     Args:
-        answers: what the user wants. The beginning of each data file is read, to be sure that the columns are there.
+        answers: what the user wants. The beginning of each data file is read, to be sure that the columns are there, or
+            that pictures can be opened.
         path: the file to write; paths in it are relative to its folder, unless they share no folder with it.
 
     Raises:

@@ -1,5 +1,6 @@
 """Artifacts: hashes as sha256sum has them, and files that are not what they were."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -75,6 +76,15 @@ def test_sha256_of_path_when_only_the_manifest_differs_then_the_same(tmp_path: P
     assert sha256_of_path(folder) == before
     (folder / "b" / "manifest.json").write_text("{}")
     assert sha256_of_path(folder) != before
+
+
+def test_sha256_of_path_when_a_name_is_not_utf8_then_its_bytes_count(tmp_path: Path) -> None:
+    for folder, name in (("a", b"\xe9"), ("b", b"\xe8"), ("c", "\xe9".encode())):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / os.fsdecode(name)).write_bytes(b"abc")
+    assert len({sha256_of_path(tmp_path / folder) for folder in "abc"}) == 3
+    expected = hashlib.sha256(b"\xe9\0" + SHA256_ABC.encode() + b"\n").hexdigest()
+    assert sha256_of_path(tmp_path / "a") == expected
 
 
 def test_files_below_when_nested_then_sorted_by_relative_path(tmp_path: Path) -> None:

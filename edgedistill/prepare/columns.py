@@ -22,6 +22,7 @@ class Wording:
         key: of the recipe, which names the column.
         column: what it is called by default.
         sample: a cell and its label, for hints.
+        remedy: what to do where a column is missing; None: name it in the recipe.
     """
 
     example: str = "text"
@@ -29,6 +30,7 @@ class Wording:
     key: str = "data.text_column"
     column: str = "text"
     sample: tuple[str, str] = ("turn it down", "volume")
+    remedy: str | None = None
 
 
 TEXTS = Wording()
@@ -77,8 +79,8 @@ def _missing(role: str, wanted: str, names: Sequence[str], *, place: str, words:
     there = f"the columns are: {', '.join(names)}" if names else "there are no columns"
     meant, key = _guess(role, wanted, names), words.key if role == "text" else "data.label_column"
     suggestion = f"; did you mean {meant!r}?" if meant else f"; {there}"
-    return DataError(f"{place}: no column {wanted!r}{suggestion}",
-                     hint=f"set {key} (or --{role}-column {meant or 'NAME'}); {there}")
+    remedy = words.remedy or f"set {key} (or --{role}-column {meant or 'NAME'})"
+    return DataError(f"{place}: no column {wanted!r}{suggestion}", hint=f"{remedy}; {there}")
 
 
 def _guess(role: str, wanted: str, names: Sequence[str]) -> str | None:

@@ -102,6 +102,27 @@ def test_plan_of_pictures_when_the_recipe_has_a_text_model_as_teacher_then_one_e
     assert not list((tmp_path / "run").rglob("*.arrow"))
 
 
+def test_init_images_when_no_picture_or_one_class_is_there_then_refused_and_nothing_is_written(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, out = photos / "d.csv", tmp_path / "photos.yaml"
+    table.write_text("image,label\nphotos/cat/0.png,cat\nphotos/dog/0.png,dog\n", encoding="utf-8")
+    for source, said in ((table, "none of 2 pictures can be opened"), (tmp_path, "two classes are needed")):
+        assert run_command_line(["init", "--images", str(source), "-o", str(out)]) == 2
+        assert said in capsys.readouterr().err
+        assert not out.exists()
+
+
+def test_run_when_started_in_the_folder_of_the_pictures_then_refused_with_a_folder_outside(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(photos)
+    assert run_command_line(["init", "--images", "."]) == 0
+    assert run_command_line(["run", "--recipe", "recipe.yaml", "--target", "raspberry-pi"]) != 0
+    assert "-o ../runs/photos" in capsys.readouterr().err
+    assert sorted(item.name for item in photos.iterdir()) == ["cat", "dog", "recipe.yaml"]
+
+
 def test_init_images_when_the_teacher_is_an_id_of_the_hub_then_it_is_in_the_recipe(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "photos.yaml"
     assert run_command_line(["init", "--images", str(photos), "--teacher", "microsoft/resnet-18", "-o", str(out)]) == 0

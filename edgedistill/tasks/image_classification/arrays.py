@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns
+from edgedistill.tasks.image_classification.tables import SPLIT_NAMES
 
 _NAMES = {"image": ("image", "images", "x", "X", "data", "pixels"), "label": ("label", "labels", "y", "target")}
+_HINT = ("call the arrays image and label, or those of each split train_images, train_labels, val_images, test_images, ... or "
+         "x_train, y_train, x_test, ...")
 _UNREADABLE = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What numpy and zipfile raise for files that are empty, cut off, encrypted, damaged or of another kind."""
 
@@ -36,8 +39,16 @@ class Arrays:
     files: tuple[Path, ...] = ()
 
 
-def read_npz(path: Path, columns: Columns, *, is_labelled: bool) -> Arrays:
-    """Read the arrays of an .npz file, under the names of the columns or usual ones.
+def read_npz(path: Path, columns: Columns, *, split: str, is_labelled: bool) -> Arrays:
+    """Read the arrays of an .npz file, under the names of the columns or usual ones, else those of a split.
+
+    Names of a split are MedMNIST's (train_images, train_labels, val_images, ...) and Keras' (x_train, y_train, x_test, ...).
+
+    Args:
+        path: the file.
+        columns: what the arrays are called.
+        split: train, validation or test; counts where the file holds arrays of several splits.
+        is_labelled: are the labels read?
 
     Raises:
         DataError: it is missing, cannot be read or lacks an array; pictures and labels do not fit.
@@ -48,8 +59,9 @@ def read_npz(path: Path, columns: Columns, *, is_labelled: bool) -> Arrays:
             raise DataError(f"{path}: holds one array without a name, as .npy files do",
                             hint="write it again with numpy.savez(FILE, image=..., label=...)")
         with stored:
-            images = stored[_array_name(stored.files, "image", columns.text, path)]
-            labels = stored[_array_name(stored.files, "label", columns.label, path)] if is_labelled else None
+            part = split if _is_divided(stored.files, columns) else None
+            images = stored[_array_name(stored.files, "image", columns, part, path)]
+            labels = stored[_array_name(stored.files, "label", columns, part, path)] if is_labelled else None
     except FileNotFoundError:
         raise DataError(f"{path}: no such file", hint=f"ls {path.parent}") from None
     except _UNREADABLE as bad:
@@ -57,11 +69,39 @@ def read_npz(path: Path, columns: Columns, *, is_labelled: bool) -> Arrays:
     return _fitting(path, as_bytes(images, str(path)), labels)
 
 
-def _array_name(names: Sequence[str], role: str, wanted: str, path: Path) -> str:
-    found = next((name for name in (wanted, *_NAMES[role]) if name in names), None)
+def holds_arrays(path: Path, split: str, columns: Columns) -> bool:
+    """Does an .npz file hold arrays of this split? A file that cannot be read holds none: reading train says what is wrong."""
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if not isinstance(stored, NpzFile):
+            return False
+        with stored:
+            return _is_divided(stored.files, columns) and _of_split(stored.files, "image", split) is not None
+    except _UNREADABLE:
+        return False
+
+
+def _is_divided(names: Sequence[str], columns: Columns) -> bool:
+    """Are there pictures of splits, and none under the name of the column or a usual one?"""
+    return not {columns.text, *_NAMES["image"]} & set(names) and any(_of_split(names, "image", split) for split in SPLIT_NAMES)
+
+
+def _of_split(names: Sequence[str], role: str, split: str) -> str | None:
+    """Return the array of a split such as train_images or X_train; None where there is none."""
+    by_lower = {name.lower(): name for name in names}
+    usual = (name for word in SPLIT_NAMES[split] for kind in _NAMES[role] for name in (f"{word}_{kind}", f"{kind}_{word}"))
+    return next((by_lower[name] for name in usual if name in by_lower), None)
+
+
+def _array_name(names: Sequence[str], role: str, columns: Columns, split: str | None, path: Path) -> str:
+    """Return the name of an array; split is None where the file holds one set of arrays."""
+    wanted = columns.text if role == "image" else columns.label
+    found = (next((name for name in (wanted, *_NAMES[role]) if name in names), None) if split is None
+             else _of_split(names, role, split))
     if found is None:
-        raise DataError(f"{path}: has no array {wanted!r}; it holds: {', '.join(names)}",
-                        hint="call the arrays image and label, or set pictures.column and data.label_column")
+        lacks = f"no array {wanted!r}" if split is None else f"no {role}s of the split {split}"
+        raise DataError(f"{path}: has {lacks}; it holds: {', '.join(names)}",
+                        hint=columns.words.remedy or f"{_HINT}; or set pictures.column and data.label_column")
     return found
 
 
@@ -91,6 +131,8 @@ def as_bytes(images: NDArray[Any], place: str) -> NDArray[np.uint8]:
 
 
 def _fitting(path: Path, images: NDArray[np.uint8], labels: NDArray[Any] | None, files: tuple[Path, ...] = ()) -> Arrays:
+    if labels is not None and labels.ndim == 2 and labels.shape[1] == 1:  # MedMNIST's
+        labels = labels[:, 0]
     if labels is not None and (len(images) != len(labels) or labels.ndim != 1):
         raise DataError(f"{path}: {len(images)} pictures and labels of shape {labels.shape}",
                         hint="give one label for each picture")

@@ -1,5 +1,6 @@
 """Pictures that a user names on the command line, as examples for one model."""
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,12 @@ from edgedistill.prepare.columns import Columns
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 from edgedistill.tasks.image_classification.read import Decoded, batches_of, decode
 from edgedistill.tasks.image_classification.sources import open_source
+from edgedistill.tasks.image_classification.tables import PICTURES
 from edgedistill.tasks.task import DataFile
+
+_PICTURES = dataclasses.replace(
+    PICTURES, remedy="call the columns image and label, or prepare the data first: edgedistill prepare --recipe RECIPE -o DIR"
+)
 
 
 def write_data_file(source: DataFile, path: Path, *, size: PictureSize) -> None:
@@ -26,7 +32,8 @@ def write_data_file(source: DataFile, path: Path, *, size: PictureSize) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         is_labelled = source.names is not None
-        opened = open_source(source.path, Columns("image", "label"), split=source.split, is_labelled=is_labelled)
+        columns = Columns("image", "label", _PICTURES)
+        opened = open_source(source.path, columns, split=source.split, is_labelled=is_labelled)
         found = decode(opened, size, Path(scratch) / "raw", is_labelled=is_labelled)
         labels = [NO_LABEL] * len(found) if source.names is None else _numbers(found, source.names)
         rows = Rows([f"row-{i:06d}" for i in range(len(found))], found.names, labels)

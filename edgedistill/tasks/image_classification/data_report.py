@@ -23,7 +23,8 @@ class PictureReport(Document):
     validation: PictureSplit
     test: PictureSplit
     treated: dict[str, int] = Field(
-        description="pictures that were animated (first frame taken), rotated (by EXIF), of 16 bits, with a palette, transparent"
+        description="pictures that were animated (first frame taken), rotated (by EXIF), of 16 bits, of 16 bits and dark "
+        "(no value above 4,095), with a palette, transparent"
     )
     broken: tuple[str, ...] = Field(description="pictures that could not be decoded and were left out, and why")
     ignored: tuple[str, ...] = Field(description="files in class folders that are no pictures that are read")

@@ -22,6 +22,8 @@ THUMBNAIL_SIDE = 96
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
+_DARK = 4095
+"""Of 65,535: a picture with no larger value is nearly black as 8 bits. Cameras of 12 bits make such files."""
 _SAID = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """Pillow's own words for files that are no pictures, cut off or damaged. Its readers of TIFF and GIF trip over others."""
 
@@ -39,7 +41,7 @@ class Opened:
 
     Attributes:
         image: mode L or RGB.
-        notes: kinds of what was done to it: "animated", "rotated", "16 bits", "transparent", "palette".
+        notes: kinds of what was done to it: "animated", "rotated", "16 bits", "dark 16 bits" (besides), "transparent", "palette".
     """
 
     image: Image.Image
@@ -54,11 +56,14 @@ class Opened:
 def open_picture(source: Path | bytes | NDArray[np.uint8]) -> Opened:
     """Decode a picture: the first frame, turned as its EXIF says, 16 bits scaled to 8, transparency dropped.
 
+    What becomes of a value follows from the kind of file alone, as it does in apps: 65,535 of 16 bits becomes 255, however
+    bright a picture is. Floats are from 0 to 1 where none is larger, else from 0 to 255.
+
     Args:
         source: a file, its bytes, or pixels of shape (height, width) or (height, width, 1 or 3).
 
     Raises:
-        BrokenPictureError: it is no picture, cut off, damaged or has more than 100 million pixels.
+        BrokenPictureError: it is no picture, cut off, damaged, has more than 100 million pixels, or floats above 255.
     """
     if isinstance(source, np.ndarray):
         return Opened(Image.fromarray(source[..., 0] if source.ndim == 3 and source.shape[2] == 1 else source))
@@ -107,8 +112,9 @@ _ORIENTATION = 0x0112
 def _plain(image: Image.Image, notes: list[str]) -> Image.Image:
     """Return a picture of mode L or RGB; adds to the notes what was given up for it."""
     if image.mode in _DEEP_MODES:
-        notes.append("16 bits")
-        return Image.fromarray(_to_eight_bits(np.asarray(image)))
+        values = np.asarray(image, np.float64)
+        notes += ["16 bits", "dark 16 bits"] if image.mode != "F" and values.max(initial=0.0) <= _DARK else ["16 bits"]
+        return Image.fromarray(_to_eight_bits(values * _factor(image.mode, float(values.max(initial=0.0)))))
     if image.mode == "P":
         notes.append("palette")
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
@@ -117,12 +123,17 @@ def _plain(image: Image.Image, notes: list[str]) -> Image.Image:
     return image.convert("L" if image.mode in _GREY_MODES else "RGB")
 
 
-def _to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale 0..65535 to 0..255; 0..1 of float pictures likewise, and values that fit in 8 bits stay."""
-    numbers = np.asarray(values, np.float64)
-    most = float(numbers.max(initial=0.0))
-    factor = 255.0 if most <= 1.0 and np.asarray(values).dtype.kind == "f" else 1.0 if most <= 255.0 else 1 / 257.0
-    return np.clip(np.rint(numbers * factor), 0, 255).astype(np.uint8)
+def _factor(mode: str, most: float) -> float:
+    """Return what values are multiplied by; `most` is the largest."""
+    if mode != "F":
+        return 1 / 257.0
+    if not most <= 255.0:  # NaN is refused too
+        raise BrokenPictureError(f"holds floats up to {most:g}; 0 to 1, or 0 to 255, is read")
+    return 255.0 if most <= 1.0 else 1.0
+
+
+def _to_eight_bits(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def to_square(opened: Opened, size: PictureSize) -> NDArray[np.uint8]:

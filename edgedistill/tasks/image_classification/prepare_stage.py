@@ -31,7 +31,14 @@ from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.image_classification.data_report import PictureReport
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 from edgedistill.tasks.image_classification.read import Decoded, batches_of, choose_size, decode
-from edgedistill.tasks.image_classification.sources import UNREAD_SUFFIXES, Source, holds_split, open_hub_source, open_source
+from edgedistill.tasks.image_classification.sources import (
+    UNREAD_SUFFIXES,
+    Source,
+    open_hub_source,
+    open_source,
+    open_splits,
+    require_classes,
+)
 from edgedistill.tasks.image_classification.splits import CleanPictures, split_pictures
 
 __all__ = ["STAGE", "Inputs", "Settings", "file_sources", "sources_of"]
@@ -75,25 +82,22 @@ def file_sources(inputs: Inputs, columns: Columns) -> dict[SplitName | Literal["
     """Open the files and folders alone; errors as `sources_of`."""
     found: dict[SplitName | Literal["unlabelled"], Source] = {}
     if inputs.train is not None:
-        found |= _labelled_files(inputs.train, inputs, columns)
+        given: dict[SplitName, Path | None] = {"train": inputs.train, "validation": inputs.validation, "test": inputs.test}
+        for split, source in open_splits(given, columns).items():
+            found[split] = source
     if inputs.unlabelled is not None:
         found["unlabelled"] = open_source(inputs.unlabelled, columns, is_labelled=False)
     return found
 
 
-def _labelled_files(train: Path, inputs: Inputs, columns: Columns) -> dict[SplitName | Literal["unlabelled"], Source]:
-    given: dict[SplitName, Path | None] = {"train": train, "validation": inputs.validation, "test": inputs.test}
-    given |= {name: train for name in ("validation", "test") if given[name] is None and holds_split(train, name)}
-    return {name: open_source(path, columns, split=name) for name, path in given.items() if path is not None}
-
-
 def _requires(settings: Settings, inputs: Inputs) -> None:
-    """Refuse missing files and unknown kinds.
+    """Refuse missing files, unknown kinds and pictures of one class.
 
     Raises:
         DataError: names the file.
     """
-    sources_of(inputs, Columns(settings.image_column, settings.label_column), settings.hub)
+    sources = sources_of(inputs, Columns(settings.image_column, settings.label_column), settings.hub)
+    require_classes(sources["train"])
 
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
@@ -211,7 +215,9 @@ def _some(names: Sequence[str]) -> str:
 
 _TREATMENTS = {
     "animated": "the first frame was taken", "rotated": "they were turned as their EXIF data say",
-    "16 bits": "they were scaled to 8 bits", "palette": "the palette was replaced by its colours",
+    "16 bits": "they were scaled to 8 bits, 65,535 becoming 255",
+    "dark 16 bits": "no value is above 4,095 of 65,535, so they are nearly black; write them as 8 bits over their own range",
+    "palette": "the palette was replaced by its colours",
     "transparent": "the transparency was dropped",
 }
 
@@ -230,6 +236,6 @@ def _ensures(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="prepare", version=2, run=_run, requires=_requires, ensures=_ensures,
+    name="prepare", version=3, run=_run, requires=_requires, ensures=_ensures,
     tools=("pyarrow", "scikit-learn", "datasets", "pillow"),
 )

@@ -19,6 +19,7 @@ SIDES = (32, 64, 96)
 """What a side is where the recipe does not say: the smallest that holds the median picture, the last at most."""
 
 _SAMPLE = 200
+_FEW = 20
 _MOST_BROKEN = 0.2
 _BATCH = 512
 
@@ -67,19 +68,35 @@ def choose_size(source: Source, *, side: int | None, channels: int | None) -> Pi
     """
     if side is not None and channels is not None:
         return PictureSize(side, channels)
-    seen = [found for picture in source.sample(_SAMPLE) if (found := _measured(picture)) is not None]
-    if not seen:
-        raise DataError(f"{source.place}: none of {_SAMPLE} pictures, evenly taken, can be opened", hint="check the files")
+    seen = _measured(source, _SAMPLE)
     median = float(np.median([shorter for shorter, _ in seen]))
     fitting = next((s for s in SIDES if s >= median), SIDES[-1])
     return PictureSize(side or fitting, channels or (1 if all(is_grey for _, is_grey in seen) else 3))
 
 
-def _measured(picture: Picture) -> tuple[int, bool] | None:
-    try:
-        return measure(picture.source)
-    except BrokenPictureError:
-        return None
+def require_openable(source: Source) -> None:
+    """Look whether the first picture can be opened, or one of some others, evenly taken; only headers are read.
+
+    Raises:
+        DataError: none of them can.
+    """
+    _measured(source, _FEW, enough=1)
+
+
+def _measured(source: Source, most: int, *, enough: int | None = None) -> list[tuple[int, bool]]:
+    """Return the shorter side of some pictures, and whether they have no colours; `enough` are enough."""
+    seen: list[tuple[int, bool]] = []
+    broken: list[str] = []
+    for picture in source.sample(most):
+        try:
+            seen.append(measure(picture.source))
+        except BrokenPictureError as bad:
+            broken.append(f"{picture.name}: {bad}")
+        if len(seen) == enough:
+            break
+    if not seen:
+        _refuse_many(broken, 0, source)
+    return seen
 
 
 def decode(source: Source, size: PictureSize, raw: Path, *, is_labelled: bool = True) -> Decoded:
@@ -115,7 +132,7 @@ def decode(source: Source, size: PictureSize, raw: Path, *, is_labelled: bool = 
             hashes.append(int.from_bytes(blake2b(pixels.tobytes(), digest_size=8).digest(), "big", signed=True))
             numbers.append(number)
             treated.update(opened.notes)
-    _refuse_many(broken, len(names), source.place)
+    _refuse_many(broken, len(names), source)
     stored = np.memmap(raw, np.uint8, "r", shape=(len(names), size.side, size.side, size.channels))
     return Decoded(source, stored, names, labels, np.asarray(hashes, np.int64), np.asarray(numbers, np.int64), treated,
                    tuple(broken))
@@ -127,13 +144,18 @@ def _label(picture: Picture, source: Source) -> str:
     return picture.label
 
 
-def _refuse_many(broken: list[str], good: int, place: str) -> None:
+def _refuse_many(broken: list[str], good: int, source: Source) -> None:
     if good and len(broken) <= _MOST_BROKEN * (good + len(broken)):
         return
     if not broken:
-        raise DataError(f"{place}: holds no pictures", hint="name a folder with a folder of pictures for each class")
-    raise DataError(f"{place}: {len(broken)} of {good + len(broken)} pictures cannot be decoded, the first: {broken[0]}",
-                    hint="check the files, and the folder that the paths start from")
+        raise DataError(f"{source.place}: holds no pictures", hint="name a folder with a folder of pictures for each class")
+    looked = good + len(broken)
+    which = "pictures" if source.count in (None, looked) else f"pictures, evenly taken of {source.count:,},"
+    share = f"{len(broken)} of {looked} {which} cannot be decoded" if good else f"none of {looked} {which} can be opened"
+    hint = "check the files"
+    if source.paths_from is not None and any("No such file" in item for item in broken):
+        hint = f"correct the paths: they start from the folder of the table, {source.paths_from.absolute()}"
+    raise DataError(f"{source.place}: {share}, the first: {broken[0]}", hint=hint)
 
 
 def batches_of(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,17 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import sha256_of_file
+from edgedistill.artifact import hashed_name, readable_name, sha256_of_file
 from edgedistill.errors import DataError
 from edgedistill.prepare import text_files
-from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.columns import TEXTS, Columns
+from edgedistill.prepare.data_report import SplitName
 from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
 from edgedistill.recipe import HubData
-from edgedistill.tasks.image_classification.arrays import Arrays, read_idx_pictures, read_npz
+from edgedistill.tasks.image_classification.arrays import Arrays, holds_arrays, read_idx_pictures, read_npz
 from edgedistill.tasks.image_classification.decode import READS_AVIF
+from edgedistill.tasks.image_classification.split_folders import (
+    class_folders_inside,
+    refuse_splits_as_classes,
+    split_folder,
+    subfolders,
+)
 from edgedistill.tasks.image_classification.tables import (
     PICTURES,
-    SPLIT_NAMES,
     PictureTable,
     cell_source,
     check_picture_columns,
@@ -76,6 +82,8 @@ class Source:
         empty: folders of classes without a picture.
         files: files that belong to it besides the one that is named: the labels of idx files, the pictures of a table.
         count: how many pictures it has; None where only reading them tells.
+        paths_from: the folder that the paths in a table start from; None where it is no table.
+        inside: a folder further in that holds several folders, where the source is a folder of one class.
     """
 
     place: str
@@ -86,6 +94,8 @@ class Source:
     empty: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     count: int | None = None
+    paths_from: Path | None = None
+    inside: Path | None = None
 
     def read(self) -> Iterator[Picture]:
         """Yield all pictures in their order."""
@@ -104,21 +114,28 @@ def open_source(path: Path, columns: Columns, *, split: str = "train", is_labell
     Args:
         path: see the module; a folder may hold the split inside (train, validation, test). Without labels a folder may
             hold the pictures themselves, at any depth, and a .txt has a path a line.
-        columns: where a table has the pictures and the labels, and the names of .npz arrays.
+        columns: where a table has the pictures and the labels, and the names of .npz arrays; words of texts become those
+            of pictures.
         split: which split.
         is_labelled: are there labels to be read?
 
     Raises:
-        DataError: there is no such file, its kind is not known, or it holds no pictures.
+        DataError: there is no such file, its kind is not known, it holds no pictures, or it may be divided in two ways.
     """
-    name, columns = path.name.lower(), dataclasses.replace(columns, words=PICTURES)
+    name = path.name.lower()
+    if columns.words == TEXTS:
+        columns = dataclasses.replace(columns, words=PICTURES)
+    if readable_name(str(path)) != str(path):
+        raise DataError(f"{readable_name(str(path))}: the name is not UTF-8", hint="rename it, or the folder it lies in")
     if path.is_dir() and not any((path / f).is_file() for f in ("dataset_info.json", "dataset_dict.json")):
         folder = split_folder(path, split) or path
+        if is_labelled and folder != path and not subfolders(folder):
+            raise _no_classes_in_split(path, folder, split)
         return _folder(folder) if is_labelled else _plain_folder(folder)
     if _IDX.search(name):
         return _of_arrays(path, read_idx_pictures(path, is_labelled=is_labelled))
     if name.endswith(".npz"):
-        return _of_arrays(path, read_npz(path, columns, is_labelled=is_labelled))
+        return _of_arrays(path, read_npz(path, columns, split=split, is_labelled=is_labelled))
     if path.exists() and path.is_file() and Path(name.removesuffix(".gz")).suffix in SUFFIXES:
         raise DataError(f"{path}: is one picture", hint=f"name {_KNOWN}")
     if not is_labelled and name.endswith(_LINES) and path.is_file():
@@ -147,29 +164,73 @@ def fingerprint(sources: Iterable[Source]) -> str | None:
     files = sorted({file for source in sources for file in source.files})
     digest = sha256()
     for file in files:
-        digest.update(f"{file}\0{sha256_of_file(file)}\n".encode())
+        digest.update(hashed_name(str(file)) + f"\0{sha256_of_file(file)}\n".encode())
     return digest.hexdigest() if files else None
 
 
-def holds_split(folder: Path, split: str) -> bool:
-    """Does a folder, given as train, hold another split of its own?"""
-    return folder.is_dir() and (split_folder(folder, split) is not None or saved_split(folder, split) is not None)
+def holds_split(path: Path, split: str, columns: Columns) -> bool:
+    """Does a folder or .npz file, given as train, hold another split of its own?
+
+    Raises:
+        DataError: a folder may be divided in two ways.
+    """
+    if path.name.lower().endswith(".npz"):
+        return holds_arrays(path, split, columns)
+    return path.is_dir() and (split_folder(path, split) is not None or saved_split(path, split) is not None)
 
 
-def split_folder(folder: Path, split: str) -> Path | None:
-    """Return the subfolder of a split, None where the folder is not divided into splits (it then has no train)."""
-    found = {name: next((folder / n for n in names if (folder / n).is_dir()), None) for name, names in SPLIT_NAMES.items()}
-    train = found["train"]
-    if train is None or not any(item.is_dir() for item in train.iterdir()):
-        return None
-    return found[split]
+def open_splits(given: Mapping[SplitName, Path | None], columns: Columns) -> dict[SplitName, Source]:
+    """Open the labelled splits that are given, and those that a folder or .npz file given as train holds besides.
+
+    Raises:
+        DataError: as `open_source`.
+    """
+    train, places = given["train"], dict(given)
+    for name, path in given.items():
+        if path is None and train is not None and holds_split(train, name, columns):
+            places[name] = train
+    return {name: open_source(path, columns, split=name) for name, path in places.items() if path is not None}
+
+
+def require_classes(source: Source) -> None:
+    """Refuse a source whose pictures are all of one class; labels are read up to the second class, and no picture.
+
+    Raises:
+        DataError: names the class, and the folder that was probably meant.
+    """
+    labels = source.labels()
+    first = next(labels, None)
+    if first is None or any(label != first for label in labels):
+        return
+    hint = ("check data.label_column, or add pictures of another class" if source.inside is None
+            else f"the folders of the classes are further in: --images {source.inside} (data.train in the recipe)")
+    raise DataError(f"{source.place}: all pictures are of the class {first!r}; two classes are needed", hint=hint)
+
+
+def require_usable(source: Source, given: Mapping[SplitName, Path | None], columns: Columns) -> None:
+    """Say before prepare what it would refuse: one class, and splits inside the folder of train that cannot be read.
+
+    Args:
+        source: the pictures of train.
+        given: the files and folders that the recipe names.
+        columns: as for `open_source`.
+
+    Raises:
+        DataError: says what is wrong.
+    """
+    require_classes(source)
+    train = given["train"]
+    if train is not None and train.is_dir():  # folders are listed; tables and arrays would be read once more
+        open_splits(given, columns)
 
 
 def _folder(folder: Path) -> Source:
     """Read a folder for each class; deeper folders belong to the class above."""
-    classes = sorted(item for item in folder.iterdir() if item.is_dir() and not item.name.startswith("."))
+    classes = subfolders(folder)
     if not classes:
         raise DataError(f"{folder}: has no folders, one for each class is expected", hint=f"name {_KNOWN}")
+    _refuse_unreadable(folder, classes)
+    refuse_splits_as_classes(folder, classes, SUFFIXES)
     files: list[Path] = []
     labels: list[str] = []
     ignored: list[Path] = []
@@ -180,11 +241,26 @@ def _folder(folder: Path) -> Source:
         ignored += others
     if not files:
         raise _no_pictures(folder, ignored)
-    beside = [item.name for item in sorted(folder.iterdir()) if item.is_file() and _is_like_a_picture(item)]
+    beside = [item for item in sorted(folder.iterdir()) if item.is_file() and _is_like_a_picture(item)]
     return Source(
-        str(folder), *_rows_of(_names(files, folder), labels, files), ignored=_names(ignored, folder), beside=tuple(beside),
-        empty=tuple(sorted({place.name for place in classes} - set(labels))), count=len(files),
+        str(folder), *_rows_of(_names(files, folder), labels, files), ignored=_names(ignored, folder),
+        beside=_names(beside, folder), empty=tuple(sorted({place.name for place in classes} - set(labels))), count=len(files),
+        inside=class_folders_inside(folder),
     )
+
+
+def _no_classes_in_split(folder: Path, inside: Path, split: str) -> DataError:
+    train = split_folder(folder, "train")
+    return DataError(f"{inside}: has no folders, one for each class is expected in the {split} split of {folder}",
+                     hint=f"data.train: {train} leaves that folder out (and data.unlabelled: {inside} takes its pictures without "
+                     "labels); or sort them into folders of the classes")
+
+
+def _refuse_unreadable(folder: Path, classes: Iterable[Path]) -> None:
+    """Refuse a class whose name is not UTF-8: models and reports could not name it."""
+    strange = [name for place in classes if (name := readable_name(place.name)) != place.name]
+    if strange:
+        raise DataError(f"{folder}: the folder {strange[0]} names a class, and its name is not UTF-8", hint="rename the folder")
 
 
 def _plain_folder(folder: Path) -> Source:
@@ -209,7 +285,8 @@ def _is_like_a_picture(file: Path) -> bool:
 
 
 def _names(files: Iterable[Path], folder: Path) -> tuple[str, ...]:
-    return tuple(file.relative_to(folder).as_posix() for file in files)
+    """Return how readers know files: a byte of a name that is not UTF-8 is written as its number."""
+    return tuple(readable_name(file.relative_to(folder).as_posix()) for file in files)
 
 
 def _no_pictures(folder: Path, ignored: Iterable[Path]) -> DataError:
@@ -257,7 +334,8 @@ def _of_paths(path: Path, names: list[str], labels: list[str] | None) -> Source:
         raise DataError(f"{path}: names no pictures", hint="write the path of a picture a row, relative to the file")
     files = [path.parent / Path(name).expanduser() for name in names]
     return Source(
-        str(path), *_rows_of(names, labels, files), files=tuple(file for file in files if file.is_file()), count=len(files)
+        str(path), *_rows_of(names, labels, files), files=tuple(file for file in files if file.is_file()), count=len(files),
+        paths_from=path.parent,
     )
 
 
@@ -283,4 +361,4 @@ def _of_table(table: PictureTable) -> Source:
             for value in part.column(table.columns.label).to_pylist():
                 yield label_text(value, names, f"{table.place}: row {next(known)}")
 
-    return Source(table.place, rows, labels, count=table.count())
+    return Source(table.place, rows, labels, count=table.count(), paths_from=None if table.hub else table.folder)

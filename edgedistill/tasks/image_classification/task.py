@@ -111,10 +111,14 @@ class ImageClassification:
         return FittedTeacher(teacher, {})
 
     def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
-        """Look whether the first picture can be found."""
-        from edgedistill.tasks.image_classification.sources import open_source
+        """Look whether a picture can be opened, and whether there are two classes to learn."""
+        from edgedistill.tasks.image_classification.read import require_openable
+        from edgedistill.tasks.image_classification.sources import open_source, require_classes
 
-        next(open_source(path, columns, split=split).read(), None)
+        source = open_source(path, columns, split=split)
+        require_openable(source)
+        if split == "train":
+            require_classes(source)
 
     def find_teacher(self, located: LocatedRecipe, *, check_weights: bool = True) -> Path | None:
         """Find the classifier that the recipe names, where it does not give a configuration."""
@@ -167,7 +171,13 @@ class ImageClassification:
 
         A teacher that is taken as it is has all of its classes, of some of which there may be no picture.
         """
+        from edgedistill.tasks.image_classification.sources import require_usable
+
         source, size = _train_pictures(located)
+        data = located.recipe.data
+        train, validation, test = (located.path(name) if name else None for name in (data.train, data.validation, data.test))
+        require_usable(source, {"train": train, "validation": validation, "test": test},
+                       Columns(located.recipe.pictures.column, data.label_column))
         labels = list(source.labels())
         classes = set(labels)
         teacher = self.find_teacher(located, check_weights=False)

@@ -60,9 +60,9 @@ def open_originals(places: Mapping[str, Path], columns: Columns) -> Source | Non
         columns: where a table has the pictures and the labels.
     """
     train = places.get("train")
-    is_inside = "test" not in places and train is not None and holds_split(train, "test")
     path = places.get("test", train)
     try:
+        is_inside = "test" not in places and train is not None and holds_split(train, "test", columns)
         return None if path is None else open_source(path, columns, split="test" if is_inside or "test" in places else "train")
     except DataError:  # it was read when the data were prepared; what is there now is something else
         return None

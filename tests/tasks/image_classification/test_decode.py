@@ -44,6 +44,25 @@ def test_open_picture_when_sixteen_bits_then_scaled_to_eight(tmp_path: Path) -> 
     assert opened.notes == ("16 bits",)
 
 
+def test_open_picture_when_sixteen_bits_and_dark_then_scaled_as_bright_ones_and_said(tmp_path: Path) -> None:
+    for values, expected in (([250, 4095], [1, 16]), ([250, 4112], [1, 16])):
+        opened = open_picture(saved(Image.fromarray(np.array([values], np.uint16)), tmp_path / "p.png"))
+        assert np.asarray(opened.image).tolist() == [expected]
+        assert ("dark 16 bits" in opened.notes) is (max(values) == 4095)
+
+
+@pytest.mark.parametrize(("values", "expected"), [([0.0, 0.5, 1.0], [0, 128, 255]), ([0.0, 1.5, 255.0], [0, 2, 255])])
+def test_open_picture_when_floats_then_to_one_or_to_255(values: list[float], expected: list[int], tmp_path: Path) -> None:
+    opened = open_picture(saved(Image.fromarray(np.array([values], np.float32)), tmp_path / "p.tif"))
+    assert np.asarray(opened.image).tolist() == [expected]
+
+
+def test_open_picture_when_floats_are_larger_than_255_then_broken(tmp_path: Path) -> None:
+    for most in (4095.0, float("nan")):
+        with pytest.raises(BrokenPictureError, match=f"floats up to {most:g}"):
+            open_picture(saved(Image.fromarray(np.array([[0, most]], np.float32)), tmp_path / "p.tif"))
+
+
 def test_open_picture_when_exif_says_rotated_then_upright(tmp_path: Path) -> None:
     image = Image.new("RGB", (6, 3))
     exif = Image.Exif()

@@ -1,5 +1,6 @@
 """The prepare stage of pictures: what is written, what is left out, and what is said about it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,31 @@ def test_prepare_when_pictures_are_left_out_then_decisions_say_so_and_what_to_do
     assert "left 1 pictures out that lie beside the folders of the classes: stray.png" in told
     assert "folders without a picture that is read: none" in told
     assert not [what for what in told if "notes.txt" in what]
+
+
+def test_prepare_when_all_pictures_are_of_one_class_then_refused_before_any_is_decoded(make_folder, tmp_path: Path) -> None:
+    make_folder("wrap/photos", rows=2)
+    with pytest.raises(DataError, match="two classes are needed"):
+        prepared(tmp_path / "out", tmp_path / "wrap")
+
+
+def test_prepare_when_a_name_is_not_utf8_then_the_rows_name_it_readably(make_folder, tmp_path: Path) -> None:
+    source = make_folder(rows=20)
+    for file, name in ((source / "dark" / "00.png", b"caf\xe9.png"), (source / "light" / "00.png", b"\xff.txt")):
+        file.rename(file.with_name(os.fsdecode(name)))
+    folder, report = prepared(tmp_path / "out", source, side=16)
+    names = [name for split in ("train", "validation", "test") for name in read_examples(folder / f"{split}.arrow").shown]
+    assert "dark/caf\\xe9.png" in names
+    assert report.ignored == ("light/\\xff.txt",)
+
+
+def test_write_data_file_when_columns_are_called_otherwise_then_the_hint_fits_commands_without_such_options(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("file,label\na.png,a\n", encoding="utf-8")
+    np.savez(tmp_path / "d.npz", pictures=np.zeros((1, 4, 4), np.uint8))
+    for name in ("d.csv", "d.npz"):
+        with pytest.raises(DataError, match="no (column|array) 'image'") as refused:
+            write_data_file(DataFile(tmp_path / name, "test", ("a",)), tmp_path / "rows.arrow", size=PictureSize(16, 3))
+        assert refused.value.hint.startswith("call the columns image and label, or prepare the data first")
 
 
 def test_write_data_file_when_labels_are_not_needed_then_a_flat_folder_will_do(make_folder, tmp_path: Path) -> None:

@@ -3,14 +3,16 @@
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgedistill.errors import DataError
 from edgedistill.plan import PictureSize
-from edgedistill.tasks.image_classification.read import choose_size
-from edgedistill.tasks.image_classification.sources import Picture, Source
+from edgedistill.prepare.columns import Columns
+from edgedistill.tasks.image_classification.read import choose_size, require_openable
+from edgedistill.tasks.image_classification.sources import Picture, Source, open_source
 
 
 def source_of(pictures: Sequence[np.ndarray], asked: list[int] | None = None) -> Source:
@@ -64,5 +66,21 @@ def test_choose_size_when_nobody_knows_how_many_then_looks_at_the_first() -> Non
 
 
 def test_choose_size_when_none_can_be_opened_then_refused() -> None:
-    with pytest.raises(DataError, match="fake: none of 200 pictures"):
+    with pytest.raises(DataError, match="fake: none of 3 pictures can be opened, the first: row 0: cannot identify"):
         choose_size(source_of([b"no picture"] * 3), side=None, channels=None)
+    with pytest.raises(DataError, match="none of 200 pictures, evenly taken of 1,000, can be opened"):
+        choose_size(source_of([b"no picture"] * 1000), side=None, channels=None)
+
+
+def test_require_openable_when_paths_of_a_table_are_wrong_then_says_where_they_start(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("image,label\n" + "".join(f"a{i}.png,{i % 2}\n" for i in range(30)), encoding="utf-8")
+    source = open_source(tmp_path / "d.csv", Columns("image", "label"))
+    with pytest.raises(DataError, match=r"the first: a0\.png: .*No such file") as refused:
+        require_openable(source)
+    assert refused.value.hint == f"correct the paths: they start from the folder of the table, {tmp_path}"
+
+
+def test_require_openable_when_the_first_can_be_opened_then_looks_at_no_other() -> None:
+    asked: list[int] = []
+    require_openable(source_of([np.zeros((4, 4), np.uint8)] * 50, asked))
+    assert asked == [0]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from edgedistill.tasks.image_classification import sources
 from edgedistill.tasks.image_classification.arrays import as_bytes
 from edgedistill.tasks.image_classification.decode import READS_AVIF, open_picture
 from edgedistill.tasks.image_classification.read import decode
-from edgedistill.tasks.image_classification.sources import UNREAD_SUFFIXES, holds_split, open_source
+from edgedistill.tasks.image_classification.sources import UNREAD_SUFFIXES, holds_split, open_source, require_classes
 
 COLUMNS = Columns("image", "label")
 
@@ -122,8 +123,8 @@ def test_saved_data_set_when_read_then_pictures_with_class_names_and_any_rows(ma
 def test_saved_data_set_when_it_holds_splits_then_each_is_found_by_any_usual_name(make_folder, tmp_path: Path) -> None:
     files = sorted(make_folder(rows=2).rglob("*.png"))
     folder = saved_set(files, tmp_path / "saved", ("train", "valid"))
-    assert holds_split(folder, "validation")
-    assert not holds_split(folder, "test")
+    assert holds_split(folder, "validation", COLUMNS)
+    assert not holds_split(folder, "test", COLUMNS)
     assert len(pixels_and_labels(folder, "validation")[1]) == 4
     with pytest.raises(DataError, match="no split 'test'; it holds: train, valid"):
         open_source(folder, COLUMNS, split="test")
@@ -338,6 +339,53 @@ def test_decode_when_it_takes_long_then_says_how_far_and_how_long_still(
         decode(open_source(make_folder(rows=2), COLUMNS), PictureSize(8, 3), tmp_path / "raw")
     told = [record.getMessage() for record in caplog.records]
     assert [line.rpartition(", about ")[0] for line in told] == [f"decoding: {done} of 4 pictures" for done in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("names", [
+    ("{}_images", "{}_labels", ("train", "val", "test")), ("x_{}", "y_{}", ("train", None, "test")),
+    ("X_{}", "y_{}", ("train", "valid", None))])
+def test_npz_when_it_holds_splits_then_each_is_read_and_columns_of_labels_too(names: tuple, tmp_path: Path) -> None:
+    image, label, words = names
+    held = {split: word for split, word in zip(("train", "validation", "test"), words, strict=True) if word}
+    arrays = {}
+    for value, word in enumerate(held.values()):
+        arrays |= {image.format(word): np.full((2, 4, 4), 100 + value, np.uint8), label.format(word): np.array([[value], [9]])}
+    path = tmp_path / "medmnist.npz"
+    np.savez(path, **arrays)
+    assert {split for split in ("train", "validation", "test") if holds_split(path, split, COLUMNS)} == set(held)
+    for value, split in enumerate(held):
+        found, labels = pixels_and_labels(path, split)
+        assert (found.max(), found.min(), labels) == (100 + value, 100 + value, [str(value), "9"])
+
+
+def test_npz_when_the_recipe_names_an_array_then_it_is_not_divided(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", train_images=np.zeros((2, 4, 4), np.uint8), train_labels=[0, 1], test_images=np.zeros((1, 4, 4)))
+    columns = Columns("train_images", "train_labels")
+    assert not holds_split(tmp_path / "d.npz", "test", columns)
+    assert open_source(tmp_path / "d.npz", columns).count == 2
+    with pytest.raises(DataError, match="no labels of the split test; it holds: train_images") as refused:
+        open_source(tmp_path / "d.npz", COLUMNS, split="test")
+    assert "train_images, train_labels" in refused.value.hint
+
+
+def test_folder_when_names_are_not_utf8_then_pictures_are_named_readably_and_classes_refused(make_folder) -> None:
+    folder, strange = make_folder(rows=2), os.fsdecode(b"\xe9t\xe9")
+    (folder / "dark" / "00.png").rename(folder / "dark" / f"{strange}.png")
+    assert "dark/\\xe9t\\xe9.png" in [row.name for row in open_source(folder, COLUMNS).read()]
+    (folder / "light").rename(folder / strange)
+    with pytest.raises(DataError, match=r"the folder \\xe9t\\xe9 names a class"):
+        open_source(folder, COLUMNS)
+    with pytest.raises(DataError, match=r"\\xe9t\\xe9: the name is not UTF-8"):
+        open_source(folder / strange, COLUMNS, is_labelled=False)
+
+
+@pytest.mark.parametrize("inside", ["photos", "a/photos"])
+def test_require_classes_when_the_folder_holds_one_folder_then_names_the_one_inside(inside: str, make_folder, tmp_path: Path) -> None:
+    make_folder(f"wrap/{inside}", rows=1)
+    with pytest.raises(DataError, match=f"all pictures are of the class '{inside.split('/')[0]}'") as no:
+        require_classes(open_source(tmp_path / "wrap", COLUMNS))
+    assert f"--images {tmp_path / 'wrap' / inside} " in no.value.hint
+    require_classes(open_source(tmp_path / "wrap" / inside, COLUMNS))
 
 
 def test_folder_when_it_has_no_classes_then_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgedistill.catalog import LocatedRecipe
-from edgedistill.errors import ArtifactError
+from edgedistill.errors import ArtifactError, DataError
 from edgedistill.recipe import LossTerm, Recipe, Teacher, TransferSet
 from edgedistill.tasks.image_classification.shape import ResNetShape
 from edgedistill.tasks.image_classification.task import DOOR
@@ -52,6 +52,13 @@ def test_check_when_the_teacher_s_processor_is_not_known_then_refused_with_what_
     with pytest.raises(ArtifactError, match="image processor Perceiver is not known here") as refused:
         DOOR.check(_recipe(), tmp_path)
     assert "ViTImageProcessor(size={'height': N, 'width': N}, ...).save_pretrained(DIR)" in refused.value.hint
+
+
+def test_facts_before_when_a_split_inside_has_no_classes_then_refused_before_prepare(make_folder: MakeFolder, tmp_path: Path) -> None:
+    make_folder("photos/train", rows=1)
+    (tmp_path / "photos" / "Test").mkdir()
+    with pytest.raises(DataError, match="Test: has no folders, one for each class is expected in the test split"):
+        DOOR.facts_before(LocatedRecipe(_recipe(), tmp_path))
 
 
 @pytest.mark.parametrize(("names", "classes"), [(("light", "mid", "dark"), 3), (("tench", "shark", "ray"), 2)])
