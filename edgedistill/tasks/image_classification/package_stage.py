@@ -97,6 +97,7 @@ class _Parts:
     pictures: PictureModel
     golden: PictureVectors
     odd: int
+    classes: int
     labels: tuple[str, ...]
     rows: Mapping[str, int]
 
@@ -127,9 +128,17 @@ def _run(settings: PictureSettings, inputs: Inputs, out: Path) -> Outcome:
     return Outcome(decisions=(
         Decision(step="package", what=f"{len(parts.golden.vectors)} golden pictures, tolerance {settings.tolerance:g}, "
                  f"{parts.odd} of them of sizes that the graph has to resize",
-                 why="they cover the classes in turn; near ties are passed over: a tie tells nothing about another runtime"),
+                 why=f"{_covered(parts)}; near ties are passed over: a tie tells nothing about another runtime"),
         _picture_decision(parts.pictures.told),
     ))
+
+
+def _covered(parts: _Parts) -> str:
+    """Say of which classes the golden pictures of the model's own size are."""
+    plain = len(parts.golden.vectors) - parts.odd
+    if plain >= parts.classes:
+        return "they cover the classes in turn"
+    return f"they are of the first {plain} of {parts.classes} classes, one of each: a bundle has no room for more"
 
 
 def _picture_decision(told: PictureInput) -> Decision:
@@ -149,7 +158,8 @@ def _parts(settings: PictureSettings, inputs: Inputs, how: Preprocessing) -> _Pa
     odd = make_odd_pictures(examples, how, models=(open_predictor(file), open_session(pictures.model)), labels=labels, rule=rule)
     return _Parts(
         model=model, ort=convert_to_ort(model, settings.architecture, oldest=settings.runtime_oldest), pictures=pictures,
-        golden=golden.model_copy(update={"vectors": (*golden.vectors, *odd)}), odd=len(odd), labels=labels,
+        golden=golden.model_copy(update={"vectors": (*golden.vectors, *odd)}), odd=len(odd),
+        classes=len(np.unique(examples.labels)), labels=labels,
         rows={name: len(read_examples(path)) for name, path in sorted(inputs.splits.items())} | {"test": len(examples)},
     )
 

@@ -81,9 +81,9 @@ class TextClassification:
         """Read the folder's tokenizer.json."""
         return TextEncoder.load(folder)
 
-    def starting_point(self, column: str) -> StartingPoint:
+    def starting_point(self, columns: Columns, train: Path | None = None) -> StartingPoint:
         """Begin with the encoder that needs no hub."""
-        return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), column)
+        return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), columns.text)
 
     def check_source(self, path: Path, columns: Columns, *, split: str) -> None:
         """Look whether the columns are there."""
