@@ -93,6 +93,9 @@ def test_run_when_finished_then_int8_is_whole_and_the_report_shows_pictures(fini
     assert all(row["thumbnail"].startswith("data:image/png;base64,") for row in shown)
     assert "data:image/png;base64," in (finished / "report.html").read_text(encoding="utf-8")
     assert {row["label"] for row in target["classes"]} == {"across", "down"}
+    decisions = json.loads((finished / "report.json").read_text(encoding="utf-8"))["decisions"]
+    assert not any(re.search(r"fused (\d+) nodes into \1$", line["what"]) for line in decisions)
+    assert any("they cover the classes in turn" in line["why"] for line in decisions)
     assert "does not tell the hard from the soft loss" not in (finished / "report.html").read_text(encoding="utf-8")
 
 

@@ -41,7 +41,12 @@ from edgedistill.tasks.image_classification.encoding import (
     fit_size,
     read_preprocessing,
 )
-from edgedistill.tasks.image_classification.golden import GoldenRule, make_golden_pictures, make_odd_pictures
+from edgedistill.tasks.image_classification.golden import (
+    GoldenRule,
+    covered_words,
+    make_golden_pictures,
+    make_odd_pictures,
+)
 from edgedistill.tasks.image_classification.graph import INPUT, versions_of
 from edgedistill.tasks.image_classification.picture_model import (
     PictureModel,
@@ -125,20 +130,13 @@ def _run(settings: PictureSettings, inputs: Inputs, out: Path) -> Outcome:
     parts = _parts(settings, inputs, how)
     made = _bundle_files(settings, parts, how, config=(inputs.model / PREPROCESSOR_FILE).read_bytes())
     write_bundle(made, out)
+    covered = covered_words(len(parts.golden.vectors) - parts.odd, classes=parts.classes)
     return Outcome(decisions=(
         Decision(step="package", what=f"{len(parts.golden.vectors)} golden pictures, tolerance {settings.tolerance:g}, "
                  f"{parts.odd} of them of sizes that the graph has to resize",
-                 why=f"{_covered(parts)}; near ties are passed over: a tie tells nothing about another runtime"),
+                 why=f"{covered}; near ties are passed over: a tie tells nothing about another runtime"),
         _picture_decision(parts.pictures.told),
     ))
-
-
-def _covered(parts: _Parts) -> str:
-    """Say of which classes the golden pictures of the model's own size are."""
-    plain = len(parts.golden.vectors) - parts.odd
-    if plain >= parts.classes:
-        return "they cover the classes in turn"
-    return f"they are of the first {plain} of {parts.classes} classes, one of each: a bundle has no room for more"
 
 
 def _picture_decision(told: PictureInput) -> Decision:

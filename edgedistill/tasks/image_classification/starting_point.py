@@ -72,9 +72,9 @@ def _notes(pictures: int) -> dict[str, str]:
     """Return what a user should know of these values besides what their keys mean, by dotted key."""
     return {
         "teacher.fine_tuning": f"epochs: null is enough for a teacher of a configuration. {_HOUR_OF_TEACHER}",
-        "pictures.teacher_copies": "as many as transfer_set.copies: so the gain over the student without a teacher is the teacher's",
-        "pictures.changes": "Which changes keep the class is yours to know: a mirrored dog is a dog, a mirrored digit is none, and "
-        "a 6 that is turned far is a 9.",
+        "pictures.teacher_copies": "as many as transfer_set.copies, so that more pictures are no part of what the teacher brings",
+        "pictures.changes": "Which changes keep the class is yours to know: a mirrored dog is a dog, a mirrored digit is none, "
+        "and a 6 that is turned far is a 9.",
         "distillation.rows_seen": f"{_PASSES} passes over the {pictures:,} pictures of train, but {_LEAST_SEEN:,} at least and "
         f"{_MOST_SEEN:,} at most. {_HOUR_OF_STUDENT}",
         "distillation.baseline_rows_seen": "as many as the student, so that only the teacher is another",
