@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from edgedistill.document import Document
 
+MOST_SIDE = 512
+"""Pixels: larger pictures are not stored."""
+
 
 class PictureChanges(Document):
     """What may become of a picture without its class becoming another one.
@@ -34,8 +37,8 @@ class Pictures(Document):
 
     column: str = Field("image", description="column of a table, or array of an .npz, that holds the pictures or their paths")
     side: int | None = Field(
-        None, ge=8, le=512, description="pixels: pictures are stored, and seen by the student, so high and wide; null: the plan "
-        "chooses 32, 48, 64 or 96 within the targets' budgets, none larger than holds the median picture"
+        None, ge=8, le=MOST_SIDE, description="pixels: pictures are stored, and seen by the student, so high and wide; null: the "
+        "plan chooses 32, 48, 64 or 96 within the targets' budgets, none larger than holds the median picture"
     )
     channels: Literal[1, 3] | None = Field(None, description="1: grey, 3: red, green, blue; null: by the pictures")
     teacher_copies: int = Field(10, ge=0, le=1000, description="changed copies of each picture for the teacher's "

@@ -58,8 +58,9 @@ class FineTuning(Document):
     """How a teacher that is not fine-tuned yet is fine-tuned on the training split."""
 
     epochs: int | None = Field(
-        None, ge=1, le=100, description="passes over the training split at most; null: as many as make 1,500 steps, but 3 at "
-        "least and 12 at most"
+        None, ge=1, le=10_000, description="passes over the training split at most; null: as many as make 1,500 steps, but 3 at "
+        "least and 12 at most; for a teacher of a configuration 30, or as many as make 2,000 steps, but no more pictures than "
+        "the student sees"
     )
     learning_rate: float = Field(
         1.5e-4, gt=0, lt=1, description="peak of the linear schedule; where it is not given, an encoder of texts that is wider "

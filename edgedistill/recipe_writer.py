@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import yaml
@@ -88,7 +89,7 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
     _check_data(answers)
     folder = path.parent.resolve()
     task = task_named(answers.task)
-    start = task.starting_point(answers.text_column)
+    start = task.starting_point(Columns(answers.text_column, answers.label_column), answers.train)
     teacher = start.teacher if answers.teacher in (None, start.teacher.name) else _teacher(answers.teacher, folder, task)
     fitted = task.fit_to_data(teacher, answers.train, Columns(answers.text_column, answers.label_column),
                               folder=_folder_of(answers.teacher))
@@ -106,7 +107,8 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
         pictures=start.pictures,
         distillation=start.distillation,
     )
-    text = "\n".join(_render(recipe, path, {"teacher": fitted.notes})) + "\n"
+    notes = {**start.notes, **{f"teacher.{key}": note for key, note in fitted.notes.items()}}
+    text = "\n".join(_render(recipe, path, notes)) + "\n"
     parse(Recipe, text, path, error=RecipeError)
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,25 +156,36 @@ def _as_id(name: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._") or "my-recipe"
 
 
-def _render(recipe: Recipe, path: Path, notes: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """Yield the lines; `notes` say why a key has not its default, by section and key."""
+def _render(recipe: Recipe, path: Path, notes: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines; `notes` are further comments of keys and sections, by their dotted names."""
     yield f"# A recipe of edgedistill. Run it: edgedistill run --recipe {path.name} --target raspberry-pi"
     yield "# Every key that is not here has its default; all of them: edgedistill schema recipe"
     for key in ("schema_version", "id", "task"):
         yield from _key(recipe, key, indent="")
     for section, keys in (dict(task_named(recipe.task).shown_keys) | _SHOWN).items():
-        value = getattr(recipe, section)
-        yield ""
-        yield f"# {_summary(value)}"
-        yield f"{section}:"
-        for key in keys:
-            about, written = _key(value, key, indent="  ")
-            note = notes.get(section, {}).get(key)
-            yield from (about, *([f"  # {note}"] if note else []), written)
-        for key in _OFFERED.get(section, ()):
-            about, written = _key(value, key, indent="  ")
-            yield from (about, f"  # {written.strip()}")
+        if "." not in section:
+            yield ""
+        yield from _section(recipe, section, keys, notes)
     yield from _render_end(recipe)
+
+
+def _section(recipe: Recipe, section: str, keys: tuple[str, ...], notes: Mapping[str, str]) -> Iterator[str]:
+    """A section, or with a dotted name one within a section, which stands behind that one's keys."""
+    *above, last = section.split(".")
+    value: Document = reduce(getattr, section.split("."), recipe)
+    outer = "  " * len(above)
+    inner = outer + "  "
+    yield f"{outer}# {_summary(value)}"
+    if section in notes:
+        yield f"{outer}# {notes[section]}"
+    yield f"{outer}{last}:"
+    for key in keys:
+        about, written = _key(value, key, indent=inner)
+        note = notes.get(f"{section}.{key}")
+        yield from (about, *([f"{inner}# {note}"] if note else ()), written)
+    for key in _OFFERED.get(section, ()):
+        about, written = _key(value, key, indent=inner)
+        yield from (about, f"{inner}# {written.strip()}")
 
 
 def _render_end(recipe: Recipe) -> Iterator[str]:

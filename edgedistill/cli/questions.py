@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from edgedistill.errors import UsageError
+from edgedistill.prepare.columns import Columns
 from edgedistill.recipe_writer import RecipeAnswers, suggest_recipe_id
 from edgedistill.tasks.task import TaskDoor
 
@@ -25,7 +26,7 @@ def ask_missing(  # noqa: PLR0913 - the answers of one form
         train = Path(typer.prompt(task.questions.data, err=True))
         text_column = typer.prompt(task.questions.column, default=text_column, err=True)
         label_column = typer.prompt("Column with the label", default=label_column, err=True)
-        default = teacher or task.starting_point(text_column).teacher.name
+        default = teacher or task.starting_point(Columns(text_column, label_column)).teacher.name
         answer = typer.prompt("Teacher (model folder or hub id)", default=default, err=True)
         teacher = answer if answer != default else teacher
     return RecipeAnswers(

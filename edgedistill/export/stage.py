@@ -62,7 +62,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     for left in out.glob(_RAW_FILE + "*"):
         left.unlink()
     decisions = [Decision(step="export", what=f"fused {before} nodes into {nodes}",
-                          why="on small models the cost per node is most of the time")]
+                          why="on small models the cost per node is most of the time")] if nodes < before else []
     if is_apart:
         decisions.append(Decision(
             step="export", what="residual sums and their LayerNorms stay apart",

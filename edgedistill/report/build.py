@@ -161,7 +161,7 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
     _check(parts)
     variants = {name: _variant(name, parts) for name in VARIANTS if name in parts.evaluations}
     headline = _headline(parts, variants)
-    student, parity = parts.evaluations["student_int8"], _with_device(parts.parity, parts.device)
+    gain, student, parity = _gain(parts), parts.evaluations["student_int8"], _with_device(parts.parity, parts.device)
     verdict: Verdict = "fail" if wording.misses(parts.budgets, parts.goals, parity) else "pass"
     return TargetReport(
         verdict=verdict,
@@ -171,13 +171,13 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
         parity=parity,
         int8_coverage=parts.quantization.coverage,
         name=parts.name,
-        summary=wording.summary(parts.name, headline, budgets=parts.budgets, goals=parts.goals, parity=parity),
+        summary=wording.summary(parts.name, headline, budgets=parts.budgets, goals=parts.goals, parity=parity, gain=gain),
         headline=headline,
         goals=parts.goals,
         frontier=parts.frontier,
         advice=parts.advice,
         quantization=parts.quantization,
-        distillation_gain=_gain(parts),
+        distillation_gain=gain,
         ledger=parts.predictions,
         curves={name: log.points for name, log in parts.curves.items()},
         labels=parts.labels,

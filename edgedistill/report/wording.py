@@ -85,10 +85,11 @@ def p_text(p_value: float) -> str:
     return "p < 0.001" if p_value < 1e-3 else f"p = {p_value:.3f}"
 
 
-def summary(
-    name: str, headline: Headline, *, budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: ParityReport
+def summary(  # noqa: PLR0913 - what a verdict follows from
+    name: str, headline: Headline, *, budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: ParityReport,
+    gain: DistillationGain | None,
 ) -> str:
-    """Return the verdict in a sentence, or two when something is missed.
+    """Return the verdict in a sentence, or two when something is missed; one more where the teacher bought nothing.
 
     Args:
         name: the target's name in words.
@@ -96,12 +97,25 @@ def summary(
         budgets: of the target.
         goals: of the recipe.
         parity: the gates.
+        gain: what the teacher bought; None where no student was trained without one.
     """
-    gains = _gains_text(headline)
+    gains, bought = _gains_text(headline), _nothing_bought_text(gain)
     missed = misses(budgets, goals, parity)
     if not missed:
-        return f"Ready for {name}: {gains}, and fits every budget."
-    return f"Not ready for {name}: {'; '.join(missed)}. Otherwise {gains}."
+        return f"Ready for {name}: {gains}, and fits every budget.{bought}"
+    return f"Not ready for {name}: {'; '.join(missed)}. Otherwise {gains}.{bought}"
+
+
+def _nothing_bought_text(gain: DistillationGain | None) -> str:
+    """Say where the student is no better than the same one without a teacher; empty where it is, or nobody knows."""
+    if gain is None or gain.difference.low > 0:
+        return ""
+    points = gain.difference
+    if points.high < 0:
+        return (f" But the same student trained without the teacher is better, by {-points.value * 100:.1f} percentage points "
+                f"(95 % interval {-points.high * 100:.1f} to {-points.low * 100:.1f}).")
+    return (f" What the teacher bought is within chance: {_points(points)} percentage points over the same student without it "
+            f"(95 % interval {points.low * 100:+.1f} to {points.high * 100:+.1f}).")
 
 
 def _gains_text(headline: Headline) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from edgedistill.errors import TeacherError, UsageError
 from edgedistill.examples import Examples
-from edgedistill.recipe import Task
+from edgedistill.prepare.columns import Columns
+from edgedistill.recipe import Data, Task
 from edgedistill.tasks.encoding import Encoder
 from edgedistill.tasks.task import TaskDoor
 
@@ -76,10 +77,14 @@ def require_own_teacher(folder: Path, task: TaskDoor, *, is_whole: bool = True) 
 
 def require_own_name(name: str, task: TaskDoor) -> None:
     """Refuse the name of the teacher that another task begins with, which needs no look at a folder; raises TeacherError."""
-    other = next((door for door in _doors() if name == door.starting_point(door.content_column).teacher.name), task)
+    other = next((door for door in _doors() if name == _first_teacher(door)), task)
     if other is not task:
         raise TeacherError(f"{name}: is a model of {other.example}s, and {task.name} needs a teacher that reads "
                            f"{task.example}s", hint=task.teacher_files.otherwise)
+
+
+def _first_teacher(door: TaskDoor) -> str:
+    return door.starting_point(Columns(door.content_column, Data.model_fields["label_column"].default)).teacher.name
 
 
 def is_classifier(architecture: str) -> bool:

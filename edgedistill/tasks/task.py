@@ -1,7 +1,7 @@
 """What a task must answer, so that no stage has to ask which task it is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -104,12 +104,14 @@ class StartingPoint:
         distillation: settings that suit the task.
         pictures: the section of pictures.
         text_column: the column of the texts; the default where there are none.
+        notes: a further comment of a key or section, by its dotted name.
     """
 
     teacher: Teacher
     distillation: Distillation
     pictures: Pictures
     text_column: str
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,8 @@ class TaskDoor(Protocol):
         preprocessing: what an app does before the model, in words.
         companions: the files of a model folder besides its weights, `encoder_file` among them.
         model_class: name of transformers' class that loads a model folder.
-        shown_keys: the keys that `init` writes, by section of the recipe, in their order.
+        shown_keys: the keys that `init` writes, by section of the recipe, in their order; a section within one follows it and
+            has a dotted name.
         teacher_files: by which a teacher of this task is told from one of another.
         questions: what `init` asks.
         kind: what the model is called in messages, for example "sequence classifier".
@@ -225,8 +228,11 @@ class TaskDoor(Protocol):
     def encoder(self, folder: Path) -> Encoder:
         """Return the encoder of a model folder; raises ArtifactError where it cannot be read."""
 
-    def starting_point(self, column: str) -> StartingPoint:
-        """Return what `init` begins with; `column` is what the user calls the texts or pictures."""
+    def starting_point(self, columns: Columns, train: Path | None = None) -> StartingPoint:
+        """Return what `init` begins with.
+
+        `columns` are what the user calls them; `train` are the data that it is for, None where only the teacher is asked for.
+        """
 
     def fit_to_data(self, teacher: Teacher, train: Path, columns: Columns, *, folder: Path | None) -> FittedTeacher:
         """Fit the teacher that `init` writes to the training data; `folder` is where it is, None where it is not here."""

@@ -144,7 +144,17 @@ def test_init_images_then_plan_goes_round(photos: Path, tmp_path: Path, capsys: 
     recipe = read_recipe(out)
     assert (recipe.id, recipe.task, recipe.data.train) == ("photos", "image-classification", "photos")
     assert recipe.distillation.baseline_rows_seen == recipe.distillation.rows_seen
-    assert f"\n  baseline_rows_seen: {recipe.distillation.rows_seen}\n" in out.read_text(encoding="utf-8")
+    written = out.read_text(encoding="utf-8")
+    assert (recipe.distillation.rows_seen, recipe.distillation.transfer_set.rows) == (100_000, 100_000)  # of 16 pictures
+    assert recipe.pictures.teacher_copies == recipe.distillation.transfer_set.copies == 40
+    assert recipe.teacher.fine_tuning.epochs is None
+    for line in ("  baseline_rows_seen: 100000\n", "  transfer_set:\n", "    copies: 40\n", "  changes:\n", "    flip: false\n"):
+        assert f"\n{line}" in written
+    assert "\n  # Which changes keep the class is yours to know" in written
+    assert "\n  # 40 passes over the 16 pictures of train, but 100,000 at least and 3,000,000 at most. An hour of one core" in written
+    lines = written.splitlines()
+    keys = [i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith(("#", "-"))]
+    assert all(lines[i - 1].lstrip().startswith("# ") for i in keys)
     assert run_command_line(["plan", "--recipe", str(out), "--target", "raspberry-pi", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)["raspberry-pi"]
     assert [row["is_chosen"] for row in plan["ledger"]].count(True) == 1

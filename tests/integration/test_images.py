@@ -93,6 +93,9 @@ def test_run_when_finished_then_int8_is_whole_and_the_report_shows_pictures(fini
     assert all(row["thumbnail"].startswith("data:image/png;base64,") for row in shown)
     assert "data:image/png;base64," in (finished / "report.html").read_text(encoding="utf-8")
     assert {row["label"] for row in target["classes"]} == {"across", "down"}
+    decisions = json.loads((finished / "report.json").read_text(encoding="utf-8"))["decisions"]
+    assert not any(re.search(r"fused (\d+) nodes into \1$", line["what"]) for line in decisions)
+    assert any("they cover the classes in turn" in line["why"] for line in decisions)
     assert "does not tell the hard from the soft loss" not in (finished / "report.html").read_text(encoding="utf-8")
 
 
@@ -211,3 +214,58 @@ def test_bundle_when_a_device_is_to_measure_it_then_its_golden_pictures_are_the_
         answers = predict(open_predictor(subject.model), encoded)
     assert examples.shown == [vector["text"] for vector in golden]
     np.testing.assert_allclose(answers, [vector["logits"] for vector in golden], atol=1e-5)
+
+
+def write_snapshots(folder: Path) -> Path:
+    """Two classes of pictures such as a camera makes: JPEG, coloured, noisy, of many sizes. Return one that lies on its side.
+
+    A red or a green disc, darker to one side, is somewhere on a background of any grey.
+    """
+    rng = np.random.default_rng(5)
+    for label, channel in (("tomato", 0), ("lime", 1)):
+        (folder / label).mkdir(parents=True)
+        for number in range(50):
+            height, width = (int(side) for side in rng.integers(50, 160, 2))
+            down, across = np.mgrid[0:height, 0:width] / min(height, width)
+            middle = rng.uniform(0.35, 0.65, 2) * (height, width) / min(height, width)
+            is_disc = (down - middle[0]) ** 2 + (across - middle[1]) ** 2 < rng.uniform(0.2, 0.35) ** 2
+            pixels = np.full((height, width, 3), rng.uniform(60, 190))
+            pixels[is_disc] = 40
+            pixels[is_disc, channel] = rng.uniform(150, 220)
+            pixels = pixels * (0.7 + 0.3 * across / across.max())[..., None] + rng.normal(0, 12, pixels.shape)
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / label / f"IMG_{number:04d}.JPG", quality=80)
+    turned = folder / "tomato" / "IMG_0007.JPG"
+    with Image.open(turned) as picture:
+        exif = picture.getexif()
+        exif[0x0112] = 6  # orientation: the camera was held upright
+        picture.transpose(Image.Transpose.ROTATE_90).save(turned, quality=80, exif=exif)
+    return turned
+
+
+@pytest.mark.slow
+def test_init_images_then_run_on_what_a_camera_makes_then_a_bundle_that_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What init writes stands, but for what makes it take minutes: the teacher's size, and how much is seen."""
+    turned = write_snapshots(tmp_path / "photos")
+    recipe, run = tmp_path / "photos.yaml", tmp_path / "run"
+    assert run_command_line(["init", "--images", str(tmp_path / "photos"), "-o", str(recipe)]) == 0
+    monkeypatch.setattr(pipeline, "_benchmark", lambda *arguments: None)
+    cheap = ("teacher.configuration={model_type: resnet, layer_type: basic, embedding_size: 8, hidden_sizes: [8, 16], depths: [1, 1]}",
+             "pictures.side=32", "pictures.teacher_copies=3", "distillation.transfer_set={rows: 300, copies: 3}",
+             "distillation.rows_seen=6000", "distillation.baseline_rows_seen=2000", "student.rung=resnet-8-16", "search.trials=1",
+             "quantization.timing=false")
+    settings = [part for item in cheap for part in ("--set", item)]
+    target = "raspberry-pi-zero-2w"
+    assert run_command_line(["run", "--recipe", str(recipe), "-t", target, "-o", str(run), *settings]) == 0
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    # 65 pictures of train are two steps of 64 a pass: 46 passes are no more than the 6,000 pictures that the student sees
+    (taught,) = [line["what"] for line in report["decisions"] if "trained the teacher on" in line["what"]]
+    assert "trained the teacher on 5888 pictures" in taught
+    variants = report["targets"][target]["variants"]
+    assert variants["student_int8"]["accuracy"] > 0.9
+    capsys.readouterr()
+    bundle = run / target / "bundle"
+    for label in ("tomato", "lime"):
+        assert run_command_line(["predict", str(bundle), str(turned.parents[1] / label / "IMG_0007.JPG"), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)[0]["label"] == label

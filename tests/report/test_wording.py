@@ -3,6 +3,9 @@
 import pytest
 
 from edgedistill.report import wording
+from edgedistill.report.build import build_report
+from edgedistill.report.model import DistillationGain
+from edgedistill.results import Interval, McNemar
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,24 @@ def test_p_text_when_tiny_is_bounded():
 
 def test_gain_text_when_there_is_no_baseline_says_what_is_unknown():
     assert "cannot be said what distillation bought" in wording.gain_text(None)
+
+
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [
+        ((-0.012, -0.021, -0.003), "But the same student trained without the teacher is better, by 1.2 percentage points "
+                                   "(95 % interval 0.3 to 2.1)."),
+        ((0.002, -0.003, 0.007), "What the teacher bought is within chance: +0.2 percentage points over the same student without it "
+                                 "(95 % interval -0.3 to +0.7)."),
+        ((0.012, 0.003, 0.021), ""),
+    ],
+)
+def test_summary_when_the_teacher_bought_nothing_says_so(parts, interval, said):
+    target = build_report(parts).targets["made-up-board"]
+    value, low, high = interval
+    gain = DistillationGain(n=1000, student_accuracy=0.9, student_no_kd_accuracy=0.9 - value,
+                            difference=Interval(value=value, low=low, high=high),
+                            mcnemar=McNemar(only_reference_right=1, only_candidate_right=1, p_value=1.0))
+    found = wording.summary("a board", target.headline, budgets=(), goals=(), parity=target.parity, gain=gain)
+    assert found.startswith("Ready for a board: ")
+    assert found.partition("fits every budget.")[2].strip() == said

@@ -81,6 +81,18 @@ def make_golden_pictures(
     )
 
 
+def covered_words(count: int, *, classes: int) -> str:
+    """Say of which classes golden pictures are.
+
+    Args:
+        count: what `make_golden_pictures` chose.
+        classes: of the pictures that it chose from.
+    """
+    if count >= classes:
+        return "they cover the classes in turn"
+    return f"they are of the first {count} of {classes} classes, one of each, as a bundle has so few"
+
+
 def make_odd_pictures(
     examples: Examples, how: Preprocessing, *, models: tuple[Predictor, Any], labels: Sequence[str], rule: GoldenRule
 ) -> tuple[PictureVector, ...]:

@@ -41,7 +41,12 @@ from edgedistill.tasks.image_classification.encoding import (
     fit_size,
     read_preprocessing,
 )
-from edgedistill.tasks.image_classification.golden import GoldenRule, make_golden_pictures, make_odd_pictures
+from edgedistill.tasks.image_classification.golden import (
+    GoldenRule,
+    covered_words,
+    make_golden_pictures,
+    make_odd_pictures,
+)
 from edgedistill.tasks.image_classification.graph import INPUT, versions_of
 from edgedistill.tasks.image_classification.picture_model import (
     PictureModel,
@@ -97,6 +102,7 @@ class _Parts:
     pictures: PictureModel
     golden: PictureVectors
     odd: int
+    classes: int
     labels: tuple[str, ...]
     rows: Mapping[str, int]
 
@@ -124,10 +130,11 @@ def _run(settings: PictureSettings, inputs: Inputs, out: Path) -> Outcome:
     parts = _parts(settings, inputs, how)
     made = _bundle_files(settings, parts, how, config=(inputs.model / PREPROCESSOR_FILE).read_bytes())
     write_bundle(made, out)
+    covered = covered_words(len(parts.golden.vectors) - parts.odd, classes=parts.classes)
     return Outcome(decisions=(
         Decision(step="package", what=f"{len(parts.golden.vectors)} golden pictures, tolerance {settings.tolerance:g}, "
                  f"{parts.odd} of them of sizes that the graph has to resize",
-                 why="they cover the classes in turn; near ties are passed over: a tie tells nothing about another runtime"),
+                 why=f"{covered}; near ties are passed over: a tie tells nothing about another runtime"),
         _picture_decision(parts.pictures.told),
     ))
 
@@ -149,7 +156,8 @@ def _parts(settings: PictureSettings, inputs: Inputs, how: Preprocessing) -> _Pa
     odd = make_odd_pictures(examples, how, models=(open_predictor(file), open_session(pictures.model)), labels=labels, rule=rule)
     return _Parts(
         model=model, ort=convert_to_ort(model, settings.architecture, oldest=settings.runtime_oldest), pictures=pictures,
-        golden=golden.model_copy(update={"vectors": (*golden.vectors, *odd)}), odd=len(odd), labels=labels,
+        golden=golden.model_copy(update={"vectors": (*golden.vectors, *odd)}), odd=len(odd),
+        classes=len(np.unique(examples.labels)), labels=labels,
         rows={name: len(read_examples(path)) for name, path in sorted(inputs.splits.items())} | {"test": len(examples)},
     )
 

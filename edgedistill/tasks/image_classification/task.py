@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from edgedistill.catalog import LocatedRecipe, data_folder
 from edgedistill.examples import Examples, read_examples
 from edgedistill.latency.workload import Workload
-from edgedistill.picture_settings import Pictures
 from edgedistill.plan import DataFacts, PictureSize
 from edgedistill.prepare.columns import Columns
-from edgedistill.recipe import Data, Distillation, FineTuning, Recipe, Teacher
+from edgedistill.quantize.model_config import read_config
+from edgedistill.recipe import Recipe, Teacher
 from edgedistill.recipe import Task as TaskName
 from edgedistill.results import Labels, Milestone
 from edgedistill.soft_labels import Origin
@@ -21,14 +21,20 @@ from edgedistill.stage import Work
 from edgedistill.target import Target
 from edgedistill.tasks.image_classification.encoding import PREPROCESSOR_FILE, PictureEncoder, read_preprocessing
 from edgedistill.tasks.image_classification.pictures import pixels_of
-from edgedistill.tasks.image_classification.refusals import check_recipe
+from edgedistill.tasks.image_classification.refusals import check_recipe, refuse_folder_beside_configuration, require_exported
 from edgedistill.tasks.image_classification.shape import (
     MobileNetShape,
     ResNetShape,
     ViTShape,
     read_image_ladder,
 )
-from edgedistill.tasks.image_classification.training_settings import of_pictures, unmixed, without_teacher
+from edgedistill.tasks.image_classification.starting_point import OWN_TEACHER, starting_point
+from edgedistill.tasks.image_classification.training_settings import (
+    enough_for_a_new_teacher,
+    of_pictures,
+    unmixed,
+    without_teacher,
+)
 from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
 from edgedistill.tasks.task import (
     DataFile,
@@ -48,19 +54,7 @@ if TYPE_CHECKING:
     from edgedistill.package.answer import Answer
     from edgedistill.tasks.image_classification.sources import Source
 
-_OWN_TEACHER = Teacher(
-    name="resnet-64-128-256", licence="Apache-2.0",
-    configuration={"model_type": "resnet", "layer_type": "basic", "embedding_size": 64, "hidden_sizes": [64, 128, 256],
-                   "depths": [2, 2, 2]},
-    fine_tuning=FineTuning(epochs=30, learning_rate=0.003, batch_size=64, patience=10),
-)
-_DISTILLATION = Distillation(
-    temperature=4.0, learning_rate=0.005, baseline_rows_seen=Distillation.model_fields["rows_seen"].default
-)
-"""The baseline sees as many pictures as the student, repeats and changed copies counted."""
-
 _PICTURE_AXES = 4
-
 
 _AnyShape = ResNetShape | MobileNetShape | ViTShape
 
@@ -81,10 +75,12 @@ class ImageClassification:
     shown_keys: Mapping[str, tuple[str, ...]] = {
         "data": ("train", "validation", "test", "licence", "label_column", "validation_share", "test_share"),
         "teacher": ("name", "licence", "revision", "sha256", "allow_hub", "configuration", "fine_tuning"),
-        "pictures": ("column", "side", "channels", "teacher_copies", "changes"),
+        "pictures": ("column", "side", "channels", "teacher_copies"),
+        "pictures.changes": ("flip", "shift", "rotation_degrees", "zoom", "contrast", "mixup", "cutmix"),
         "student": ("rung",),
         "distillation": ("temperature", "alpha", "learning_rate", "batch_size", "rows_seen", "patience", "baseline",
                          "baseline_rows_seen"),
+        "distillation.transfer_set": ("rows", "copies"),
     }
     teacher_files = TeacherFiles(
         patterns=(PREPROCESSOR_FILE,), missing=PREPROCESSOR_FILE,
@@ -102,9 +98,11 @@ class ImageClassification:
         """Read the folder's preprocessor_config.json."""
         return PictureEncoder.load(folder)
 
-    def starting_point(self, column: str) -> StartingPoint:
-        """Begin with a ResNet that is trained in the run."""
-        return StartingPoint(_OWN_TEACHER, _DISTILLATION, Pictures(column=column), Data.model_fields["text_column"].default)
+    def starting_point(self, columns: Columns, train: Path | None = None) -> StartingPoint:
+        """Begin with a ResNet that is trained in the run; how long it and the student are trained follows from the pictures."""
+        from edgedistill.tasks.image_classification.sources import open_source
+
+        return starting_point(columns.text, [] if train is None else list(open_source(train, columns).labels()))
 
     def fit_to_data(self, teacher: Teacher, train: Path, columns: Columns, *, folder: Path | None) -> FittedTeacher:
         """Leave it: how large pictures are stored, the run settles."""
@@ -127,6 +125,7 @@ class ImageClassification:
 
         teacher = located.recipe.teacher
         if teacher.configuration is not None:
+            refuse_folder_beside_configuration(located)
             return None
         require_own_name(teacher.name, self)
         return resolve_teacher(
@@ -135,11 +134,12 @@ class ImageClassification:
         )
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
-        """Refuse settings of texts, losses that pictures do not have, and a teacher whose image processor is not known."""
+        """Refuse settings of texts, losses that pictures do not have, and a teacher that cannot be fed, or not exported."""
         from edgedistill.export.requirements import require_float_file_fits
 
-        check_recipe(recipe, own_configuration=_OWN_TEACHER.configuration)
+        check_recipe(recipe, own_configuration=OWN_TEACHER.configuration)
         if teacher is not None:
+            require_exported(read_config(teacher).get("model_type"), place=str(teacher))
             read_preprocessing(teacher)
             require_float_file_fits(teacher)
 
@@ -212,7 +212,6 @@ class ImageClassification:
 
     def work_of(self, model: Path, row: Mapping[str, NDArray[Any]], *, classes: int) -> Workload | None:
         """Count the work of a picture by the config.json of a ResNet, MobileNet-V2 or ViT."""
-        from edgedistill.quantize.model_config import read_config
         from edgedistill.tasks.image_classification.configured_shape import configured_shape
 
         shape, picture = configured_shape(read_config(model)), row.get("pixel_values")
@@ -254,8 +253,12 @@ class ImageClassification:
         """Take, fine-tune or train the teacher; of mixed pictures it sees none."""
         from edgedistill.tasks.image_classification import teach_stage as stage
 
+        tuning = recipe.teacher.fine_tuning
+        if teacher is None and tuning.epochs is None:
+            rows = len(read_examples(data / "train.arrow"))
+            tuning = enough_for_a_new_teacher(tuning, rows, rows_seen=recipe.distillation.rows_seen)
         settings = stage.TeacherSettings(
-            fine_tuning=recipe.teacher.fine_tuning, configuration=recipe.teacher.configuration,
+            fine_tuning=tuning, configuration=recipe.teacher.configuration,
             copies=recipe.pictures.teacher_copies, changes=unmixed(recipe.pictures.changes), seed=recipe.seed,
         )
         return Work(stage.TEACHER, settings, stage.TeacherInputs(
@@ -263,12 +266,12 @@ class ImageClassification:
 
     def not_checked(self, data: Path, teacher: Path) -> tuple[str, ...]:
         """Say where the teacher takes larger pictures than it was given."""
-        from edgedistill.tasks.image_classification.teach_stage import enlarged
+        from edgedistill.tasks.image_classification.teach_stage import enlarged, larger_pictures
 
-        how = read_preprocessing(teacher)
-        sides = enlarged(how, pixels_of(read_examples(data / "train.arrow")))
-        return (f"The teacher saw {sides}: how much better it is on larger ones is unknown "
-                f"(--set pictures.side={how.resized} gives it those, and the student too).",) if sides else ()
+        how, pixels = read_preprocessing(teacher), pixels_of(read_examples(data / "train.arrow"))
+        sides = enlarged(how, pixels)
+        return (f"The teacher saw {sides}: how much better it is on larger ones is unknown ({larger_pictures(how, pixels)}).",
+                ) if sides else ()
 
     def label(self, recipe: Recipe, data: Path, teacher: Path) -> Work:
         """Make changed and mixed pictures and let the teacher label them."""

@@ -12,7 +12,7 @@ from edgedistill.artifact import require_written
 from edgedistill.document import Document
 from edgedistill.examples import read_examples
 from edgedistill.manifest import Decision
-from edgedistill.picture_settings import PictureChanges
+from edgedistill.picture_settings import MOST_SIDE, PictureChanges
 from edgedistill.processes import current_group
 from edgedistill.progress import Progress
 from edgedistill.recipe import Configuration, FineTuning
@@ -105,11 +105,18 @@ def enlarged(how: Preprocessing, pixels: Pixels) -> str:
     return f"pictures of {stored} x {stored} pixels, enlarged to {taken} x {taken}" if taken > stored else ""
 
 
+def larger_pictures(how: Preprocessing, pixels: Pixels) -> str:
+    """Say what to type for a teacher that takes larger pictures than are stored; nothing that a recipe would refuse."""
+    side = min(how.resized, MOST_SIDE)
+    if side <= pixels.size.side:
+        return f"no larger ones than {MOST_SIDE} x {MOST_SIDE} are stored"
+    return f"--set pictures.side={side} stores {'what the teacher takes' if side == how.resized else 'larger ones'}, for both"
+
+
 def what_is_seen(how: Preprocessing, pixels: Pixels) -> tuple[Decision, ...]:
     """Return the decision that a teacher must do with smaller pictures than it takes; none where it need not."""
     sides = enlarged(how, pixels)
-    why = ("they are stored at the side that the student sees; "
-           f"--set pictures.side={how.resized} stores what the teacher takes, for both")
+    why = f"they are stored at the side that the student sees; {larger_pictures(how, pixels)}"
     return (Decision(step="teach", what=f"the teacher sees {sides}", why=why),) if sides else ()
 
 
@@ -193,4 +200,4 @@ def empty_log() -> str:
 
 
 __all__ = ["SOFT_LABELS", "TEACHER", "SoftLabelInputs", "SoftLabelSettings", "TeacherInputs", "TeacherSettings",
-           "enlarged", "is_taken", "preprocessing_for", "student_preprocessing", "what_is_seen"]
+           "enlarged", "is_taken", "larger_pictures", "preprocessing_for", "student_preprocessing", "what_is_seen"]

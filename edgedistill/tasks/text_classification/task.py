@@ -83,9 +83,9 @@ class TextClassification:
         """Read the folder's tokenizer.json."""
         return TextEncoder.load(folder)
 
-    def starting_point(self, column: str) -> StartingPoint:
+    def starting_point(self, columns: Columns, train: Path | None = None) -> StartingPoint:
         """Begin with the encoder that needs no hub."""
-        return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), column)
+        return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), columns.text)
 
     def fit_to_data(self, teacher: Teacher, train: Path, columns: Columns, *, folder: Path | None) -> FittedTeacher:
         """Let it read more tokens where the texts are long."""

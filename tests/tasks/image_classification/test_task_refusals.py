@@ -35,6 +35,16 @@ def test_check_when_all_is_of_pictures_then_passes() -> None:
     ({"teacher": {"name": "t", "configuration": {**RESNET, "hiden_sizes": [8]}}},
      "ResNetConfig has no hiden_sizes; did you mean 'hidden_sizes'", "resnet has embedding_size, hidden_sizes, depths"),
     ({"teacher": {"name": "t", "configuration": {**RESNET, "model_type": "resnt"}}}, "did you mean 'resnet'", "model_type: resnet"),
+    ({"teacher": {"name": "t", "configuration": {"model_type": "focalnet"}}},
+     "teacher.configuration: a teacher of the family focalnet cannot be exported to ONNX", "choose another family"),
+    ({"teacher": {"name": "./my-vit", "configuration": RESNET}}, "teacher.name: ./my-vit names a folder or a model of the hub",
+     "remove teacher.configuration to take ./my-vit"),
+    ({"teacher": {"name": "microsoft/resnet-18", "configuration": RESNET}}, "microsoft/resnet-18 names a folder or a model of the hub",
+     "remove teacher.configuration to take microsoft/resnet-18"),
+    ({"teacher": {"name": "t", "configuration": RESNET, "revision": "main", "allow_hub": True}},
+     "teacher: revision, allow_hub would change nothing", "or remove revision, allow_hub"),
+    ({"teacher": {"name": "t", "configuration": RESNET, "sha256": "0" * 64}}, "teacher: sha256 would change nothing", "or remove sha256"),
+    ({"teacher": {"name": "t", "configuration": RESNET, "package": "p"}}, "teacher: package would change nothing", "or remove package"),
 ])
 def test_check_when_a_setting_would_change_nothing_then_refused_with_what_to_type(
     sections: dict[str, Any], said: str, hint: str

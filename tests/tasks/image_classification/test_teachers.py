@@ -137,6 +137,17 @@ def test_teach_when_the_teacher_takes_larger_pictures_than_are_stored_then_said(
     assert all(sides in sentence and f"--set pictures.side={taken}" in sentence for sentence in told)
 
 
+@pytest.mark.parametrize(("taken", "stored", "said"), [
+    (224, 96, "--set pictures.side=224 stores what the teacher takes, for both"),
+    (600, 96, "--set pictures.side=512 stores larger ones, for both"), (600, 512, "no larger ones than 512 x 512 are stored"),
+])
+def test_larger_pictures_when_the_teacher_takes_more_than_is_stored_then_nothing_is_advised_that_a_recipe_refuses(
+    taken: int, stored: int, said: str
+) -> None:
+    pixels = Pixels((np.zeros((1, stored, stored, 1), np.uint8),), PictureSize(stored, 1))
+    assert stage.larger_pictures(Preprocessing(PictureSize(taken, 1), (0.5,), (0.5,)), pixels) == said
+
+
 def test_enlarged_when_the_teacher_takes_what_is_stored_or_less_then_nothing() -> None:
     pixels = Pixels((np.zeros((1, 20, 20, 3), np.uint8),), STORED)
     for side in (16, 20):
