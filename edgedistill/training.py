@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from transformers import EarlyStoppingCallback, PreTrainedModel, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from edgedistill.batch_order import plan_batches
 from edgedistill.batch_parts import WEIGHT
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.heap import give_back_freed
@@ -36,7 +37,6 @@ log = logging.getLogger("edgedistill")
 
 CHECKPOINTS = "checkpoints"
 _COMPLETE_MARK = "complete"
-_BATCHES_PER_POOL = 50
 
 BestBy = Literal["accuracy", "accuracy-then-loss", "loss"]
 _METRICS: dict[BestBy, str] = {"accuracy": "eval_accuracy", "accuracy-then-loss": "eval_accuracy_then_loss", "loss": "eval_loss"}
@@ -118,37 +118,6 @@ class Schedule:
     best_by: BestBy
     seed: int
     milestones: tuple[Milestone, ...] = ()
-
-
-def plan_batches(lengths: NDArray[np.int64], *, batch_size: int, steps: int, seed: int) -> list[NDArray[np.int64]]:
-    """Lay out every batch of a training.
-
-    Each pass shuffles the examples, sorts pools of `batch_size * 50` by length, cuts them into batches and shuffles the
-    batches: padding almost vanishes and the order stays random.
-
-    Args:
-        lengths: tokens of each example, shape (n,).
-        batch_size: examples a batch; the last of a pass may be smaller.
-        steps: batches in all.
-        seed: of the order.
-
-    Returns:
-        `steps` arrays of example indices.
-    """
-    batches: list[NDArray[np.int64]] = []
-    epoch = 0
-    while len(batches) < steps:
-        rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(len(lengths))
-        pool_size = batch_size * _BATCHES_PER_POOL
-        of_pass: list[NDArray[np.int64]] = []
-        for start in range(0, len(order), pool_size):
-            pool = order[start : start + pool_size]
-            pool = pool[np.argsort(lengths[pool], kind="stable")]
-            of_pass += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
-        batches += [of_pass[i] for i in rng.permutation(len(of_pass))]
-        epoch += 1
-    return batches[:steps]
 
 
 def train(

@@ -16,11 +16,12 @@ from torch.nn.functional import cross_entropy
 from transformers import BertForSequenceClassification
 
 from edgedistill import training
+from edgedistill.batch_order import plan_batches
 from edgedistill.errors import UsageError
 from edgedistill.objective import Objective, Scored, TrainingBatch
 from edgedistill.results import Milestone, TrainingLog
 from edgedistill.tasks.text_classification.encoding import TextEncoder
-from edgedistill.training import Schedule, TrainingSet, plan_batches, train
+from edgedistill.training import Schedule, TrainingSet, train
 
 SCHEDULE = Schedule(steps=12, batch_size=8, learning_rate=4e-3, warmup_share=0.1, weight_decay=0.01, evaluations=4,
                     patience=9, best_by="loss", seed=5)
@@ -123,6 +124,13 @@ def test_plan_batches_in_each_pass_holds_every_example_once(n: int, batch_size: 
     for start in range(0, len(batches), batches_a_pass):
         seen = np.concatenate(batches[start : start + batches_a_pass])
         assert sorted(seen.tolist()) == list(range(n))
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(17, [8, 9]), (9, [9]), (18, [2, 8, 8]), (1, [1])])
+def test_plan_batches_when_one_example_is_left_then_it_joins_the_batch_before(n: int, sizes: list[int]) -> None:
+    batches = plan_batches(np.full(n, 5), batch_size=8, steps=len(sizes), seed=3)
+    assert sorted(map(len, batches)) == sizes
+    assert sorted(np.concatenate(batches).tolist()) == list(range(n))
 
 
 def test_plan_batches_orders_every_pass_anew() -> None:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from edgedistill.batch_order import plan_batches
 from edgedistill.distill import work
 from edgedistill.distill.stage import BASELINE, STUDENT, BaselineInputs, StudentInputs, StudentSettings
 from edgedistill.distill.text_sets import text_training_set
@@ -27,7 +28,6 @@ from edgedistill.shape import StudentShape
 from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
 from edgedistill.stage import Done, Workspace
 from edgedistill.tasks.text_classification.encoding import TextEncoder
-from edgedistill.training import plan_batches
 
 VOCABULARY = 55
 SHAPE = StudentShape(id="tiny", layers=1, hidden=16, heads=2, intermediate=32, vocabulary=100)

@@ -20,6 +20,7 @@ from edgedistill.soft_labels import Origin
 from edgedistill.stage import Work
 from edgedistill.target import Target
 from edgedistill.tasks.image_classification.encoding import PREPROCESSOR_FILE, PictureEncoder, read_preprocessing
+from edgedistill.tasks.image_classification.facts import facts_of, pictures_of_train, size_of
 from edgedistill.tasks.image_classification.pictures import pixels_of
 from edgedistill.tasks.image_classification.refusals import check_recipe, refuse_folder_beside_configuration, require_exported
 from edgedistill.tasks.image_classification.shape import (
@@ -52,7 +53,6 @@ from edgedistill.teach.labels import kept_order, label_order
 
 if TYPE_CHECKING:
     from edgedistill.package.answer import Answer
-    from edgedistill.tasks.image_classification.sources import Source
 
 _PICTURE_AXES = 4
 
@@ -150,7 +150,7 @@ class ImageClassification:
         recipe = located.recipe
         if recipe.pictures.side is not None:
             return Settled(located)
-        natural = _train_pictures(located)[1].side
+        natural = pictures_of_train(located)[1].side
         if natural <= STEPS[0]:
             return Settled(located, (small_pictures(natural),))
         choice = choose_side(recipe, targets, self.facts_before(located), self.ladder(located.ladder))
@@ -164,7 +164,7 @@ class ImageClassification:
         """Count rows and classes of what `prepare` wrote."""
         examples = read_examples(prepared / "train.arrow")
         size = pixels_of(examples).size
-        return _facts(size, classes=len(Labels.read_json(prepared / "labels.json").labels), rows=len(examples))
+        return facts_of(size, classes=len(Labels.read_json(prepared / "labels.json").labels), rows=len(examples))
 
     def facts_before(self, located: LocatedRecipe) -> DataFacts:
         """Count the same in the files of the recipe; of the pictures only some headers are read.
@@ -173,7 +173,7 @@ class ImageClassification:
         """
         from edgedistill.tasks.image_classification.sources import require_usable
 
-        source, size = _train_pictures(located)
+        source, size = pictures_of_train(located)
         data = located.recipe.data
         train, validation, test = (located.path(name) if name else None for name in (data.train, data.validation, data.test))
         require_usable(source, {"train": train, "validation": validation, "test": test},
@@ -182,11 +182,11 @@ class ImageClassification:
         classes = set(labels)
         teacher = self.find_teacher(located, check_weights=False)
         order = None if teacher is None else kept_order(label_order(teacher), classes)
-        return _facts(size, classes=len(order or classes), rows=len(labels))
+        return facts_of(size, classes=len(order or classes), rows=len(labels))
 
     def facts_in_words(self, facts: DataFacts) -> str:
         """Say how many rows and classes there are, and how large the pictures."""
-        size = _size(facts)
+        size = size_of(facts)
         kind = "grey" if size.channels == 1 else "RGB"
         return f"{facts.train_rows} rows, {facts.classes} classes, {kind} pictures of {size.side} x {size.side} pixels"
 
@@ -204,11 +204,11 @@ class ImageClassification:
 
     def weigh(self, shape: Shape, recipe: Recipe, facts: DataFacts) -> ImageWeight:
         """Count a picture student's numbers and bytes."""
-        return weigh_image(_own(shape), _size(facts), classes=facts.classes)
+        return weigh_image(_own(shape), size_of(facts), classes=facts.classes)
 
     def workload(self, shape: Shape, facts: DataFacts, *, length: int) -> Workload:
         """Count the work of one picture."""
-        return image_workload(_own(shape), _size(facts), classes=facts.classes)
+        return image_workload(_own(shape), size_of(facts), classes=facts.classes)
 
     def work_of(self, model: Path, row: Mapping[str, NDArray[Any]], *, classes: int) -> Workload | None:
         """Count the work of a picture by the config.json of a ResNet, MobileNet-V2 or ViT."""
@@ -376,32 +376,6 @@ def _own(shape: Shape) -> _AnyShape:
     if not isinstance(shape, ResNetShape | MobileNetShape | ViTShape):
         raise TypeError(f"{shape.id} is no shape of a picture student")
     return shape
-
-
-def _train_pictures(located: LocatedRecipe) -> "tuple[Source, PictureSize]":
-    """Return the pictures of train, and the size at which they are stored: as the recipe says, else by some of them."""
-    from edgedistill.tasks.image_classification.read import choose_size
-    from edgedistill.tasks.image_classification.sources import open_hub_source, open_source
-
-    recipe, data = located.recipe, located.recipe.data
-    columns = Columns(recipe.pictures.column, data.label_column)
-    if data.hub is not None:
-        source = open_hub_source(data.hub, data.hub.train, columns)
-    elif data.train is not None:
-        source = open_source(located.path(data.train), columns)
-    else:
-        raise ValueError("a recipe names its data: `Data` sees to it")
-    return source, choose_size(source, side=recipe.pictures.side, channels=recipe.pictures.channels)
-
-
-def _size(facts: DataFacts) -> PictureSize:
-    if facts.picture is None:
-        raise ValueError("the facts say nothing of pictures")
-    return facts.picture
-
-
-def _facts(size: PictureSize, *, classes: int, rows: int) -> DataFacts:
-    return dataclasses.replace(DataFacts(classes, rows, size.side**2), picture=size)
 
 
 def _given(model: Path | None) -> Path:
