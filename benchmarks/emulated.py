@@ -25,14 +25,14 @@ from edgedistill.emulation.guest import Feeds
 from edgedistill.emulation.replay import replay
 from edgedistill.errors import GoalMissedError
 from edgedistill.evaluate.onnx_model import OnnxModel
-from edgedistill.examples import read_examples
+from edgedistill.examples import read_examples, spread_rows
 from edgedistill.export.stage import copy_companions
 from edgedistill.host import this_host
 from edgedistill.int8_settings import PostTraining
 from edgedistill.recipe import Parity
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.user_paths import model_classes, open_examples
-from edgedistill.verify.emulated import judge, spread_rows
+from edgedistill.verify.emulated import judge
 from edgedistill.verify.parity import emulated_gate
 
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -8,8 +8,9 @@ here. No student of the suite has such a table, nothing is timed for a raspberry
 same bytes under both (sha256 fe029bdd, c8e46beb). Version 5 of soft_labels takes the basis of the sentence vectors from evenly
 spread rows where train has over 10,000: clinc150 is sorted by class, while the rows of snips and sst2_glue stand in random order,
 of which the first 10,000 are as good. It cuts texts before it varies them where 1 % of them are longer than the teacher reads:
-those of agnews_10k. The rest of it is for teachers that the suites do not have. 6 of distill has another fit.json where
-validation has over 1,000 rows, and the same student.
+those of agnews_10k. It makes no text that stands in validation; of sst2_sentence's there was one, of trec6's none. The rest of it
+is for teachers that the suites do not have. 6 of distill has another fit.json where validation has over 1,000 rows, and the same
+student.
 """
 
 _BUT_FOR = {("soft_labels", 5): ("clinc150", "agnews_10k")}
