@@ -243,6 +243,7 @@ def write_snapshots(folder: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_init_images_then_run_on_what_a_camera_makes_then_a_bundle_that_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
