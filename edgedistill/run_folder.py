@@ -23,7 +23,7 @@ _DISK_NEED_BYTES = 1_500_000_000
 
 
 def require_outside_data(located: LocatedRecipe, out: Path) -> None:
-    """Refuse a run folder inside a folder of the data: its files would count as data, and be others at every run.
+    """Refuse a folder of results inside a folder of the data: its files would count as data, and be others at every run.
 
     Raises:
         StorageError: names the key of the recipe and a folder to type.
@@ -34,7 +34,7 @@ def require_outside_data(located: LocatedRecipe, out: Path) -> None:
         folder = None if path is None else located.path(path).resolve()
         if folder is not None and folder.is_dir() and folder in (target, *target.parents):
             free = os.path.relpath(folder.parent / "runs" / located.recipe.id)
-            raise StorageError(f"{out}: lies in {folder}, the folder of data.{key}: the run's own files would count as data",
+            raise StorageError(f"{out}: lies in {folder}, the folder of data.{key}: what is written there would count as data",
                                hint=f"choose a folder outside, for example -o {free}")
 
 

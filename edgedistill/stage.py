@@ -229,7 +229,7 @@ def input_paths(inputs: Any) -> Mapping[str, Path]:
 
 
 def _require_own(folder: Path, stage: str, inputs: Any) -> None:
-    """Refuse to replace what is not an earlier result of the same stage, or what is read, and to write into what is read.
+    """Refuse to replace what is not an earlier result of the same stage, or what is read.
 
     Raises:
         StorageError: says what the folder holds.
@@ -239,10 +239,6 @@ def _require_own(folder: Path, stage: str, inputs: Any) -> None:
         raise StorageError(f"{folder}: is a file", hint=hint)
     if folder == Path.cwd().resolve():
         raise StorageError(f"{folder}: is the current folder, which cannot be replaced", hint=hint)
-    target = folder.resolve()
-    for path in input_paths(inputs).values():
-        if path.is_dir() and path.resolve() in target.parents:
-            raise StorageError(f"{folder}: lies in {path}, which is read: the result would count as input", hint=hint)
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     owner = _owner(folder / MANIFEST_FILE)
@@ -250,6 +246,7 @@ def _require_own(folder: Path, stage: str, inputs: Any) -> None:
         raise StorageError(f"{folder}: is not empty, and edgedistill did not make it", hint=hint)
     if owner not in (stage, _DAMAGED):
         raise StorageError(f"{folder}: holds the result of `edgedistill {owner}`", hint=hint)
+    target = folder.resolve()
     for path in input_paths(inputs).values():
         if target in (path.resolve(), *path.resolve().parents):
             raise StorageError(f"{folder}: cannot be made from itself ({path})", hint=hint)

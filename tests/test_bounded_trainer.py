@@ -55,10 +55,11 @@ def test_train_when_batches_are_taken_in_parts_then_weights_and_figures_are_thos
     parts, log_of_parts, seen_of_parts = run(most_rows=3)
     assert len(seen) == 6
     assert seen_of_parts == [size for rows in seen for size in {8: (3, 3, 2), 4: (2, 2)}[rows]]
-    moved = make_classifier(initializer_range=0.1).state_dict()
-    assert max(float((whole[name] - moved[name]).abs().max()) for name in whole) > 5e-3
-    for name, values in whole.items():
-        torch.testing.assert_close(parts[name], values, atol=2e-5, rtol=0, msg=name)
+    start = make_classifier(initializer_range=0.1).state_dict()
+    moved, apart = (sum(float((one[name] - whole[name]).square().sum()) for name in whole) for one in (start, parts))
+    assert moved > 1e-2
+    # of all weights together: AdamW makes steps of equal size of gradients that are nothing but rounding
+    assert apart < 1e-6 * moved
     for one, other in zip(log.points, log_of_parts.points, strict=True):
         assert other.loss == pytest.approx(one.loss, abs=1e-4)
         assert other.validation_loss == pytest.approx(one.validation_loss, abs=1e-5)

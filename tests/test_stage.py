@@ -580,17 +580,6 @@ def test_perform_in_when_the_folder_is_of_another_stage_or_an_input_then_refused
     assert sha256_of_path(out) == before
 
 
-def test_perform_in_when_the_folder_lies_in_an_input_then_refused_before_anything_is_written(
-    space: Workspace, stage: Stage[Settings, Inputs], inputs: Inputs, work: Repeater, tmp_path: Path
-) -> None:
-    (tmp_path / "photos").mkdir()
-    with pytest.raises(StorageError, match="lies in .*photos, which is read") as refused:
-        space.perform_in(tmp_path / "photos" / "runs" / "out", stage, Settings(), replace(inputs, maybe=tmp_path / "photos"))
-    assert refused.value.hint == "choose another folder with -o DIR"
-    assert not list((tmp_path / "photos").iterdir())
-    assert work.calls == 0
-
-
 # Small parts
 
 

@@ -131,6 +131,7 @@ class TextClassification:
         """Fill in the learning rate that the encoder's width asks for; texts are prepared alike for every target."""
         from edgedistill.teach.learning_rate import settled_tuning
 
+        _require_data(located)
         recipe, given = located.recipe, located.recipe.teacher.fine_tuning
         if "learning_rate" in given.model_fields_set:
             return Settled(located)
@@ -367,18 +368,26 @@ def _given(teacher: Path | None) -> Path:
     return teacher
 
 
+def _require_data(located: LocatedRecipe) -> None:
+    """Refuse data files that are not there, or of no known format, before the teacher is asked for."""
+    from edgedistill.prepare.read import detect_format
+
+    data = located.recipe.data
+    for path in (data.train, data.validation, data.test):
+        if path is not None:
+            detect_format(located.path(path))
+
+
 def _train_texts(located: LocatedRecipe, teacher: Path) -> tuple[list[str], int]:
     """Return the training texts, and how many classes a student has: a trained teacher may know more than the data have."""
     from edgedistill.prepare.check import class_names
     from edgedistill.prepare.columns import Columns
-    from edgedistill.prepare.read import detect_format, read_labelled_texts
+    from edgedistill.prepare.read import read_labelled_texts
     from edgedistill.teach.labels import label_order
 
     data = located.recipe.data
     if data.train is None:
         raise DataError("a data set of the hub is read only by `prepare` and `run`", hint=_PREPARE)
-    for path in (data.train, data.validation, data.test):
-        if path is not None:
-            detect_format(located.path(path))
+    _require_data(located)
     rows = read_labelled_texts(located.path(data.train), Columns(data.text_column, data.label_column))
     return rows.texts.to_pylist(), len(class_names(rows, order=label_order(teacher)))
