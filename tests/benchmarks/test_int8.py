@@ -21,6 +21,7 @@ from edgedistill.artifact import sha256_of_file
 from edgedistill.catalog import load_target
 from edgedistill.errors import UsageError
 from edgedistill.quantize import stage as quantize_stage
+from edgedistill.quantize import timing as quantize_timing
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.stage import Workspace
 
@@ -113,7 +114,9 @@ def test_measure_timing_then_times_all_candidates_and_a_rivals_file_once(
     int8_subject: Any, options: ScriptOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(int8_timing, "PROTOCOL", SHORT)
-    monkeypatch.setattr(quantize_stage, "BenchmarkProtocol", lambda: SHORT.model_copy(update={"processes": 1}))
+    once = SHORT.model_copy(update={"processes": 1})
+    monkeypatch.setattr(quantize_stage, "BenchmarkProtocol", lambda: once)
+    monkeypatch.setattr(quantize_timing, "AGAIN", once)
     target = load_target("local")
     rivals = int8_timing.rivals_folder(options.work, int8_subject)
     rivals.mkdir(parents=True)
