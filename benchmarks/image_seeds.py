@@ -151,7 +151,7 @@ def make_rows(task: str, options: ScriptOptions, kinds: Sequence[Kind], *, targe
 def main() -> None:
     """Read the command line and train."""
     parser = option_parser(__doc__, name=NAME)
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="only these")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="only these")
     given = parser.parse_args()
     options = read_options(given, script=f"{NAME}.py")
     suite = read_suite_file(ImagesSuite, SUITE)
