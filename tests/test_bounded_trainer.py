@@ -24,7 +24,9 @@ def run(
     make_classifier: Callable[..., Any], model_folder: Callable[[str], Path], rows: Callable[..., Any], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., tuple[dict[str, torch.Tensor], TrainingLog, list[int]]]:
-    monkeypatch.setattr(training, "this_host", lambda: SimpleNamespace(has_bf16=False))  # bfloat16 rounds more than this compares
+    # bfloat16 rounds more than this compares; transformers leaves word of an earlier training's in the environment
+    monkeypatch.setattr(training, "this_host", lambda: SimpleNamespace(has_bf16=False))
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
 
     def run_with(*, most_rows: int) -> tuple[dict[str, torch.Tensor], TrainingLog, list[int]]:
         """Train a classifier without dropout; the rows of every forward pass with gradients are told."""

@@ -22,6 +22,7 @@ def teacher(folder: Path, **config: Any) -> Path:
 
 
 def located(root: Path, **tuning: Any) -> LocatedRecipe:
+    (root / "t.csv").write_text("text,label\na,b\n", encoding="utf-8")
     return LocatedRecipe(Recipe.model_validate({
         "id": "mine", "task": "text-classification", "data": {"train": "t.csv"}, "teacher": {"name": "t", "fine_tuning": tuning},
     }), root)
