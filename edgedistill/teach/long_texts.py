@@ -23,6 +23,7 @@ _TOKENS_PER_WORD = 1.4
 _SPECIAL_TOKENS = 2
 _TEXTS_AT_ONCE = 1_000
 
+
 def sampled_rows(count: int) -> NDArray[np.int64]:
     """Return the numbers of up to 2,000 of `count` texts, evenly spaced: enough to say how long they are."""
     return np.arange(0, count, max(1, -(-count // _SAMPLE_TEXTS)))
