@@ -11,8 +11,9 @@ READY := $(VENV)/.ready
 run: $(READY)
 	$(BIN)/edgedistill run --target raspberry-pi
 
+# a file at a time to each of up to four processes, one a core; each works on one thread
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
