@@ -141,7 +141,7 @@ class Line:
             "student": recipe.student.model_dump(mode="json", exclude={"rung"} if recipe.student.ladder else {"rung", "ladder"}),
             "distillation": recipe.distillation.model_dump(mode="json"),
             "quantization": recipe.quantization.model_dump(mode="json"),
-            "target": self.suite.target, "stages": stage_versions(self.task),
+            "target": self.suite.target, "stages": stage_versions(),
         }
 
     def base_key(self) -> str:

@@ -14,6 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from edgedistill.distill.losses.attention_parts import AttentionParts
+from edgedistill.teach.teacher_model import SentenceStates, sentence_states_of
 
 _PART = re.compile(r"\.attention\.(?:self\.(?P<bert>query|key|value)|(?P<distilbert>[qkv])_lin)$")
 
@@ -25,12 +26,12 @@ class Internals:
     Attributes:
         hidden_states: of the embedding and of each layer, each shape (batch, tokens, width); empty if not asked for.
         attentions: of each layer; empty if not asked for.
-        last_state: the last layer's output, shape (batch, tokens, width); None if not asked for.
+        sentence_states: of the layers that whole texts are read from; None if not asked for.
     """
 
     hidden_states: tuple[torch.Tensor, ...] = ()
     attentions: tuple[AttentionParts, ...] = ()
-    last_state: torch.Tensor | None = None
+    sentence_states: SentenceStates | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Needs:
 
     hidden_states: bool = False
     attentions: bool = False
-    last_state: bool = False
+    sentence_states: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,15 @@ def observe(
         ValueError: its queries, keys and values are asked for and it has none that are known.
     """
     with _recording(network if needs.attentions else None) as parts:
-        is_looking = needs.hidden_states or needs.last_state
+        is_looking = needs.hidden_states or needs.sentence_states
         output = call(**inputs, **({"output_hidden_states": True} if is_looking else {}))
     hidden = tuple(state.float() for state in output.hidden_states) if needs.hidden_states else ()
     attentions = tuple(
         AttentionParts(query.float(), key.float(), value.float(), heads=network.config.num_attention_heads)
         for query, key, value in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
     )
-    last = output.hidden_states[-1].float() if needs.last_state else None
-    return Observed(output.logits, Internals(hidden, attentions, last))
+    sentences = sentence_states_of(output.hidden_states) if needs.sentence_states else None
+    return Observed(output.logits, Internals(hidden, attentions, sentences))
 
 
 @contextmanager

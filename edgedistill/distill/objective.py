@@ -182,7 +182,7 @@ class GuidedObjective(Objective):
         weights: dict[str, float] = {term.name: weight for term in self._terms if (weight := weight_at(term, batch.progress)) > 0}
         on_sentences = weights.pop(SENTENCE, 0.0)
         needs = Needs(hidden_states="hidden-states" in weights, attentions=any(n in _ON_ATTENTION for n in weights))
-        seen = observe(model, self._student, batch.inputs, needs=replace(needs, last_state=on_sentences > 0))
+        seen = observe(model, self._student, batch.inputs, needs=replace(needs, sentence_states=on_sentences > 0))
         loss = self._base.score(seen.logits, batch).loss
         mask = batch.tensors["attention_mask"]
         with torch.autocast(mask.device.type, enabled=False):
@@ -225,7 +225,7 @@ class GuidedObjective(Objective):
 
     def _own_vectors(self, batch: TrainingBatch) -> torch.Tensor:
         with torch.no_grad():
-            seen = observe(self._student, self._student, batch.inputs, needs=Needs(last_state=True))
+            seen = observe(self._student, self._student, batch.inputs, needs=Needs(sentence_states=True))
         return _sentences(seen.internals, batch)
 
     def _add_states(self, batch: TrainingBatch, sums: LeastSquares) -> None:
@@ -288,9 +288,9 @@ def _sample_of(training: TrainingSet, size: int) -> Iterator[TrainingBatch]:
 
 
 def _sentences(internals: Internals, batch: TrainingBatch) -> torch.Tensor:
-    if internals.last_state is None:
-        raise ValueError("the last state was not asked for")
-    return sentence_vectors_of(internals.last_state, batch.tensors["attention_mask"])
+    if internals.sentence_states is None:
+        raise ValueError("the states of whole texts were not asked for")
+    return sentence_vectors_of(internals.sentence_states, batch.tensors["attention_mask"])
 
 
 def _projection_of(pair: LayerPair) -> str:

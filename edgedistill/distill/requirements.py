@@ -1,14 +1,17 @@
-"""Can the recipe's losses compare a student with this teacher? Reads two JSON files, needs no torch."""
+"""Can the recipe's losses compare a student with this teacher? Reads two JSON files and a shape, needs no torch."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgedistill.document import read_text
-from edgedistill.errors import RecipeError, TeacherError
+from edgedistill.errors import ArtifactError, RecipeError, TeacherError
 from edgedistill.recipe import LossTerm
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, is_wordpiece
+from edgedistill.teach.sentence_vectors import VIEWS
 
 _FAMILIES = ("bert", "distilbert", "electra")
 """WordPiece families whose queries, keys and values are found by name."""
@@ -48,6 +51,24 @@ def require_fitting_losses(losses: Sequence[LossTerm], teacher: Path) -> None:
             f"positions; this teacher is of {family!r} with {positions!r} ones",
             hint="use hidden-states or decoupled-kd, or choose another teacher",
         )
+
+
+def require_views(losses: Sequence[LossTerm], vectors: Path) -> None:
+    """Refuse sentence vectors that an earlier version stored, which had other views of a text.
+
+    Args:
+        losses: the recipe's; without `sentence-vectors` the file is not looked at.
+        vectors: the .npy file, shape (texts, VIEWS, dimensions).
+
+    Raises:
+        ArtifactError: it has another shape.
+    """
+    if not any(term.name == "sentence-vectors" for term in losses):
+        return
+    shape = np.load(vectors, mmap_mode="r", allow_pickle=False).shape
+    if len(shape) != 3 or shape[1] != VIEWS:
+        raise ArtifactError(f"{vectors}: is of shape {shape}, where {VIEWS} vectors a text are compared: of an earlier version",
+                            hint="make the soft labels anew: edgedistill teach, into a new folder")
 
 
 def _read_config(teacher: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from edgedistill.artifact import require_written
-from edgedistill.distill.requirements import require_fitting_losses
+from edgedistill.distill.requirements import require_fitting_losses, require_views
 from edgedistill.document import Document
 from edgedistill.recipe import Distillation
 from edgedistill.results import Milestone
@@ -60,6 +60,7 @@ class BaselineInputs:
 
 def _require_fitting_losses(settings: StudentSettings, inputs: StudentInputs) -> None:
     require_fitting_losses(settings.distillation.losses, inputs.teacher)
+    require_views(settings.distillation.losses, inputs.sentence_vectors)
 
 
 def _distill(settings: StudentSettings, inputs: StudentInputs, out: Path) -> Outcome:
@@ -77,7 +78,7 @@ def _train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path
 _check_student = partial(require_written, names=(WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE))
 
 STUDENT = Stage(
-    name="distill", version=6, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
+    name="distill", version=7, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )
 

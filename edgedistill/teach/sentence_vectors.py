@@ -4,6 +4,10 @@ Two or six logits hardly tell apart the texts of a class. The vectors that they 
 must reproduce them too makes of unseen texts what the teacher makes of them (Sun et al. 2019, "Patient Knowledge
 Distillation for BERT Model Compression", section 3.2; Chen et al. 2022, "Knowledge Distillation with the Reused Teacher
 Classifier").
+
+Fine-tuning turns the last layer towards the classes: with two of them, one direction can hold nine tenths of its variance, and
+that one is in the logits already. So a layer halfway up, which still tells what a text is about, is a view too, and every
+direction that is kept counts alike (ADR 21).
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,10 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-VIEWS = 2
-"""The last layer's output at the first token, and its mean over the tokens."""
+VIEWS = 3
+"""The last layer's output at the first token, its mean over the tokens, and that of the layer halfway up."""
 
 MOST_DIMENSIONS = 128
+
+_LEAST_SHARE, _TEXTS_A_DIRECTION = 1e-6, 4
 
 BASIS_ROWS = 2_000
 """Rows that a basis is fitted on where the teacher answers train in several batches."""
@@ -37,7 +43,7 @@ class TextAnswers:
 
 @dataclass(frozen=True)
 class VectorBasis:
-    """The principal components of each view, scaled so that a view's variance is 1 in all.
+    """The principal components of each view, scaled so that each has the same variance and a view's is 1 in all.
 
     Attributes:
         mean: shape (VIEWS, width).
@@ -59,14 +65,22 @@ class VectorBasis:
 
 
 def fit_basis(vectors: NDArray[np.float32]) -> VectorBasis:
-    """Find the basis of some texts' vectors, shape (n, VIEWS, width), n >= 1."""
+    """Find the basis of some texts' vectors, shape (n, VIEWS, width), n >= 1.
+
+    Of few texts fewer directions are kept, one for every four: the others would be of these texts, not of their kind. A direction
+    with less than a millionth of its view's variance is scaled as if it had that much: what is below is rounding.
+    """
+    kept = min(MOST_DIMENSIONS, max(1, len(vectors) // _TEXTS_A_DIRECTION))
     sample = vectors.astype(np.float64).transpose(1, 0, 2)
     mean = sample.mean(axis=1, keepdims=True)
     centred = sample - mean
     variances, directions = np.linalg.eigh(centred.transpose(0, 2, 1) @ centred / centred.shape[1])  # rising
-    scale = np.sqrt(np.maximum(variances.sum(axis=1), np.finfo(np.float32).tiny))
-    kept = directions[:, :, ::-1][:, :, :MOST_DIMENSIONS] / scale[:, None, None]
-    return VectorBasis(mean[:, 0].astype(np.float32), kept.astype(np.float32))
+    largest = variances[:, ::-1][:, :kept]
+    whole = np.maximum(variances.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    raised = np.maximum(largest, _LEAST_SHARE * whole)
+    total = np.maximum((largest / raised).sum(axis=1, keepdims=True), 1.0)  # 0 where all texts are alike
+    components = directions[:, :, ::-1][:, :, :kept] / np.sqrt(raised * total)[:, None, :]
+    return VectorBasis(mean[:, 0].astype(np.float32), components.astype(np.float32))
 
 
 def keep_vectors(
@@ -86,7 +100,7 @@ def keep_vectors(
     for answer in answers:
         basis = fit_basis(answer.vectors) if basis is None else basis
         if file is None:
-            shape = (rows, VIEWS, basis.dimensions)
+            shape = (rows, len(basis.mean), basis.dimensions)
             file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
         file[start : start + len(answer.logits)] = basis.reduce(answer.vectors)
         start += len(answer.logits)

@@ -247,6 +247,6 @@ def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:
 
 
 SOFT_LABELS = Stage(
-    name="teach", version=5, run=_make_soft_labels, ensures=check_soft_labels,
+    name="teach", version=6, run=_make_soft_labels, ensures=check_soft_labels,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_shared=True,
 )

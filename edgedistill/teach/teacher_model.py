@@ -192,15 +192,33 @@ def _is_of_letters(word: str) -> bool:
     return word.isalpha() or (word[0].isalpha() and all(unicodedata.category(char)[0] in "LM" for char in word))
 
 
-def sentence_vectors_of(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the first token's state and the mean over the real tokens, shape (batch, 2, width).
+@dataclass(frozen=True)
+class SentenceStates:
+    """The outputs of two layers that whole texts are read from, each float32, shape (batch, tokens, width)."""
+
+    middle: torch.Tensor
+    last: torch.Tensor
+
+
+def sentence_states_of(hidden_states: Sequence[torch.Tensor]) -> SentenceStates:
+    """Return the output of the layer halfway up, of one layer that one, and of the last.
 
     Args:
-        states: the last layer's output, shape (batch, tokens, width).
+        hidden_states: of the embedding and of each layer, as transformers returns them.
+    """
+    return SentenceStates(hidden_states[len(hidden_states) // 2].float(), hidden_states[-1].float())
+
+
+def sentence_vectors_of(states: SentenceStates, mask: torch.Tensor) -> torch.Tensor:
+    """Return a text's views, shape (batch, VIEWS, width): the last state of its first token, and the means over its tokens.
+
+    Args:
+        states: of the texts.
         mask: 1 for real tokens, shape (batch, tokens).
     """
-    real = mask.to(states.dtype).unsqueeze(-1)
-    return torch.stack([states[:, 0], (states * real).sum(1) / real.sum(1).clamp(min=1)], dim=1)
+    real = mask.to(states.last.dtype).unsqueeze(-1)
+    means = [(state * real).sum(1) / real.sum(1).clamp(min=1) for state in (states.last, states.middle)]
+    return torch.stack([states.last[:, 0], *means], dim=1)
 
 
 class Encodes(Protocol):
@@ -242,7 +260,7 @@ def label_texts(
             with torch.inference_mode(), autocast:
                 answer = model(**{k: v for k, v in batch.items() if k in names}, output_hidden_states=True)
             logits[rows] = answer.logits.float().cpu().numpy()
-            states = answer.hidden_states[-1].float()
+            states = sentence_states_of(answer.hidden_states)
             vectors[rows] = sentence_vectors_of(states, batch["attention_mask"]).cpu().numpy()
             give_back_freed(turn)
         if len(texts):

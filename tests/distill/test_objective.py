@@ -33,7 +33,8 @@ from edgedistill.objective import TrainingBatch
 from edgedistill.recipe import Distillation, LossName, LossTerm
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import TextEncoder
-from edgedistill.teach.teacher_model import sentence_vectors_of
+from edgedistill.teach.sentence_vectors import VIEWS
+from edgedistill.teach.teacher_model import sentence_states_of, sentence_vectors_of
 from edgedistill.training import TrainingSet
 
 INNER = [name for name in get_args(LossName) if name not in ("decoupled-kd", "sentence-vectors")]
@@ -290,7 +291,7 @@ def test_a_recipe_that_looks_at_logits_alone_loads_no_teacher_for_its_training(
 
 
 def with_vectors(small_set: TrainingSet) -> TrainingSet:
-    vectors = np.random.default_rng(3).normal(size=(len(small_set), 2, 5)).astype(np.float16)
+    vectors = np.random.default_rng(3).normal(size=(len(small_set), VIEWS, 5)).astype(np.float16)
     return replace(small_set, teacher_encoded=None, sentence_vectors=vectors)
 
 
@@ -309,7 +310,7 @@ def test_objective_on_sentence_vectors_needs_no_teacher_and_adds_its_weighted_er
     batch = batch_of(data)
     with torch.no_grad():
         output = student(**batch.inputs, output_hidden_states=True)
-        ours = sentence_vectors_of(output.hidden_states[-1], batch.tensors["attention_mask"])
+        ours = sentence_vectors_of(sentence_states_of(output.hidden_states), batch.tensors["attention_mask"])
         projection = objective.learned["sentence-vectors"]
         expected = cross_entropy(output.logits, batch.tensors["labels"]) + 3 * sentence_vector_loss(
             ours, batch.tensors["sentence_vectors"], projection=projection)
@@ -322,9 +323,9 @@ def test_objective_on_sentence_vectors_starts_at_the_least_squares_fit(student: 
     objective.fit_projections(data)
     batch = batch_of(data, len(data))
     with torch.no_grad():
-        states = student.eval()(**batch.inputs, output_hidden_states=True).hidden_states[-1]
-        ours = sentence_vectors_of(states, batch.tensors["attention_mask"]).numpy().astype(np.float64)
-    for view in (0, 1):
+        states = student.eval()(**batch.inputs, output_hidden_states=True).hidden_states
+        ours = sentence_vectors_of(sentence_states_of(states), batch.tensors["attention_mask"]).numpy().astype(np.float64)
+    for view in range(VIEWS):
         design, wanted = np.hstack([ours[:, view], np.ones((len(data), 1))]), data.sentence_vectors[:, view].astype(np.float64)
         least = np.square(design @ np.linalg.lstsq(design, wanted, rcond=None)[0] - wanted).sum()
         reached = np.square(design @ objective.learned["sentence-vectors"][view].detach().numpy() - wanted).sum()

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from edgedistill.distill.requirements import require_fitting_losses
-from edgedistill.errors import RecipeError, TeacherError
+from edgedistill.distill.requirements import require_fitting_losses, require_views
+from edgedistill.errors import ArtifactError, RecipeError, TeacherError
 from edgedistill.recipe import LossTerm
 
 INNER = ("hidden-states", "attentions", "minilm-v1", "minilm-v2")
@@ -66,3 +67,16 @@ def test_require_fitting_losses_with_a_damaged_config_says_which_file(teacher: P
     (teacher / "config.json").write_text("{")
     with pytest.raises(TeacherError, match=r"config.json:1"):
         require_fitting_losses([LossTerm(name="minilm-v2")], teacher)
+
+
+def test_sentence_vectors_of_an_earlier_version_are_refused_where_a_loss_compares_them(tmp_path: Path) -> None:
+    np.save(tmp_path / "old.npy", np.zeros((7, 2, 5), np.float16))
+    assert require_views(LOGITS, tmp_path / "old.npy") is None
+    with pytest.raises(ArtifactError, match=r"old.npy: is of shape \(7, 2, 5\), where 3 vectors a text") as refused:
+        require_views([*LOGITS, LossTerm(name="sentence-vectors")], tmp_path / "old.npy")
+    assert "edgedistill teach" in str(refused.value.hint)
+
+
+def test_sentence_vectors_of_this_version_are_taken(tmp_path: Path) -> None:
+    np.save(tmp_path / "new.npy", np.zeros((7, 3, 5), np.float16))
+    assert require_views([LossTerm(name="sentence-vectors")], tmp_path / "new.npy") is None

@@ -28,6 +28,7 @@ from edgedistill.shape import StudentShape
 from edgedistill.soft_labels import Origin, read_soft_labels, write_soft_labels
 from edgedistill.stage import Done, Workspace
 from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.teach.sentence_vectors import VIEWS
 
 VOCABULARY = 55
 SHAPE = StudentShape(id="tiny", layers=1, hidden=16, heads=2, intermediate=32, vocabulary=100)
@@ -75,7 +76,7 @@ def data(rows: Callable[..., Any], labels: tuple[str, ...], tmp_path_factory: py
     write_soft_labels(folder / "soft_labels.arrow", [(shuffled, logits)], classes=3, origin=Origin("t", "k", "d"))
     (folder / "labels.json").write_text(Labels(labels=labels).to_json())
     np.save(folder / "token_vectors.npy", random.normal(size=(VOCABULARY, 8)).astype(np.float16))
-    vectors = random.normal(size=(len(ids), 2, 5)).astype(np.float16)
+    vectors = random.normal(size=(len(ids), VIEWS, 5)).astype(np.float16)
     np.save(folder / "sentence_vectors.npy", vectors)
     return Data(folder, dict(zip(shuffled, logits.tolist(), strict=True)), dict(zip(shuffled, vectors.tolist(), strict=True)))
 

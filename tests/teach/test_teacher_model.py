@@ -24,10 +24,12 @@ from edgedistill.errors import TeacherError
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.teach import teacher_model
 from edgedistill.teach.teacher_model import (
+    SentenceStates,
     input_embeddings,
     label_texts,
     load_classifier,
     save_tokenizer,
+    sentence_states_of,
     sentence_vectors_of,
     token_vectors,
     unspaced_word_vectors,
@@ -225,23 +227,30 @@ def test_label_texts_gives_each_text_its_own_logits_in_the_order_of_the_texts(
     found = list(label_texts(model, encoder, iter([texts[:50], texts[50:69], texts[69:]]), tokens_per_batch=40))
     assert [part.logits.shape for part in found] == [(50, 3), (19, 3), (1, 3)]
     width = model.config.hidden_size
-    assert [part.vectors.shape for part in found] == [(50, 2, width), (19, 2, width), (1, 2, width)]
+    assert [part.vectors.shape for part in found] == [(50, 3, width), (19, 3, width), (1, 3, width)]
     tokenizer = AutoTokenizer.from_pretrained(folder)
     with torch.inference_mode():
         alone = [model.eval()(**tokenizer(text, return_tensors="pt", truncation=True), output_hidden_states=True)
                  for text in texts]
     expected = np.concatenate([answer.logits.numpy() for answer in alone])
     np.testing.assert_allclose(np.concatenate([part.logits for part in found]), expected, atol=1e-4)
-    states = [answer.hidden_states[-1][0].numpy() for answer in alone]  # one text, no padding
-    expected = np.stack([np.stack([state[0], state.mean(axis=0)]) for state in states])
+    states = [tuple(state[0].numpy() for state in answer.hidden_states) for answer in alone]  # one text, no padding
+    assert len(states[0]) == 3  # the embedding and two layers, of which the first is halfway up
+    expected = np.stack([np.stack([last[0], last.mean(axis=0), middle.mean(axis=0)]) for _, middle, last in states])
     np.testing.assert_allclose(np.concatenate([part.vectors for part in found]), expected, atol=1e-4)
 
 
 def test_sentence_vectors_when_padded_then_first_token_and_mean_of_the_real_ones() -> None:
-    states = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [99.0, 99.0]], [[4.0, 0.0], [0.0, 2.0], [2.0, 4.0]]])
+    last = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [99.0, 99.0]], [[4.0, 0.0], [0.0, 2.0], [2.0, 4.0]]])
     mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
-    expected = torch.tensor([[[1.0, 2.0], [2.0, 4.0]], [[4.0, 0.0], [2.0, 2.0]]])
-    torch.testing.assert_close(sentence_vectors_of(states, mask), expected)
+    expected = torch.tensor([[[1.0, 2.0], [2.0, 4.0], [-2.0, -4.0]], [[4.0, 0.0], [2.0, 2.0], [-2.0, -2.0]]])
+    torch.testing.assert_close(sentence_vectors_of(SentenceStates(middle=-last, last=last), mask), expected)
+
+
+@pytest.mark.parametrize(("layers", "middle"), [(1, 1), (2, 1), (3, 2), (4, 2), (6, 3), (12, 6)])
+def test_sentence_states_are_those_of_the_last_layer_and_of_the_one_halfway_up(layers: int, middle: int) -> None:
+    found = sentence_states_of([torch.full((1, 1, 1), float(layer)) for layer in range(layers + 1)])
+    assert (found.middle.item(), found.last.item()) == (middle, layers)
 
 
 def test_label_texts_in_bfloat16_stays_near_float32(
