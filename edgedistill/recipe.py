@@ -199,7 +199,7 @@ class Distillation(Document):
     weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")
     patience: int = Field(6, ge=1, description="evaluations of 12 without progress on validation before it stops")
     losses: tuple[LossTerm, ...] = Field(
-        (LossTerm(name="sentence-vectors", weight=3.0),), description="losses beside it, by name and weight"
+        (LossTerm(name="sentence-vectors", weight=8.0),), description="losses beside it, by name and weight"
     )
     transfer_set: TransferSet = TransferSet()
     baseline: bool = Field(True, description="train the same student without the teacher too, to know what it bought")
