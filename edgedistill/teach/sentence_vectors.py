@@ -5,7 +5,7 @@ must reproduce them too makes of unseen texts what the teacher makes of them (Su
 Distillation for BERT Model Compression", section 3.2; Chen et al. 2022, "Knowledge Distillation with the Reused Teacher
 Classifier").
 
-Fine-tuning turns the last layer towards the classes: with two of them, one direction can hold nine tenths of its variance, and
+Fine-tuning turns the last layer towards the classes: with two of them, one direction can hold nearly all of its variance, and
 that one is in the logits already. So a layer halfway up, which still tells what a text is about, is a view too, and every
 direction that is kept counts alike (ADR 21).
 """
