@@ -35,6 +35,7 @@ class TermMeans:
         sums = torch.zeros(4) if self._sums is None else self._sums
         self._sums = None
         if group.size > 1:
+            sums = sums.cpu()  # a process without a batch has no device to go by
             dist.all_reduce(sums)
         hard, labelled, soft, rows = sums.tolist()
         means: dict[str, float] = {}

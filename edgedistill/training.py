@@ -39,6 +39,9 @@ CHECKPOINTS = "checkpoints"
 _COMPLETE_MARK = "complete"
 
 BestBy = Literal["accuracy", "accuracy-then-loss", "loss"]
+_LOOKED_AT_ONCE = 128
+"""Validation rows of a batch, at most."""
+
 _METRICS: dict[BestBy, str] = {"accuracy": "eval_accuracy", "accuracy-then-loss": "eval_accuracy_then_loss", "loss": "eval_loss"}
 
 
@@ -202,8 +205,9 @@ class _BatchTrainer(SharedTrainer):
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         order = np.argsort(self._validation.encoded.lengths, kind="stable")
-        size = 128
-        return self._loader(self._validation, self.own([order[i : i + size] for i in range(0, len(order), size)]))
+        # of equal sizes: Trainer averages over batches, and a short last one, of the longest texts, would weigh as much as any
+        batches = np.array_split(order, -(-len(order) // _LOOKED_AT_ONCE))
+        return self._loader(self._validation, self.own(batches))
 
     def evaluation_loop(self, dataloader: Any, *arguments: Any, **named: Any) -> Any:
         """See Trainer; its figures get one that puts equal accuracies in order."""

@@ -36,7 +36,8 @@ def measure_importance(
         seed: of the drawn labels.
 
     Reference: Molchanov et al. 2019, "Importance Estimation for Neural Network Pruning", equation 8; labels drawn from the model
-    make it the Fisher information (Kunstner et al. 2019, section 3.1).
+    make it the Fisher information (Kunstner et al. 2019, section 3.1). A batch counts by its rows, so that a short last one,
+    which holds the longest texts, weighs no more than they do.
     """
     config = teacher.config
     heads = torch.ones(config.num_hidden_layers, config.num_attention_heads, requires_grad=True)
@@ -55,8 +56,9 @@ def measure_importance(
     try:
         for batch in batches:
             by_head, by_neuron = _gradients(teacher, batch, (heads, neurons), generator)
-            total_heads += by_head.square()
-            total_neurons += by_neuron.square()
+            rows = len(batch["input_ids"])  # with drawn labels the square of a mean over n rows is 1/n of a row's, in the mean
+            total_heads += rows * by_head.square()
+            total_neurons += rows * by_neuron.square()
     finally:
         for hook in hooks:
             hook.remove()

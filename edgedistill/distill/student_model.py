@@ -16,7 +16,7 @@ from edgedistill.distill.cut import can_be_cut, find_rotation, narrow, prune, re
 from edgedistill.distill.head_size import resize_heads, student_heads
 from edgedistill.distill.importance import measure_importance
 from edgedistill.distill.own_tokenizer import train_wordpiece
-from edgedistill.distill.vocabulary import StudentVocabulary, choose_vocabulary, student_tokenizer_json
+from edgedistill.distill.vocabulary import StudentVocabulary, choose_vocabulary, placeholders_of, student_tokenizer_json
 from edgedistill.low_rank import RANK_KEY
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, EncodedTexts, TextEncoder, is_wordpiece
@@ -82,7 +82,8 @@ def make_tokenizer(
         counts += np.bincount(ids, minlength=len(counts))
     special = tuple(teacher.tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
     views = {"contextual": token_vectors, "input": token_vectors[:, : token_vectors.shape[1] // 3], "none": None}
-    chosen = choose_vocabulary(counts, views[aliases], special, size=size)
+    known = [teacher.tokenizer.id_to_token(index) for index in range(len(counts))]
+    chosen = choose_vocabulary(counts, views[aliases], special, size=size, placeholders=placeholders_of(known))
     fate = "become [UNK]" if aliases == "none" else "carry the id of their nearest kept neighbour"
     return StudentTokenizer(
         student_tokenizer_json(source, chosen),

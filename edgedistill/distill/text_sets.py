@@ -19,7 +19,7 @@ def text_training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLa
     return TrainingSet(
         encoder.encode(texts_of(tables)),
         np.concatenate([table.labels for table in tables]),
-        soft.logits[soft.rows_of(ids_of(tables))] if soft is not None else None,
+        soft.logits_of(ids_of(tables)) if soft is not None else None,
     )
 
 

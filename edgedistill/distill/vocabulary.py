@@ -7,6 +7,7 @@ saving that file with `tokenizers` would drop the aliases: it is only ever copie
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 from edgedistill.errors import ArtifactError
 from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, TextEncoder
 
-_ALPHABET_FIRST_ID = 1000
-"""BERT's English vocabularies keep unused and special entries below this id."""
+_PLACEHOLDER = re.compile(r"\[unused\d+\]")
+"""Entries that BERT's vocabularies keep free: no text has them, and nothing was learned for them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class StudentVocabulary:
 
 
 def choose_vocabulary(
-    counts: NDArray[np.int64], vectors: NDArray[np.floating] | None, special_ids: tuple[int, ...], *, size: int
+    counts: NDArray[np.int64], vectors: NDArray[np.floating] | None, special_ids: tuple[int, ...], *, size: int,
+    placeholders: Sequence[int] = (),
 ) -> StudentVocabulary:
     """Choose the student's tokens and map the rest.
 
@@ -52,24 +54,32 @@ def choose_vocabulary(
             their mean. None: tokens that are not kept go to [UNK].
         special_ids: teacher ids of `SPECIAL_TOKENS`, in that order; they become 0 .. 4.
         size: tokens the student knows at most.
+        placeholders: ids that stand for no text, see `placeholders_of`; they are kept only where a text has them after all, and
+            nothing is sent to them.
     """
     by_use = np.lexsort((np.arange(len(counts)), -counts))
     ordinary = by_use[~np.isin(by_use, special_ids)]
-    useful = ordinary[(counts[ordinary] > 0) | (ordinary >= _ALPHABET_FIRST_ID)]
+    useful = ordinary[(counts[ordinary] > 0) | ~np.isin(ordinary, placeholders)]
     kept = np.concatenate([np.asarray(special_ids), useful[: size - len(special_ids)]]).astype(np.int64)
     student_id_of = np.full(len(counts), SPECIAL_TOKENS.index("[UNK]"), np.int64)
     student_id_of[kept] = np.arange(len(kept))
     if vectors is not None:
         rest = np.setdiff1d(np.arange(len(counts)), kept)
-        student_id_of[rest] = student_id_of[_nearest(vectors, rest, kept[len(special_ids) :])]
+        words = kept[len(special_ids) :]
+        candidates = words[~np.isin(words, placeholders)]
+        student_id_of[rest] = student_id_of[_nearest(vectors, rest, candidates if len(candidates) else words)]
     return StudentVocabulary(kept, student_id_of)
+
+
+def placeholders_of(tokens: Sequence[str | None]) -> list[int]:
+    """Return the ids of a vocabulary's placeholders, `[unused1]` and the like; `tokens` are its tokens by id."""
+    return [index for index, token in enumerate(tokens) if token is None or _PLACEHOLDER.fullmatch(token)]
 
 
 def _nearest(
     vectors: NDArray[np.floating], rest: NDArray[np.int64], candidates: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return for each id of `rest` its nearest candidate, shape (len(rest),)."""
-    candidates = candidates[candidates >= _ALPHABET_FIRST_ID] if (candidates >= _ALPHABET_FIRST_ID).any() else candidates
     centred = vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float32)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
     nearest = np.empty(len(rest), np.int64)

@@ -48,6 +48,8 @@ log = logging.getLogger("edgedistill")
 
 _START = "start"
 _VOCABULARY_ROWS = 1000
+_LOOKED_AT_ROWS = 5000
+"""Validation rows that a training looks at, and that its fit is measured on; what it came to is judged on all of them."""
 _BASELINE_DROPOUT = 0.1
 
 
@@ -67,7 +69,8 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     split_embedding(model)
     encoder = TextEncoder.load(start)
     objective = _objective(settings, inputs, model, labels)
-    training, validation = text_training_set(encoder, tables[:2], soft), text_training_set(encoder, tables[2:], soft)
+    looked_at = tables[2].spread(_LOOKED_AT_ROWS)
+    training, validation = text_training_set(encoder, tables[:2], soft), text_training_set(encoder, [looked_at], soft)
     if isinstance(objective, GuidedObjective):
         training = _with_guidance(training, tables[:2], objective, inputs)
         objective.fit_projections(training)
@@ -129,7 +132,7 @@ class Start:
 def _make_start(
     settings: StudentSettings, inputs: StudentInputs, labels: tuple[str, ...], start: Path
 ) -> Start:
-    """Make the untrained student once; a training that resumes finds it."""
+    """Make the untrained student; a training that resumes makes it again, to the same bytes, and takes its weights over."""
     torch.manual_seed(settings.seed)
     teacher = load_classifier(inputs.teacher, labels).eval()
     encoder = TextEncoder.load(inputs.teacher)
@@ -228,7 +231,7 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
     curve = train(
         model,
         text_training_set(encoder, [labelled], None),
-        text_training_set(encoder, [read_examples(inputs.validation)], None),
+        text_training_set(encoder, [read_examples(inputs.validation).spread(_LOOKED_AT_ROWS)], None),
         loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
         schedule=baseline_schedule(
             settings.distillation, rows=len(labelled), seed=settings.seed, milestones=settings.milestones

@@ -16,6 +16,7 @@ from edgedistill.distill.student_model import make_tokenizer, write_tokenizer
 from edgedistill.distill.vocabulary import (
     StudentVocabulary,
     choose_vocabulary,
+    placeholders_of,
     prove_ids,
     read_student_ids,
     student_tokenizer_json,
@@ -66,17 +67,24 @@ def test_choose_vocabulary_keeps_the_most_used_tokens_and_of_equals_the_lower_id
     assert chosen.kept[5:].tolist() == [6, 10, 7, 8]
 
 
-def test_choose_vocabulary_with_room_for_more_keeps_every_used_token_only() -> None:
-    counts = np.array([0, 0, 0, 0, 0, 1, 0, 2])
-    chosen = choose_vocabulary(counts, np.eye(8, dtype=np.float32), SPECIAL_IDS, size=100)
-    assert chosen.kept.tolist() == [0, 1, 2, 3, 4, 7, 5]
+def test_choose_vocabulary_with_room_for_more_fills_up_with_words_that_no_text_has_and_no_placeholders() -> None:
+    counts = np.array([0, 0, 0, 0, 0, 1, 0, 2, 0])
+    chosen = choose_vocabulary(counts, np.eye(9, dtype=np.float32), SPECIAL_IDS, size=100, placeholders=[6])
+    assert chosen.kept.tolist() == [0, 1, 2, 3, 4, 7, 5, 8]
 
 
-def test_choose_vocabulary_with_room_for_more_fills_up_with_unused_words_of_a_large_vocabulary() -> None:
-    counts = np.zeros(1200, np.int64)
-    counts[1100] = 3
-    chosen = choose_vocabulary(counts, np.random.default_rng(0).normal(size=(1200, 4)).astype(np.float32), SPECIAL_IDS, size=9)
-    assert chosen.kept[5:].tolist() == [1100, 1000, 1001, 1002]
+def test_choose_vocabulary_keeps_a_placeholder_that_texts_have_and_sends_nothing_to_it() -> None:
+    counts = np.array([0, 0, 0, 0, 0, 9, 8, 0])
+    vectors = np.zeros((8, 2), np.float32)
+    vectors[5:] = directions(0, 90, 10)  # what is left out, id 7, is nearest to the placeholder
+    vectors[1] = -vectors.sum(axis=0)
+    chosen = choose_vocabulary(counts, vectors, SPECIAL_IDS, size=7, placeholders=[5])
+    assert chosen.kept.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert chosen.student_id_of[7] == 6
+
+
+def test_placeholders_of_names_the_entries_that_bert_keeps_free_by_their_spelling() -> None:
+    assert placeholders_of(["[PAD]", "[unused1]", "[UNK]", "unused", "[unused993]", "[unusedx]", None]) == [1, 4, 6]
 
 
 def test_choose_vocabulary_sends_other_tokens_to_the_nearest_kept_one_by_cosine() -> None:
@@ -201,7 +209,7 @@ def test_make_tokenizer_of_a_wordpiece_teacher_keeps_the_tokens_that_the_texts_u
 ) -> None:
     texts = ["turn the lamp on", "the song", "the rain"]
     embeddings = np.random.default_rng(0).normal(size=(55, 6)).astype(np.float32)
-    made = make_tokenizer(TextEncoder(teacher, 0), embeddings, iter([texts[:2], texts[2:]]), size=100, aliases="contextual")
+    made = make_tokenizer(TextEncoder(teacher, 0), embeddings, iter([texts[:2], texts[2:]]), size=11, aliases="contextual")
     kept = [teacher.id_to_token(int(index)) for index in made.kept_tokens]
     assert kept[:5] == list(SPECIAL_TOKENS)
     assert kept[5] == "the"
@@ -217,7 +225,7 @@ def test_make_tokenizer_sends_a_token_that_is_not_kept_where_the_recipe_says(
     vectors = np.random.default_rng(0).normal(0, 0.01, size=(55, 6))  # three views of two numbers each
     for word, by_input, by_output in (("lamp", (1, 0), (0, 5)), ("rain", (1, 0), (5, 0)), ("song", (0, 1), (0, 5))):
         vectors[teacher.token_to_id(word)] = (*by_input, *by_output, 0, 0)
-    made = make_tokenizer(TextEncoder(teacher, 0), vectors.astype(np.float16), iter([["song rain"]]), size=100, aliases=aliases)
+    made = make_tokenizer(TextEncoder(teacher, 0), vectors.astype(np.float16), iter([["song rain"]]), size=7, aliases=aliases)
     student = Tokenizer.from_str(made.json)
     assert student.encode("lamp").ids[1] == student.token_to_id(goes_to)
 

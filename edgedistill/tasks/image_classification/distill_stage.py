@@ -71,12 +71,12 @@ def _train_baseline(settings: BaselineSettings, inputs: BaselineInputs, out: Pat
 _check_student = partial(require_written, names=(WEIGHTS_FILE, CONFIG_FILE, PREPROCESSOR_FILE))
 
 STUDENT = Stage(
-    name="distill", version=3, run=_distill, ensures=_check_student,
+    name="distill", version=4, run=_distill, ensures=_check_student,
     tools=("torch", "transformers", "numpy"), is_resumable=True, is_shared=True,
 )
 
 BASELINE = Stage(
-    name="distill", version=3, run=_train_baseline, ensures=_check_student,
+    name="distill", version=4, run=_train_baseline, ensures=_check_student,
     tools=("torch", "transformers", "numpy"), is_resumable=True, is_shared=True,
 )
 

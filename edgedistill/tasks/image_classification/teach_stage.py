@@ -133,7 +133,7 @@ def student_preprocessing(pixels: Pixels) -> Preprocessing:
 
 
 TEACHER = Stage(
-    name="teach", version=2, run=_make_teacher, requires=_require_classes,
+    name="teach", version=3, run=_make_teacher, requires=_require_classes,
     ensures=partial(require_written, names=(WEIGHTS_FILE, PREPROCESSOR_FILE, "config.json")),
     tools=("torch", "transformers", "pillow"), is_resumable=True, is_shared=True,
 )
