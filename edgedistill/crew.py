@@ -13,10 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageError
+from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageError, TrainingDivergedError
 from edgedistill.orders import Call, Order, look_up, write_down
 from edgedistill.process_group import Board, TorchGroup, as_lost, leave_group, lost_process
 from edgedistill.processes import Group, Seat, is_launched_alone, read_seat, working_in
@@ -79,6 +79,8 @@ class Crew:
             if self._board.read(f"{name}/heard/all", within_s=_ANSWER_WITHIN_S) is None:
                 raise lost_process()
             return self._in_group(work)
+        except TrainingDivergedError:  # a result that all came to: the group goes on
+            raise
         except BaseException as failure:
             found = self._fail(failure)
             if found is failure:
@@ -138,7 +140,8 @@ class Crew:
                 return order.exit_code
             self._board.arrive(f"{name}/heard", self.seat.size - 1)
             call = look_up(order.work)
-            self._in_group(lambda found=call: self._do(found))  # type: ignore[misc]
+            with suppress(TrainingDivergedError):  # the main process says it
+                self._in_group(lambda found=call: self._do(found))  # type: ignore[misc]
 
     def _do(self, call: Call) -> None:
         self._require_shared_folder(call)
@@ -163,7 +166,11 @@ class Crew:
         if self._group is None:
             self._group = TorchGroup(self.seat, self._board)
         with working_in(self._group):
-            result = work()
+            try:
+                result = work()
+            except TrainingDivergedError:  # its losses are those of the whole group, so every process raises it
+                self._group.wait()
+                raise
             self._group.wait()
         return result
 

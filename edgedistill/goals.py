@@ -10,6 +10,9 @@ from edgedistill.results import Evaluation, GoalCheck, Interval
 METRIC_NAMES: Mapping[Metric, str] = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 """What people call the metrics."""
 
+_ADDED_ROWS, _ADDED_PAIRS = 4, 0.5
+"""Made-up rows that keep the error of a share away from 0 where few rows are all right; see `standard_error`."""
+
 _HALF_95 = 1.96
 """Standard errors in half of a 95 % interval."""
 
@@ -72,7 +75,12 @@ def goals_within(goals: Sequence[Goal], accuracy_loss: float | None) -> tuple[Go
     """
     if not goals or accuracy_loss is None:
         return tuple(goals)
-    return (*goals, Goal(metric="accuracy", type="max-degradation", value=accuracy_loss))
+    return (*goals, accuracy_goal(accuracy_loss))
+
+
+def accuracy_goal(accuracy_loss: float) -> Goal:
+    """Return a target's budget of accuracy, the share of the teacher's that may be lost, as a goal."""
+    return Goal(metric="accuracy", type="max-degradation", value=accuracy_loss)
 
 
 def standard_error_of(figure: Interval) -> float:
@@ -93,13 +101,21 @@ def standard_error(check: GoalCheck, student: Evaluation) -> float:
         of accuracy: for a floor that of the student's accuracy, for a loss against the teacher that of the difference, paired
         by row. Of macro-F1 in both cases that of the student's bootstrap interval (`evaluate.intervals`): which rows were
         right does not say how far it moves. For a loss it is not paired, and so mostly the wider one, on the safe side.
+
+    Few rows that are all right, or on which two models answer alike, are no proof: two right and two wrong rows are added to a
+    share (Agresti and Coull 1998, "Approximate is better than 'exact' for interval estimation of binomial proportions"), and half
+    a row to each of the four cells of a paired comparison (Agresti and Min 2005, "Simple improved confidence intervals for
+    comparing matched proportions").
     """
     if check.metric == "macro_f1":
         return standard_error_of(student.macro_f1)
     if check.type == "min-value":
-        return math.sqrt(student.accuracy.value * (1 - student.accuracy.value) / student.n)
+        rows = student.n + _ADDED_ROWS
+        share = (student.accuracy.value * student.n + _ADDED_ROWS / 2) / rows
+        return math.sqrt(share * (1 - share) / rows)
     pairs = student.mcnemar_against_teacher
     if pairs is None:
         return 0.0
-    lost, won = pairs.only_reference_right, pairs.only_candidate_right
-    return math.sqrt(max(0.0, lost + won - (lost - won) ** 2 / student.n)) / student.n
+    lost, won = pairs.only_reference_right + _ADDED_PAIRS, pairs.only_candidate_right + _ADDED_PAIRS
+    n = student.n + 4 * _ADDED_PAIRS
+    return math.sqrt(lost + won - (lost - won) ** 2 / n) / n

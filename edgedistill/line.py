@@ -110,7 +110,7 @@ def quantize_model(
     settings = stage.settings_for(
         choice, min_agreement=recipe.parity.int8_min_agreement, host_saturates=this_host().saturates_u8s8, wanted=wanted,
         target=plan.target, seed=recipe.seed,
-    )
+    ).model_copy(update={"model_bytes_limit": plan.budgets["model_bytes"].limit})  # the recipe's, where it has one
     is_informed = recipe.quantization.calibration.selection == "informative"
     soft_labels = common.soft_labels.folder / SOFT_LABELS_FILE if is_informed else None
     inputs = stage.Inputs(model.folder, data / VALIDATION_FILE, data / TRAIN_FILE, soft_labels,

@@ -376,6 +376,9 @@ class FrontierRow(Document):
     float_accuracy: float | None = Field(description="on validation, of the float ONNX student; null without one")
     int8_accuracy: float | None
     teacher_accuracy: float = Field(description="on validation, of the teacher's ONNX export")
+    metric: Literal["accuracy", "macro_f1"] = Field("accuracy", description="by which the trials were ranked")
+    int8_macro_f1: float | None = Field(None, description="null without an int8 student, and in documents older than this figure")
+    teacher_macro_f1: float | None = Field(None, description="null in documents older than this figure")
     temperature: float
     alpha: float
     learning_rate: float
@@ -391,6 +394,16 @@ class FrontierRow(Document):
     because: str = Field(description="why this trial was made")
     is_chosen: bool
     run: str | None = Field(None, description="the run folder it lies in, when that is another than this one's")
+
+    @property
+    def figure(self) -> float | None:
+        """What the trial was ranked by: its int8 student's accuracy or macro-F1 on validation; None without one."""
+        return self.int8_accuracy if self.metric == "accuracy" else self.int8_macro_f1
+
+    @property
+    def teacher_figure(self) -> float:
+        """The teacher's figure by the same metric."""
+        return self.teacher_accuracy if self.metric == "accuracy" else self.teacher_macro_f1 or 0.0
 
 
 class Labels(Document):

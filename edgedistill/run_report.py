@@ -14,7 +14,7 @@ from edgedistill.device.stage import DEVICE_FILE
 from edgedistill.distill.search.advice import Shortage, advise
 from edgedistill.emulated_step import Emulation
 from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
-from edgedistill.goals import check_goals
+from edgedistill.goals import accuracy_goal, check_goals
 from edgedistill.host import this_host, tool_version
 from edgedistill.local_target import LOCAL
 from edgedistill.manifest import Decision
@@ -25,7 +25,7 @@ from edgedistill.recipe import Recipe
 from edgedistill.report.build import build_report
 from edgedistill.report.model import RunReport, StepReport
 from edgedistill.report.stage import Inputs, Settings, TargetInputs, TargetSettings, read_parts
-from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, Variant
+from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, QuantizationVerdict, Variant
 from edgedistill.run_folder import LOCKED_RECIPE_FILE
 from edgedistill.search_job import Found
 from edgedistill.stage import Done
@@ -88,8 +88,8 @@ def collect_report(
     """
     decisions = list(settled)
     decisions += [decision for result in results.values() for decision in result.found.decisions]
-    for done in steps.values():
-        decisions += done.manifest.decisions
+    for name, done in steps.items():
+        decisions += [_of_step(decision, name) for decision in done.manifest.decisions]
     for result in results.values():
         decisions += result.tuning.decisions if result.tuning is not None else ()
     unseen = task_named(recipe.task).not_checked(prepared, steps["teach"].folder)
@@ -104,6 +104,11 @@ def collect_report(
     inputs = Inputs({name: _target_inputs(prepared, result) for name, result in results.items()},
                     prepared / DATA_REPORT_FILE)
     return build_report(read_parts(settings, inputs))
+
+
+def _of_step(decision: Decision, name: str) -> Decision:
+    """Name the step where it says more than the stage: of several models that were quantized, which one it was."""
+    return decision.model_copy(update={"step": name}) if name.startswith(f"{decision.step}-") else decision
 
 
 def command_of(devices: Mapping[str, DeviceMeasurement | None]) -> str:
@@ -134,9 +139,11 @@ def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, .
         measured = next(item for item in found if item.variant == "student_int8")
     goals = check_goals(recipe.goals, teacher, student)
     device = _device_of(result)
+    verdict = QuantizationVerdict.read_json(result.student_int8.folder / VERDICT_FILE)
+    costs = Costs(teacher, measured, device, verdict.float_predicted_p50_s if verdict.is_float else None)
     return TargetSettings(
         name=result.plan.target.name, predictions=result.plan.ledger,
-        budgets=check_budgets(result.plan, student, Costs(teacher, measured, device)), goals=goals,
+        budgets=check_budgets(result.plan, student, costs), goals=goals,
         frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals), device=device,
         not_checked=unseen + ((result.emulation.unchecked,) if result.emulation.unchecked and device is None else ()),
         aware=result.tuning.gain if result.tuning is not None else None,
@@ -146,11 +153,14 @@ def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, .
 
 def _advice(recipe: Recipe, result: TargetResults, teacher: Evaluation, goals: tuple[GoalCheck, ...]) -> str:
     """Say what to change when a goal is missed on the test split."""
-    chosen = result.found.chosen
+    chosen, allowed = result.found.chosen, result.plan.budgets.get("accuracy_loss")
+    student = Evaluation.read_json(result.evaluations["student_int8"].folder / EVALUATION_FILE)
+    budget = None if allowed is None else check_goals([accuracy_goal(allowed.limit)], teacher, student)[0]
     shortage = Shortage(
         goals=goals, teacher={"accuracy": teacher.accuracy.value, "macro_f1": teacher.macro_f1.value},
         kept_on_validation=chosen.is_met, finding=chosen.diagnosis.finding, finding_text=chosen.diagnosis.text,
-        trials=len(result.found.rows), trials_allowed=recipe.search.trials,
+        trials=len(result.found.rows), trials_allowed=recipe.search.trials, margin=chosen.margin, budget=budget,
+        time_limit_s=recipe.search.time_limit_s if result.found.is_out_of_time else None,
     )
     return advise(shortage, result.plan.ledger, {name: budget.limit for name, budget in result.plan.budgets.items()})
 
@@ -177,11 +187,13 @@ class Costs:
         teacher: on the test split.
         host: None after a failed gate.
         device: None when there was none.
+        float_p50_s: predicted for the target where the float model ships; None where an int8 one does, or nobody knows.
     """
 
     teacher: Evaluation
     host: Measurement | None
     device: DeviceMeasurement | None = None
+    float_p50_s: float | None = None
 
 
 def check_budgets(plan: Plan, student: Evaluation, costs: Costs) -> tuple[BudgetCheck, ...]:
@@ -219,7 +231,7 @@ def _memory(plan: Plan, costs: Costs) -> tuple[float, str, str]:
 def _latency(plan: Plan, costs: Costs) -> tuple[float, str, str]:
     if costs.device is not None and costs.device.rounds:
         return percentile(pooled(costs.device.rounds_s), 50), "s", "measured"
-    return plan.chosen.latency_p50_s, "s", "predicted"
+    return plan.chosen.latency_p50_s if costs.float_p50_s is None else costs.float_p50_s, "s", "predicted"
 
 
 def finished_at(steps: Mapping[str, Done]) -> datetime:

@@ -16,7 +16,7 @@ from edgedistill.goals import goals_within
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.recipe import Goal, Metric, Recipe, Student
-from edgedistill.results import Evaluation, Fit, FrontierRow, TrainingLog
+from edgedistill.results import Evaluation, Fit, FrontierRow, QuantizationVerdict, TrainingLog
 from edgedistill.tasks.task import Shape
 
 
@@ -30,7 +30,7 @@ class Attempt:
         float_student: on validation; None after a training that was given up, like the next three.
         int8_student: the same in int8.
         is_right: is the int8 answer to each validation row right?
-        scheme: the int8 scheme that was taken.
+        verdict: what the court of int8 said.
         duration_s: what the work of the steps took, whenever it was done.
     """
 
@@ -39,8 +39,21 @@ class Attempt:
     float_student: Evaluation | None = None
     int8_student: Evaluation | None = None
     is_right: NDArray[np.bool_] | None = None
-    scheme: str = ""
+    verdict: QuantizationVerdict | None = None
     duration_s: float = 0.0
+
+    @property
+    def schemes_no_better(self) -> tuple[str, ...]:
+        """Schemes that were before the court as well and of which no candidate was more accurate than what was taken."""
+        if self.verdict is None or self.int8_student is None:
+            return ()
+        best: dict[str, float] = {}
+        for row in self.verdict.table:
+            if row.accuracy is not None:
+                best[row.scheme] = max(row.accuracy, best.get(row.scheme, 0.0))
+        taken = max((row.accuracy for row in self.verdict.table if row.outcome == "chosen" and row.accuracy is not None),
+                    default=self.verdict.float_accuracy)
+        return tuple(name for name, accuracy in best.items() if taken is not None and accuracy <= taken)
 
 
 Attempter = Callable[[Trial, Path | None], Attempt | None]
@@ -58,8 +71,8 @@ class Job:
         schemes: int8 schemes that suit the target.
         owner: this run.
         study: the file of the study.
-        origin: keys of the data and the teacher, and what a ladder of the recipe's own holds: trials of one study have them in
-            common.
+        origin: keys of the data, the teacher and its soft labels, versions of the stages that make and judge a trial, and what
+            a ladder of the recipe's own holds: trials of one study have them in common.
     """
 
     recipe: Recipe
@@ -116,6 +129,8 @@ class Job:
             json.dumps([(rung.id, rung.int8_bytes) for rung in self.rungs]),
             json.dumps({name: budget.limit for name, budget in self.plan.budgets.items()}, sort_keys=True),
         ]
+        if not recipe.search.pruning:
+            parts.append("nothing is given up")  # what was given up before is trained to its end
         if self.metric != "accuracy":
             parts.append(f"ranked by {self.metric}")  # journals of a version that ranked by accuracy alone stand apart
         return f"{recipe.id}/{self.plan.target.id}/{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
@@ -129,11 +144,13 @@ class Found:
         trial: the chosen one.
         rows: one a trial, in the order of their numbers.
         decisions: what was done, and why.
+        is_out_of_time: did the limit of time end it?
     """
 
     trial: Trial
     rows: tuple[FrontierRow, ...]
     decisions: tuple[Decision, ...]
+    is_out_of_time: bool = False
 
     @property
     def chosen(self) -> TrialOutcome:

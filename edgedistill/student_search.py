@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -49,11 +50,15 @@ def search_students(job: Job, attempt: Attempter) -> Found:
             ending = "nothing is left to try that was not tried"
             break
         _make(job, study, claimed, attempt, failures)
-    if choose(study.trials(), _by_id(job), look_for=job.look_for) is None and not failures:
+    if _choose(job, study.trials()) is None and not any(t.run_id == job.owner.run_id for t in study.trials()):
         claimed = _next(job, study)  # the trials are all somebody else's, and none is finished
         if claimed is not None:
             _make(job, study, claimed, attempt, failures)
     return _conclude(job, study.trials(), attempt, ending, failures)
+
+
+def _choose(job: Job, trials: Sequence[Trial]) -> Choice | None:
+    return choose(trials, _by_id(job), look_for=job.look_for, is_one_metric=len({goal.metric for goal in job.goals}) <= 1)
 
 
 def _finished(trials: Sequence[Trial]) -> int:
@@ -95,11 +100,15 @@ def _next(job: Job, study: SearchStudy) -> Trial | None:
         claimed = study.sample(job.owner, space=dataclasses.replace(space, highest_rank=cheaper))
     if claimed is None or not job.recipe.search.pruning:
         return claimed
+    trained = [t for t in trials if t.outcome is not None and t.settings.is_same_training(claimed.settings)]
+    if trained:  # another int8 scheme of a student that is there: what was asked of its training is part of the step's key
+        study.remember(claimed, trained[0].milestones)
+        return dataclasses.replace(claimed, milestones=trained[0].milestones)
     courses = [
         t.outcome.course for t in trials
         if t.outcome is not None and t.outcome.state == "done" and t.settings.is_same_shape_and_data(claimed.settings)
     ]
-    milestones = milestones_from(courses)
+    milestones = milestones_from(courses, rows=job.teacher.n)
     study.remember(claimed, milestones)
     return dataclasses.replace(claimed, milestones=milestones)
 
@@ -111,13 +120,16 @@ def _make(
     allowed = max(trial.number + 1, job.recipe.search.trials)  # they may be fewer than when this one was made
     words = described(trial.settings, example=task_named(job.recipe.task).example)
     log.info("trial %d of %d: %s", trial.number + 1, allowed, words)
+    began = time.monotonic()
     try:
         made = attempt(trial, None)
     except TrainingDivergedError as diverged:
         failures.append(diverged)
         made = None
     outcome = _outcome(job, trial, made)
-    log.info("trial %d: %s", trial.number + 1, result_of(outcome))
+    if made is None:  # its step left nothing that says how long it took
+        outcome = outcome.model_copy(update={"duration_s": time.monotonic() - began})
+    log.info("trial %d: %s", trial.number + 1, result_of(outcome, has_goals=bool(job.goals)))
     if trial.outcome is None:
         study.finish(trial, outcome, value=_score(job, trial, outcome))
 
@@ -141,7 +153,9 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
             shortfall=_NOTHING_KEPT, is_within_size=True, course=course, duration_s=made.duration_s,
             diagnosis=Diagnosis(finding="given-up", text=text),
         )
-    in_float, in_int8 = (_shortfall(job, student) for student in (made.float_student, made.int8_student))
+    is_within_size = made.int8_student.size_bytes <= job.plan.budgets["model_bytes"].limit
+    shortfall, margin = _worst_goal(job, made.int8_student)
+    in_float, in_int8 = _shortfall(job, made.float_student), shortfall
     if job.look_for == "best-that-fits":  # what could be better is asked of every student, not only of one that misses
         best_there_is = figure_of(job.teacher, job.metric).value
         in_float, in_int8 = (max(s, best_there_is - figure_of(e, job.metric).value) for s, e in
@@ -149,15 +163,16 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
     return TrialOutcome(
         state="done", parameters=made.int8_student.parameters, int8_bytes=made.int8_student.size_bytes,
         float_accuracy=made.float_student.accuracy.value, int8_accuracy=made.int8_student.accuracy.value,
-        int8_macro_f1=made.int8_student.macro_f1, metric=job.metric, teacher_accuracy=teacher, scheme_used=made.scheme,
-        shortfall=_shortfall(job, made.int8_student),
-        is_within_size=made.int8_student.size_bytes <= job.plan.budgets["model_bytes"].limit,
+        int8_macro_f1=made.int8_student.macro_f1, metric=job.metric, teacher_accuracy=teacher,
+        scheme_used="" if made.verdict is None else made.verdict.scheme, schemes_no_better=made.schemes_no_better,
+        shortfall=shortfall, margin=margin, is_within_size=is_within_size,
         kl_nats=made.fit.validation.kl_nats, right_rows=pack_rows(made.is_right), course=course, duration_s=made.duration_s,
         was_falling_at_the_end=is_still_falling(made.log),
         was_best_at_the_end=len(course) > 1 and course[-1].validation_accuracy > course[-2].validation_accuracy,
         diagnosis=diagnose(Figures(
-            made.fit, in_float, in_int8, made.float_student.accuracy.value, made.int8_student.accuracy.value,
-            task_named(job.recipe.task).example,
+            made.fit, in_float, in_int8, _shortfall(job, job.teacher), made.float_student.accuracy.value,
+            made.int8_student.accuracy.value, task_named(job.recipe.task).example,
+            made.verdict.decision if made.verdict is not None and made.verdict.is_float else "", is_within_size, bool(job.goals),
         )),
     )
 
@@ -167,11 +182,17 @@ def _shortfall(job: Job, student: Evaluation) -> float:
 
     The margin is counted in.
     """
+    return _worst_goal(job, student)[0]
+
+
+def _worst_goal(job: Job, student: Evaluation) -> tuple[float, float]:
+    """Return by how much the worst goal is missed, the margin counted in, and that margin."""
     fixed = job.recipe.search.margin
-    checks = check_goals(job.goals, job.teacher, student)
-    return max((
-        check.limit + (standard_error(check, student) if fixed is None else fixed) - check.value for check in checks
-    ), default=0.0)
+    found = []
+    for check in check_goals(job.goals, job.teacher, student):
+        margin = standard_error(check, student) if fixed is None else fixed
+        found.append((check.limit + margin - check.value, margin))
+    return max(found, default=(0.0, 0.0))
 
 
 def _score(job: Job, trial: Trial, outcome: TrialOutcome) -> float:
@@ -195,7 +216,7 @@ def _conclude(
     job: Job, trials: Sequence[Trial], attempt: Attempter, ending: str, failures: Sequence[TrainingDivergedError]
 ) -> Found:
     """Choose a trial whose artefacts this run has or can reach."""
-    best = choose(trials, _by_id(job), look_for=job.look_for)
+    best = _choose(job, trials)
     if best is None:
         raise failures[-1] if failures else TrainingDivergedError(
             "no trial of the study came to a student", hint="lower distillation.learning_rate, or delete the study file")
@@ -203,13 +224,14 @@ def _conclude(
     example = task_named(job.recipe.task).example
     decisions = [
         _plan_decision(job), *constant_that_passes(job.goals, job.teacher),
-        *(d for trial in trials for d in trial_decisions(trial, example=example)),
+        *(d for trial in trials for d in trial_decisions(
+            trial, example=example, has_goals=bool(job.goals), is_own=trial.run_id == job.owner.run_id)),
         Decision(step="search", what=f"ended the search, trials made: {len(trials)}", why=ending), *note,
         Decision(step="search", what=f"took trial {taken.trial.number + 1}, student {taken.trial.settings.rung}",
                  why=taken.why),
     ]
     rows = tuple(_row(job, t, is_chosen=t.number == taken.trial.number) for t in trials if t.outcome is not None)
-    return Found(taken.trial, rows, tuple(decisions))
+    return Found(taken.trial, rows, tuple(decisions), is_out_of_time="time_limit_s" in ending)
 
 
 def _reachable(
@@ -221,7 +243,7 @@ def _reachable(
     where = f"trial {best.trial.number + 1} was made in {best.trial.run}"
     if attempt(best.trial, Path(best.trial.stages)) is not None:
         return best, (Decision(step="search", what=f"took its student over: {where}", why="the study is shared"),)
-    own = choose([t for t in trials if t.run_id == job.owner.run_id], _by_id(job), look_for=job.look_for)
+    own = _choose(job, [t for t in trials if t.run_id == job.owner.run_id])
     if own is None:
         attempt(best.trial, None)
         why = f"{where}, which cannot be reached from here, and this run has no student of its own"
@@ -250,7 +272,9 @@ def _row(job: Job, trial: Trial, *, is_chosen: bool) -> FrontierRow:
     return FrontierRow(
         trial=trial.number + 1, rung=settings.rung, parameters=outcome.parameters, int8_bytes=outcome.int8_bytes,
         latency_p50_s=_prediction(job, settings.rung).latency_p50_s, float_accuracy=outcome.float_accuracy,
-        int8_accuracy=outcome.int8_accuracy, teacher_accuracy=outcome.teacher_accuracy, temperature=settings.temperature,
+        int8_accuracy=outcome.int8_accuracy, teacher_accuracy=outcome.teacher_accuracy, metric=outcome.metric,
+        int8_macro_f1=None if outcome.int8_macro_f1 is None else outcome.int8_macro_f1.value,
+        teacher_macro_f1=job.teacher.macro_f1.value, temperature=settings.temperature,
         alpha=settings.alpha, learning_rate=settings.learning_rate, batch_size=settings.batch_size,
         rows_seen=settings.rows_seen, transfer_rows=settings.transfer_rows, transfer_words=settings.transfer_words,
         scheme=outcome.scheme_used or settings.scheme, met_goal=outcome.is_met,

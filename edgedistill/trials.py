@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edgedistill.adoption import take_over
 from edgedistill.distill.search.study import Owner
 from edgedistill.distill.search.trial import Trial
 from edgedistill.distill.stage import CURVE_FILE, FIT_FILE
+from edgedistill.host import tool_version
 from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
 from edgedistill.plan import Plan
 from edgedistill.results import Evaluation, Fit, QuantizationVerdict, TrainingLog, Variant
 from edgedistill.run_folder import STUDY_FILE, run_id
 from edgedistill.search_job import Attempt, Found, Job, plan_of, recipe_of
-from edgedistill.stage import Done, Work, storage_errors
+from edgedistill.stage import Done, Stage, Work, storage_errors
 from edgedistill.student_search import search_students
 from edgedistill.tasks.task import TrainingFolders
 
@@ -34,6 +36,9 @@ class _Bench:
 def search_line(line: Line, common: Common, plan: Plan, teacher_onnx: Done) -> Found:
     """Look for the student, on the validation split alone."""
     from edgedistill.evaluate.stage import EVALUATION_FILE
+    from edgedistill.evaluate.stage import STAGE as EVALUATE
+    from edgedistill.export.stage import STAGE as EXPORT
+    from edgedistill.quantize.stage import STAGE as QUANTIZE
 
     with storage_errors(line.study):
         line.study.parent.mkdir(parents=True, exist_ok=True)
@@ -47,9 +52,15 @@ def search_line(line: Line, common: Common, plan: Plan, teacher_onnx: Done) -> F
         recipe=line.recipe, plan=plan, teacher=Evaluation.read_json(teacher.folder / EVALUATION_FILE),
         schemes=line.task.schemes(plan.target), owner=owner, study=line.study,
         origin=(common.prepared.manifest.key, common.teacher.manifest.key, teacher_onnx.manifest.key,
-                f"{training.name} {training.version}", *_own_shapes(line)),
+                common.soft_labels.manifest.key, *(_version(stage) for stage in (training, EXPORT, QUANTIZE, EVALUATE)),
+                *_own_shapes(line)),
     )
     return search_students(job, partial(_attempt, _Bench(line, common, plan, teacher_onnx)))
+
+
+def _version(stage: Stage[Any, Any]) -> str:
+    """Return the version of a stage and of the tools that change its results."""
+    return " ".join([stage.name, str(stage.version), *(f"{name} {tool_version(name)}" for name in stage.tools)])
 
 
 def _own_shapes(line: Line) -> tuple[str, ...]:
@@ -120,7 +131,7 @@ def _judged(made: Attempt, common: Common, int8: Done, judged: Mapping[Variant, 
     return replace(
         made, float_student=in_float, int8_student=in_int8,
         is_right=answers == read_examples(common.prepared.folder / VALIDATION_FILE).labels,
-        scheme=QuantizationVerdict.read_json(int8.folder / VERDICT_FILE).scheme,
+        verdict=QuantizationVerdict.read_json(int8.folder / VERDICT_FILE),
     )
 
 

@@ -32,10 +32,10 @@ def test_check_goals_when_compared_then_limit_and_verdict_are_those_by_hand(goal
 
 
 def test_standard_error_of_a_loss_is_that_of_the_paired_difference() -> None:
-    # of 10 rows 3 are right with the teacher alone and 1 with the student alone: differences -1 three times, 1 once, else 0
-    differences = [-1, -1, -1, 1, 0, 0, 0, 0, 0, 0]
-    mean = sum(differences) / 10
-    by_hand = (sum((d - mean) ** 2 for d in differences) / 10 / 10) ** 0.5
+    # of 10 rows 3 are right with the teacher alone and 1 with the student alone; half a row is added to each of the four cells:
+    # of 12 rows 3.5 differ by -1 and 1.5 by 1
+    mean = -2 / 12
+    by_hand = ((3.5 * (-1 - mean) ** 2 + 1.5 * (1 - mean) ** 2 + 7 * mean**2) / 12 / 12) ** 0.5
     pairs = McNemar(only_reference_right=3, only_candidate_right=1, p_value=0.6)
     student = evaluation(0.6, 0.6).model_copy(update={"mcnemar_against_teacher": pairs})
     (check,) = check_goals([Goal(value=0.05)], evaluation(0.8, 0.7), student)
@@ -45,7 +45,15 @@ def test_standard_error_of_a_loss_is_that_of_the_paired_difference() -> None:
 def test_standard_error_of_a_floor_is_that_of_a_share() -> None:
     student = evaluation(0.6, 0.6)
     (check,) = check_goals([Goal(type="min-value", value=0.5)], evaluation(0.8, 0.7), student)
-    assert standard_error(check, student) == pytest.approx((0.6 * 0.4 / 10) ** 0.5)
+    assert standard_error(check, student) == pytest.approx((8 / 14 * 6 / 14 / 14) ** 0.5)  # 6 of 10, and 2 of 4
+
+
+def test_standard_error_when_few_rows_are_all_right_then_not_0() -> None:
+    student = evaluation(1.0, 1.0).model_copy(update={
+        "mcnemar_against_teacher": McNemar(only_reference_right=0, only_candidate_right=0, p_value=1.0)})
+    for goal in (Goal(type="min-value", value=0.98), Goal(value=0.05)):
+        (check,) = check_goals([goal], evaluation(1.0, 1.0), student)
+        assert 0.08 < standard_error(check, student) < 0.1  # (12/14 * 2/14 / 14)^0.5 and 1/12
 
 
 def test_standard_error_of_a_loss_without_pairs_is_none() -> None:

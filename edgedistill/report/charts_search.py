@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 from markupsafe import escape
 
+from edgedistill.goals import METRIC_NAMES
 from edgedistill.report import tables
 from edgedistill.report.figure import (
     COLOURS,
@@ -76,31 +77,31 @@ def frontier_over_latency(target: TargetReport) -> Chart | NoChart:
 
 
 def _frontier(target: TargetReport, axis: _Axis) -> Chart | NoChart:
-    known = [row for row in target.frontier if row.int8_accuracy is not None]
+    known = [row for row in target.frontier if row.figure is not None]
     if not known:
         return NoChart(_TITLES[axis.budget], "No student was tried to its end, so there is nothing to draw.")
     figure = go.Figure()
-    accuracies = [row.int8_accuracy or 0.0 for row in known] + [known[0].teacher_accuracy]
-    shares = share_axis("validation accuracy, int8", accuracies)
+    metric = METRIC_NAMES[known[0].metric]
+    shares = share_axis(f"validation {metric}, int8", [row.figure or 0.0 for row in known] + [known[0].teacher_figure])
     _add_front(figure, known, axis)
     for name, colour, symbol, belongs in _MARKS:
         rows = [row for row in known if belongs(row)]
         if rows:
             figure.add_scatter(
-                x=[axis.of_trial(row) * axis.scale for row in rows], y=[row.int8_accuracy for row in rows], name=name,
+                x=[axis.of_trial(row) * axis.scale for row in rows], y=[row.figure for row in rows], name=name,
                 mode="markers", marker=mark(colour, symbol, 12), hoverinfo="text",
                 hovertext=[_trial_text(row) for row in rows], meta=name,
                 customdata=[[row.rung, _fits_trial(target, row), row.int8_accuracy, row.trial] for row in rows],
             )
     values = [axis.of_trial(row) * axis.scale for row in known]
     values += _add_untried(figure, target, axis, range_of(shares))
-    figure.add_hline(y=known[0].teacher_accuracy, line={"color": COLOURS["teacher"], "dash": "dash", "width": 1.5},
+    figure.add_hline(y=known[0].teacher_figure, line={"color": COLOURS["teacher"], "dash": "dash", "width": 1.5},
                      annotation={"text": "teacher", "font": {"size": 11}})
     for limit in (b.limit * axis.scale for b in target.budgets if b.name == axis.budget):
         add_limit(figure, limit, "budget")
         values.append(limit)
     lay_out(figure, x=log_axis(axis.title, values), y=shares)
-    return Chart(_TITLES[axis.budget], figure_json(figure), "Validation accuracy of every int8 student that was trained. "
+    return Chart(_TITLES[axis.budget], figure_json(figure), f"Validation {metric} of every int8 student that was trained. "
                  "The star is the one that was taken; the dashed line is the teacher; no student lies above and left of "
                  "the thin line. Ticks at the foot were considered and not trained.", tables.frontier(target), 340, can_zoom=True)
 
@@ -108,11 +109,11 @@ def _frontier(target: TargetReport, axis: _Axis) -> Chart | NoChart:
 def _add_front(figure: go.Figure, rows: Sequence[FrontierRow], axis: _Axis) -> None:
     """Add the line that no trial lies above and left of."""
     best: list[FrontierRow] = []
-    for row in sorted(rows, key=lambda row: (axis.of_trial(row), -(row.int8_accuracy or 0.0))):
-        if not best or (row.int8_accuracy or 0.0) > (best[-1].int8_accuracy or 0.0):
+    for row in sorted(rows, key=lambda row: (axis.of_trial(row), -(row.figure or 0.0))):
+        if not best or (row.figure or 0.0) > (best[-1].figure or 0.0):
             best.append(row)
     figure.add_scatter(
-        x=[axis.of_trial(row) * axis.scale for row in best], y=[row.int8_accuracy for row in best], mode="lines",
+        x=[axis.of_trial(row) * axis.scale for row in best], y=[row.figure for row in best], mode="lines",
         line={"color": NEUTRAL, "width": 1.5, "shape": "hv"}, name="best so far, from left to right", hoverinfo="skip",
     )
 
@@ -171,5 +172,7 @@ def _fits_trial(target: TargetReport, row: FrontierRow) -> bool:
 
 def _trial_text(row: FrontierRow) -> str:
     float_text = "" if row.float_accuracy is None else f", {share_text(row.float_accuracy)} in float"
+    f1_text = "" if row.metric == "accuracy" else f", macro-F1 {share_text(row.int8_macro_f1 or 0.0)}"
     return (f"trial {row.trial}: {escape(row.rung)}<br>{size_text(row.int8_bytes)}, p50 {time_text(row.latency_p50_s)} "
-            f"predicted<br>validation accuracy {share_text(row.int8_accuracy or 0.0)}{float_text}<br>{escape(row.finding)}")
+            f"predicted<br>validation accuracy {share_text(row.int8_accuracy or 0.0)}{float_text}{f1_text}<br>"
+            f"{escape(row.finding)}")

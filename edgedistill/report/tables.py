@@ -210,26 +210,32 @@ def ledger(target: TargetReport) -> Table:
 
 
 def frontier(target: TargetReport) -> Table:
-    """Return the trials of the search."""
+    """Return the trials of the search; macro-F1 where they were ranked by it."""
+    by_macro_f1 = any(row.metric == "macro_f1" for row in target.frontier)
     rows = tuple(
         (
-            str(row.trial), row.rung, _verdict_of(row), row.finding, size_text(row.int8_bytes),
-            time_text(row.latency_p50_s),
-            *(UNKNOWN if x is None else share_text(x) for x in (row.float_accuracy, row.int8_accuracy)),
-            share_text(row.teacher_accuracy), f"{row.temperature:g}", f"{row.alpha:g}", f"{row.learning_rate:g}",
+            str(row.trial), row.rung, _verdict_of(row, has_goals=bool(target.goals)), row.finding, size_text(row.int8_bytes),
+            time_text(row.latency_p50_s), *(_share_or_unknown(x) for x in (row.float_accuracy, row.int8_accuracy)),
+            share_text(row.teacher_accuracy),
+            *(_share_or_unknown(x) for x in ((row.int8_macro_f1, row.teacher_macro_f1) if by_macro_f1 else ())),
+            f"{row.temperature:g}", f"{row.alpha:g}", f"{row.learning_rate:g}",
             str(row.batch_size), UNKNOWN if row.rows_seen is None else str(row.rows_seen), str(row.transfer_rows),
         )
         for row in target.frontier
     )
     headers = ("trial", "rung", "verdict", "finding", "int8 size", "p50 (predicted)", "float accuracy", "int8 accuracy",
-               "teacher's", "temperature", "alpha", "learning rate", "batch", "rows seen",
-               "transfer rows")
+               "teacher's", *(("int8 macro-F1", "teacher's macro-F1") if by_macro_f1 else ()), "temperature", "alpha",
+               "learning rate", "batch", "rows seen", "transfer rows")
     return Table(headers, rows, words=4)
 
 
-def _verdict_of(row: FrontierRow) -> str:
+def _share_or_unknown(value: float | None) -> str:
+    return UNKNOWN if value is None else share_text(value)
+
+
+def _verdict_of(row: FrontierRow, *, has_goals: bool) -> str:
     verdict = "given up" if row.is_pruned else "diverged" if row.int8_accuracy is None else (
-        "keeps the goal" if row.met_goal else "misses the goal"
+        ("keeps the goal" if has_goals else "fits") if row.met_goal else ("misses the goal" if has_goals else "too large")
     )
     place = "" if row.run is None else f" (made in {row.run})"
     return f"{'chosen, ' if row.is_chosen else ''}{verdict}{place}"

@@ -50,6 +50,35 @@ if os.environ["RANK"] == "1":
     soft_labels.read_soft_labels = refuse
 main()
 """
+ALL_DIVERGE_AT_FIRST = """
+import sys
+from pathlib import Path
+import edgedistill as ed
+from edgedistill import training
+from edgedistill.crew import lead
+from edgedistill.errors import TrainingDivergedError
+
+real = training._training_log
+
+def diverge(history):
+    training._training_log = real
+    raise TrainingDivergedError("the training diverged", hint="lower the rate")
+
+training._training_log = diverge
+
+def work():
+    folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+    recipe = ed.load_recipe(str(folder / "recipe.yaml"))
+    for attempt in range(2):
+        try:
+            ed.distill(recipe, ed.load_target("raspberry-pi"), folder / "data", folder / "taught", out / "student")
+        except TrainingDivergedError:
+            print("diverged")
+    print("finished")
+    return 0
+
+sys.exit(lead(work))
+"""
 
 pytestmark = pytest.mark.timeout(1800)  # two processes that start on a machine with other work
 
@@ -106,6 +135,13 @@ def test_error_when_the_recipe_is_wrong_then_one_message_and_exit_code_2_in_both
     assert [answer.code for answer in answers] == [2, 2]
     assert answers[0].stderr.count("error:") == answers[0].stderr.count("hint:") == 1
     assert (answers[0].stdout, answers[1].stdout, answers[1].stderr) == ("", "", "")
+
+
+@pytest.mark.slow
+def test_training_when_it_diverges_then_the_group_goes_on_and_can_train_again(chain: Chain, tmp_path: Path) -> None:
+    answers = ended(launch(["-c", ALL_DIVERGE_AT_FIRST, str(chain.folder), str(tmp_path)]))
+    assert [answer.code for answer in answers] == [0, 0], answers
+    assert [answer.stdout for answer in answers] == ["diverged\nfinished\n", ""]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from edgedistill.report import chart_list, charts, charts_answers, charts_search, figure, tables_answers
+from edgedistill.report import chart_list, charts, charts_answers, charts_search, figure, tables, tables_answers
 from edgedistill.report.build import build_report
 from edgedistill.report.html import render_html
 from edgedistill.report.page import script_json
@@ -37,6 +37,22 @@ def test_frontier_when_shown_then_the_table_has_every_trial_and_its_verdict(page
     shown = " ".join(" ".join(page.text).split())
     for text in ("Students tried", "chosen, keeps the goal", "misses the goal", "given up", "<i>5x", "84.0 %"):
         assert text in shown
+
+
+def test_frontier_when_the_trials_were_ranked_by_macro_f1_then_table_and_chart_show_it(target_parts, with_target):
+    ranked = tuple(row.model_copy(update={"metric": "macro_f1", "teacher_macro_f1": 0.9, "int8_macro_f1": figure})
+                   for row, figure in zip(target_parts.frontier, (0.7, 0.6, None), strict=True))
+    target = build_report(with_target(frontier=ranked)).targets["made-up-board"]
+    table = tables.frontier(target)
+    assert [row[table.headers.index("int8 macro-F1")] for row in table.rows] == ["70.0 %", "60.0 %", "–"]
+    data = json.loads(charts_search.frontier_over_size(target).figure_json)
+    assert {y for trace in data["data"] if trace["name"] in ("chosen", "misses the goal") for y in trace["y"]} == {0.7, 0.6}
+    assert "macro-F1" in data["layout"]["yaxis"]["title"]["text"]
+
+
+def test_frontier_when_the_recipe_has_no_goal_then_no_student_is_said_to_keep_one(with_target):
+    target = build_report(with_target(goals=())).targets["made-up-board"]
+    assert [row[2] for row in tables.frontier(target).rows] == ["chosen, fits", "too large", "given up"]
 
 
 def test_frontier_when_drawn_over_latency_then_has_the_predicted_milliseconds(page):

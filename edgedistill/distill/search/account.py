@@ -4,14 +4,24 @@ from edgedistill.distill.search.trial import Trial, TrialOutcome, TrialSettings
 from edgedistill.manifest import Decision
 
 
-def trial_decisions(trial: Trial, *, example: str = "text") -> tuple[Decision, ...]:
-    """Return what was tried and why, and what came of it and why."""
+def trial_decisions(
+    trial: Trial, *, example: str = "text", has_goals: bool = True, is_own: bool = False
+) -> tuple[Decision, ...]:
+    """Return what was tried and why, and what came of it and why.
+
+    Args:
+        trial: of the study.
+        example: what an example is called: "text" or "picture".
+        has_goals: does the recipe ask for anything?
+        is_own: is it this run's own?
+    """
     settings = described(trial.settings, example=example)
     made = Decision(step="search", what=f"trial {trial.number + 1}: {settings}", why=trial.because)
     if trial.outcome is None:
-        still = Decision(step="search", what=f"trial {trial.number + 1} is not counted", why=f"it is being made in {trial.run}")
+        why = "it was left unfinished, and search.trials allows no more" if is_own else f"it is being made in {trial.run}"
+        still = Decision(step="search", what=f"trial {trial.number + 1} is not counted", why=why)
         return made, still
-    result = f"trial {trial.number + 1} {result_of(trial.outcome)}"
+    result = f"trial {trial.number + 1} {result_of(trial.outcome, has_goals=has_goals)}"
     return made, Decision(step="search", what=result, why=trial.outcome.diagnosis.text)
 
 
@@ -23,15 +33,15 @@ def described(settings: TrialSettings, *, example: str = "text") -> str:
             f"{settings.transfer_rows} {words}, int8 {settings.scheme}")
 
 
-def result_of(outcome: TrialOutcome) -> str:
-    """Return what came of a trial in words."""
+def result_of(outcome: TrialOutcome, *, has_goals: bool = True) -> str:
+    """Return what came of a trial in words; without goals none is kept."""
     if outcome.int8_accuracy is None:
         return "came to no student"
     got = f"validation accuracy {outcome.int8_accuracy:.4f} in int8, the teacher's is {outcome.teacher_accuracy:.4f}"
     if outcome.metric != "accuracy":
         got += f"; {outcome.figure_name} {outcome.figure:.4f}"
     if outcome.is_met:
-        return f"keeps the goal: {got}"
+        return f"{'keeps the goal' if has_goals else 'is within the size budget'}: {got}"
     if outcome.shortfall <= 0:
         return f"is over the size budget: {got}"
     return f"misses the goal by {100 * outcome.shortfall:.1f} points: {got}"

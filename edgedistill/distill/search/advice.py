@@ -15,8 +15,6 @@ _FINDING_ADVICE: dict[Finding, str] = {
     "copies-the-teacher": "give a better teacher or more labelled data: a student does not outgrow soft labels that are "
                           "wrong",
     "lost-in-int8": "choose another int8 scheme (--set quantization.scheme=NAME)",
-    "diverged": "lower distillation.learning_rate",
-    "given-up": "train without giving up (--set search.pruning=false)",
 }
 
 
@@ -28,19 +26,25 @@ class Shortage:
         goals: the goals on the test split, with what was reached.
         teacher: the teacher's figure on the test split, by metric.
         kept_on_validation: did the chosen student keep every goal there?
+        margin: by how much a goal had to be exceeded there.
         finding: what the diagnosis of the chosen student calls it.
         finding_text: the same with its figures.
         trials: trials that were made.
         trials_allowed: trials that the recipe allows.
+        budget: the target's budget of accuracy as a goal, on the test split; None where it has none.
+        time_limit_s: what the trials were allowed to take, where that ended the search; else None.
     """
 
     goals: Sequence[GoalCheck]
     teacher: dict[str, float]
     kept_on_validation: bool
+    margin: float
     finding: Finding
     finding_text: str
     trials: int
     trials_allowed: int
+    budget: GoalCheck | None = None
+    time_limit_s: float | None = None
 
 
 def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, float]) -> str:
@@ -54,7 +58,8 @@ def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, 
     Returns:
         sentences; empty when every goal is met.
     """
-    missed = [goal for goal in shortage.goals if not goal.met]
+    asked = [*shortage.goals, *([] if shortage.budget is None else [shortage.budget])]
+    missed = [goal for goal in asked if not goal.met]
     if not missed:
         return ""
     worst = max(missed, key=lambda goal: goal.limit - goal.value)
@@ -62,8 +67,11 @@ def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, 
     points = 100 * (worst.limit - worst.value)
     far = f"{metric} {worst.value:.4f} on the test rows is {points:.1f} points short of {worst.limit:.4f}"
     if shortage.kept_on_validation:
+        more = max(0.02, math.ceil(2000 * shortage.margin) / 1000)
         why = ("on validation the goal was kept, so the test rows are harder or validation is too small to tell: ask for more "
-               "there (--set search.margin=0.02)")
+               f"there (--set search.margin={more:g})")
+    elif shortage.finding == "none":
+        why = shortage.finding_text
     else:
         why = f"the best student {shortage.finding_text}"
     options = [*_of_the_finding(shortage), *_of_the_budgets(ledger, budgets), _of_the_goal(worst, shortage)]
@@ -81,6 +89,8 @@ def _of_the_finding(shortage: Shortage) -> list[str]:
         options.append(advice)
     if shortage.trials >= shortage.trials_allowed:
         options.append(f"more trials (--trials {max(8, 2 * shortage.trials_allowed)})")
+    if shortage.time_limit_s is not None:
+        options.append(f"more time (--time-limit {math.ceil(2 * shortage.time_limit_s / 60)})")
     return options
 
 
@@ -111,4 +121,7 @@ def _of_the_goal(goal: GoalCheck, shortage: Shortage) -> str:
         return f"lower the goal to {math.floor(goal.value * 1000) / 1000:.3f}"
     if not teacher:
         return ""
-    return f"loosen the goal to a max-degradation of {math.ceil((1 - goal.value / teacher) * 1000) / 1000:.3f}"
+    loss = f"{math.ceil((1 - goal.value / teacher) * 1000) / 1000:.3f}"
+    if goal is shortage.budget:
+        return f"allow a greater loss of accuracy (--set budgets.accuracy_loss={loss})"
+    return f"loosen the goal to a max-degradation of {loss}"

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.distill.search.trial import LookFor, Rung, Trial, TrialOutcome
+from edgedistill.distill.search.trial import SAME_SIZE, LookFor, Rung, Trial, TrialOutcome
 from edgedistill.goals import standard_error_of
-
-_SAME_SIZE = 1.02
-"""Shapes whose bytes differ by less cost the same: one may have more tokens, the other more width."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +28,15 @@ def _unpack(text: str) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8)).astype(bool)
 
 
-def choose(trials: Sequence[Trial], rungs: Mapping[str, Rung], *, look_for: LookFor) -> Choice | None:
+def choose(
+    trials: Sequence[Trial], rungs: Mapping[str, Rung], *, look_for: LookFor, is_one_metric: bool = True
+) -> Choice | None:
     """Choose among the trials that were done to their end; None when there is none.
 
     `smallest-that-meets-the-goal`: of those that keep every goal on validation the cheapest (int8 bytes, then predicted
-    p50), of one shape the best; if none keeps them, the best int8 student, which comes nearest. `best-that-fits`: the
-    cheapest of those that cannot be told apart from the best. The best is it by the metric of the recipe's first goal.
+    p50), of one shape the best; if none keeps them, the best int8 student, or, where the goals are of several metrics, the one
+    whose worst goal is missed by least. `best-that-fits`: the cheapest of those that cannot be told apart from the best. The best
+    is it by the metric of the recipe's first goal.
     Of students that cost about the same and cannot be told apart by it, the one that is closest to its teacher is taken:
     every row says how far its distribution is from the teacher's, where few rows say who is right.
     """
@@ -51,8 +51,9 @@ def choose(trials: Sequence[Trial], rungs: Mapping[str, Rung], *, look_for: Look
         return None
     best = max(within, key=lambda t: (_figure(t), [-part for part in _cost(t, rungs)], -t.number))
     if look_for == "smallest-that-meets-the-goal":
-        return Choice(best, f"no trial keeps every goal on validation; this has the best int8 {_name(best)} there, "
-                            f"{_figure(best):.4f}")
+        taken = best if is_one_metric else min(within, key=lambda t: (_outcome(t).shortfall, -_figure(t), t.number))
+        what = "this has the best" if taken is best else "this comes nearest to all of them, with an"
+        return Choice(taken, f"no trial keeps every goal on validation; {what} int8 {_name(taken)} there, {_figure(taken):.4f}")
     alike = [t for t in within if _cannot_be_told_apart(_outcome(best), _outcome(t))]
     taken, note = _closest(_of_one_size(alike, rungs), min(alike, key=lambda t: (_cost(t, rungs), -_figure(t), t.number)))
     if taken is best:
@@ -64,8 +65,8 @@ def choose(trials: Sequence[Trial], rungs: Mapping[str, Rung], *, look_for: Look
 
 def _of_one_size(trials: Sequence[Trial], rungs: Mapping[str, Rung]) -> list[Trial]:
     """Return those that cost about as much as the cheapest."""
-    least = min(rungs[t.settings.rung].int8_bytes for t in trials)
-    return [t for t in trials if rungs[t.settings.rung].int8_bytes <= _SAME_SIZE * least]
+    least = min(_cost(t, rungs)[0] for t in trials)
+    return [t for t in trials if _cost(t, rungs)[0] <= SAME_SIZE * least]
 
 
 def _closest(same: Sequence[Trial], otherwise: Trial) -> tuple[Trial, str]:
@@ -128,6 +129,9 @@ def _name(trial: Trial) -> str:
 
 
 def _cost(trial: Trial, rungs: Mapping[str, Rung]) -> tuple[float, float]:
-    """Bytes and p50 as the plan has them: measured bytes of one shape differ by less than they say."""
-    rung = rungs[trial.settings.rung]
-    return float(rung.int8_bytes), rung.latency_p50_s
+    """Bytes and p50 as the plan has them: measured bytes of one shape differ by less than they say.
+
+    A float file that stands in the place of an int8 one has the bytes that it has.
+    """
+    rung, outcome = rungs[trial.settings.rung], _outcome(trial)
+    return float(outcome.int8_bytes if outcome.is_float else rung.int8_bytes), rung.latency_p50_s

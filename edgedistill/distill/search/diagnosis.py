@@ -24,17 +24,25 @@ class Figures:
         fit: how closely the float student follows the teacher, from the distill stage.
         float_shortfall: by how much the float student misses the worst goal on validation; 0 or less: it keeps all.
         int8_shortfall: the same of the int8 student.
+        teacher_shortfall: the same of the teacher itself.
         float_accuracy: on validation, of the ONNX student.
         int8_accuracy: the same of the int8 student.
         example: what an example is called: "text" or "picture".
+        kept_float: why no int8 file was taken and the float one stands in its place; empty where there is an int8 file.
+        is_within_size: is the file within the size budget?
+        has_goals: is anything asked for?
     """
 
     fit: Fit
     float_shortfall: float
     int8_shortfall: float
+    teacher_shortfall: float
     float_accuracy: float
     int8_accuracy: float
     example: str = "text"
+    kept_float: str = ""
+    is_within_size: bool = True
+    has_goals: bool = True
 
 
 def diagnose(figures: Figures) -> Diagnosis:
@@ -43,11 +51,12 @@ def diagnose(figures: Figures) -> Diagnosis:
     In this order:
 
     - `none`: the int8 student keeps every goal.
-    - `lost-in-int8`: the float student keeps every goal.
+    - `lost-in-int8`: the float student keeps every goal; or no int8 file was good enough, and the float one is too large.
     - `answers-like-a-constant`: KL to the teacher on validation is at least 0.9 of what a student has that always gives the
       teacher's mean answer, and on texts of the training it is no better (see `does-not-fit`).
-    - `copies-the-teacher`: on validation, more rows are lost by repeating the teacher's mistakes than by failing where the
-      teacher is right. Soft labels cannot mend that.
+    - `copies-the-teacher`: the teacher itself misses a goal, and on validation more rows are lost by repeating its mistakes
+      than by failing where it is right. Soft labels cannot mend that. Where the teacher keeps the goals, its mistakes cost
+      nothing: a student that were its equal would keep them too.
     - `does-not-fit`: KL to the teacher on texts of the training is at least half of that on validation: what is missing
       on new texts is mostly missing on known ones too.
     - `vocabulary-binds`: the teacher itself, once it reads the student's tokens, is off by at least half of the student's KL
@@ -56,7 +65,7 @@ def diagnose(figures: Figures) -> Diagnosis:
     """
     fit, constant = figures.fit, _like_a_constant(figures)
     if figures.int8_shortfall <= 0:
-        return Diagnosis(finding="none", text="every goal is kept on validation" + (constant and f", though it {constant}"))
+        return _of_one_that_keeps_the_goals(figures, constant)
     if figures.float_shortfall <= 0:
         return Diagnosis(finding="lost-in-int8", text=(
             f"good in float, not in int8: validation accuracy {figures.float_accuracy:.4f} in float and "
@@ -65,11 +74,11 @@ def diagnose(figures: Figures) -> Diagnosis:
     if constant:
         return Diagnosis(finding="answers-like-a-constant", text=constant)
     lost, copied = fit.teacher_right - fit.both_right, fit.same_mistake
-    if copied > lost:
+    if figures.teacher_shortfall > 0 and copied > lost:
         return Diagnosis(finding="copies-the-teacher", text=(
-            f"repeats the teacher's mistakes: of {fit.labelled_rows} validation rows the teacher is wrong on "
-            f"{fit.labelled_rows - fit.teacher_right}, and the student gives the same wrong answer on {copied} of them; "
-            f"it fails where the teacher is right on {lost}"
+            f"repeats the mistakes of a teacher that misses the goal itself: of {fit.labelled_rows} validation rows the "
+            f"teacher is wrong on {fit.labelled_rows - fit.teacher_right}, and the student gives the same wrong answer on "
+            f"{copied} of them; it fails where the teacher is right on {lost}"
         ))
     known, new = fit.train, fit.validation
     compared = (f"KL to the teacher {known.kl_nats:.3f} nats on training {figures.example}s and {new.kl_nats:.3f} on validation, "
@@ -83,6 +92,16 @@ def diagnose(figures: Figures) -> Diagnosis:
             f"nats on validation, the student by {new.kl_nats:.3f}"
         ))
     return Diagnosis(finding="does-not-generalise", text=f"fits training {figures.example}s but not new ones: {compared}")
+
+
+def _of_one_that_keeps_the_goals(figures: Figures, constant: str) -> Diagnosis:
+    if figures.kept_float and not figures.is_within_size:
+        return Diagnosis(finding="lost-in-int8", text="keeps every goal, but no int8 file is good enough, and the float one is "
+                                                      f"over the size budget: {figures.kept_float}")
+    notes = [constant and f"though it {constant}", "" if figures.is_within_size else "but the file is over the size budget",
+             figures.kept_float and f"by the float file: {figures.kept_float}"]
+    what = "every goal is kept on validation" if figures.has_goals else "no goal is asked for"
+    return Diagnosis(finding="none", text=", ".join([what, *filter(None, notes)]))
 
 
 def _like_a_constant(figures: Figures) -> str:

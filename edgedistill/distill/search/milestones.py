@@ -5,6 +5,7 @@ figure so far is below the median of the earlier trials at the same point. Here 
 validation split moves by chance. The figure is accuracy: losses at another temperature or alpha are other formulas.
 """
 
+import math
 from collections.abc import Sequence
 from statistics import median
 
@@ -18,8 +19,8 @@ _LAST_THIRD, _AT_THE_END = 0.67, 0.9
 LOOKED_AT = (0.34, 0.5, 0.67)
 """Shares of the steps at which a training may be given up: not before it had a third of them."""
 
-SLACK = 0.03
-"""How far below the median a training may be, as a share of the validation rows."""
+SLACK, SLACK_ERRORS = 0.03, 2.0
+"""How far below the median a training may be: a share of the validation rows, and at least so many standard errors of one."""
 
 
 def course_of(log: TrainingLog) -> tuple[Milestone, ...]:
@@ -48,17 +49,19 @@ def is_still_falling(log: TrainingLog) -> bool:
     return min(late) < (1 - STILL_FALLING) * min(early)
 
 
-def milestones_from(courses: Sequence[tuple[Milestone, ...]]) -> tuple[Milestone, ...]:
+def milestones_from(courses: Sequence[tuple[Milestone, ...]], *, rows: int) -> tuple[Milestone, ...]:
     """Return what the next training of the same shape must reach.
 
     Args:
         courses: of earlier trainings of that shape that were not given up; with none of them nothing is asked for.
+        rows: of the validation split: on few rows a share moves more by chance.
     """
     found = []
     for share in LOOKED_AT:
         reached = [course[-1].validation_accuracy for all_of in courses
                    if (course := [m for m in all_of if m.share_of_steps <= share + 1e-9])]
-        wanted = median(reached) - SLACK if reached else 0.0
+        middle = median(reached) if reached else 0.0
+        wanted = middle - max(SLACK, SLACK_ERRORS * math.sqrt(middle * (1 - middle) / rows), SLACK_ERRORS / rows)
         if wanted > 0:
             found.append(Milestone(share_of_steps=share, validation_accuracy=wanted))
     return tuple(found)

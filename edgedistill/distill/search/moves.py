@@ -8,7 +8,7 @@ is diagnosed, and the finding decides whether another rung or another setting is
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edgedistill.distill.search.trial import LookFor, Rung, State, Trial, TrialSettings
+from edgedistill.distill.search.trial import SAME_SIZE, LookFor, Rung, State, Trial, TrialSettings
 
 NEAR = 0.02
 """A rung that misses by no more may get there with other settings; one that misses by more needs another shape first."""
@@ -167,8 +167,7 @@ def adjustments(trial: Trial, now: Situation) -> Iterator[Move]:
     diagnosis = trial.outcome.diagnosis
     options: list[tuple[dict[str, object], str]] = []
     if diagnosis.finding == "lost-in-int8":
-        options = [({"scheme": name}, f"int8 scheme {name}") for name in now.schemes
-                   if name != trial.outcome.scheme_used]
+        options = [({"scheme": name}, f"int8 scheme {name}") for name in _schemes_left(trial, now)]
     elif diagnosis.finding == "answers-like-a-constant":
         options = [_learning_rate(was, base, up=False), _learning_rate(was, base, up=True)]
     elif diagnosis.finding == "does-not-fit":
@@ -189,6 +188,15 @@ def adjustments(trial: Trial, now: Situation) -> Iterator[Move]:
             yield Move(settings, f"{what}, because trial {trial.number + 1} {diagnosis.text}")
 
 
+def _schemes_left(trial: Trial, now: Situation) -> list[str]:
+    """The schemes that this training was not taken to, less those that were found to be no more accurate."""
+    judged: set[str] = set()
+    for other in now.trials:
+        if other.outcome is not None and other.settings.is_same_training(trial.settings):
+            judged |= {other.outcome.scheme_used, *other.outcome.schemes_no_better}
+    return [name for name in now.schemes if name not in judged]
+
+
 def _learning_rate(was: TrialSettings, base: TrialSettings, *, up: bool) -> tuple[dict[str, object], str]:
     wanted = was.learning_rate * LEARNING_RATE_FACTOR if up else was.learning_rate / LEARNING_RATE_FACTOR
     limited = min(max(wanted, base.learning_rate / LEARNING_RATE_REACH), base.learning_rate * LEARNING_RATE_REACH)
@@ -198,9 +206,14 @@ def _learning_rate(was: TrialSettings, base: TrialSettings, *, up: bool) -> tupl
 
 
 def _more_tokens(was: TrialSettings, now: Situation) -> list[tuple[dict[str, object], str]]:
-    """The cheapest rung with more tokens that was not tried; none where there is no such rung."""
-    known, taken = {rung.id: rung.vocabulary for rung in now.rungs}, {t.settings.rung for t in now.trials}
-    rungs = [rung for rung in now.rungs if rung.vocabulary > known[was.rung] and rung.id not in taken]
+    """The cheapest rung with more tokens that was not tried; none where there is no such rung.
+
+    None that is clearly cheaper than the one that missed, and for the smallest none that costs more than one that keeps the goal.
+    """
+    known, taken = {rung.id: rung for rung in now.rungs}, {t.settings.rung for t in now.trials}
+    own, most = known[was.rung], len(now.rungs) if now.look_for == "best-that-fits" else now.ceiling
+    rungs = [rung for rung in now.rungs[:most] if rung.vocabulary > own.vocabulary and rung.id not in taken
+             and SAME_SIZE * rung.int8_bytes >= own.int8_bytes]
     return [({"rung": rung.id}, f"{rung.id}, which has {rung.vocabulary} tokens") for rung in rungs[:1]]
 
 
@@ -253,7 +266,10 @@ def _at(now: Situation, rank: int, because: str) -> Move:
 
 
 def best_settings(now: Situation) -> TrialSettings:
-    """Return the settings of the latest rung on which several were compared; the recipe's while there is none."""
+    """Return the settings of the latest rung on which several were compared; the recipe's while there is none.
+
+    The int8 scheme is always the recipe's: which one is good enough is found out for each student anew.
+    """
     by_rung: dict[str, list[Trial]] = {}
     for trial in now.trials:
         if trial.outcome is not None:
@@ -262,7 +278,8 @@ def best_settings(now: Situation) -> TrialSettings:
     if not compared:
         return now.base
     latest = max(compared, key=lambda trials: trials[-1].number)
-    return max(latest, key=lambda t: (_figure(t), -t.number)).settings
+    best = max(latest, key=lambda t: (_figure(t), -t.number)).settings
+    return best.model_copy(update={"scheme": now.base.scheme})
 
 
 def _calmed(settings: TrialSettings, now: Situation) -> TrialSettings:

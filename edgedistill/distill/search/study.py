@@ -96,10 +96,16 @@ class SearchStudy:
             self._study.enqueue_trial(_parameters(move.settings, space), user_attrs={
                 _SETTINGS: move.settings.model_dump_json(), _BECAUSE: move.because, **vars(owner),
             })
-            found = self._ask(owner, space, may_draw=False)
-            if found is not None:
-                return found
+            while self._is_waiting(move.settings):  # what a killed run left waiting is popped first
+                found = self._ask(owner, space, may_draw=False)
+                if found is not None:
+                    return found
         return None
+
+    def _is_waiting(self, settings: TrialSettings) -> bool:
+        text = settings.model_dump_json()
+        return any(t.state.name == "WAITING" and t.user_attrs.get(_SETTINGS) == text
+                   for t in self._study.get_trials(deepcopy=False))
 
     def sample(self, owner: Owner, *, space: Space) -> Trial | None:
         """Claim what the sampler proposes; None when it finds nothing new."""

@@ -20,6 +20,9 @@ Finding = Literal[
 
 State = Literal["done", "given-up", "diverged"]
 
+SAME_SIZE = 1.02
+"""Shapes whose bytes differ by less cost the same: one may have more tokens, the other more width."""
+
 
 class TrialSettings(Document):
     """What a trial may change of the recipe. Equal settings are the same trial."""
@@ -39,6 +42,10 @@ class TrialSettings(Document):
         """Do the two train the same shape on the same texts for as long?"""
         names = ("rung", "rows_seen", "transfer_rows", "transfer_words", "transfer_copies")
         return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def is_same_training(self, other: "TrialSettings") -> bool:
+        """Do the two differ in nothing but the int8 scheme, so that they are one training?"""
+        return self.model_copy(update={"scheme": other.scheme}) == other
 
 
 class Diagnosis(Document):
@@ -60,7 +67,9 @@ class TrialOutcome(Document):
     metric: Metric = Field("accuracy", description="by which trials are ranked: that of the recipe's first goal")
     teacher_accuracy: float
     scheme_used: str = Field("", description="the int8 scheme that was taken; empty without an int8 file")
+    schemes_no_better: tuple[str, ...] = Field((), description="schemes that were judged too and are no more accurate")
     shortfall: float = Field(description="by how much the worst goal is missed on validation; 0 or less: all are kept")
+    margin: float = Field(0.0, ge=0, description="by how much that goal had to be exceeded, for chance; counted in")
     is_within_size: bool = Field(description="is the int8 file within the size budget?")
     kl_nats: float | None = Field(None, description="mean KL(teacher || float student) on validation; None in older studies")
     right_rows: str = Field("", description="a bit a validation row, packed, hexadecimal: is the int8 answer right?")
@@ -81,6 +90,11 @@ class TrialOutcome(Document):
     def figure_name(self) -> str:
         """What people call that figure."""
         return METRIC_NAMES[self.metric]
+
+    @property
+    def is_float(self) -> bool:
+        """Did no int8 file do, so that the float one stands in its place?"""
+        return self.scheme_used == "float"
 
     @property
     def is_met(self) -> bool:

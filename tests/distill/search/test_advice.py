@@ -25,7 +25,7 @@ def shortage_of(*, value: float = 0.90, limit: float = 0.95, kind: str = "max-de
     goal = GoalCheck(metric="accuracy", type=kind, limit=limit, value=value, met=value >= limit)
     content: dict[str, Any] = {
         "goals": (goal,), "teacher": {"accuracy": 0.96}, "kept_on_validation": False, "finding": "does-not-fit",
-        "finding_text": "does not fit the soft labels", "trials": 4, "trials_allowed": 4,
+        "finding_text": "does not fit the soft labels", "trials": 4, "trials_allowed": 4, "margin": 0.0,
     }
     return Shortage(**(content | changes))
 
@@ -73,3 +73,28 @@ def test_advise_when_trials_are_left_then_does_not_ask_for_more() -> None:
 
 def test_advise_when_it_does_not_generalise_then_asks_for_data() -> None:
     assert "more labelled data" in advise(shortage_of(finding="does-not-generalise"), LEDGER, BUDGETS)
+
+
+def test_advise_when_the_margin_was_larger_than_two_points_then_asks_for_more_than_that() -> None:
+    text = advise(shortage_of(kept_on_validation=True, finding="none", margin=0.026), LEDGER, BUDGETS)
+    assert "--set search.margin=0.052)" in text
+    assert "--set search.margin=0.02)" in advise(shortage_of(kept_on_validation=True, margin=0.004), LEDGER, BUDGETS)
+
+
+def test_advise_when_only_the_budget_of_accuracy_is_missed_then_says_what_it_would_have_to_be() -> None:
+    budget = GoalCheck(metric="accuracy", type="max-degradation", limit=0.93, value=0.90, met=False)
+    text = advise(shortage_of(goals=(), budget=budget), LEDGER, BUDGETS)
+    assert "3.0 points short of 0.9300" in text
+    assert "--set budgets.accuracy_loss=0.063" in text
+    assert "max-degradation" not in text
+
+
+def test_advise_when_the_time_was_used_up_then_asks_for_more() -> None:
+    assert "--time-limit 3" in advise(shortage_of(time_limit_s=90.0), LEDGER, BUDGETS)
+    assert "--time-limit" not in advise(shortage_of(), LEDGER, BUDGETS)
+
+
+def test_advise_when_the_file_is_too_large_then_the_sentence_stands_by_itself() -> None:
+    said = "every goal is kept on validation, but the file is over the size budget"
+    text = advise(shortage_of(finding="none", finding_text=said), LEDGER, BUDGETS)
+    assert f"; {said}. What may help" in text

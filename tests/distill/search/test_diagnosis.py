@@ -10,7 +10,8 @@ from edgedistill.results import Fit, FitOn
 
 def figures_of(
     *, train_kl: float = 0.01, new_kl: float = 0.10, teacher_right: int = 95, both_right: int = 85, same_mistake: int = 2,
-    float_shortfall: float = 0.05, int8_shortfall: float = 0.05, vocabulary_kl: float | None = None,
+    float_shortfall: float = 0.05, int8_shortfall: float = 0.05, teacher_shortfall: float = -0.03,
+    vocabulary_kl: float | None = None,
 ) -> Figures:
     """100 labelled rows; without changes the student follows known texts and loses 10 rows that the teacher has right."""
     fit = Fit(
@@ -20,7 +21,7 @@ def figures_of(
         same_mistake=same_mistake,
         vocabulary=None if vocabulary_kl is None else FitOn(rows=100, kl_nats=vocabulary_kl, constant_kl_nats=1.0, agreement=0.9),
     )
-    return Figures(fit, float_shortfall, int8_shortfall, float_accuracy=0.86, int8_accuracy=0.85)
+    return Figures(fit, float_shortfall, int8_shortfall, teacher_shortfall, float_accuracy=0.86, int8_accuracy=0.85)
 
 
 def test_diagnose_when_int8_keeps_the_goal_then_nothing_is_missing() -> None:
@@ -63,7 +64,7 @@ def test_diagnose_when_known_texts_are_not_followed_either_then_it_is_not_the_vo
 
 def test_diagnose_when_more_rows_are_lost_by_the_teachers_mistakes_then_copies_the_teacher() -> None:
     # the teacher is wrong on 20 rows, 15 of which the student repeats; it fails on 80 - 75 = 5 that the teacher has right
-    found = diagnose(figures_of(teacher_right=80, both_right=75, same_mistake=15))
+    found = diagnose(figures_of(teacher_right=80, both_right=75, same_mistake=15, teacher_shortfall=0.01))
     assert found.finding == "copies-the-teacher"
     assert "wrong on 20" in found.text
     assert "same wrong answer on 15" in found.text
@@ -91,4 +92,27 @@ def test_diagnose_when_the_teacher_itself_is_a_constant_then_the_student_is_not_
 
 
 def test_diagnose_when_as_many_rows_are_lost_either_way_then_it_is_not_the_teacher() -> None:
-    assert diagnose(figures_of(teacher_right=80, both_right=75, same_mistake=5)).finding == "does-not-generalise"
+    shared = figures_of(teacher_right=80, both_right=75, same_mistake=5, teacher_shortfall=0.01)
+    assert diagnose(shared).finding == "does-not-generalise"
+
+
+def test_diagnose_when_the_teacher_keeps_the_goal_then_its_mistakes_cost_nothing_and_are_not_blamed() -> None:
+    assert diagnose(figures_of(teacher_right=80, both_right=75, same_mistake=15)).finding == "does-not-generalise"
+
+
+def test_diagnose_when_no_int8_file_does_and_the_float_one_is_too_large_then_lost_in_int8_with_the_reason() -> None:
+    given = replace(figures_of(float_shortfall=-0.01, int8_shortfall=-0.01), kept_float="all lose 3 points")
+    assert diagnose(given).finding == "none"
+    assert "by the float file: all lose 3 points" in diagnose(given).text
+    found = diagnose(replace(given, is_within_size=False))
+    assert found.finding == "lost-in-int8"
+    assert "the float one is over the size budget: all lose 3 points" in found.text
+
+
+def test_diagnose_when_the_int8_file_is_too_large_then_the_text_says_so() -> None:
+    found = diagnose(replace(figures_of(int8_shortfall=-0.01), is_within_size=False))
+    assert found.text == "every goal is kept on validation, but the file is over the size budget"
+
+
+def test_diagnose_when_there_is_no_goal_then_none_is_said_to_be_kept() -> None:
+    assert diagnose(replace(figures_of(int8_shortfall=0.0), has_goals=False)).text == "no goal is asked for"

@@ -46,10 +46,21 @@ def test_next_move_when_the_vocabulary_binds_then_the_cheapest_untried_rung_with
     rungs = tuple(dataclasses.replace(rung, vocabulary=tokens) for rung, tokens in zip(
         RUNGS, (1000, 9000, 2000, 3000, 3000, 7000, 8000), strict=True))
     short = outcome(shortfall=0.01, finding="vocabulary-binds")
-    assert first(after(trial(0, "r3", short), rungs=rungs)) == on("r1")
+    assert first(after(trial(0, "r3", short), rungs=rungs)) == on("r5")  # r1 has more tokens, and half of the bytes
     tried = (trial(0, "r3", short), trial(1, "r1", outcome(shortfall=0.1)))
     best = after(*tried, rungs=rungs, look_for="best-that-fits")
     assert [move.settings.rung for move in guided_moves(best) if move.settings.rung != "r3"][:2] == ["r5", "r5"]
+
+
+def test_next_move_when_the_vocabulary_binds_and_a_rung_of_the_same_bytes_has_more_tokens_then_that() -> None:
+    alike = dataclasses.replace(RUNGS[2], int8_bytes=RUNGS[3].int8_bytes - 10_000, vocabulary=5000)
+    short = outcome(shortfall=0.01, finding="vocabulary-binds")
+    assert first(after(trial(0, "r3", short), rungs=(*RUNGS[:2], alike, *RUNGS[3:]))) == on("r2")
+
+
+def test_next_move_when_the_vocabulary_binds_below_a_rung_that_keeps_the_goal_then_nothing_dearer_is_trained() -> None:
+    now = after(trial(0, "r4", outcome(shortfall=-0.01)), trial(1, "r3", outcome(shortfall=0.01, finding="vocabulary-binds")))
+    assert first(now) == on("r3", **TWICE)
 
 
 def test_next_move_when_the_vocabulary_binds_and_no_rung_has_more_then_a_larger_transfer_set() -> None:
