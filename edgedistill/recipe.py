@@ -59,8 +59,8 @@ class FineTuning(Document):
 
     epochs: int | None = Field(
         None, ge=1, le=10_000, description="passes over the training split at most; null: as many as make 1,500 steps, but 3 at "
-        "least and 12 at most; for a teacher of a configuration 30, or as many as make 2,000 steps, but no more pictures than "
-        "the student sees"
+        "least and 12 at most (or 200 steps); for a teacher of a configuration 30, or as many as make 2,000 steps, but no more "
+        "pictures than the student sees"
     )
     learning_rate: float = Field(
         1.5e-4, gt=0, lt=1, description="peak of the linear schedule; where it is not given, an encoder of texts that is wider "
@@ -69,7 +69,10 @@ class FineTuning(Document):
     batch_size: int = Field(32, ge=1, le=4096, description="examples a step")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")
-    patience: int = Field(2, ge=1, description="evaluations without a better validation accuracy before it stops")
+    patience: int = Field(
+        2, ge=1, description="evaluations without progress before it stops; progress is a better validation accuracy, or an "
+        "equal one and a lower loss"
+    )
 
 
 Configuration = dict[str, JsonValue]
@@ -217,6 +220,15 @@ class Distillation(Document):
         if "decoupled-kd" in names and self.alpha == 0:
             raise ValueError("losses: decoupled-kd replaces the soft part, which alpha: 0 switches off")
         return self
+
+    def without_teacher(self) -> Self:
+        """Return the settings with what is said of the teacher as it is by default.
+
+        So a trial of another temperature or transfer set finds the baseline that is there.
+        """
+        default = type(self)()
+        return self.model_copy(update={"temperature": default.temperature, "alpha": default.alpha, "losses": (),
+                                       "transfer_set": default.transfer_set})
 
 
 class Search(Document):

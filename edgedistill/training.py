@@ -168,6 +168,7 @@ def _train(
         eval_dataset=validation,
         optimizers=(_optimizer(model, schedule), None),
         callbacks=[
+            _StopDiverged(),
             EarlyStoppingCallback(early_stopping_patience=schedule.patience),
             watch,
             _MarkComplete(group),
@@ -324,6 +325,19 @@ class _MarkComplete(TrainerCallback):
             (folder / _COMPLETE_MARK).touch()
 
 
+class _StopDiverged(TrainerCallback):
+    """Ends a training whose loss is no number any more at the first look that shows it; all processes see the same figures."""
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **_: Any) -> None:
+        _require_finite(state.global_step, (metrics or {}).get("eval_loss", 0.0))
+
+
+def _require_finite(step: int, loss: float) -> None:
+    if not math.isfinite(loss):
+        raise TrainingDivergedError(f"the training diverged: at step {step} the validation loss is {loss}",
+                                    hint="lower learning_rate in the recipe, under distillation or teacher.fine_tuning")
+
+
 class _GiveUp(TrainerCallback):
     """Stops a training that misses a milestone; its best accuracy so far counts, and all of it stands in the state."""
 
@@ -376,11 +390,7 @@ def _training_log(history: Sequence[Mapping[str, float]]) -> TrainingLog:
     points: dict[int, dict[str, float]] = {}
     for entry in history:
         points.setdefault(int(entry["step"]), {}).update(entry)
-        if not math.isfinite(entry.get("eval_loss", 0.0)):
-            raise TrainingDivergedError(
-                f"the training diverged: at step {entry['step']} the validation loss is {entry['eval_loss']}",
-                hint="lower learning_rate in the recipe, under distillation or teacher.fine_tuning",
-            )
+        _require_finite(int(entry["step"]), entry.get("eval_loss", 0.0))
     return TrainingLog(
         points=tuple(
             TrainingPoint(

@@ -380,15 +380,6 @@ def test_training_set_whose_parts_do_not_fit_is_refused(
         replace(sets[0], **changes)
 
 
-def test_train_that_diverges_says_at_which_step_and_what_to_change(
-    start: Path, sets: tuple[TrainingSet, TrainingSet], tmp_path: Path
-) -> None:
-    model = BertForSequenceClassification.from_pretrained(start)
-    with pytest.raises(UsageError, match=r"diverged: at step 3 .* nan") as failure:
-        train(model, *sets, loss=lambda logits, hard, soft: logits.sum() * float("nan"), schedule=SCHEDULE, out=tmp_path)
-    assert "learning_rate" in failure.value.hint
-
-
 @pytest.mark.parametrize("family", ["distilbert", "roberta"])
 def test_train_of_another_family_feeds_it_the_inputs_it_knows(
     family: str, make_classifier: Callable[..., Any], sets: tuple[TrainingSet, TrainingSet], tmp_path: Path
@@ -397,3 +388,35 @@ def test_train_of_another_family_feeds_it_the_inputs_it_knows(
     log = train(make_classifier(family), *sets, loss=lambda logits, hard, soft: cross_entropy(logits, hard),
                 schedule=short, out=tmp_path)
     assert len(log.points) == 1
+
+
+@pytest.mark.parametrize("n", [129, 130, 257])
+def test_validation_loss_is_the_mean_over_rows_however_few_are_left_for_the_last_batch(
+    n: int, start: Path, sets: tuple[TrainingSet, TrainingSet], model_folder: Callable[[str], Path], rows: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    texts, classes = rows(n, seed=4)
+    many = TrainingSet(TextEncoder.load(model_folder("bert")).encode(texts), np.array(classes, np.int32))
+    model = BertForSequenceClassification.from_pretrained(start)
+    log = train(model, sets[0], many, schedule=replace(SCHEDULE, steps=1, evaluations=1, learning_rate=1e-12), out=tmp_path,
+                loss=lambda logits, hard, soft: cross_entropy(logits, hard))
+    batch = {name: torch.from_numpy(values) for name, values in many.encoded.batch(np.arange(n)).items()}
+    with torch.no_grad():
+        expected = cross_entropy(model.float().eval()(**batch).logits, torch.tensor(classes)).item()
+    assert log.points[-1].validation_loss == pytest.approx(expected, rel=2e-3)  # the training computes in bf16 where it can
+
+
+def test_train_that_diverges_ends_at_the_first_look_that_shows_it_and_says_what_to_change(
+    start: Path, sets: tuple[TrainingSet, TrainingSet], tmp_path: Path
+) -> None:
+    steps = 0
+
+    def loss(logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor | None) -> torch.Tensor:
+        nonlocal steps
+        steps += torch.is_grad_enabled()
+        return cross_entropy(logits, hard) * float("nan")
+
+    with pytest.raises(UsageError, match=r"diverged: at step 3 .* nan") as failure:
+        train(BertForSequenceClassification.from_pretrained(start), *sets, loss=loss, schedule=SCHEDULE, out=tmp_path)
+    assert "learning_rate" in failure.value.hint
+    assert steps == EVERY

@@ -43,7 +43,8 @@ TrialsOption = Annotated[
 ]
 TimeLimitOption = Annotated[
     float | None,
-    typer.Option("--time-limit", metavar="MINUTES", help="Start no further student for a target after so many minutes of its trials."),
+    typer.Option("--time-limit", metavar="MINUTES",
+                 help="Start no further student for a target after so many minutes of its trials."),
 ]
 _STEPS_SHARED, _STEPS_PER_TARGET, _STEPS_PER_TRIAL = 3, 20, 5
 """Steps at most: a search may end early, and a trial that changes nothing is found done."""

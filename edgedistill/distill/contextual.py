@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from edgedistill.progress import counted
+from edgedistill.tasks.encoding import inputs_of
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 
 _SPREAD = 0.05
@@ -36,7 +37,7 @@ def contextual_embeddings(
         shape (n, width), centred, standard deviation 0.05. A student wider than the teacher gets zeros in the rest.
     """
     teacher.eval()
-    names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in teacher.forward.__code__.co_varnames]
+    names = inputs_of(teacher.forward)
     # a vocabulary may hold Hangul as single letters, which a teacher knows as syllables
     encoded = encoder.encode([unicodedata.normalize("NFC", token.removeprefix(_PREFIX)) for token in tokens])
     order = np.argsort(encoded.lengths, kind="stable")

@@ -31,6 +31,7 @@ from edgedistill.examples import NO_LABEL
 from edgedistill.host import this_host
 from edgedistill.objective import LogitObjective, LossFunction, LossTerms, Objective, Scored, TrainingBatch
 from edgedistill.recipe import Distillation, LossTerm
+from edgedistill.tasks.encoding import inputs_of
 from edgedistill.teach.teacher_model import sentence_vectors_of
 from edgedistill.training import TrainingSet
 
@@ -242,7 +243,7 @@ class GuidedObjective(Objective):
             raise ValueError("there is no teacher to ask")
         teacher = self._teacher.to(ids.device)
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
-        known = {name: value for name, value in inputs.items() if name in teacher.forward.__code__.co_varnames}
+        known = {name: value for name, value in inputs.items() if name in inputs_of(teacher.forward)}
         autocast = torch.autocast(
             ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda" or this_host().has_bf16
         )

@@ -17,6 +17,23 @@ _FAMILIES = ("bert", "distilbert", "electra")
 """WordPiece families whose queries, keys and values are found by name."""
 
 
+def require_same_length(max_tokens: int, teacher: Path) -> None:
+    """Refuse to make a student that reads more or fewer tokens than the teacher whose answers it learns.
+
+    Args:
+        max_tokens: of the recipe's teacher.
+        teacher: the folder that `teach` wrote, where texts are cut as its tokenizer.json says.
+
+    Raises:
+        RecipeError: they differ.
+    """
+    truncation = json.loads(read_text(teacher / TOKENIZER_FILE, error=TeacherError)).get("truncation") or {}
+    taught = truncation.get("max_length", max_tokens)
+    if taught != max_tokens:
+        raise RecipeError(f"teacher.max_tokens is {max_tokens}, but the teacher answered texts of {taught} tokens at most",
+                          hint=f"--set teacher.max_tokens={taught}, or run `edgedistill teach` again")
+
+
 def require_fitting_losses(losses: Sequence[LossTerm], teacher: Path) -> None:
     """Refuse losses that look inside a teacher whose tokens cannot be paired with the student's.
 

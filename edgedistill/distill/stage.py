@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from edgedistill.artifact import require_written
-from edgedistill.distill.requirements import require_fitting_losses, require_views
+from edgedistill.distill.requirements import require_fitting_losses, require_same_length, require_views
 from edgedistill.document import Document
 from edgedistill.recipe import Distillation
 from edgedistill.results import Milestone
@@ -59,6 +59,7 @@ class BaselineInputs:
 
 
 def _require_fitting_losses(settings: StudentSettings, inputs: StudentInputs) -> None:
+    require_same_length(settings.max_tokens, inputs.teacher)
     require_fitting_losses(settings.distillation.losses, inputs.teacher)
     require_views(settings.distillation.losses, inputs.sentence_vectors)
 

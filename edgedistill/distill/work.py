@@ -88,7 +88,17 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
         fit = measure_fit(model, training, validation, train_rows=len(tables[0]))
         fit = fit.model_copy(update={"vocabulary": begun.vocabulary})
         (out / FIT_FILE).write_text(fit.to_json(), encoding="utf-8")
-    return Outcome(decisions=begun.decisions, scratch=(CHECKPOINTS, _START))
+    return Outcome(decisions=(*begun.decisions, *_few_passes(settings, len(tables[0]))), scratch=(CHECKPOINTS, _START))
+
+
+def _few_passes(settings: StudentSettings, train_rows: int) -> tuple[Decision, ...]:
+    """Say that a training sees not even every labelled text."""
+    seen = settings.distillation.rows_seen
+    if seen >= train_rows:
+        return ()
+    what = f"the student sees {seen} rows, and there are {train_rows} training texts besides the transfer set"
+    log.warning("distill: %s: --set distillation.rows_seen=%d shows it as many", what, train_rows)
+    return (Decision(step="distill", what=what, why="distillation.rows_seen says so; a longer training sees more of them"),)
 
 
 def _objective(

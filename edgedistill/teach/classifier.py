@@ -53,7 +53,8 @@ def load_with_head(kind: ClassifierKind, folder: Path, labels: Sequence[str], *,
         is_trained: must all weights be there? If not, a head that is missing is new.
 
     Raises:
-        TeacherError: transformers cannot make such a classifier of it, or weights of a trained one are missing.
+        TeacherError: transformers cannot make such a classifier of it, or weights are missing: any of a trained one, and of
+            another those of its encoder, which would start from random numbers.
     """
     set_up_torch()
     try:
@@ -65,8 +66,18 @@ def load_with_head(kind: ClassifierKind, folder: Path, labels: Sequence[str], *,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as bad:
         raise TeacherError(f"{folder}: transformers makes no {kind.called} of it ({bad})", hint=kind.advice) from bad
-    missing = sorted([*found["missing_keys"], *found["mismatched_keys"]])
+    missing = sorted([*found["missing_keys"], *(key if isinstance(key, str) else key[0] for key in found["mismatched_keys"])])
     if is_trained and missing:
         raise TeacherError(f"{folder}: its config.json speaks of a trained classifier, but its weights lack {missing[0]}",
                            hint="save the trained classifier again with save_pretrained()")
+    lost = [name for name in missing if _is_of_encoder(name, model)]
+    if lost:
+        raise TeacherError(f"{folder}: {len(lost)} weights of its encoder, {lost[0]} among them, are not in its files, or have "
+                           "another shape than its config.json says",
+                           hint="save the model again with save_pretrained(), its config with it")
     return model
+
+
+def _is_of_encoder(name: str, model: PreTrainedModel) -> bool:
+    """Is a weight of the part below the head? A pooler may be new: many encoders are published without one."""
+    return name.startswith(f"{model.base_model_prefix}.") and "pooler" not in name

@@ -71,7 +71,8 @@ def _hub_cache(teacher: Teacher) -> Path | None:
         found = Path(snapshot_download(teacher.name, revision=teacher.revision, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):
         return None
-    return found if (found / CONFIG_FILE).is_file() and (found / WEIGHTS_FILE).is_file() else None
+    has_weights = any((found / name).is_file() for name in (WEIGHTS_FILE, f"{WEIGHTS_FILE}.index.json"))
+    return found if (found / CONFIG_FILE).is_file() and has_weights else None
 
 
 def _hub(teacher: Teacher) -> Path | None:

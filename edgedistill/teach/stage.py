@@ -99,9 +99,9 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
         for examples in (read_examples(inputs.train), read_examples(inputs.validation))
     )
     tuning, rows = settings.fine_tuning, len(training)
-    best = fine_tune(
-        model, (training, validation), schedule=tuning_schedule(tuning, rows, seed=settings.seed), out=out
-    )
+    # of looks alike in accuracy the lower loss counts, and is progress: a rare class is not answered before it is learned
+    schedule = tuning_schedule(tuning, rows, seed=settings.seed, best_by="accuracy-then-loss")
+    best = fine_tune(model, (training, validation), schedule=schedule, out=out)
     return Outcome(
         decisions=(
             Decision(step="teach", what=f"fine-tuned the teacher for at most {epochs_of(tuning, rows)} epochs; best validation "
@@ -151,7 +151,7 @@ def _judge_taken(inputs: TeacherInputs, labels: tuple[str, ...], out: Path, told
 
 
 TEACHER = Stage(
-    name="teach", version=1, run=_make_teacher, requires=_require_readable,
+    name="teach", version=2, run=_make_teacher, requires=_require_readable,
     ensures=partial(require_written, names=(WEIGHTS_FILE, TOKENIZER_FILE, "config.json")),
     tools=("torch", "transformers", "tokenizers"), is_resumable=True, is_shared=True,
 )
@@ -216,7 +216,7 @@ def _make_transfer(
     if settings.transfer_set.rows == 0:
         return [], ()
     teacher = inputs.teacher
-    encoder = TextEncoder.load(teacher)
+    encoder, texts = TextEncoder.load(teacher), _some_of(texts, settings.transfer_set.rows, seed=settings.seed)
     splitter, ends = UnitSplitter.of(encoder.tokenizer), ends_of_reading(encoder, texts)
     rows = [splitter.split_until(text, ends[i]) if i in ends else splitter.split(text) for i, text in enumerate(texts)]
     vectors = word_vectors(teacher)
@@ -240,6 +240,13 @@ def _make_transfer(
     ),)
 
 
+def _some_of(texts: list[str], most: int, *, seed: int) -> list[str]:
+    """Return at most as many texts as are to be made, drawn at random, in their order: the words of each stand in memory."""
+    if len(texts) <= most:
+        return texts
+    return [texts[i] for i in np.sort(np.random.default_rng(seed).choice(len(texts), most, replace=False))]
+
+
 def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:
     for table in tables:
         for batch in table.table.select(["id"]).to_batches(max_chunksize=10_000):
@@ -247,6 +254,6 @@ def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:
 
 
 SOFT_LABELS = Stage(
-    name="teach", version=6, run=_make_soft_labels, ensures=check_soft_labels,
+    name="teach", version=7, run=_make_soft_labels, ensures=check_soft_labels,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_shared=True,
 )

@@ -20,6 +20,7 @@ from edgedistill.errors import TeacherError
 from edgedistill.heap import give_back_freed
 from edgedistill.host import this_host
 from edgedistill.processes import current_group, share_of
+from edgedistill.tasks.encoding import inputs_of
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, EncodedTexts, TextEncoder
 from edgedistill.teach.classifier import ClassifierKind, load_with_head
 from edgedistill.teach.sentence_vectors import VIEWS, TextAnswers
@@ -98,7 +99,9 @@ def word_vectors(folder: Path) -> WordVectors:
 
 def mask_token_of(tokenizer: Tokenizer) -> str | None:
     """Return how a teacher's tokenizer writes its mask token; None where it has none."""
-    return next((token for token in ("[MASK]", "<mask>") if tokenizer.token_to_id(token) is not None), None)
+    added = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    known = [token for token in ("[MASK]", "<mask>") if tokenizer.token_to_id(token) is not None]
+    return next((token for token in known if token in added), known[0] if known else None)  # MPNet's vocabulary has BERT's too
 
 
 def unspaced_word_vectors(folder: Path) -> WordVectors:
@@ -240,7 +243,7 @@ def label_texts(
     """
     model.eval()
     group, turn = current_group(), 0
-    names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in model.forward.__code__.co_varnames]
+    names = inputs_of(model.forward)
     device = model.device
     autocast = _autocast(model)
     for texts in batches:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgedistill.distill.requirements import require_fitting_losses, require_views
+from edgedistill.distill.requirements import require_fitting_losses, require_same_length, require_views
 from edgedistill.errors import ArtifactError, RecipeError, TeacherError
 from edgedistill.recipe import LossTerm
 
@@ -80,3 +80,14 @@ def test_sentence_vectors_of_an_earlier_version_are_refused_where_a_loss_compare
 def test_sentence_vectors_of_this_version_are_taken(tmp_path: Path) -> None:
     np.save(tmp_path / "new.npy", np.zeros((7, 3, 5), np.float16))
     assert require_views([LossTerm(name="sentence-vectors")], tmp_path / "new.npy") is None
+
+
+@pytest.mark.parametrize("wanted", [32, 128])
+def test_require_same_length_when_the_teacher_answered_texts_of_another_length_then_refused(wanted: int, teacher: Path) -> None:
+    content = json.loads((teacher / "tokenizer.json").read_text())
+    content["truncation"] = {"max_length": 64, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}
+    (teacher / "tokenizer.json").write_text(json.dumps(content))
+    require_same_length(64, teacher)
+    with pytest.raises(RecipeError, match=f"max_tokens is {wanted}, but the teacher answered texts of 64") as refused:
+        require_same_length(wanted, teacher)
+    assert "--set teacher.max_tokens=64" in (refused.value.hint or "")

@@ -91,8 +91,9 @@ def test_teach_with_a_fine_tuned_teacher_takes_it_as_it_is(teacher: Path, model_
     assert json.loads((teacher / "tokenizer.json").read_text())["truncation"]["max_length"] == 16
 
 
-@pytest.mark.parametrize(("steps_a_pass", "epochs"), [(1, 12), (74, 12), (143, 11), (469, 4), (500, 3), (1790, 3)])
-def test_enough_epochs_makes_1500_steps_within_3_to_12(steps_a_pass: int, epochs: int) -> None:
+@pytest.mark.parametrize(("steps_a_pass", "epochs"), [(1, 200), (5, 40), (16, 13), (17, 12), (74, 12), (143, 11), (469, 4), (500, 3),
+                                                       (1790, 3)])
+def test_enough_epochs_makes_1500_steps_within_3_to_12_or_200_steps(steps_a_pass: int, epochs: int) -> None:
     assert enough_epochs(steps_a_pass) == epochs
 
 

@@ -73,6 +73,26 @@ def test_load_classifier_of_an_encoder_gives_it_a_new_head(
     assert torch.equal(loaded.bert.embeddings.word_embeddings.weight, encoder.embeddings.word_embeddings.weight)
 
 
+@pytest.mark.parametrize("damage", ["a prefix", "another width"])
+def test_load_classifier_of_an_encoder_whose_weights_are_not_found_is_refused_instead_of_random(
+    damage: str, tiny_config: Callable[..., Any], tmp_path: Path
+) -> None:
+    BertModel(tiny_config("bert")).save_pretrained(tmp_path)
+    if damage == "a prefix":  # as some other tools store it
+        weights = load_file(tmp_path / "model.safetensors")
+        save_file({f"0.auto_model.{name}": value for name, value in weights.items()}, tmp_path / "model.safetensors", {"format": "pt"})
+    else:
+        config = json.loads((tmp_path / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps(config | {"intermediate_size": 2 * config["intermediate_size"]}))
+    with pytest.raises(TeacherError, match=r"weights of its encoder, bert\..* are not in its files"):
+        load_classifier(tmp_path, ("x", "y", "z"))
+
+
+def test_load_classifier_of_an_encoder_without_a_pooler_is_taken(tiny_config: Callable[..., Any], tmp_path: Path) -> None:
+    BertModel(tiny_config("bert"), add_pooling_layer=False).save_pretrained(tmp_path)
+    assert load_classifier(tmp_path, ("x", "y", "z")).config.num_labels == 3
+
+
 @pytest.mark.parametrize("damage", ["missing", "another size"])
 def test_load_classifier_that_is_to_be_trained_already_without_a_head_is_refused(copied: Path, damage: str) -> None:
     weights = load_file(copied / "model.safetensors")

@@ -137,7 +137,8 @@ class SearchStudy:
     def _ask(self, owner: Owner, space: Space, *, may_draw: bool) -> Trial | None:
         """Pop a waiting trial or let the sampler draw one; None when somebody else has the same."""
         drawn = len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = self._optuna.samplers.TPESampler(seed=self._seed + drawn, n_startup_trials=_RANDOM_AT_FIRST)
+        seed = (self._seed + drawn) % 2**32
+        self._study.sampler = self._optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM_AT_FIRST)
         asked = self._study.ask(_distributions(self._optuna.distributions, space))
         attributes = dict(asked.user_attrs)
         is_drawn = _SETTINGS not in attributes  # of what was enqueued, somebody else was quicker

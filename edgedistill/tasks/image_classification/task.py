@@ -34,7 +34,6 @@ from edgedistill.tasks.image_classification.training_settings import (
     enough_for_a_new_teacher,
     of_pictures,
     unmixed,
-    without_teacher,
 )
 from edgedistill.tasks.image_classification.weight import ImageWeight, image_workload, weigh_image
 from edgedistill.tasks.task import (
@@ -321,7 +320,7 @@ class ImageClassification:
         from edgedistill.tasks.image_classification import distill_stage as stage
 
         settings = stage.BaselineSettings(
-            shape=_own(shape), distillation=without_teacher(recipe.distillation), changes=unmixed(recipe.pictures.changes),
+            shape=_own(shape), distillation=recipe.distillation.without_teacher(), changes=unmixed(recipe.pictures.changes),
             copies=recipe.pictures.teacher_copies, seed=recipe.seed,
         )
         return Work(stage.BASELINE, settings, stage.BaselineInputs(

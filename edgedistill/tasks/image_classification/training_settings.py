@@ -37,17 +37,6 @@ def of_pictures(distillation: Distillation) -> Distillation:
     return distillation.model_copy(update={"losses": kept})
 
 
-def without_teacher(distillation: Distillation) -> Distillation:
-    """Return the settings with what is said of the teacher as it is by default.
-
-    So a trial of another temperature or transfer set finds the baseline that is there.
-    """
-    default = Distillation()
-    return distillation.model_copy(update={
-        "temperature": default.temperature, "alpha": default.alpha, "losses": (), "transfer_set": default.transfer_set,
-    })
-
-
 def unmixed(changes: PictureChanges) -> PictureChanges:
     """Return the changes of a training on labels: a mixed picture has none, so mixing is no part of its settings."""
     return changes.model_copy(update={"mixup": 0.0, "cutmix": 0.0})

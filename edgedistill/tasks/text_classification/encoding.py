@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,20 @@ from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples
 
 TOKENIZER_FILE = "tokenizer.json"
+_TEXTS_AT_ONCE = 10_000
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """Of a WordPiece, in the order of a student's ids."""
 
 
 def is_wordpiece(tokenizer_json: str) -> bool:
-    """Can the tokens of this tokenizer.json be aliased? WordPiece yes; merges of BPE work on pairs of ids, so no."""
-    model = json.loads(tokenizer_json)["model"]
-    return bool(model.get("type") == "WordPiece" and all(token in model["vocab"] for token in SPECIAL_TOKENS))
+    """Can the tokens of this tokenizer.json be aliased? WordPiece yes; merges of BPE work on pairs of ids, so no.
+
+    Nor a WordPiece that frames texts by other tokens, as MPNet's does, whose vocabulary has BERT's special tokens all the same.
+    """
+    content = json.loads(tokenizer_json)
+    model, added = content["model"], {token["content"] for token in content.get("added_tokens") or ()}
+    return bool(model.get("type") == "WordPiece" and all(token in model["vocab"] for token in SPECIAL_TOKENS)
+                and ("[MASK]" in added or "<mask>" not in added))
 
 
 @dataclass(frozen=True)
@@ -118,11 +125,11 @@ class TextEncoder:
         return self.encode(text.decode() for text in raw)
 
     def encode(self, texts: Iterable[str]) -> EncodedTexts:
-        """Encode texts; special tokens are added."""
-        encodings = self.tokenizer.encode_batch_fast(list(texts))
-        lengths = np.fromiter((len(e.ids) for e in encodings), np.int64, len(encodings))
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        ids = np.empty(int(offsets[-1]), np.int32)
-        for start, encoding in zip(offsets[:-1], encodings, strict=True):
-            ids[start : start + len(encoding.ids)] = encoding.ids
-        return EncodedTexts(ids, offsets, self.pad_id)
+        """Encode texts; special tokens are added. What the tokenizer holds of a text besides its ids is let go piece by piece."""
+        remaining, ids, lengths = iter(texts), [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+        while some := list(islice(remaining, _TEXTS_AT_ONCE)):
+            found = [np.asarray(encoding.ids, np.int32) for encoding in self.tokenizer.encode_batch_fast(some)]
+            ids += found
+            lengths.append(np.fromiter(map(len, found), np.int64, len(found)))
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths))])
+        return EncodedTexts(np.concatenate(ids), offsets, self.pad_id)

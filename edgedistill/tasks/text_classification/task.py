@@ -120,10 +120,12 @@ class TextClassification:
         )
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
-        """Refuse losses that cannot compare a student with this teacher, and a teacher that is too large to be exported."""
+        """Refuse a decoder, losses that cannot compare a student with this teacher, and one that is too large to be exported."""
         from edgedistill.distill.requirements import require_fitting_losses
         from edgedistill.export.requirements import require_float_file_fits
+        from edgedistill.teach.decoders import require_encoder
 
+        require_encoder(_given(teacher))
         require_fitting_losses(recipe.distillation.losses, _given(teacher))
         require_float_file_fits(_given(teacher))
 
@@ -300,7 +302,7 @@ class TextClassification:
 
         settings = stage.StudentSettings(
             shape=_bert(shape), initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
-            distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
+            distillation=recipe.distillation.without_teacher(), max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
         )
         return Work(stage.BASELINE, settings, stage.BaselineInputs(
             config=student / stage.CONFIG_FILE, tokenizer=student / TOKENIZER_FILE,

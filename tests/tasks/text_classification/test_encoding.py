@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 
 from edgedistill.errors import ArtifactError
+from edgedistill.tasks.text_classification import encoding
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder, is_wordpiece
 
 
@@ -120,3 +121,23 @@ def test_is_wordpiece_only_of_a_wordpiece_model_with_the_special_tokens(wordpiec
     content = json.loads(wordpiece_json)
     del content["model"]["vocab"]["[MASK]"]
     assert not is_wordpiece(json.dumps(content))
+
+
+def test_is_wordpiece_when_texts_are_framed_by_other_tokens_then_not_though_berts_are_in_the_vocabulary(wordpiece_json: str) -> None:
+    framed = Tokenizer.from_str(wordpiece_json)
+    framed.add_special_tokens(["<s>", "</s>", "<mask>"])  # as MPNet's
+    content = json.loads(framed.to_str())
+    content["added_tokens"] = [token for token in content["added_tokens"] if token["content"].startswith("<")]
+    assert not is_wordpiece(json.dumps(content))
+
+
+def test_encode_when_there_are_more_texts_than_are_read_at_once_then_the_same_ids(
+    wordpiece_json: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, texts = TextEncoder(Tokenizer.from_str(wordpiece_json), 0), ["the song", "turn the lamp on", "", "rain"]
+    whole = encoder.encode(texts)
+    monkeypatch.setattr(encoding, "_TEXTS_AT_ONCE", 3)
+    parts = encoder.encode(iter(texts))
+    assert parts.ids.tolist() == whole.ids.tolist()
+    assert parts.offsets.tolist() == whole.offsets.tolist()
+    assert encoder.encode([]).offsets.tolist() == [0]
