@@ -8,8 +8,9 @@ here. No student of the suite has such a table, nothing is timed for a raspberry
 same bytes under both (sha256 fe029bdd, c8e46beb).
 
 Version 2 of teach takes, of looks at validation with equal accuracy, the one with the lower loss, and gives sets of fewer than 17
-steps a pass more passes; version 7 of soft_labels draws 150,000 texts to make others from where there are more. The teachers of
-agnews_10k and sst2_glue that were trained under version 1 had no two looks of one accuracy, no set is so small, and none so large.
+steps a pass more passes; version 7 of soft_labels draws 150,000 texts to make others from where there are more. The teachers
+of agnews_10k and sst2_glue that were trained under version 1 had no two looks of one accuracy, no set is so small, and none so
+large.
 """
 
 

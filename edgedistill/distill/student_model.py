@@ -18,6 +18,7 @@ from edgedistill.distill.importance import measure_importance
 from edgedistill.distill.own_tokenizer import train_wordpiece
 from edgedistill.distill.vocabulary import StudentVocabulary, choose_vocabulary, placeholders_of, student_tokenizer_json
 from edgedistill.low_rank import RANK_KEY
+from edgedistill.recipe import Student
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, EncodedTexts, TextEncoder, is_wordpiece
 from edgedistill.teach.teacher_model import mask_token_of
@@ -75,7 +76,9 @@ def make_tokenizer(
     if not is_wordpiece(source):
         own = train_wordpiece((text for batch in texts for text in batch), teacher.tokenizer, size=size,
                               mask=mask_token_of(teacher.tokenizer), max_tokens=_max_tokens(source))
-        return StudentTokenizer(own.json, own.tokens, None, own.note)
+        is_default = aliases == Student.model_fields["aliases"].default
+        ignored = "" if is_default else f"; student.aliases: {aliases} has no meaning for it"
+        return StudentTokenizer(own.json, own.tokens, None, own.note + ignored)
     counts = np.zeros(len(token_vectors), np.int64)
     for batch in texts:
         ids = teacher.encode(batch).ids

@@ -350,3 +350,11 @@ def test_baseline_trains_the_students_shape_on_hard_labels_alone(distilled: Done
     assert (first.folder / "model.safetensors").read_bytes() == (second.folder / "model.safetensors").read_bytes()
     assert not (first.folder / "checkpoints").exists()
     assert os.listdir(first.folder).count("training_log.json") == 1
+
+
+@pytest.mark.parametrize(("rows_seen", "says"), [(199, True), (200, False)])
+def test_few_passes_when_not_even_every_training_text_is_seen_then_says_so(rows_seen: int, says: bool) -> None:
+    settings = SETTINGS.model_copy(update={"distillation": Distillation(rows_seen=rows_seen)})
+    told = work._few_passes(settings, 200)
+    assert [decision.what for decision in told] == (
+        ["the student sees 199 rows, and there are 200 training texts besides the transfer set"] if says else [])

@@ -271,6 +271,9 @@ def test_make_tokenizer_of_another_teacher_trains_a_wordpiece_vocabulary(
     assert encoded.ids[encoded.offsets[1:] - 1].tolist() == [3] * 61
     again = make_tokenizer(TextEncoder(bpe, 3), np.zeros((4, 2), np.float32), iter([texts[:30], texts[30:]]), size=80, aliases="contextual")
     assert again.json == made.json
+    assert "student.aliases" not in made.note
+    other = make_tokenizer(TextEncoder(bpe, 3), np.zeros((4, 2), np.float32), iter([texts]), size=80, aliases="input")
+    assert "student.aliases: input has no meaning for it" in other.note
 
 
 @pytest.mark.parametrize("mask", ["<mask>", "[MASK]"])
