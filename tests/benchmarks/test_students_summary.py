@@ -95,6 +95,22 @@ def test_judged_table_when_a_training_was_interrupted_then_its_seconds_do_not_co
     assert _cells(verdicts(_students(rows)), 2)[4] == "met but for what is not known: trec6"
 
 
+@pytest.mark.parametrize(("threads", "seconds", "cell", "verdict"), [
+    ([1, 1], 1000.0, "not known for two; threads: 1", "met but for what is not known: trec6"),
+    ([2, 2], 1000.0, "missed; threads: 2", "missed: trec6"),
+    ([1, 1], 1900.0, "missed; threads: 1", "missed: trec6"),  # two threads are not more than twice as fast
+    ([1, 1], 800.0, "met; threads: 1", "met"),
+])
+def test_time_when_one_thread_took_too_long_then_two_are_not_judged_by_it(
+    threads: list[int], seconds: float, cell: str, verdict: str, write_row: Write, tmp_path: Path
+) -> None:
+    teacher = write_row("students", kind="teacher", right=_ALL)
+    write_row("students", kind="student", size="1/80", right=_ALL, teacher_row=teacher["key"], distill_s=seconds, threads=threads)
+    rows = read_folder(tmp_path / "results" / "students")
+    assert cell in judged_table(_students(rows))
+    assert _cells(verdicts(_students(rows)), 2)[4] == verdict
+
+
 def test_rows_when_most_are_of_other_settings_then_todays_stand_and_the_rest_is_said(
     students: Students, write_row: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
