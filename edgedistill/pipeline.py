@@ -19,6 +19,7 @@ from edgedistill.plan import Plan, make_plan, rungs_of
 from edgedistill.results import Evaluation, Variant
 from edgedistill.run_folder import (
     LOCKED_RECIPE_FILE,
+    REPORT_FILE,
     STAGES_FOLDER,
     STUDY_FILE,
     locked,
@@ -81,6 +82,7 @@ def run(
 
     require_recipe_allowed(located.recipe)
     require_outside_data(located, out)
+    require_distinct(targets)
     task, rungs = task_named(located.recipe.task), rungs_of(located)
     device = None if on is None else _reach(on, targets)
     with locked(out):
@@ -96,11 +98,25 @@ def run(
         prepared = _prepare(line, located)
         facts = task.facts(located.recipe, prepared.folder, teacher_folder)
         plans = [make_plan(located.recipe, target, facts, line.rungs) for target in targets]
-        write_text_durably(out / LOCKED_RECIPE_FILE, locked_recipe(located, out).to_yaml())
+        recipe = locked_recipe(located, out).to_yaml()
+        if not (out / REPORT_FILE).exists():  # beside an earlier run's report its own recipe stays, until this run is through
+            write_text_durably(out / LOCKED_RECIPE_FILE, recipe)
         _require_exporter(located, teacher_folder, out)
         common = _teach(line, prepared)
         results = {plan.target.id: _for_target(line, common, plan, device) for plan in plans}
-        return _publish(line, common, results, out)
+        return _publish(line, common, results, out, recipe=recipe)
+
+
+def require_distinct(targets: Sequence[Target]) -> None:
+    """Refuse two targets of one id: folder and report have room for one.
+
+    Raises:
+        UsageError: names the id.
+    """
+    ids = [target.id for target in targets]
+    twice = next((name for name in ids if ids.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two targets are called {twice!r}", hint="give the target of your own another id: in its file")
 
 
 def _require_exporter(located: LocatedRecipe, teacher: Path | None, out: Path) -> None:
@@ -169,8 +185,9 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     parity = _verify(line, evaluations, emulation)
     passed = _parity_passed(parity)
     measured = _benchmark(line, common, _distinct(folders)) if passed else None
-    packed = _package(line, common, plan, student_int8, evaluations) if passed else None
     on_device = _measure_on(line, common, plan, student_int8, device) if passed and device is not None else None
+    passed = passed and _device_passed(on_device)
+    packed = _package(line, common, plan, student_int8, evaluations) if passed else None
     curves = {"teacher": common.teacher.folder / CURVE_FILE, "student": student.folder / CURVE_FILE}
     if baseline is not None:
         curves["student_no_kd"] = baseline.folder / CURVE_FILE
@@ -215,6 +232,14 @@ def _parity_passed(parity: Done) -> bool:
     return report.passed
 
 
+def _device_passed(measured: Done | None) -> bool:
+    """Does the device, where there was one, answer as this host does? Its gate is one of the report, which ends a run with 4."""
+    from edgedistill.device.results import DeviceMeasurement
+    from edgedistill.device.stage import DEVICE_FILE
+
+    return measured is None or DeviceMeasurement.read_json(measured.folder / DEVICE_FILE).against_host.passed
+
+
 def _benchmark(line: Line, common: Common, folders: Mapping[Variant, Path]) -> Done:
     from edgedistill.benchmark import stage
     from edgedistill.host import this_host
@@ -245,14 +270,19 @@ def _package(
 ) -> Done:
     from edgedistill.evaluate.stage import EVALUATION_FILE
     from edgedistill.package import stage
+    from edgedistill.package.base_model import base_model_of
     from edgedistill.package.card import CardFigures
+    from edgedistill.quantize.stage import VERDICT_FILE
+    from edgedistill.results import QuantizationVerdict
 
     recipe, data = line.recipe, common.prepared.folder
+    located = LocatedRecipe(recipe, line.recipe_folder)
     teacher, student = (
         Evaluation.read_json(evaluations[variant].folder / EVALUATION_FILE) for variant in ("teacher", "student_int8")
     )
     settings = stage.Settings(
-        recipe_id=recipe.id, task=recipe.task, target_id=plan.target.id, base_model=recipe.teacher.name,
+        recipe_id=recipe.id, task=recipe.task, target_id=plan.target.id, base_model=base_model_of(located),
+        scheme=QuantizationVerdict.read_json(model.folder / VERDICT_FILE).scheme,
         runtime_oldest=plan.target.runtime.oldest, runtime_denied=plan.target.runtime.denied,
         architecture=plan.target.cpu.architecture, platform=plan.target.runtime.platform,
         card=CardFigures(
@@ -263,11 +293,11 @@ def _package(
         tolerance=recipe.parity.bundle_tolerance, tolerances=recipe.parity.bundle_tolerances, seed=recipe.seed,
         deny_licences=recipe.package.deny_licences, model_bytes_limit=plan.budgets["model_bytes"].limit,
     )
-    work = line.task.package(Packing(settings, model.folder, data, LocatedRecipe(recipe, line.recipe_folder)))
+    work = line.task.package(Packing(settings, model.folder, data, located))
     return line.note("package", line.workspace.do("package", work))
 
 
-def _publish(line: Line, common: Common, results: Mapping[str, "TargetResults"], out: Path) -> RunResult:
+def _publish(line: Line, common: Common, results: Mapping[str, "TargetResults"], out: Path, *, recipe: str) -> RunResult:
     """Put together the report and copy what ships out of `.stages/`."""
     from edgedistill.report.stage import write_report
     from edgedistill.run_report import collect_report, misses_of, parity_problems_of
@@ -276,6 +306,7 @@ def _publish(line: Line, common: Common, results: Mapping[str, "TargetResults"],
     with storage_errors(out):
         for name, result in results.items():
             _publish_target(result, out / name)
+        write_text_durably(out / LOCKED_RECIPE_FILE, recipe)
         write_report(report, out)
     return RunResult(report, out, misses_of(report), parity_problems_of(report))
 

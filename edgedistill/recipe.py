@@ -51,6 +51,9 @@ class Data(Document):
     def _one_source(self) -> Self:
         if (self.train is None) == (self.hub is None):
             raise ValueError("give either data.train (a file or folder) or data.hub (a data set's id), not both")
+        if self.hub is not None and (self.validation or self.test):
+            raise ValueError("with data.hub the other splits are the data set's: name them as data.hub.validation and "
+                             "data.hub.test, or save the data set to a folder and give files")
         return self
 
 

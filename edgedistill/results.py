@@ -90,7 +90,7 @@ class ParityReport(Document):
     onnx: ParityResult
     int8: ParityResult
     arm64: ParityResult | None = None
-    x86_64: ParityResult | None = Field(None, description="x86 without VNNI, for a target that has none")
+    x86_64: ParityResult | None = Field(None, description="x86 without VNNI, for a target that has none; or an x86 device")
 
     @property
     def gates(self) -> dict[str, ParityResult]:

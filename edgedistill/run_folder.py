@@ -16,6 +16,7 @@ from edgedistill.stage import storage_errors, write_text_durably
 
 STAGES_FOLDER = ".stages"
 LOCK_FILE = ".lock"
+REPORT_FILE = "report.json"
 LOCKED_RECIPE_FILE = "recipe.lock.yaml"
 STUDY_FILE = "study.journal"
 _ID_FILE = "run_id"

@@ -145,10 +145,16 @@ def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, .
         name=result.plan.target.name, predictions=result.plan.ledger,
         budgets=check_budgets(result.plan, student, costs), goals=goals,
         frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals), device=device,
-        not_checked=unseen + ((result.emulation.unchecked,) if result.emulation.unchecked and device is None else ()),
+        not_checked=unseen + _unchecked(result, device),
         aware=result.tuning.gain if result.tuning is not None else None,
-        not_emulated=tuple(line for line in result.emulation.not_checked if device is None or not line.is_target),
+        not_emulated=tuple(line for line in result.emulation.not_checked if not line.is_target or _unchecked(result, device)),
     )
+
+
+def _unchecked(result: TargetResults, device: DeviceMeasurement | None) -> tuple[str, ...]:
+    """Say that the target's instruction set was not looked at, unless a device answered that makes int8 products as it does."""
+    is_checked = device is not None and device.device.makes_int8_products_as(result.plan.target.cpu)
+    return () if is_checked or not result.emulation.unchecked else (result.emulation.unchecked,)
 
 
 def _advice(recipe: Recipe, result: TargetResults, teacher: Evaluation, goals: tuple[GoalCheck, ...]) -> str:

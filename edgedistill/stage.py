@@ -21,14 +21,14 @@ from typing import Any, Generic, TypeVar
 from edgedistill.artifact import describe, files_below, sha256_of_path
 from edgedistill.crew import run_stage
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError, EdgedistillError, StorageError, UsageError
+from edgedistill.errors import ArtifactError, EdgedistillError, StorageError
 from edgedistill.host import this_host, tool_version
 from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, read_valid_manifest
 from edgedistill.orders import Call
+from edgedistill.result_folder import KEY_FILE, alone_in, partial_of, require_own
 
 log = logging.getLogger("edgedistill")
 
-_KEY_FILE = ".key"
 
 SettingsT = TypeVar("SettingsT", bound=Document)
 InputsT = TypeVar("InputsT")
@@ -150,13 +150,15 @@ class Workspace:
         """Do a stage alone, with `folder` as its result, or find it done there.
 
         Raises:
-            StorageError: the folder holds something else than an earlier result of this stage, or is one of the inputs.
+            StorageError: the folder holds something else than an earlier result of this stage, is one of the inputs, or is
+                being made by another process of this machine.
             EdgedistillError: see `perform`.
         """
         folder = folder.resolve()
-        _require_own(folder, stage.name, inputs)
+        require_own(folder, stage.name, input_paths(inputs).values())
         job = self._job(stage.name, stage, settings, inputs)
-        return self._do(job, folder)
+        with alone_in(folder):
+            return self._do(job, folder)
 
     def _job(self, step: str, stage: Stage[Any, Any], settings: Document, inputs: Any) -> "_Job":
         try:
@@ -169,7 +171,10 @@ class Workspace:
 
     def _do(self, job: "_Job", folder: Path) -> Done:
         manifest = read_valid_manifest(folder)
-        if manifest is not None and manifest.key == job.key:
+        if manifest is None or manifest.key != job.key:
+            with storage_errors(self.root):
+                manifest = _take_up(folder, job.key)
+        if manifest is not None:
             self.on_step(job.step, "skipped", 0.0)
             return Done(folder, manifest, was_skipped=True)
         job.stage.requires(job.settings, job.inputs)
@@ -179,8 +184,6 @@ class Workspace:
             partial = _fresh_partial(folder, job.key, keep=job.stage.is_resumable)
             try:
                 outcome: Outcome = run_stage(Call(job.stage, job.settings, job.inputs, partial))
-                for name in (*outcome.scratch, _KEY_FILE):
-                    _remove(partial / name)
                 job.stage.ensures(partial)
             except BaseException:
                 if not job.stage.is_resumable:  # half-done work that nobody can continue
@@ -228,44 +231,6 @@ def input_paths(inputs: Any) -> Mapping[str, Path]:
     return found
 
 
-def _require_own(folder: Path, stage: str, inputs: Any) -> None:
-    """Refuse to replace what is not an earlier result of the same stage, or what is read.
-
-    Raises:
-        StorageError: says what the folder holds.
-    """
-    hint = "choose another folder with -o DIR"
-    if folder.is_file():
-        raise StorageError(f"{folder}: is a file", hint=hint)
-    if folder == Path.cwd().resolve():
-        raise StorageError(f"{folder}: is the current folder, which cannot be replaced", hint=hint)
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    owner = _owner(folder / MANIFEST_FILE)
-    if owner is None:
-        raise StorageError(f"{folder}: is not empty, and edgedistill did not make it", hint=hint)
-    if owner not in (stage, _DAMAGED):
-        raise StorageError(f"{folder}: holds the result of `edgedistill {owner}`", hint=hint)
-    target = folder.resolve()
-    for path in input_paths(inputs).values():
-        if target in (path.resolve(), *path.resolve().parents):
-            raise StorageError(f"{folder}: cannot be made from itself ({path})", hint=hint)
-
-
-_DAMAGED = ""
-
-
-def _owner(manifest: Path) -> str | None:
-    """Return the stage that made a folder, `_DAMAGED` when its manifest was ours once, None when it never was."""
-    if not manifest.is_file():
-        return None
-    try:
-        return Manifest.read_json(manifest).stage
-    except UsageError:
-        text = manifest.read_text(encoding="utf-8", errors="replace")
-        return _DAMAGED if all(f'"{name}"' in text for name in ("step", "stage", "stage_version")) else None
-
-
 class storage_errors:  # noqa: N801 - reads as a statement: with storage_errors(folder)
     """Turn 'no space', 'read-only' and 'not permitted' into one `StorageError`."""
 
@@ -309,10 +274,20 @@ def _storage_failure(failure: BaseException | None) -> OSError | None:
     return None
 
 
+def _take_up(folder: Path, key: str) -> Manifest | None:
+    """Make a result real that was whole when its process ended, before it got its name; None where there is none."""
+    partial = partial_of(folder)
+    manifest = read_valid_manifest(partial)
+    if manifest is None or manifest.key != key:
+        return None
+    _make_real(partial, folder, manifest)
+    return manifest
+
+
 def _fresh_partial(folder: Path, key: str, *, keep: bool) -> Path:
     """Return the folder to work in; half-done work is kept if the stage can continue it and its key is the same."""
-    partial = folder.with_name(folder.name + ".partial")
-    mark = partial / _KEY_FILE
+    partial = partial_of(folder)
+    mark = partial / KEY_FILE
     if not (keep and mark.is_file() and mark.read_text(encoding="utf-8") == key):
         _remove(partial)
     partial.mkdir(parents=True, exist_ok=True)
@@ -328,7 +303,7 @@ def _manifest(job: _Job, outcome: Outcome, partial: Path, started: datetime, sec
         key=job.key,
         settings_json=job.settings.model_dump_json(),
         inputs=job.parts["inputs"],
-        outputs=tuple(describe(f, root=partial) for f in files_below(partial)),
+        outputs=tuple(describe(f, root=partial) for f in files_below(partial) if not _is_scratch(f, partial, outcome)),
         decisions=outcome.decisions,
         tools=job.parts["tools"],
         host=this_host(),
@@ -344,9 +319,25 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _is_scratch(file: Path, partial: Path, outcome: Outcome) -> bool:
+    """Is a file needed only while the stage runs?"""
+    own = file.relative_to(partial)
+    return any(Path(name) in (own, *own.parents) for name in (*outcome.scratch, KEY_FILE))
+
+
 def _commit(partial: Path, folder: Path, manifest: Manifest) -> None:
-    """Write the manifest last and make the folder real with one rename; a damaged older result gives way."""
+    """Write the manifest, then make the folder real; a kill in between loses nothing (`_take_up`)."""
     write_text_durably(partial / MANIFEST_FILE, manifest.to_json())
+    _make_real(partial, folder, manifest)
+
+
+def _make_real(partial: Path, folder: Path, manifest: Manifest) -> None:
+    """Remove what the manifest does not list, and give the folder its name with one rename; an older result gives way."""
+    listed = {partial / artifact.path for artifact in manifest.outputs} | {partial / MANIFEST_FILE}
+    needed = {parent for file in listed for parent in file.parents}
+    for path in sorted(partial.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if path not in listed and path not in needed:
+            _remove(path)
     if folder.exists():
         _remove(folder)
     os.replace(partial, folder)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from edgedistill.artifact import sha256_of_path
 from edgedistill.document import read_text
 from edgedistill.errors import ArtifactError, DataError, UsageError
-from edgedistill.results import Variant
+from edgedistill.results import Labels, Variant
 from edgedistill.tasks.registry import companion_files, is_classifier, task_of_model
 from edgedistill.tasks.task import DataFile, TaskDoor
 
@@ -87,16 +87,19 @@ def open_examples(
         data: where they are; a data file has the columns text and label.
         split: which split of a prepared folder.
         names: the classes that the labels of a data file stand for; None: the labels are not needed.
-        like: a model that will answer them, a folder or a file in one: says what a data file is read as; None: texts.
+        like: a model that will answer them, a folder or a file in one: says what a data file is read as, and must have the
+            classes of a prepared folder; None: texts.
 
     Raises:
         UsageError: the prepared folder has no such split.
+        ArtifactError: the model has other classes than the prepared folder, or another order of them.
         DataError: the data file cannot be used, or the model does not know one of its labels.
     """
     if (data / LABELS_FILE).is_file():
         if not (data / f"{split}.arrow").is_file():
             there = ", ".join(sorted(path.stem for path in data.glob("*.arrow")))
             raise UsageError(f"{data}: has no split {split!r}; it holds: {there}", hint="--split test")
+        _require_classes_of(data, like)
         yield data / f"{split}.arrow"
         return
     if data.suffix == ".arrow":
@@ -108,6 +111,29 @@ def open_examples(
         path = Path(scratch) / f"{sha256_of_path(data)[:16]}.arrow"
         task.write_examples(DataFile(data, split, names), path, model=model)
         yield path
+
+
+def _require_classes_of(data: Path, model: Path | None) -> None:
+    """Refuse a model to which the label numbers of a prepared folder mean other classes; one without classes is not judged."""
+    if model is None:
+        return
+    folder = model if model.is_dir() else model.parent
+    try:
+        own = model_classes(folder)
+    except ArtifactError:  # without classes nothing can be mixed up; what needs them says that they are missing
+        return
+    theirs = Labels.read_json(data / LABELS_FILE).labels
+    is_unnamed = len(own) == len(theirs) and all(name == f"LABEL_{i}" for i, name in enumerate(own))
+    if own != theirs and not is_unnamed:
+        pairs = list(zip(own, theirs, strict=False))
+        first = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
+        raise ArtifactError(f"{folder}: its class {first} is {_nth(own, first)}, that of {data / LABELS_FILE} is "
+                            f"{_nth(theirs, first)}: their labels would be mixed up",
+                            hint="give a file of labelled examples instead of the folder: its labels are matched by name")
+
+
+def _nth(names: Sequence[str], index: int) -> str:
+    return repr(names[index]) if index < len(names) else "missing"
 
 
 @contextmanager
@@ -153,7 +179,7 @@ def open_calibration(data: Path, model: Path) -> Iterator[tuple[Path, Path | Non
         DataError: the data file cannot be used, or the model does not know one of its labels.
     """
     if (data / LABELS_FILE).is_file():
-        with open_examples(data, "validation") as judged:
+        with open_examples(data, "validation", like=model) as judged:
             yield judged, data / "train.arrow" if (data / "train.arrow").is_file() else None
         return
     with tempfile.TemporaryDirectory() as scratch:

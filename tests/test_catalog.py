@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgedistill import catalog
-from edgedistill.catalog import data_folder, load_recipe, load_target, recipe_ids, target_ids
+from edgedistill.catalog import LocatedRecipe, data_folder, load_recipe, load_target, recipe_ids, target_ids
 from edgedistill.errors import RecipeError, TargetError
 
 
@@ -112,3 +112,21 @@ def test_located_path_when_it_starts_at_home_then_home_is_meant(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load_recipe(own_recipe).path("~/t.csv") == (tmp_path / "t.csv").resolve()
+
+
+def test_path_of_a_recipe_when_it_is_a_link_then_keeps_the_name_that_says_the_format(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "3f2a9c").write_text("text,label\n")
+    (tmp_path / "train.csv").symlink_to(tmp_path / "store" / "3f2a9c")
+    located = LocatedRecipe(load_recipe("home-intents").recipe, tmp_path)
+    assert located.path("sub/../train.csv") == tmp_path / "train.csv"
+    with pytest.raises(RecipeError, match="~nobody-of-that-name"):
+        located.path("~nobody-of-that-name/train.csv")
+
+
+def test_load_recipe_when_a_file_has_no_suffix_and_is_no_id_then_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-recipe").write_text((data_folder("models") / "home-intents" / "recipe.yaml").read_text(encoding="utf-8"))
+    assert load_recipe("my-recipe").folder == tmp_path
+    with pytest.raises(RecipeError, match="no recipe 'your-recipe'"):
+        load_recipe("your-recipe")

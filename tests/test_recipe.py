@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from edgedistill.catalog import load_recipe, recipe_ids
 from edgedistill.errors import RecipeError
-from edgedistill.recipe import Recipe, read_recipe
+from edgedistill.recipe import Data, Recipe, read_recipe
 
 SMALLEST = """\
 id: mine
@@ -166,3 +166,9 @@ def test_overrides_when_wrong_then_refused_without_a_line_of_a_file(
 def test_overrides_when_the_file_itself_is_wrong_then_its_line_is_named(recipe_file: Path) -> None:
     error = refusal(recipe_file, SMALLEST + "sed: 1\n", overrides=["seed=1"])
     assert error.message == f"{recipe_file}:5: sed: unknown key; did you mean 'seed'?"
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_data_when_a_file_stands_beside_the_hub_then_refused_instead_of_ignored(split: str) -> None:
+    with pytest.raises(ValueError, match=f"data.hub.{split}"):
+        Data.model_validate({"hub": {"name": "some/data"}, split: "mine.csv"})

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from edgedistill import run_report
 from edgedistill.catalog import load_target
+from edgedistill.emulated_step import Emulation
 from edgedistill.plan import DataFacts, Plan, make_plan
 from edgedistill.recipe import Recipe
 from edgedistill.results import BudgetCheck, Evaluation, Interval
-from edgedistill.run_report import Costs, check_budgets, command_of
+from edgedistill.run_report import Costs, TargetResults, check_budgets, command_of
 from edgedistill.shape import StudentShape
 from tests.report.test_device import MIB, measurement
 
@@ -67,6 +68,23 @@ def test_command_when_targets_are_shipped_or_measured_or_of_a_file_then_names_ea
     found = command_of({"raspberry-pi": measurement(), "local": None, "my-board": None})
     assert found == ("edgedistill run --recipe recipe.lock.yaml --target raspberry-pi --on ssh://pi@board --target local "
                      "--target path/to/my-board.yaml -o again")
+
+
+@pytest.mark.parametrize(("target", "architecture", "features", "is_left_out"), [
+    ("raspberry-pi", "aarch64", ("fp", "asimd", "crc32"), True),
+    ("raspberry-pi", "aarch64", ("fp", "asimd", "asimddp"), False),  # a Pi 5 makes int8 products otherwise than a Pi 4
+    ("raspberry-pi", "aarch64", (), False),  # and one that does not tell may
+    ("laptop-avx2", "x86_64", ("sse2", "avx2"), True),
+    ("laptop-avx2", "AMD64", ("sse2", "avx2", "avx_vnni"), False),
+])
+def test_unchecked_when_a_device_answered_then_left_out_only_where_its_int8_is_the_targets(
+    target: str, architecture: str, features: tuple[str, ...], is_left_out: bool
+) -> None:
+    facts = measurement().device.model_copy(update={"architecture": architecture, "features": features})
+    result = cast(TargetResults, SimpleNamespace(plan=SimpleNamespace(target=load_target(target)),
+                                                 emulation=Emulation(None, unchecked="Not looked at.")))
+    assert run_report._unchecked(result, None) == ("Not looked at.",)
+    assert run_report._unchecked(result, measurement(device=facts)) == (() if is_left_out else ("Not looked at.",))
 
 
 def test_report_when_a_task_names_what_nobody_looked_at_then_every_target_is_told(monkeypatch: pytest.MonkeyPatch, plan: Plan) -> None:

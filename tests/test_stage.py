@@ -128,7 +128,7 @@ def test_perform_when_working_then_in_partial_and_the_manifest_comes_after_the_c
     perform: Callable[..., Done], work: Repeater
 ) -> None:
     seen: list[list[str]] = []
-    done = perform(ensures=lambda out: seen.append(sorted(p.name for p in out.iterdir())))
+    done = perform(ensures=lambda out: seen.append(sorted(p.name for p in out.iterdir() if p.name != ".key")))
     assert work.outs == [done.folder.with_name(done.folder.name + ".partial")]
     assert seen == [["log.txt", "sub"]]
 
@@ -358,7 +358,7 @@ def test_perform_in_when_the_settings_changed_then_half_done_work_of_other_setti
     assert found == [False, True, False, True]
 
 
-def test_perform_when_the_stage_names_scratch_then_removed_before_the_check_and_not_listed(
+def test_perform_when_the_stage_names_scratch_then_removed_and_not_listed(
     perform: Callable[..., Done]
 ) -> None:
     def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
@@ -368,9 +368,8 @@ def test_perform_when_the_stage_names_scratch_then_removed_before_the_check_and_
         (out / "model").write_text("m")
         return Outcome(scratch=("checkpoints", "scratch.txt", "never-made"))
 
-    seen: list[list[str]] = []
-    done = perform(run=run, ensures=lambda out: seen.append(sorted(p.name for p in out.iterdir())))
-    assert seen == [["model"]]
+    done = perform(run=run)
+    assert sorted(p.name for p in done.folder.iterdir()) == ["manifest.json", "model"]
     assert [output.path for output in done.manifest.outputs] == ["model"]
     assert perform(run=run).was_skipped
 
@@ -650,3 +649,75 @@ def test_input_paths_when_a_field_is_neither_path_mapping_nor_none_then_refused(
 
     with pytest.raises(TypeError):
         input_paths(Several((Path("a"),)))
+
+
+def stopped_at(name: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Stand for a kill in one of the runner's functions."""
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"edgedistill.stage.{name}", stop)
+    return monkeypatch
+
+
+def with_scratch(run: Repeater) -> Callable[[Settings, Inputs, Path], Outcome]:
+    def work(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+        (out / "checkpoints" / "one").mkdir(parents=True, exist_ok=True)
+        (out / "checkpoints" / "one" / "weights").write_text("half way")
+        (out / "sub").mkdir(exist_ok=True)
+        run.outs.append(out)
+        (out / "sub" / "result.txt").write_text("whole")
+        return Outcome(scratch=("checkpoints",))
+
+    return work
+
+
+@pytest.mark.parametrize("killed_in", ["_manifest", "write_text_durably"])
+def test_perform_when_killed_after_the_work_and_before_its_manifest_then_the_checkpoints_are_still_there(
+    killed_in: str, perform: Callable[..., Done], space: Workspace, work: Repeater, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stopped_at(killed_in, patch)
+        perform(run=with_scratch(work), is_resumable=True)
+    (partial,) = space.root.rglob("*.partial")
+    assert (partial / "checkpoints" / "one" / "weights").is_file()
+    done = perform(run=with_scratch(work), is_resumable=True)
+    assert work.outs == [partial, partial]
+    assert sorted(path.name for path in done.folder.iterdir()) == ["manifest.json", "sub"]
+    assert [artifact.path for artifact in done.manifest.outputs] == ["sub/result.txt"]
+
+
+def test_perform_when_killed_between_its_manifest_and_its_name_then_the_result_is_taken_as_it_is(
+    perform: Callable[..., Done], work: Repeater, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stopped_at("_make_real", patch)
+        perform(run=with_scratch(work), is_resumable=True)
+    done = perform(run=with_scratch(work), is_resumable=True)
+    assert (done.was_skipped, work.calls) == (True, 1)
+    assert sorted(path.name for path in done.folder.iterdir()) == ["manifest.json", "sub"]
+    assert perform(run=with_scratch(work), is_resumable=True).manifest == done.manifest
+
+
+def test_perform_in_when_a_stranger_lies_where_it_would_work_then_refused_and_kept(
+    space: Workspace, stage: Stage[Settings, Inputs], inputs: Inputs, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.partial").mkdir()
+    (tmp_path / "mine.partial" / "letter.txt").write_text("dear")
+    with pytest.raises(StorageError, match=r"mine\.partial: is in the way"):
+        space.perform_in(tmp_path / "mine", stage, Settings(), inputs)
+    assert (tmp_path / "mine.partial" / "letter.txt").read_text() == "dear"
+
+
+def test_perform_in_when_another_process_is_making_the_folder_then_refused(
+    space: Workspace, inputs: Inputs, tmp_path: Path, work: Repeater
+) -> None:
+    def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+        with pytest.raises(StorageError, match="another edgedistill is making it"):  # while the first is at work
+            Workspace(space.root).perform_in(tmp_path / "mine", Stage(name="repeat", version=1, run=work), Settings(), inputs)
+        return work(settings, inputs, out)
+
+    done = space.perform_in(tmp_path / "mine", Stage(name="repeat", version=1, run=run), Settings(), inputs)
+    assert (done.was_skipped, work.calls) == (False, 1)
+    assert space.perform_in(tmp_path / "mine", Stage(name="repeat", version=1, run=run), Settings(), inputs).was_skipped

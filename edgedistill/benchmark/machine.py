@@ -1,4 +1,4 @@
-"""What the machine gives a benchmark: cores to stay on, and a counter of the energy that is used."""
+"""What the machine gives a benchmark: cores to stay on and how many, and a counter of the energy that is used."""
 
 import os
 from pathlib import Path
@@ -6,15 +6,18 @@ from pathlib import Path
 _CPUS = Path("/sys/devices/system/cpu")
 _ENERGY = Path("/sys/class/powercap")
 _MAX_CLOCK = "cpufreq/cpuinfo_max_freq"
+_SIBLINGS = "topology/thread_siblings_list"
 
 
 def choose_cores(threads: int, *, allowed: frozenset[int] | None = None, cpus: Path = _CPUS) -> tuple[int, ...]:
     """Return the fastest cores that may be used, of equals the last: the first ones serve the system's interrupts.
 
+    Of hyperthreads of one core a second one is taken only when no other core is left: they share what computes.
+
     Args:
         threads: how many.
         allowed: default: those of this process.
-        cpus: where the system tells the cores' clocks.
+        cpus: where the system tells the cores' clocks and siblings.
 
     Returns:
         ascending; empty where the system does not let a process be kept to cores, or has fewer than `threads`.
@@ -23,8 +26,24 @@ def choose_cores(threads: int, *, allowed: frozenset[int] | None = None, cpus: P
         if not hasattr(os, "sched_getaffinity"):
             return ()
         allowed = frozenset(os.sched_getaffinity(0))
-    ranked = sorted(allowed, key=lambda core: (_number(cpus / f"cpu{core}" / _MAX_CLOCK) or 0, core))
+    later = {core: sum(other > core for other in _siblings(core, cpus) & allowed) for core in allowed}
+    ranked = sorted(allowed, key=lambda core: (-later[core], _number(cpus / f"cpu{core}" / _MAX_CLOCK) or 0, core))
     return tuple(sorted(ranked[-threads:])) if len(ranked) >= threads else ()
+
+
+def _siblings(core: int, cpus: Path) -> frozenset[int]:
+    """Return the numbers of all that share a core with one ("0,4" or "0-1"); none where the system does not tell."""
+    parts = [part.partition("-") for part in _text(cpus / f"cpu{core}" / _SIBLINGS).split(",")]
+    return frozenset(
+        number for first, dash, last in parts if first.isdigit() for number in range(int(first), int(last if dash else first) + 1)
+    )
+
+
+def thread_warnings(threads: int, cores: int) -> tuple[str, ...]:
+    """Return a sentence where more threads are asked for than there are cores."""
+    if threads <= cores:
+        return ()
+    return (f"{threads} threads share {cores} cores and wait for each other; set benchmark.threads to {cores} or less",)
 
 
 def stay_on(cores: tuple[int, ...]) -> None:
@@ -45,8 +64,13 @@ def energy_uj(folder: Path = _ENERGY) -> int | None:
 
 
 def _number(path: Path) -> int | None:
-    try:
-        text = path.read_text(encoding="ascii").strip()
-    except OSError:
-        return None
+    text = _text(path)
     return int(text) if text.isdigit() else None
+
+
+def _text(path: Path) -> str:
+    """Return the stripped text of a file of the system, empty where it cannot be read."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

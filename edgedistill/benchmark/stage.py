@@ -10,6 +10,7 @@ from pydantic import Field
 
 from edgedistill.artifact import sha256_of_file
 from edgedistill.benchmark.inputs import choose_inputs
+from edgedistill.benchmark.machine import thread_warnings
 from edgedistill.benchmark.messages import Engine
 from edgedistill.benchmark.protocol import Candidate, Trace, measure
 from edgedistill.benchmark.separation import separated
@@ -151,18 +152,12 @@ def measurement_of(
         peak_rss_bytes=trace.peak_rss_bytes,
         baseline_rss_bytes=trace.baseline_rss_bytes,
         is_noisy=bool(noise),
-        warnings=noise + _thread_warnings(candidate.threads or protocol.threads, host.cores),
+        warnings=noise + thread_warnings(candidate.threads or protocol.threads, host.cores),
         cpus=trace.cpus,
         loads_s=trace.loads_s,
         first_runs_s=trace.first_runs_s,
         energy_per_run_j=None if trace.energy_j is None else trace.energy_j / runs,
     )
-
-
-def _thread_warnings(threads: int, cores: int) -> tuple[str, ...]:
-    if threads <= cores:
-        return ()
-    return (f"{threads} threads share {cores} cores and wait for each other; set benchmark.threads to {cores} or less",)
 
 
 def _unit(inputs: Inputs) -> str:
@@ -201,5 +196,5 @@ def _ensure(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="benchmark", version=2, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy")
+    name="benchmark", version=3, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy")
 )

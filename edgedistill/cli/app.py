@@ -85,10 +85,14 @@ def _with_others(work: Callable[[], int]) -> int:
 
 def _command(arguments: list[str]) -> int:
     result = app(arguments, standalone_mode=False)
-    sys.stdout.flush()
-    if result == INTERRUPTED_EXIT_CODE:  # typer turns Ctrl-C into this result
+    code = result if isinstance(result, int) else 0
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader went away; what was found stands all the same
+        _drop_stdout()
+    if code == INTERRUPTED_EXIT_CODE:  # typer turns Ctrl-C into this result
         tell(INTERRUPTED)
-    return result if isinstance(result, int) else 0
+    return code
 
 
 def _answer(work: Callable[[], int]) -> int:
@@ -99,14 +103,24 @@ def _answer(work: Callable[[], int]) -> int:
         _trace()
         tell_error(failure)
         return failure.exit_code
-    except (BrokenPipeError, SystemExit):  # the reader of a pipe went away; typer leaves with SystemExit then
+    except BrokenPipeError:  # the reader of a pipe went away while something was said
         _drop_stdout()
         return 0
+    except SystemExit as ended:
+        return _code_of(ended)
     except KeyboardInterrupt:
         tell(INTERRUPTED)
         return INTERRUPTED_EXIT_CODE
     except Exception as failure:  # noqa: BLE001 - the outermost frame: nothing may reach the user as a traceback
         return _unexpected(failure)
+
+
+def _code_of(ended: SystemExit) -> int:
+    """Return the code of a library that ends the process; typer does so with 1 when the reader of a pipe went away."""
+    if isinstance(ended.__context__, BrokenPipeError):
+        _drop_stdout()
+        return 0
+    return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
 
 
 def _unexpected(failure: Exception) -> int:

@@ -247,7 +247,7 @@ def _say_checked(check: "BundleCheck", *, as_json: bool) -> int:
         f"{check.files_checked} files checked, {check.vectors_replayed} answers replayed on "
         f"{' and '.join(check.models) or 'no model'}: {'passed' if check.passed else 'FAILED'}"
     )
-    for problem in check.problems:
+    for problem in () if as_json else check.problems:  # the document has them
         say(f"problem: {problem}")
     for warning in check.warnings:
         log.warning("%s", warning)
@@ -255,8 +255,7 @@ def _say_checked(check: "BundleCheck", *, as_json: bool) -> int:
 
 
 def package(
-    model: ModelArgument, data: PreparedOption, out: OutOption, recipe: RecipeOption = DEFAULT_RECIPE,
-    target: TargetOption = DEFAULT_TARGET,
+    model: ModelArgument, data: PreparedOption, out: OutOption, recipe: RecipeOption, target: TargetOption = DEFAULT_TARGET,
     deny_licence: Annotated[
         list[str] | None,
         typer.Option("--deny-licence", metavar="SPDX", help="Refuse a teacher or data under it; may stand repeatedly."),
@@ -264,6 +263,8 @@ def package(
     as_json: JsonOption = False,
 ) -> int:
     """Pack an int8 model folder into the bundle that an app loads.
+
+    The recipe must be the model's own: teacher, data and licences that the bundle names are read from it.
 
     Example: edgedistill package work/int8 --data work/data --recipe recipe.yaml -o work/packed
     """

@@ -1,5 +1,6 @@
 """Commands about a whole run: run, plan, init, doctor, compare."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -153,10 +154,12 @@ def plan(
     """
     import edgedistill
     from edgedistill.cli.plan_text import as_json_text, misfit_text, plan_text
+    from edgedistill.pipeline import require_distinct
     from edgedistill.plan import Plan
 
     located = edgedistill.load_recipe(recipe, overrides=set_ or ())
     targets = [edgedistill.load_target(name) for name in dict.fromkeys(target)]
+    require_distinct(targets)
     found, missed = _considered(located, targets)
     if as_json:
         say_json(as_json_text(found))
@@ -215,7 +218,7 @@ def init(  # noqa: PLR0917 - a command's options
                           may_ask=sys.stdin.isatty() and sys.stderr.isatty())
     write_recipe(answers, out)
     say(f"wrote {out}")
-    tell(f"next: edgedistill plan --recipe {out} --target raspberry-pi")
+    tell(f"next: edgedistill plan --recipe {shlex.quote(str(out))} --target raspberry-pi")
     return 0
 
 
@@ -229,9 +232,10 @@ def doctor(as_json: JsonOption = False) -> int:
     from edgedistill.doctor import examine
 
     found = examine()
+    code = 0 if all(item.version for item in found.packages if item.is_required) else 6
     if as_json:
         say_json(found.to_json())
-        return 0
+        return code
     say(f"{found.host.cpu}, {found.host.cores} cores, {found.host.architecture}, Python {found.host.python}")
     say(table(("what", "here", "needed for", "how to get it"), [
         *((item.name, item.version or "missing", item.needed_for, item.remedy if item.version is None else "")
@@ -242,7 +246,7 @@ def doctor(as_json: JsonOption = False) -> int:
     for note in found.notes:
         say(f"note: {note}")
     say(f"to run: {found.verdict}")
-    return 0 if all(item.version for item in found.packages if item.is_required) else 6
+    return code
 
 
 def compare(

@@ -1,7 +1,9 @@
-"""What may be said of rounds on a device: was it throttled, did it drift, was the machine busy? Pure functions."""
+"""What may be said of rounds on a device: was it throttled, did it drift or jump, was the machine busy? Pure functions."""
 
 from collections.abc import Iterable, Sequence
 
+from edgedistill.benchmark.machine import thread_warnings
+from edgedistill.benchmark.shape_of_times import shape_warnings
 from edgedistill.benchmark.statistics import noise_warnings
 from edgedistill.device.results import DeviceFacts, DeviceRound, DeviceState
 
@@ -16,12 +18,15 @@ _BUSY_LOAD = 0.7
 EMULATED = "an emulator answered: its answers count, its times and its memory are void"
 
 
-def device_warnings(facts: DeviceFacts, rounds: Sequence[DeviceRound], *, reconnections: int = 0) -> tuple[str, ...]:
+def device_warnings(
+    facts: DeviceFacts, rounds: Sequence[DeviceRound], *, threads: int = 1, reconnections: int = 0
+) -> tuple[str, ...]:
     """Return a sentence for everything that a reader of the figures must know.
 
     Args:
         facts: what the device is.
         rounds: in the order in which they ran; none when emulated.
+        threads: of the runtime.
         reconnections: how often the connection came back.
     """
     if facts.is_emulated:
@@ -36,7 +41,8 @@ def device_warnings(facts: DeviceFacts, rounds: Sequence[DeviceRound], *, reconn
         found.append(f"its load average was {load:.1f} before the first round: something else ran there")
     if reconnections:
         found.append(f"the connection was lost {reconnections} time(s) and came back; finished rounds were kept")
-    return (*found, *noise_warnings(tuple(r.samples_s for r in rounds)))
+    times = tuple(r.samples_s for r in rounds)
+    return (*found, *noise_warnings(times), *shape_warnings(times), *thread_warnings(threads, facts.cores))
 
 
 def throttling(rounds: Sequence[DeviceRound]) -> tuple[str, ...]:
@@ -53,7 +59,7 @@ def throttled_states(rounds: Sequence[tuple[Sequence[int], DeviceState, DeviceSt
         before, after = _clock(first, cpus), _clock(last, cpus)
         if before and after and after < CLOCK_FELL * before:
             signs[f"throttled: the clock fell from {before / 1e6:.0f} to {after / 1e6:.0f} MHz in round {index}"] = None
-    hottest = max((heat for _, *states in rounds for state in states for heat in _heats(state)), default=0.0)
+    hottest = max((heat for _, *states in rounds for state in states for heat in processor_heats(state)), default=0.0)
     if hottest >= HOT_C:
         signs[f"{hottest:.0f} C is where boards begin to lower their clock; cool it"] = None
     return tuple(signs)
@@ -68,6 +74,6 @@ def _clock(state: DeviceState, cpus: Sequence[int]) -> float:
     return min((hz for c in cpus if (hz := state.frequencies_hz.get(f"cpu{c}"))), default=0.0)
 
 
-def _heats(state: DeviceState) -> Iterable[float]:
+def processor_heats(state: DeviceState) -> Iterable[float]:
     """Return what can be the processor's temperature: sensors of something else may be hotter, or not in Celsius."""
     return (c for name, c in state.temperatures_c.items() if any(word in name.lower() for word in ("cpu", "soc", "pkg")))

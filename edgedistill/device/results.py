@@ -5,8 +5,15 @@ from typing import Literal
 from pydantic import Field
 
 from edgedistill.document import Document
+from edgedistill.processor import Cpu
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Interval, ParityResult, Source
+
+_SPELLINGS = {"amd64": "x86_64", "arm64": "aarch64"}
+_ALWAYS_TOLD = {"aarch64": "asimd", "x86_64": "sse2"}
+"""What every 64-bit processor of the kind has: where it is not among the features, the system does not tell them."""
+
+_DOT_PRODUCTS = {"aarch64": frozenset({"asimddp", "i8mm"}), "x86_64": frozenset({"avx_vnni", "avx512_vnni"})}
 
 
 class DeviceFacts(Document):
@@ -25,6 +32,19 @@ class DeviceFacts(Document):
     numpy: str | None
     onnxruntime: str | None
     is_emulated: bool = Field(description="an emulator runs it: its answers count, its times and its memory do not")
+
+    @property
+    def profile_architecture(self) -> str:
+        """The architecture as a target's profile spells it."""
+        name = self.architecture.lower()
+        return _SPELLINGS.get(name, name)
+
+    def makes_int8_products_as(self, cpu: Cpu) -> bool:
+        """Has it, as `cpu` has or has not, a dot product of int8 (SDOT, VNNI)? False where it does not tell its features."""
+        kind = self.profile_architecture
+        if kind != cpu.architecture or _ALWAYS_TOLD[kind] not in self.features:
+            return False
+        return bool(_DOT_PRODUCTS[kind] & set(self.features)) == cpu.has_int8_dot_product
 
 
 class DeviceState(Document):

@@ -33,7 +33,8 @@ KEY_LENGTH = 20
 
 END_TRIES, END_PAUSE_S = 50, 0.1
 
-CLOCKS = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/"
+CPUS = "/sys/devices/system/cpu"
+CLOCKS = CPUS + "/cpu[0-9]*/cpufreq/"
 MICRO = 1e-6
 
 
@@ -124,11 +125,26 @@ def energy_j() -> float | None:
     return sum(found.values()) * MICRO if found else None
 
 
+def siblings(cpu: str) -> set[int]:
+    """Return the numbers of all that share a core with one ("0,4" or "0-1"); none where the system does not tell."""
+    found: set[int] = set()
+    for part in read(cpu + "/topology/thread_siblings_list").split(","):
+        first, dash, last = part.partition("-")
+        if first.isdigit():
+            found.update(range(int(first), int(last if dash else first) + 1))
+    return found
+
+
+def fastest(allowed: list[int], threads: int, cpus: str = CPUS) -> list[int]:
+    """Return the `threads` fastest cores, the last of equals; of hyperthreads a second one only when no other core is left."""
+    speed = {c: max(numbers(f"{cpus}/cpu{c}/cpufreq/cpuinfo_max_freq").values(), default=0.0) for c in allowed}
+    later = {c: sum(other > c for other in siblings(f"{cpus}/cpu{c}") & set(allowed)) for c in allowed}
+    return sorted(allowed, key=lambda c: (-later[c], speed[c], c))[-threads:]
+
+
 def pin(threads: int) -> list[int]:
-    """Keep this process to its `threads` fastest cores, the last of equals, and return them."""
-    allowed = cores()
-    speed = {c: numbers(f"/sys/devices/system/cpu/cpu{c}/cpufreq/cpuinfo_max_freq") for c in allowed}
-    chosen = sorted(allowed, key=lambda c: (max(speed[c].values(), default=0.0), c))[-threads:]
+    """Keep this process to its `threads` fastest cores and return them."""
+    chosen = fastest(cores(), threads)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, chosen)
     return sorted(chosen)
@@ -174,14 +190,42 @@ def rows_of(path: str) -> Iterator[dict[str, Any]]:
         yield {name: np.ascontiguousarray(values[start:stop][None]).astype(np.int64) for name, values in arrays.items()}
 
 
+def feed_of(session: Any, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a row that the model asks for; stop with a sentence where the row has not all of them."""
+    names = [node.name for node in session.get_inputs()]
+    missing = [name for name in names if name not in row]
+    if missing:
+        sys.exit(f"model.onnx asks for {', '.join(missing)}, and its rows have {', '.join(row)}; a model that needs no more: "
+                 "edgedistill export MODEL -o DIR")
+    return {name: row[name] for name in names}
+
+
+def scores_among(found: list[Any]) -> int:
+    """Return which output holds the scores of classes, by the rule of `edgedistill/emulation/guest.py`; stop where none does.
+
+    It is the first of float numbers with two or more columns, else the first of float numbers.
+    """
+    import numpy as np
+
+    floats = [place for place, answer in enumerate(found) if isinstance(answer, np.ndarray) and answer.dtype.kind == "f"]
+    wide = [place for place in floats if found[place].ndim > 1 and found[place].shape[-1] > 1]
+    for place in wide + floats:
+        return place
+    sys.exit("model.onnx puts out no scores of classes as float numbers")
+
+
 def answers(job: dict[str, Any], start: int, stop: int) -> Any:
     """Return the logits of some rows, shape (rows, classes), one row a call."""
     import numpy as np
 
-    session = open_session("model.onnx", job["threads"])
-    names = [node.name for node in session.get_inputs()]
-    rows = [row for index, row in enumerate(rows_of("rows.npz")) if start <= index < stop]
-    return np.concatenate([session.run(None, {n: row[n] for n in names})[0] for row in rows]).astype(np.float32)
+    session, place = open_session("model.onnx", job["threads"]), None
+    found = []
+    for index, row in enumerate(rows_of("rows.npz")):
+        if start <= index < stop:
+            outputs = session.run(None, feed_of(session, row))
+            place = scores_among(outputs) if place is None else place
+            found.append(outputs[place])
+    return np.concatenate(found).astype(np.float32)
 
 
 def timed(call: Callable[[int], Any], *, runs: int, duration_ns: int = 0) -> list[int]:
@@ -211,8 +255,7 @@ def measured_round(job: dict[str, Any]) -> dict[str, Any]:
     begin = clock()
     session = open_session("model.onnx", job["threads"])
     load_ns = clock() - begin
-    names = [node.name for node in session.get_inputs()]
-    feeds = [{n: row[n] for n in names} for row in rows]
+    feeds = [feed_of(session, row) for row in rows]
     run = lambda index: session.run(None, feeds[index % len(feeds)])  # noqa: E731
     first = timed(run, runs=1)[0]
     warmup = timed(run, runs=job["warmup_runs"])

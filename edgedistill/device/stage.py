@@ -91,7 +91,7 @@ def refuse_other_target(device: Device, target: Target) -> None:
     Raises:
         TargetError: its architecture is another one, or its onnxruntime is denied for the target.
     """
-    found = {"amd64": "x86_64", "arm64": "aarch64"}.get(device.facts.architecture.lower(), device.facts.architecture)
+    found = device.facts.profile_architecture
     if found != target.cpu.architecture:
         raise TargetError(f"{device.transport.name}: is {found}, and {target.id} is {target.cpu.architecture}",
                           hint=f"name the address of a device of the class {target.id}: edgedistill targets show {target.id}")
@@ -129,7 +129,7 @@ def judged(
 ) -> DeviceMeasurement:
     """Put together what was measured; `here` are this host's logits of the same rows."""
     facts = settings.device
-    gate = Gate("host", "device", min_agreement=settings.min_agreement)
+    gate = Gate("host", "device", min_agreement=settings.min_agreement, key="int8")
     source: Source = "emulated" if facts.is_emulated else "measured"
     return DeviceMeasurement(
         address=settings.address,
@@ -144,7 +144,8 @@ def judged(
         accuracy=_accuracy(observed.logits, examples),
         against_host=compare_logits(here, observed.logits, gate=gate).model_copy(update={"source": source}),
         reconnections=observed.reconnections,
-        warnings=device_warnings(facts, observed.rounds, reconnections=observed.reconnections),
+        warnings=device_warnings(facts, observed.rounds, threads=settings.protocol.threads,
+                                 reconnections=observed.reconnections),
     )
 
 
@@ -170,5 +171,5 @@ def _ensure(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="device", version=1, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy", "tokenizers")
+    name="device", version=2, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy", "tokenizers")
 )

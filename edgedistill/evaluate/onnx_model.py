@@ -80,8 +80,13 @@ class OnnxModel:
         numbers: its shape is then (batch, 1) or (batch,).
 
         Raises:
-            ArtifactError: the model does not run on the batch, or puts out no float numbers.
+            ArtifactError: the model asks for an input that the batch has not, does not run on it, or puts out no float numbers.
         """
+        missing = [name for name in self._inputs if name not in batch]
+        if missing:
+            raise ArtifactError(f"{self._path}: asks for {', '.join(missing)}, and gets {', '.join(batch)}",
+                                hint=f"edgedistill export MODEL -o DIR makes a graph that needs no {missing[0]}; of one made "
+                                     "elsewhere, let the export leave it out")
         fed = {name: batch[name] for name in self._inputs}
         try:
             answers = self._session.run(None, fed)

@@ -83,7 +83,7 @@ class HighCharacters:
         vanishing: ranges of code points that vanish; first and last.
         standing: ranges of code points that are words of their own; first and last.
         images: text by code point, where a piece is made of it.
-        alone: a character that is a word of its own and in no piece.
+        alone: a text that is one word of its own, in no piece, wherever it stands.
         unknown: a character that is in no piece and stands inside words.
     """
 
@@ -103,12 +103,14 @@ def high_characters(rules: BertRules) -> HighCharacters | None:
     known = {code: text for code, text in high.items() if text.strip() and alphabet.issuperset(text.replace(" ", ""))}
     standing = {code for code, text in high.items() if text.startswith(" ") and code not in known}
     alone_codes = {code for first, last in characters.alone for code in range(first, last + 1)}
+    unknown = next(chr(code) for code in _LETTERS if chr(code) not in characters.image and code not in alone_codes)
+    ideographs = (chr(code) for code in _IDEOGRAPHS if code in alone_codes and chr(code) not in alphabet)
     return HighCharacters(
         vanishing=_with_long(_ranges(code for code, text in high.items() if not text), characters.dropped),
         standing=_with_long(_ranges(standing), characters.alone),
         images=tuple(sorted(known.items())),
-        alone=next(chr(code) for code in _IDEOGRAPHS if code in alone_codes and chr(code) not in alphabet),
-        unknown=next(chr(code) for code in _LETTERS if chr(code) not in characters.image and code not in alone_codes),
+        alone=next(ideographs, f" {unknown} "),  # without handle_chinese_chars ideographs are letters, and punctuation stands
+        unknown=unknown,
     )
 
 

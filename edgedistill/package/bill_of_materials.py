@@ -11,6 +11,8 @@ from typing import Any
 
 from edgedistill.package.card import CardFigures
 from edgedistill.package.contents import ONNX_FILE, BundleIdentity
+from edgedistill.package.precision import precision_of
+from edgedistill.recipe import Task
 
 _NAMESPACE = uuid.UUID("6f1c1a52-8b0f-4b0e-9f0e-3d0f6c2b7a11")
 """Makes the serial number a function of the model, so that the same bundle has the same one."""
@@ -20,6 +22,9 @@ _SIMPLE_LICENCES = frozenset({
     "GPL-2.0-only", "GPL-3.0-only", "GPL-3.0-or-later", "LGPL-3.0-only", "MIT", "MPL-2.0", "ODbL-1.0", "Unlicense",
 })
 """SPDX ids that may stand as `id`; the schema has all of them, and what is not among these is told by `name`."""
+
+_FORMATS: Mapping[Task, str] = {"text-classification": "text", "image-classification": "image"}
+"""What a model takes, in the words of the specification."""
 
 
 def bill_of_materials(
@@ -58,7 +63,7 @@ def bill_of_materials(
 
 
 def _student(identity: BundleIdentity, figures: CardFigures, digest: str) -> dict[str, Any]:
-    pedigree = f"distilled from {identity.base_model}, quantized to int8"
+    pedigree = f"distilled from {identity.base_model}{precision_of(identity.scheme).pedigree}"
     return {
         "bom-ref": "student", "type": "machine-learning-model", "name": f"{identity.recipe_id}-{identity.target_id}",
         "version": digest[:12], "description": figures.description or pedigree,
@@ -70,7 +75,7 @@ def _student(identity: BundleIdentity, figures: CardFigures, digest: str) -> dic
         "modelCard": {
             "modelParameters": {
                 "approach": {"type": "supervised"}, "task": identity.task, "datasets": [{"ref": "data"}],
-                "inputs": [{"format": "text"}], "outputs": [{"format": "class and probability"}],
+                "inputs": [{"format": _FORMATS[identity.task]}], "outputs": [{"format": "class and probability"}],
             },
             "quantitativeAnalysis": {"performanceMetrics": _metrics(figures)},
             "considerations": {"technicalLimitations": [

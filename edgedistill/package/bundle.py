@@ -37,7 +37,7 @@ class BundleParts:
     """What a bundle is made of.
 
     Attributes:
-        model: the int8 .onnx file.
+        model: the .onnx file that ships.
         ort: the same model in ORT format.
         text: the same model with the tokenizer in front, or why there is none.
         platform: the target's system.

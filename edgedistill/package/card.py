@@ -1,6 +1,5 @@
 """The words of a bundle: the model card (README.md) and the licence notes (LICENSES.md)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import yaml
 
 from edgedistill.document import Document
+from edgedistill.package.base_model import is_hub_id
 from edgedistill.package.contents import (
     ONNX_FILE,
     TEXT_MODEL_FILE,
@@ -20,9 +20,9 @@ from edgedistill.package.contents import (
     RuntimeBuild,
     Sizes,
 )
+from edgedistill.package.precision import precision_of
 from edgedistill.results import Interval
 
-_HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 _FROM_ENCODING = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 _FROM_IDS = {"input_ids": "np.array([ids]", "attention_mask": "np.ones((1, len(ids))", "token_type_ids": "np.zeros((1, len(ids))"}
 
@@ -79,13 +79,13 @@ def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts)
     """
     front = yaml.safe_dump(front_matter(identity, figures), sort_keys=False, allow_unicode=True)
     kind = Kind("text", "sources, languages or times", f"Texts are cut after {parts.max_tokens} tokens.")
-    golden = parts.golden
+    golden, precision = parts.golden, precision_of(identity.scheme)
     table = facts_table(identity, figures, classes=parts.classes, model_bytes=parts.model_bytes, sizes=parts.sizes)
     return f"""---
 {front}---
 # {identity.recipe_id} for {identity.target_id}
 
-{figures.description or "A distilled int8 text classifier."}
+{figures.description or precision.summary.format("text classifier")}
 
 | | |
 |---|---|
@@ -105,7 +105,7 @@ With numpy and onnxruntime alone, where the token ids are at hand; here they are
 {_example_of_ids(parts.inputs, golden)}
 ```
 
-Give one text a call: the int8 scale of the activations is computed per call, and neighbours would change it.
+Give one text a call{precision.one_call}.
 {_raw_text(parts.preprocessing, golden)}
 {_apps(parts.preprocessing, has_android=parts.has_android)}
 
@@ -254,12 +254,14 @@ def facts_table(identity: BundleIdentity, figures: CardFigures, *, classes: int,
         model_bytes: size of model.onnx.
         sizes: of all files but the card itself and bundle.json.
     """
+    precision = precision_of(identity.scheme).file
+    model_row = f"{ONNX_FILE} ({precision})" if precision else ONNX_FILE
     rows = [
         ("made by recipe", f"`{identity.recipe_id}`"),
         ("distilled from", f"`{identity.base_model}`"),
         ("for", f"`{identity.target_id}`, onnxruntime {identity.runtime_oldest} or newer"),
         ("classes", str(classes)),
-        ("model.onnx (int8)", f"{model_bytes:,} bytes, compressed {sizes.deflated[ONNX_FILE]:,}"),
+        (model_row, f"{model_bytes:,} bytes, compressed {sizes.deflated[ONNX_FILE]:,}"),
         ("all files but this one and `bundle.json`",
          f"{sizes.files_bytes:,} bytes, compressed {sizes.deflated_bytes:,} (deflate, each by itself)"),
         *_figure_rows(figures),
@@ -297,11 +299,11 @@ def front_matter(identity: BundleIdentity, figures: CardFigures) -> dict[str, An
     front: dict[str, Any] = {
         "pipeline_tag": identity.task,
         "library_name": "onnx",
-        "tags": ["onnx", "int8", "distillation"],
+        "tags": ["onnx", *precision_of(identity.scheme).tags, "distillation"],
         "license": "other",
         "license_link": "LICENSES.md",
     }
-    if _HUB_ID.match(identity.base_model):  # a folder is no model of the hub
+    if is_hub_id(identity.base_model):  # a folder is no model of the hub
         front |= {"base_model": identity.base_model, "base_model_relation": "finetune"}
     metrics = [
         {"type": kind, "value": round(value.value, 4)}

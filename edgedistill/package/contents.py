@@ -42,9 +42,10 @@ class BundleIdentity:
         recipe_id: the recipe that made the model.
         task: the ML task.
         target_id: the device class it was sized for.
-        base_model: the teacher that the student was distilled from.
+        base_model: the teacher that the student was distilled from; see `package.base_model`.
         runtime_oldest: oldest onnxruntime of the target.
         runtime_denied: versions that must not be used on the target.
+        scheme: how model.onnx was quantized, or "float"; None: not known.
     """
 
     recipe_id: str
@@ -53,6 +54,7 @@ class BundleIdentity:
     base_model: str
     runtime_oldest: str
     runtime_denied: tuple[DeniedVersion, ...] = ()
+    scheme: str | None = None
 
 
 class Labels(Document):
@@ -209,7 +211,7 @@ class BundleManifest(Document):
     task: Task
     target_id: str
     base_model: str
-    model_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the int8 model that it was made from")
+    model_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the model that it was made from")
     tools: dict[str, str] = Field(description="versions of what made it")
     runtime_oldest: str = Field(description="oldest onnxruntime of the target")
     runtime_denied: tuple[DeniedVersion, ...] = Field((), description="versions that must not be used on the target, and why")

@@ -59,7 +59,8 @@ class Settings(Document):
     recipe_id: str
     task: Task
     target_id: str
-    base_model: str = Field(description="the teacher, as the recipe names it")
+    base_model: str = Field(description="the teacher as the bundle calls it; see `package.base_model`")
+    scheme: str | None = Field(None, description="int8 scheme of the verdict, or 'float'; null: none is known")
     runtime_oldest: str = Field(description="oldest onnxruntime of the target")
     runtime_denied: tuple[DeniedVersion, ...] = Field((), description="versions that must not be used on the target")
     architecture: Architecture = Field(default="aarch64", description="the target's processor")
@@ -77,7 +78,7 @@ class Inputs:
     """What is packed.
 
     Attributes:
-        model: folder with model.onnx (int8), tokenizer.json and, if it has them, config.json and other tokenizer files.
+        model: folder with model.onnx as it ships, tokenizer.json and, if it has them, config.json and other tokenizer files.
         data: Arrow file of examples; the golden vectors are taken from it.
         labels: labels.json of prepare.
         splits: Arrow files of further examples, by name; the tokenizer in the graph must agree on these too.
@@ -123,7 +124,7 @@ def identity_of(settings: Settings) -> BundleIdentity:
     """Return whose bundle it is."""
     return BundleIdentity(
         recipe_id=settings.recipe_id, task=settings.task, target_id=settings.target_id, base_model=settings.base_model,
-        runtime_oldest=settings.runtime_oldest, runtime_denied=settings.runtime_denied,
+        runtime_oldest=settings.runtime_oldest, runtime_denied=settings.runtime_denied, scheme=settings.scheme,
     )
 
 
@@ -254,4 +255,4 @@ def _text_decision(text: TextModel) -> Decision:
     )
 
 
-STAGE = Stage(name="package", version=6, run=run, requires=requires, ensures=ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=7, run=run, requires=requires, ensures=ensures, tools=TOOLS)

@@ -22,6 +22,9 @@ from typing import Any, Literal
 
 MODELS = ("model.onnx", "model.ort")
 TEXT_MODEL = "model_with_preprocessing.onnx"
+BUILD_FOLDERS = (".build/", ".swiftpm/", "android/.gradle/", "android/.kotlin/", "android/build/")
+BUILD_FILES = ("Package.resolved",)
+"""What Gradle, Kotlin and Swift write when the modules are built in place; they make it anew, and nothing here reads it."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ def check_files(folder: Path, manifest: dict[str, Any]) -> tuple[list[str], list
         elif sha256(path) != file["sha256"]:
             found[name] = "altered (its sha256 is not the one in bundle.json)"
     for name in sorted(names_below(folder) - set(expected) - {"bundle.json"}):
-        found[name] = "not part of this bundle"
+        if not is_build_output(name):
+            found[name] = "not part of this bundle"
     return list(found), [f"{name}: {what}" for name, what in found.items()]
 
 
@@ -188,6 +192,11 @@ def names_below(folder: Path) -> set[str]:
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         found |= {(Path(parent) / name).relative_to(folder).as_posix() for name in [*files, *links]}
     return found
+
+
+def is_build_output(name: str) -> bool:
+    """Is a file that bundle.json does not list where Gradle or Swift put what they build?"""
+    return name in BUILD_FILES or name.startswith(BUILD_FOLDERS)
 
 
 def check_ids(folder: Path, vectors: list[dict[str, Any]]) -> list[str]:

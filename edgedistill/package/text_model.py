@@ -56,7 +56,7 @@ def make_text_model(
     """Put the tokenizer in front of a model, if every text at hand, and every fuzzed one, then gets the same ids as before.
 
     Args:
-        model: the int8 .onnx file.
+        model: the .onnx file that ships.
         tokenizer_json: its tokenizer.
         labels: name of each class.
         encoder: the same tokenizer, read.

@@ -13,10 +13,13 @@ from edgedistill.errors import DataError
 from edgedistill.prepare.rows import LabelledTexts
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_PLACEHOLDER = re.compile(r"LABEL_\d+")
+_BLANKS = r"[\s\v\x{1c}-\x{1f}\x{85}\p{Z}]+"
+"""What Python calls a blank, for RE2, whose \\s knows those of ASCII alone."""
 
 
 def class_names(train: LabelledTexts, *, order: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """Return the labels of the training rows, sorted: by value when all are numbers, else by spelling.
+    """Return the labels of the training rows, sorted: by value when all are numbers or LABEL_ and a number, else by spelling.
 
     Args:
         train: the training rows.
@@ -38,6 +41,8 @@ def class_names(train: LabelledTexts, *, order: tuple[str, ...] | None = None) -
         return order
     if all(_NUMBER.fullmatch(name) for name in names):
         return tuple(sorted(names, key=lambda name: (float(name), name)))
+    if all(_PLACEHOLDER.fullmatch(name) for name in names):  # LABEL_10 after LABEL_9, as a teacher numbers them
+        return tuple(sorted(names, key=lambda name: (int(name.removeprefix("LABEL_")), name)))
     return tuple(sorted(names))
 
 
@@ -69,8 +74,8 @@ def number_texts(sources: Sequence[LabelledTexts]) -> list[NDArray[np.int64]]:
         for each source, an array of shape (its rows,).
     """
     chunks = [chunk for source in sources for chunk in source.texts.chunks]
-    blanks_alike = pc.replace_substring_regex(pa.chunked_array(chunks, pa.string()), r"\s+", " ")
-    encoded = pc.utf8_lower(blanks_alike).combine_chunks().dictionary_encode()
+    blanks_alike = pc.replace_substring_regex(pa.chunked_array(chunks, pa.string()).cast(pa.large_string()), _BLANKS, " ")
+    encoded = pc.utf8_lower(blanks_alike).combine_chunks().dictionary_encode()  # large: more than 2 GiB of text in one piece
     ends = np.cumsum([len(source) for source in sources])
     return np.split(encoded.indices.to_numpy().astype(np.int64), ends[:-1])
 

@@ -49,6 +49,10 @@ def load_hub_split(hub: HubData, split: str) -> Any:
         raise DataError(f"{hub.name}: the hub cannot be reached, and its cache lacks the data set ({first_line(bad)})",
                         hint="connect and run it again, or name files instead: data.train: FILE, or a folder that "
                              f"load_dataset({hub.name!r}).save_to_disk(DIR) wrote elsewhere") from None
+    except RuntimeError as bad:  # a data set that is a program, which `datasets` no longer runs
+        raise DataError(f"{hub.name}: {first_line(bad)}",
+                        hint="name a revision with Parquet files (data.hub.revision: refs/convert/parquet), or save the data set "
+                             "elsewhere and give the files: data.train: FILE") from None
     except ValueError as bad:
         raise _wrong_name(hub, bad) from None
 

@@ -202,7 +202,11 @@ def _collect_batches(
 ) -> None:
     row = itertools.count(1)
     for batch in batches:
-        texts, labels = batch.column(columns.text).to_pylist(), batch.column(columns.label).to_pylist()
+        try:
+            texts, labels = batch.column(columns.text).to_pylist(), batch.column(columns.label).to_pylist()
+        except UnicodeDecodeError as bad:
+            raise DataError(f"{collector.source}: after row {next(row) - 1}: a string that is not UTF-8 ({bad.reason})",
+                            hint="write the file again with strings in UTF-8") from None
         for text, label in zip(texts, labels, strict=True):
             if class_names is not None and isinstance(label, int):
                 # `datasets` writes -1 where a split has no labels

@@ -62,6 +62,11 @@ def place_name(source: str, line: int, *, has_lines: bool) -> str:
     return f"{source}:{line}" if has_lines else f"{source}: row {line}"
 
 
+def has_half_pair(text: str) -> bool:
+    """Does a text hold half a surrogate pair, which no file can store? JSON can spell one."""
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
 class RowCollector:
     """Gathers rows into Arrow batches, so that Python objects of only one batch live at a time.
 
@@ -117,7 +122,7 @@ class RowCollector:
         if not stripped:
             raise self._error(line, f"column {self._columns.text!r}: the {words.cell} is empty",
                               f"remove the row, or give it a {words.cell}")
-        if not stripped.isascii() and any("\ud800" <= character <= "\udfff" for character in stripped):
+        if has_half_pair(stripped):
             raise self._error(line, f"column {self._columns.text!r}: the {words.cell} holds half a surrogate pair",
                               "write the character whole, or remove the row")
         return stripped
@@ -139,6 +144,9 @@ class RowCollector:
         if not stripped:
             raise self._error(line, f"column {self._columns.label!r}: the label is empty",
                               "remove the row, or give it a label")
+        if has_half_pair(stripped):
+            raise self._error(line, f"column {self._columns.label!r}: the label holds half a surrogate pair",
+                              "write the character whole, or remove the row")
         return stripped
 
     def _error(self, line: int, problem: str, hint: str) -> DataError:

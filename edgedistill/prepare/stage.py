@@ -193,7 +193,7 @@ def _ensures(out: Path) -> None:
 
 STAGE = Stage(
     name="prepare",
-    version=2,
+    version=3,
     run=_run,
     requires=_requires,
     ensures=_ensures,

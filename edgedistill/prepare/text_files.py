@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import TEXTS, Columns, Wording, check_columns, check_text_column
-from edgedistill.prepare.rows import RowCollector
+from edgedistill.prepare.rows import RowCollector, has_half_pair
 
 TextFormat = Literal["csv", "tsv", "jsonl"]
 _LONGEST_FIELD = 10_000_000
@@ -91,6 +91,9 @@ def texts_of_column(path: Path, form: TextFormat, column: str, words: Wording = 
             if not isinstance(value, str):
                 raise DataError(f"{path}:{entry.line}: column {column!r} holds no {words.cell}",
                                 hint=f"name the column that holds the {words.example}s: {words.key} (or --text-column)")
+            if has_half_pair(value):
+                raise DataError(f"{path}:{entry.line}: column {column!r} holds half a surrogate pair",
+                                hint="write the character whole, or remove the row")
             yield value
         return
     records = _records(path, form)
@@ -136,6 +139,9 @@ def _json_records(path: Path, words: Wording) -> Iterator[_JsonRecord]:
         except json.JSONDecodeError as bad:
             raise DataError(f"{path}:{line.number}: not JSON at column {bad.colno}: {bad.msg}",
                             hint="write one JSON object a line") from None
+        except (ValueError, RecursionError) as bad:  # a number of thousands of digits, or lists in lists in lists
+            raise DataError(f"{path}:{line.number}: JSON that cannot be read ({bad})",
+                            hint="write one JSON object a line, with the text and its label") from None
         if not isinstance(value, dict):
             raise DataError(f"{path}:{line.number}: a JSON object is expected, with a key for each column",
                             hint=f"for example {json.dumps(dict(zip((words.column, 'label'), words.sample, strict=True)))}")

@@ -57,6 +57,9 @@ VARIANTS: tuple[Variant, ...] = ("teacher", "teacher_int8", "student_no_kd", "st
                                  "student_int8_aware", "student_int8_post_training")
 """In the order in which they are shown."""
 
+_DEVICE_GATES = {"aarch64": "arm64", "x86_64": "x86_64"}
+"""The gate that a device's answers are, by its architecture; targets have no other."""
+
 
 @dataclass(frozen=True)
 class TargetParts:
@@ -161,9 +164,9 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
     _check(parts)
     variants = {name: _variant(name, parts) for name in VARIANTS if name in parts.evaluations}
     headline = _headline(parts, variants)
-    gain, student, parity = _gain(parts), parts.evaluations["student_int8"], _with_device(parts.parity, parts.device)
+    student, parity = parts.evaluations["student_int8"], _with_device(parts.parity, parts.device)
     verdict: Verdict = "fail" if wording.misses(parts.budgets, parts.goals, parity) else "pass"
-    return TargetReport(
+    report = TargetReport(
         verdict=verdict,
         budgets=parts.budgets,
         variants=variants,
@@ -171,13 +174,13 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
         parity=parity,
         int8_coverage=parts.quantization.coverage,
         name=parts.name,
-        summary=wording.summary(parts.name, headline, budgets=parts.budgets, goals=parts.goals, parity=parity, gain=gain),
+        summary="",
         headline=headline,
         goals=parts.goals,
         frontier=parts.frontier,
         advice=parts.advice,
         quantization=parts.quantization,
-        distillation_gain=gain,
+        distillation_gain=_gain(parts),
         ledger=parts.predictions,
         curves={name: log.points for name, log in parts.curves.items()},
         labels=parts.labels,
@@ -201,6 +204,7 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
             parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"]
         ),
     )
+    return report.model_copy(update={"summary": wording.summary(report)})
 
 
 def _instruction_sets(parts: TargetParts) -> tuple[InstructionSetCheck, ...]:
@@ -211,10 +215,10 @@ def _instruction_sets(parts: TargetParts) -> tuple[InstructionSetCheck, ...]:
 
 
 def _with_device(parity: ParityReport, device: DeviceMeasurement | None) -> ParityReport:
-    """Add the gate of the device: what another instruction set answers is known now."""
-    if device is None or device.device.architecture.lower() not in ("aarch64", "arm64"):
+    """Add the gate of the device, under the name of its architecture: a run's exit code goes by the gates of the report."""
+    if device is None:
         return parity
-    return parity.model_copy(update={"arm64": device.against_host})
+    return parity.model_copy(update={_DEVICE_GATES[device.device.profile_architecture]: device.against_host})
 
 
 def _check(parts: TargetParts) -> None:

@@ -7,7 +7,7 @@ from edgedistill.report.compare import ComparedVariant, Comparison, Difference, 
 from edgedistill.report.markup import bullets, plain, table
 from edgedistill.report.model import RunReport
 from edgedistill.report.tables import UNKNOWN, Table
-from edgedistill.report.wording import range_text, share_text, size_text, time_text, times_text
+from edgedistill.report.wording import range_text, share_text, size_text, speed_doubts, time_text, times_text
 from edgedistill.results import Interval
 
 METRIC_NAMES: dict[Metric, str] = {
@@ -106,7 +106,9 @@ def headlines_table(reports: Mapping[str, RunReport]) -> Table:
     rows = tuple(
         (
             target_id, run, target.verdict, size_text(top.size_bytes),
-            UNKNOWN if top.speed_ratio is None else f"{times_text(top.speed_ratio.value)} measured on the host",
+            UNKNOWN if top.speed_ratio is None else (
+                f"{times_text(top.speed_ratio.value)} measured on the host{speed_doubts(target)}"
+            ),
             f"{share_text(top.retention.value)} ({range_text((top.retention.low, top.retention.high))})",
             UNKNOWN if top.memory_bytes is None else f"{size_text(top.memory_bytes)} {top.memory_source}",
             "yes" if top.fits else "no",

@@ -40,13 +40,16 @@ def host_latency(measurement: Measurement) -> HostLatency:
 def round_interval(rounds: Sequence[Sequence[float]]) -> tuple[float, float] | None:
     """Return the 95 % interval of the p50 with the round as the unit: Student's t over the logs of the round medians.
 
-    Runs of one round resemble each other, so an interval over the runs would be far too narrow. None below two rounds.
+    Runs of one round resemble each other, so an interval over the runs would be far too narrow. It lies around the geometric
+    mean of the round medians, and what is shown with it is the median of all runs together: it is widened to hold that one.
+    None below two rounds.
     """
     if len(rounds) < 2:
         return None
     logs = np.log([np.median(samples) for samples in rounds])
     half = float(stats.t.ppf(0.975, len(logs) - 1)) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    return math.exp(float(logs.mean()) - half), math.exp(float(logs.mean()) + half)
+    p50_s = percentile(pooled(rounds), 50)
+    return min(p50_s, math.exp(float(logs.mean()) - half)), max(p50_s, math.exp(float(logs.mean()) + half))
 
 
 def speed_ratio_on_host(teacher: Measurement | None, student: Measurement | None) -> Interval | None:
@@ -75,9 +78,9 @@ def device_latency(name: Variant, found: DeviceMeasurement | None) -> TargetLate
     """Return what was measured of the int8 student on a device; None where nothing was timed, as on an emulated one."""
     if name != "student_int8" or found is None or not found.rounds:
         return None
-    p50_s = percentile(pooled(found.rounds_s), 50)
-    low, high = round_interval(found.rounds_s) or (min(pooled(found.rounds_s)), max(pooled(found.rounds_s)))
-    return TargetLatency(p50_s=p50_s, interval_s=(min(low, p50_s), max(high, p50_s)), source="measured")
+    samples = pooled(found.rounds_s)
+    interval_s = round_interval(found.rounds_s) or (min(samples), max(samples))
+    return TargetLatency(p50_s=percentile(samples, 50), interval_s=interval_s, source="measured")
 
 
 def device_memory(found: DeviceMeasurement | None) -> PeakRss | None:

@@ -40,7 +40,8 @@ def environment() -> Environment:
         "percent": lambda share: f"{share * 100:.1f}",
     }
     found.globals |= {"tables": tables, "answered": tables_answers, "quantized": tables_int8, "range_text": wording.range_text,
-                      "memory_place": wording.memory_place, "aware_text": wording.aware_text}
+                      "memory_place": wording.memory_place, "aware_text": wording.aware_text,
+                      "speed_doubts": wording.speed_doubts}
     return found
 
 

@@ -39,10 +39,11 @@ from edgedistill.results import (
     TrainingLog,
     Variant,
 )
+from edgedistill.run_folder import REPORT_FILE
 from edgedistill.stage import storage_errors, write_text_durably
 from edgedistill.tasks.registry import task_of_examples
 
-REPORT_JSON = "report.json"
+REPORT_JSON = REPORT_FILE
 REPORT_MARKDOWN = "report.md"
 REPORT_HTML = "report.html"
 COMPARISON_JSON = "comparison.json"

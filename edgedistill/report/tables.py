@@ -14,7 +14,6 @@ from edgedistill.report.wording import (
     size_text,
     time_range_text,
     time_text,
-    times_text,
 )
 from edgedistill.results import FrontierRow, TrainingPoint
 
@@ -314,26 +313,6 @@ def _flatten(prefix: str, value: object) -> list[tuple[str, str]]:
         is_short = len(value) <= _MOST_ENTRIES and not any(isinstance(item, dict | list) for item in value)
         return [(prefix, (", ".join(map(str, value)) or "none") if is_short else f"{len(value)} entries")]
     return [(prefix, UNKNOWN if value is None else str(value))]
-
-
-def headline(target: TargetReport) -> Table:
-    """Return the five numbers."""
-    figures = target.headline
-    memory = UNKNOWN if figures.memory_bytes is None else (
-        f"{size_text(figures.memory_bytes)} over the bare runtime ({figures.memory_source})"
-    )
-    speed = UNKNOWN if figures.speed_ratio is None else (
-        f"{times_text(figures.speed_ratio.value)} the teacher's speed on the host"
-    )
-    kept = figures.retention
-    rows = (
-        ("size", f"{size_text(figures.size_bytes)} ({times_text(figures.size_ratio)} smaller than the teacher)"),
-        ("speed", speed),
-        ("accuracy kept", f"{share_text(kept.value)} ({range_text((kept.low, kept.high))})"),
-        ("memory", memory),
-        ("fits?", "yes" if figures.fits else "no"),
-    )
-    return Table(("", target.name), rows, words=2)
 
 
 def gain(target: TargetReport) -> Table:

@@ -9,6 +9,7 @@ from edgedistill.report.wording import (
     range_text,
     share_text,
     size_text,
+    speed_doubts,
     time_range_text,
     time_text,
     times_text,
@@ -28,7 +29,7 @@ def headlines(report: RunReport) -> Table:
     """Return a row for each target: the verdict and the five numbers in short."""
     rows = tuple(
         (target.name, target.verdict, size_text(target.headline.size_bytes),
-         UNKNOWN if target.headline.speed_ratio is None else times_text(target.headline.speed_ratio.value),
+         UNKNOWN if target.headline.speed_ratio is None else times_text(target.headline.speed_ratio.value) + speed_doubts(target),
          share_text(target.headline.retention.value),
          UNKNOWN if target.headline.memory_bytes is None else size_text(target.headline.memory_bytes),
          "yes" if target.headline.fits else "no")
@@ -64,7 +65,7 @@ def _speed(target: TargetReport) -> tuple[str, str]:
     if ratio is None:
         return UNKNOWN, f"not measured{there}"
     return (times_text(ratio.value), f"the teacher's speed; 95 % interval {times_text(ratio.low)} to {times_text(ratio.high)}; "
-            f"{MARKS['measured']} measured on the host{there}")
+            f"{MARKS['measured']} measured on the host{speed_doubts(target)}{there}")
 
 
 def _memory(target: TargetReport) -> tuple[str, str]:

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 
+from edgedistill.device.judge import processor_heats
 from edgedistill.device.results import DeviceMeasurement
 from edgedistill.recipe import Task
 from edgedistill.report.model import VariantReport
+from edgedistill.report.wording import shipped_name
 from edgedistill.results import Variant
 from edgedistill.tasks.registry import task_named
 
 _ALWAYS = (
     "One seed: how much another training of the same recipe would differ is in none of the intervals.",
     "Intervals come from the test rows alone; they say nothing about examples of another kind than those.",
-    "Power draw, heat and clock throttling were not measured.",
 )
 
 
@@ -27,7 +28,7 @@ def sentences(
         device: what was measured on a device.
         task: says in which units an example is long.
     """
-    return tuple(_of_target(name, variants, device) + _of_host(variants, task) + list(_ALWAYS))
+    return tuple(_of_target(name, variants, device) + _of_host(variants, task) + _of_power(variants, device) + list(_ALWAYS))
 
 
 def _of_target(name: str, variants: Mapping[Variant, VariantReport], device: DeviceMeasurement | None) -> list[str]:
@@ -39,7 +40,7 @@ def _of_target(name: str, variants: Mapping[Variant, VariantReport], device: Dev
     elif latency.source != "measured":
         found.append(f"Latency on {name} is {latency.source}, not measured: nothing ran on the device.")
     if device is not None and device.rounds:
-        found.append(f"On the device only the int8 student ran: {device.address}, one board of the class {name}.")
+        found.append(f"On the device only the {shipped_name(student)} ran: {device.address}, one board of the class {name}.")
     elif student.peak_rss_bytes is not None:
         found.append(f"Peak memory was measured on the host, not on {name}.")
     else:
@@ -60,3 +61,26 @@ def _of_host(variants: Mapping[Variant, VariantReport], task: Task) -> list[str]
         untimed_lengths = task_named(task).lengths_not_timed(sorted(tokens))
         found += [untimed_lengths] if untimed_lengths else []
     return found
+
+
+def _of_power(variants: Mapping[Variant, VariantReport], device: DeviceMeasurement | None) -> list[str]:
+    """Say of power, heat and throttling what was not recorded, here and on a device that was timed."""
+    host = variants["student_int8"].latency.host
+    has_energy = host is not None and host.energy_per_run_j is not None
+    here = _unmeasured({"power draw": has_energy, "heat": False, "clock throttling": False})
+    if device is None or not device.rounds:
+        return [f"{here[:1].upper()}{here[1:]} were not measured."]
+    states = [state for found in device.rounds for state in (found.before, found.after)]
+    there = _unmeasured({
+        "power draw": device.energy_per_run_j is not None,
+        "heat": any(tuple(processor_heats(state)) for state in states),
+        "clock throttling": any(state.frequencies_hz or state.throttling for state in states),
+    })
+    found = [f"On the host, {here} were not measured."]
+    return [*found, f"On the device, {there} {'were' if ' and ' in there else 'was'} not measured."] if there else found
+
+
+def _unmeasured(known: Mapping[str, bool]) -> str:
+    """Return the names of what is not known as a list in words; empty where all is."""
+    *most, last = [name for name, is_known in known.items() if not is_known] or [""]
+    return f"{', '.join(most)} and {last}" if most else last

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from edgedistill.report.model import DistillationGain, Headline, TargetReport
+from edgedistill.benchmark.statistics import SEPARABLE_RATIO
+from edgedistill.report.model import DistillationGain, TargetReport, VariantReport
 from edgedistill.results import AwareGain, BudgetCheck, GoalCheck, Interval, ParityReport, ParityResult
 
 _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
@@ -85,25 +86,13 @@ def p_text(p_value: float) -> str:
     return "p < 0.001" if p_value < 1e-3 else f"p = {p_value:.3f}"
 
 
-def summary(  # noqa: PLR0913 - what a verdict follows from
-    name: str, headline: Headline, *, budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: ParityReport,
-    gain: DistillationGain | None,
-) -> str:
-    """Return the verdict in a sentence, or two when something is missed; one more where the teacher bought nothing.
-
-    Args:
-        name: the target's name in words.
-        headline: the five numbers.
-        budgets: of the target.
-        goals: of the recipe.
-        parity: the gates.
-        gain: what the teacher bought; None where no student was trained without one.
-    """
-    gains, bought = _gains_text(headline), _nothing_bought_text(gain)
-    missed = misses(budgets, goals, parity)
+def summary(target: TargetReport) -> str:
+    """Return the verdict in a sentence, or two when something is missed; one more where the teacher bought nothing."""
+    gains, bought = _gains_text(target), _nothing_bought_text(target.distillation_gain)
+    missed = misses(target.budgets, target.goals, target.parity)
     if not missed:
-        return f"Ready for {name}: {gains}, and fits every budget.{bought}"
-    return f"Not ready for {name}: {'; '.join(missed)}. Otherwise {gains}.{bought}"
+        return f"Ready for {target.name}: {gains}, and fits every budget.{bought}"
+    return f"Not ready for {target.name}: {'; '.join(missed)}. Otherwise {gains}.{bought}"
 
 
 def _nothing_bought_text(gain: DistillationGain | None) -> str:
@@ -118,20 +107,52 @@ def _nothing_bought_text(gain: DistillationGain | None) -> str:
             f"(95 % interval {points.low * 100:+.1f} to {points.high * 100:+.1f}).")
 
 
-def _gains_text(headline: Headline) -> str:
-    kept = headline.retention
-    speed = headline.speed_ratio
-    faster = "" if speed is None else (
-        f" and {times_text(speed.value)} faster" if speed.value >= 1 else f" but {times_text(1 / speed.value)} slower"
-    )
-    where = "" if speed is None else " (measured on the host)"
-    smaller = f"{times_text(headline.size_ratio)} smaller" if headline.size_ratio >= 1 else (
-        f"{times_text(1 / headline.size_ratio)} bigger"
-    )
-    return (
-        f"the int8 student is {smaller}{faster} than the teacher{where}, keeps {share_text(kept.value)} of its "
-        f"accuracy (95 % interval {range_text((kept.low, kept.high))} %)"
-    )
+def _gains_text(target: TargetReport) -> str:
+    ratio, kept = target.headline.size_ratio, target.headline.retention
+    smaller = f"{times_text(ratio)} smaller" if ratio >= 1 else f"{times_text(1 / ratio)} bigger"
+    keeps = f"keeps {share_text(kept.value)} of its accuracy (95 % interval {range_text((kept.low, kept.high))} %)"
+    if not target.variants["teacher"].accuracy:
+        keeps = "keeps an unknown share of its accuracy (the teacher is right on no test row)"
+    return f"the {shipped_name(target.variants['student_int8'])} is {smaller}{_speed_clause(target)}, {keeps}"
+
+
+def shipped_name(student: VariantReport) -> str:
+    """Return what to call the student that ships, the variant `student_int8`: the court may have shipped the float model."""
+    return "float student" if student.int8 is not None and student.int8.scheme == "float" else "int8 student"
+
+
+def _speed_clause(target: TargetReport) -> str:
+    """Say how fast the student is beside the teacher: a difference only where this host can tell the two apart."""
+    speed = target.headline.speed_ratio
+    if speed is None:
+        return " than the teacher"
+    where = "; ".join(filter(None, ("measured on the host", noise_text(target))))
+    if not is_told_apart(speed):
+        return (f" than the teacher, cannot be told from it in speed ({times_text(speed.value)} its speed, 95 % interval "
+                f"{times_text(speed.low)} to {times_text(speed.high)}; {where})")
+    faster = f"and {times_text(speed.value)} faster" if speed.value >= 1 else f"but {times_text(1 / speed.value)} slower"
+    return f" {faster} than the teacher ({where})"
+
+
+def is_told_apart(speed: Interval) -> bool:
+    """Is one of two models faster, by the rule of a benchmark: 1 is outside the interval, and more than 5 % away?"""
+    return (speed.low > 1 and speed.value > SEPARABLE_RATIO) or (speed.high < 1 and speed.value < 1 / SEPARABLE_RATIO)
+
+
+def noise_text(target: TargetReport) -> str:
+    """Say whose time on the host was flagged noisy, of the teacher and the student that ships; empty where neither was."""
+    sides = {"the teacher's": target.variants["teacher"], "the student's": target.variants["student_int8"]}
+    noisy = [name for name, side in sides.items() if side.latency.host is not None and side.latency.host.noisy]
+    return f"noisy: {' and '.join(noisy)} time" if noisy else ""
+
+
+def speed_doubts(target: TargetReport) -> str:
+    """Return what must stand beside the ratio of speeds, each after a semicolon; empty where nothing must."""
+    speed = target.headline.speed_ratio
+    if speed is None:
+        return ""
+    doubts = ("" if is_told_apart(speed) else "cannot be told from the teacher's", noise_text(target))
+    return "".join(f"; {doubt}" for doubt in doubts if doubt)
 
 
 def misses(budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: ParityReport) -> tuple[str, ...]:

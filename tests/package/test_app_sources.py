@@ -9,6 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from edgedistill.package.app_sources import app_sources, high_characters
+from edgedistill.package.bert_rules import bert_rules
 from edgedistill.package.contents import ModelInput
 from edgedistill.package.fuzz import fuzzed_texts
 from edgedistill.package.mobile_versions import MOBILE_VERSIONS
@@ -51,6 +52,42 @@ def test_high_characters_when_replaced_leave_the_ids_as_they_were(student_json, 
     assert any(ord(char) > 0xFFFF for text in texts for char in text)
     assert not any(ord(char) > 0xFFFF or char == "\0" for text in replaced for char in text)
     assert [e.ids for e in tokenizer.encode_batch(replaced)] == [e.ids for e in tokenizer.encode_batch(texts)]
+
+
+def _without_chinese_chars(student_json, vocabulary=()):
+    """The tokenizer as it is advised for Japanese: an ideograph is a letter like another one."""
+    content = json.loads(student_json)
+    content["normalizer"]["handle_chinese_chars"] = False
+    content["model"]["vocab"] |= dict.fromkeys(vocabulary, 7)
+    return json.dumps(content)
+
+
+def test_high_characters_when_ideographs_are_letters_leave_the_ids_as_they_were(student_json):
+    own = _without_chinese_chars(student_json, ["\u6771", "##\u4eac"])
+    high, tokenizer = high_characters(bert_rules(own)), Tokenizer.from_str(own)
+    texts = [*fuzzed_texts(600, seed=6), "\u6771\u4eac", "a\U00020000b \U00020000", "a\U00010100b", "\U00010100\U00010100 \u6771\U00010100"]
+
+    replaced = [_in_plane_0(text, high) for text in texts]
+
+    assert not any(ord(char) > 0xFFFF for text in replaced for char in text)
+    assert [e.ids for e in tokenizer.encode_batch(replaced)] == [e.ids for e in tokenizer.encode_batch(texts)]
+    standing = tokenizer.encode("a\U00010100b", add_special_tokens=False).tokens  # punctuation beyond U+FFFF parts words here too
+    assert len(standing) == 3
+
+
+def test_sources_when_ideographs_are_letters_are_made_all_the_same(student_json):
+    rules = bert_rules(_without_chinese_chars(student_json))
+
+    made = app_sources(rules, title="t", labels=("a", "b"), inputs=INPUTS, example="a")
+
+    (alone,) = re.findall(r'ALONE = "(.*)"', made["android/src/main/kotlin/GraphText.kt"])
+    (unknown,) = re.findall(r"UNKNOWN = '(.*)'", made["android/src/main/kotlin/GraphText.kt"])
+    assert alone.lower() == f" {unknown} ".lower()
+
+
+def test_swift_when_a_text_holds_a_zero_replaces_it_literally(sources):
+    """Foundation compares characters as they are composed where it is not told otherwise."""
+    assert r'replacingOccurrences(of: "\u{0}", with: "\u{1}", options: .literal)' in sources["ios/Sources/Classifier.swift"]
 
 
 def test_sources_when_labels_are_odd_escape_them_for_each_language(sources):

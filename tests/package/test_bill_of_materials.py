@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -39,6 +40,27 @@ def test_bill_when_made_lists_its_files_with_their_hashes():
     assert {f["name"]: f["hashes"][0]["content"] for f in files} == {
         "model.onnx": hashlib.sha256(b"the model").hexdigest(), "tokenizer.json": hashlib.sha256(b"{}").hexdigest(),
     }
+
+
+@pytest.mark.parametrize(("scheme", "notes"), [
+    ("dynamic_wi8_afp32", "distilled from someone/teacher, quantized to int8"),
+    ("weight_only_wi8_afp32", "distilled from someone/teacher, its weights quantized to int8"),
+    ("float", "distilled from someone/teacher, not quantized"),
+    (None, "distilled from someone/teacher"),
+])
+def test_bill_when_the_scheme_is_told_goes_by_it(scheme, notes):
+    bill = bill_of_materials(dataclasses.replace(IDENTITY, scheme=scheme), CardFigures(), files={"model.onnx": b"the model"}, runtime="1.32.0")
+
+    student = json.loads(bill)["metadata"]["component"]
+    assert (student["pedigree"]["notes"], student["description"]) == (notes, notes)
+
+
+@pytest.mark.parametrize(("task", "format_"), [("text-classification", "text"), ("image-classification", "image")])
+def test_bill_when_the_task_is_told_names_what_the_model_takes(task, format_):
+    bill = bill_of_materials(dataclasses.replace(IDENTITY, task=task), CardFigures(), files={"model.onnx": b"the model"}, runtime="1.32.0")
+
+    parameters = json.loads(bill)["metadata"]["component"]["modelCard"]["modelParameters"]
+    assert (parameters["task"], parameters["inputs"]) == (task, [{"format": format_}])
 
 
 def test_bill_when_a_licence_is_unknown_claims_none():

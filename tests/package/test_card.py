@@ -1,3 +1,4 @@
+import pytest
 import yaml
 
 from edgedistill.package.card import CardFigures, CardParts, model_card
@@ -19,8 +20,11 @@ BUILD = RuntimeBuild(command="./build.sh --minimal_build", platform="linux",
 SIZES = Sizes(files_bytes=2345678, deflated_bytes=8765, deflated={"model.onnx": 7654})
 
 
-def _card(base_model="someone/teacher", text="turn the lights down", **figures):
-    identity = BundleIdentity("intents", "text-classification", "raspberry-pi", base_model, "1.17")
+DYNAMIC = "dynamic_wi8_afp32_per_channel"
+
+
+def _card(base_model="someone/teacher", text="turn the lights down", scheme=DYNAMIC, **figures):
+    identity = BundleIdentity("intents", "text-classification", "raspberry-pi", base_model, "1.17", scheme=scheme)
     vector = GoldenVector(text=text, ids=(1,), logits=(0.0, 1.0), label="light")
     golden = GoldenVectors(tolerance=0.1, runtime="onnxruntime 1", architecture="x86_64", vectors=(vector,))
     inputs = [ModelInput(name="input_ids", dtype="int64")]
@@ -40,6 +44,25 @@ def test_card_when_read_by_a_hub_has_front_matter():
 def test_card_when_the_teacher_is_a_folder_claims_no_hub_model():
     for folder in ("./teacher", "/srv/teacher", "..", "models/a/teacher"):
         assert "base_model" not in yaml.safe_load(_card(folder).split("---")[1])
+
+
+@pytest.mark.parametrize(("scheme", "row", "summary", "tags", "per_call"), [
+    (DYNAMIC, "model.onnx (int8)", "A distilled int8 text classifier.", ["onnx", "int8", "distillation"], True),
+    ("static_wi8_ai8", "model.onnx (int8)", "A distilled int8 text classifier.", ["onnx", "int8", "distillation"], False),
+    ("weight_only_wi8_afp32", "model.onnx (int8 weights)", "A distilled text classifier with int8 weights that computes in float.",
+     ["onnx", "int8", "distillation"], False),
+    ("float", "model.onnx (float)", "A distilled text classifier in float: the verdict on int8 was to ship float.",
+     ["onnx", "distillation"], False),
+    (None, "model.onnx", "A distilled text classifier.", ["onnx", "distillation"], False),
+])
+def test_card_when_the_scheme_is_told_goes_by_it(scheme, row, summary, tags, per_call):
+    text = _card(scheme=scheme)
+
+    assert f"| {row} | 1,234,567 bytes" in text
+    assert f"\n{summary}\n" in text
+    assert yaml.safe_load(text.split("---")[1])["tags"] == tags
+    assert ("the int8 scale of the activations is computed per call" in text) is per_call
+    assert "Give one text a call" in text
 
 
 def test_card_when_nothing_was_measured_leaves_it_out():

@@ -94,6 +94,12 @@ def test_bundle_when_made_holds_a_page_and_a_swift_package_that_leaves_it_out(pi
     assert "<title>colours for raspberry-pi</title>" in (picture_bundle / "web" / "index.html").read_text()
 
 
+def test_bundle_when_made_of_pictures_lists_pictures_as_what_the_model_takes(picture_bundle):
+    bill = json.loads((picture_bundle / "bom.cdx.json").read_text())
+
+    assert bill["metadata"]["component"]["modelCard"]["modelParameters"]["inputs"] == [{"format": "image"}]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(web_logits.CHROMIUM is None, reason="needs Chromium: apt-get install chromium")

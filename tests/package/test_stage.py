@@ -286,6 +286,23 @@ def test_bundle_when_pieces_hold_characters_that_java_cannot_hand_over_has_no_an
     assert "- Android: no module" in (tmp_path / "out" / "bundle" / "README.md").read_text()
 
 
+def test_bundle_when_ideographs_are_letters_ships_with_text_model_and_modules(settings, inputs, tmp_path):
+    """As it is advised for Japanese: handle_chinese_chars is false, so that no ideograph is a word of its own."""
+    model = tmp_path / "model"
+    shutil.copytree(inputs.model, model)
+    state = json.loads((model / "tokenizer.json").read_text())
+    state["normalizer"]["handle_chinese_chars"] = False
+    state["model"]["vocab"] |= {"\u6771": 4, "##\u4eac": 5}
+    (model / "tokenizer.json").write_text(json.dumps(state))
+    write_examples(tmp_path / "train.arrow", ["a", "b"], ["\u6771\u4eac now", "\u96e8 \U00020000 rain"], [0, 2])
+
+    STAGE.run(settings, dataclasses.replace(inputs, model=model, splits={"train": tmp_path / "train.arrow"}), tmp_path / "out")
+
+    told = read_manifest(tmp_path / "out" / "bundle").preprocessing
+    assert (told.reason, told.texts_proved) == (None, 62)
+    assert (tmp_path / "out" / "bundle" / "android" / "src" / "main" / "kotlin" / "GraphText.kt").is_file()
+
+
 def test_bundle_when_whole_warns_of_nothing(settings, inputs, tmp_path, caplog):
     STAGE.run(settings, inputs, tmp_path)
 

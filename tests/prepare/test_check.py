@@ -22,6 +22,8 @@ def rows(*pairs: tuple[str, str], source: str = "some.tsv") -> LabelledTexts:
         (["b", "a", "b"], ("a", "b")),
         (["10", "9", "-1", "2.5"], ("-1", "2.5", "9", "10")),
         (["10", "9", "x"], ("10", "9", "x")),
+        (["LABEL_10", "LABEL_2", "LABEL_0"], ("LABEL_0", "LABEL_2", "LABEL_10")),
+        (["LABEL_10", "LABEL_2", "other"], ("LABEL_10", "LABEL_2", "other")),
     ],
 )
 def test_class_names_when_words_or_numbers_then_sorted_by_spelling_or_value(
@@ -46,6 +48,13 @@ def test_encode_labels_when_unknown_then_error_names_line_and_nearest() -> None:
     assert caught.value.message == (
         "some.tsv:3: label 'volum' is not in train; did you mean 'volume'? (and 1 more such rows)"
     )
+
+
+@pytest.mark.parametrize("blank", ["\t", "\v", "\x1f", "\x85", "\u00a0", "\u2009", "\u3000"])
+def test_number_texts_when_a_blank_is_any_that_python_knows_then_equal(blank: str) -> None:
+    assert blank.isspace()
+    first, second = number_texts([rows((f"turn{blank}it up", "a"), ("off", "a")), rows(("turn it up", "b"))])
+    assert first[0] == second[0] != first[1]
 
 
 def test_number_texts_when_capitals_and_blanks_differ_then_equal() -> None:

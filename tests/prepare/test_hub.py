@@ -45,6 +45,7 @@ def test_run_when_hub_has_train_and_test_then_validation_is_split_off(
         (ConnectionError("Couldn't reach 'some/data' on the Hub"), "the hub cannot be reached", "data.train: FILE"),
         (datasets.exceptions.DatasetNotFoundError("gone"), "no such data set on the hub", "data.hub.name"),
         (ValueError('Unknown split "train".'), 'Unknown split "train".', "data.hub.train"),
+        (RuntimeError("Dataset scripts are no longer supported, but found data.py"), "scripts are no longer", "refs/convert/parquet"),
     ],
 )
 def test_read_hub_split_when_hub_refuses_then_error_with_hint(

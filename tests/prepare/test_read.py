@@ -48,6 +48,12 @@ def test_read_when_parquet_then_rows_in_order(tmp_path: Path) -> None:
     assert rows_of(tmp_path / "a.parquet") == ROWS
 
 
+def test_read_when_a_parquet_string_is_not_utf8_then_one_error(tmp_path: Path) -> None:
+    damaged = pa.StringArray.from_buffers(2, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff"))
+    pq.write_table(pa.table({"text": damaged, "label": ["x", "y"]}), tmp_path / "a.parquet")
+    assert "a string that is not UTF-8" in failure(tmp_path / "a.parquet").message
+
+
 def test_read_when_saved_folder_then_class_names_stand_for_numbers(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     features = datasets.Features(text=datasets.Value("string"), label=datasets.ClassLabel(names=["volume", "light"]))
@@ -145,6 +151,9 @@ def test_place_when_rows_are_taken_then_still_of_the_source(write) -> None:
         ("a.jsonl", '{"text": "a", "label": ["x"]}', ":1: column 'label' holds a list: several labels a text are not taken, one is", "one label"),
         ("a.jsonl", '{"text": "a", "label": {"x": 1}}', ":1: column 'label' holds an object, one label", "--label-column"),
         ("a.jsonl", '{"text": "\\ud800", "label": "x"}', ":1: column 'text': the text holds half a surrogate", "whole"),
+        ("a.jsonl", '{"text": "a", "label": "\\ud800"}', ":1: column 'label': the label holds half a surrogate", "whole"),
+        ("a.jsonl", '{"text": "a", "label": ' + "1" * 5000 + "}", ":1: JSON that cannot be read", "one JSON object a line"),
+        ("a.jsonl", '{"text": "a", "label": ' + "[" * 100_000 + "}", ":1: JSON that cannot be read", "one JSON object a line"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": \n', ":2: not JSON at column 10", "one JSON object a line"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n"b"\n', ":2: a JSON object is expected", '{"text":'),
         ("a.json", '[{"text": "a"}]', ":1: a JSON array; one object a line is expected", "jq -c '.[]'"),

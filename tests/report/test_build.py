@@ -86,11 +86,13 @@ def test_figures_when_counted_by_hand_agree(parts):
 
 
 def test_retention_interval_when_two_rows_decide_matches_the_formula(parts):
-    # int8 4 right, teacher 5 right; the teacher alone has rows 2 and 4, int8 alone has row 5: b + c = 3
-    half = 1.959964 * math.sqrt(3 / (4 * 5))
+    # int8 4 right, teacher 5 right, one of them on each of 6; the teacher alone has rows 2 and 4, int8 alone row 5: b + c = 3
+    z = 1.959964 * math.sqrt(5 / 30) / (math.sqrt((1 - 5 / 8) / 5) + math.sqrt((1 - 6 / 8) / 6))
+    low_4, high_4 = ((8 + z**2 + sign * z * math.sqrt(z**2 + 16 / 3)) / (12 + 2 * z**2) for sign in (-1, 1))
+    low_5, high_5 = ((10 + z**2 + sign * z * math.sqrt(z**2 + 10 / 3)) / (12 + 2 * z**2) for sign in (-1, 1))
     kept = target_of(parts).headline.retention
-    assert kept.low == pytest.approx(0.8 * math.exp(-half), rel=1e-6)
-    assert kept.high == pytest.approx(0.8 * math.exp(half), rel=1e-6)
+    assert (kept.value, kept.low, kept.high) == pytest.approx((0.8, low_4 / high_5, high_4 / low_5))
+    assert (kept.low, kept.high) == pytest.approx((0.3556299, 1.7996237))
 
 
 def test_gain_when_student_wins_two_rows_and_loses_one_counts_them(parts):
@@ -217,6 +219,13 @@ def test_not_checked_when_nothing_ran_on_the_device_says_so(parts):
     assert "Latency on Made-up Board <1> is predicted, not measured" in said
     assert "Not timed on the host: student_no_kd, student." in said
     assert "One seed" in said
+    assert "Power draw, heat and clock throttling were not measured." in said
+
+
+def test_not_checked_when_energy_was_read_on_the_host_then_power_is_not_among_it(with_target, target_parts, make):
+    read = make.measurement("student_int8", 0.001).model_copy(update={"energy_per_run_j": 0.01})
+    target = target_of(with_target(measurements={**target_parts.measurements, "student_int8": read}))
+    assert "Heat and clock throttling were not measured." in target.not_checked
 
 
 def test_build_when_the_teacher_was_not_evaluated_refuses(with_target, target_parts):

@@ -12,6 +12,7 @@ from edgedistill.report.html import render_html
 from edgedistill.report.markdown import render_markdown
 from edgedistill.report.model import RunReport, TargetReport
 from edgedistill.results import Interval, ParityResult
+from edgedistill.run_report import parity_problems_of
 
 MIB = 2**20
 STATE = DeviceState(governors=(), frequencies_hz={}, temperatures_c={}, throttling=(), load_average=None)
@@ -80,7 +81,33 @@ def test_report_when_the_device_was_emulated_then_its_answers_count_and_its_time
     assert (target.device.p50_s, target.device.peak_rss_bytes, target.device.source) == (None, None, "emulated")
 
 
-def test_report_when_the_device_is_of_another_architecture_then_arm_stays_unknown(parts: Any) -> None:
-    facts = measurement().device.model_copy(update={"architecture": "x86_64"})
-    _, target = report_with(parts, measurement(device=facts))
-    assert target.parity.arm64 is None
+@pytest.mark.parametrize(("architecture", "gate"), [("x86_64", "x86_64"), ("AMD64", "x86_64"), ("arm64", "arm64")])
+def test_report_when_a_device_of_any_architecture_answers_otherwise_then_its_gate_fails(
+    parts: Any, architecture: str, gate: str
+) -> None:
+    facts = measurement().device.model_copy(update={"architecture": architecture})
+    flipped = measurement().against_host.model_copy(update={"passed": False, "decisions_flipped": 2, "problems": ("2 of 6 flipped",)})
+    report, target = report_with(parts, measurement(device=facts, against_host=flipped))
+    assert [name for name, result in target.parity.gates.items() if not result.passed] == [gate]
+    assert target.verdict == "fail"
+    assert f"parity {gate} failed: 2 of 6 flipped" in target.summary
+    assert parity_problems_of(report)  # by which a run ends with exit code 4
+
+
+def test_report_when_a_device_was_timed_then_says_what_of_power_and_heat_was_not_recorded_where(parts: Any) -> None:
+    _, target = report_with(parts, measurement())
+    assert "On the host, power draw, heat and clock throttling were not measured." in target.not_checked
+    assert "On the device, power draw, heat and clock throttling were not measured." in target.not_checked
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"frequencies_hz": {"cpu3": 1.8e9}, "temperatures_c": {"battery 1": 30.0}}, ["On the device, heat was not measured."]),
+    ({"throttling": ("firmware 0x50005",), "temperatures_c": {"cpu-thermal 0": 50.0}}, []),
+])
+def test_report_when_a_device_recorded_energy_clocks_or_heat_then_these_are_not_missing(
+    parts: Any, changes: dict[str, Any], said: list[str]
+) -> None:
+    state = STATE.model_copy(update=changes)
+    rounds = tuple(r.model_copy(update={"before": state, "after": state, "energy_j": 0.1}) for r in measurement().rounds)
+    _, target = report_with(parts, measurement(rounds=rounds))
+    assert [line for line in target.not_checked if line.startswith("On the device, ")] == said

@@ -1,9 +1,11 @@
 """Numbers and sentences."""
 
 import pytest
+from markupsafe import escape
 
-from edgedistill.report import wording
+from edgedistill.report import compare_text, tables_marked, wording
 from edgedistill.report.build import build_report
+from edgedistill.report.html import render_html
 from edgedistill.report.model import DistillationGain
 from edgedistill.results import Interval, McNemar
 
@@ -67,6 +69,72 @@ def test_summary_when_the_teacher_bought_nothing_says_so(parts, interval, said):
     gain = DistillationGain(n=1000, student_accuracy=0.9, student_no_kd_accuracy=0.9 - value,
                             difference=Interval(value=value, low=low, high=high),
                             mcnemar=McNemar(only_reference_right=1, only_candidate_right=1, p_value=1.0))
-    found = wording.summary("a board", target.headline, budgets=(), goals=(), parity=target.parity, gain=gain)
-    assert found.startswith("Ready for a board: ")
+    found = wording.summary(target.model_copy(update={"distillation_gain": gain}))
+    assert found.startswith("Ready for Made-up Board <1>: ")
     assert found.partition("fits every budget.")[2].strip() == said
+
+
+def with_speed(parts, value, low, high):
+    """The made-up target, whose student is so many times as fast as its teacher; nothing is said of a gain."""
+    target = build_report(parts).targets["made-up-board"]
+    headline = target.headline.model_copy(update={"speed_ratio": Interval(value=value, low=low, high=high)})
+    return target.model_copy(update={"headline": headline, "distillation_gain": None})
+
+
+def noisy(target, *names):
+    changed = dict(target.variants)
+    for name in names:
+        host = changed[name].latency.host.model_copy(update={"noisy": True})
+        changed[name] = changed[name].model_copy(update={"latency": changed[name].latency.model_copy(update={"host": host})})
+    return target.model_copy(update={"variants": changed})
+
+
+@pytest.mark.parametrize(
+    ("speed", "said"),
+    [
+        ((1.04, 1.03, 1.05), "smaller than the teacher, cannot be told from it in speed (1.04x its speed, 95 % interval 1.03x to "
+                             "1.05x; measured on the host), keeps 80.0 % of its accuracy"),  # nearer than 5 %
+        ((1.30, 0.95, 1.78), "smaller than the teacher, cannot be told from it in speed (1.30x its speed, 95 % interval 0.95x to "
+                             "1.78x; measured on the host), keeps"),
+        ((0.97, 0.96, 0.98), "smaller than the teacher, cannot be told from it in speed (0.97x its speed,"),
+        ((1.06, 1.02, 1.10), "smaller and 1.06x faster than the teacher (measured on the host), keeps"),
+        ((0.50, 0.45, 0.55), "smaller but 2.00x slower than the teacher (measured on the host), keeps"),
+    ],
+)
+def test_summary_when_the_host_cannot_tell_the_speeds_apart_then_claims_no_difference(parts, speed, said):
+    assert said in wording.summary(with_speed(parts, *speed))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(("teacher",), "the teacher's time"), (("student_int8",), "the student's time"),
+     (("teacher", "student_int8"), "the teacher's and the student's time")],
+)
+def test_summary_when_a_side_was_noisy_then_says_so_wherever_the_ratio_stands(parts, names, said):
+    report = build_report(parts)
+    target = noisy(with_speed(parts, 37, 30, 44), *names)
+    assert f"and 37.0x faster than the teacher (measured on the host; noisy: {said}), keeps" in wording.summary(target)
+    shown = report.model_copy(update={"targets": {"a": target, "b": target}})
+    assert tables_marked.headlines(shown).rows[0][3] == f"37.0x; noisy: {said}"
+    assert f"measured on the host; noisy: {said}; on the target" in tables_marked.headline(target).rows[1][2]
+    assert compare_text.headlines_table({"one": shown}).rows[0][4] == f"37.0x measured on the host; noisy: {said}"
+    assert f"(30.0x to 44.0x); noisy: {escape(said)}" in render_html(shown)
+
+
+def test_doubts_when_the_speeds_are_told_apart_and_nothing_was_noisy_then_none(parts):
+    assert wording.speed_doubts(noisy(with_speed(parts, 37, 30, 44), "teacher_int8")) == ""
+    assert wording.speed_doubts(with_speed(parts, 1.02, 1.01, 1.03)) == "; cannot be told from the teacher's"
+
+
+def test_summary_when_the_float_model_ships_then_does_not_call_it_int8(with_target, target_parts):
+    verdict = target_parts.quantization.model_copy(update={"scheme": "float"})
+    target = build_report(with_target(quantization=verdict)).targets["made-up-board"]
+    assert "the float student is 40.0x smaller and 20.0x faster" in target.summary
+    assert "int8 student" not in target.summary
+
+
+def test_summary_when_the_teacher_is_never_right_then_what_is_kept_is_unknown(parts):
+    target = build_report(parts).targets["made-up-board"]
+    wrong = target.variants["teacher"].model_copy(update={"accuracy": 0.0})
+    found = wording.summary(target.model_copy(update={"variants": {**target.variants, "teacher": wrong}}))
+    assert "keeps an unknown share of its accuracy (the teacher is right on no test row), and fits" in found

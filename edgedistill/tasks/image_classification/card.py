@@ -16,6 +16,7 @@ from edgedistill.package.card import (
     runtime_words,
 )
 from edgedistill.package.contents import TEXT_MODEL_FILE, BundleIdentity, PictureInput, PictureVectors, RuntimeBuild, Sizes
+from edgedistill.package.precision import precision_of
 
 _APPS = f"""## Apps
 
@@ -69,7 +70,7 @@ def picture_card(identity: BundleIdentity, figures: CardFigures, parts: PictureC
 {front}---
 # {identity.recipe_id} for {identity.target_id}
 
-{figures.description or "A distilled int8 image classifier."}
+{figures.description or precision_of(identity.scheme).summary.format("image classifier")}
 
 | | |
 |---|---|

@@ -79,7 +79,7 @@ class Inputs:
     """What is packed.
 
     Attributes:
-        model: folder with model.onnx (int8), preprocessor_config.json and config.json.
+        model: folder with model.onnx as it ships, preprocessor_config.json and config.json.
         data: Arrow file of pictures; the golden ones are taken from it.
         labels: labels.json of prepare.
         splits: Arrow files of further pictures, by name; the card tells how many there are.
@@ -216,4 +216,4 @@ def _ensures(out: Path) -> None:
     require_sound_bundle(out / BUNDLE_FOLDER)
 
 
-STAGE = Stage(name="package", version=5, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=6, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)

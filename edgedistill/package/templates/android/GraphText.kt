@@ -10,7 +10,7 @@ package {{ package }}
  */
 object GraphText {
     private const val VANISHES = '\u0001'
-    private const val ALONE = '{{ alone | u16 }}'
+    private const val ALONE = {{ alone | kotlin }}
     private const val UNKNOWN = '{{ unknown | u16 }}'
 
     /** First and last code point of each range that vanishes. */

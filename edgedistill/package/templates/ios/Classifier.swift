@@ -32,7 +32,8 @@ public final class Classifier {
 
     private func run(_ text: String, output: String) throws -> [Float] {
         // A string ends at U+0000 on its way into the graph; U+0001 is dropped by the tokenizer just the same.
-        let whole = text.replacingOccurrences(of: "\u{0}", with: "\u{1}")
+        // Literally: else characters are compared as they are composed, and not by their code points.
+        let whole = text.replacingOccurrences(of: "\u{0}", with: "\u{1}", options: .literal)
         let input = try ORTValue(tensorStringData: [whole], shape: [1])
         let answer = try session.run(withInputs: ["text": input], outputNames: [output], runOptions: nil)
 {% include "parts/answer.swift" %}

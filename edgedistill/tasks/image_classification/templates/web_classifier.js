@@ -9,7 +9,9 @@ export class Picture {
 
   /** Decode a file, upright; transparency is dropped, and with it the colour of pixels that are wholly transparent. */
   static async of(file) {
-    const bitmap = await createImageBitmap(file);
+    const bitmap = await createImageBitmap(file).catch((failure) => {
+      throw failure.name === "InvalidStateError" ? new Error("This is no picture.", { cause: failure }) : failure; // not decoded
+    });
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
     const context = canvas.getContext("2d");

@@ -1,0 +1,33 @@
+"""What the runner does by itself: the same output as here, and a sentence where a model cannot be fed."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgedistill.device.runner import feed_of, scores_among
+from edgedistill.emulation.guest import scores_among as scores_among_here
+
+ROW, ONE, WIDE, TOKENS = np.zeros(3, np.float32), np.zeros((1, 1), np.float32), np.zeros((1, 3), np.float16), np.zeros((1, 4, 3))
+IDS, NAMES, MAPS = np.zeros((1, 3), np.int64), np.array(["a"]), [{"a": 0.5}]
+
+
+@pytest.mark.parametrize(("outputs", "place"), [
+    ([WIDE], 0), ([IDS, WIDE], 1), ([ONE, WIDE], 1), ([NAMES, MAPS, ONE], 2), ([ROW, TOKENS], 1), ([IDS, ROW], 1), ([WIDE, TOKENS], 0),
+])
+def test_scores_among_when_a_model_has_several_outputs_then_the_one_that_the_host_takes(outputs: list[Any], place: int) -> None:
+    assert scores_among(outputs) == scores_among_here(outputs) == place
+
+
+def test_scores_among_when_there_are_no_float_numbers_then_stops_with_a_sentence() -> None:
+    assert scores_among_here([IDS, NAMES]) is None
+    with pytest.raises(SystemExit, match="no scores of classes as float numbers"):
+        scores_among([IDS, NAMES])
+
+
+def test_feed_of_when_the_model_asks_for_what_the_row_has_not_then_stops_with_its_name() -> None:
+    session = SimpleNamespace(get_inputs=lambda: [SimpleNamespace(name=name) for name in ("input_ids", "position_ids")])
+    with pytest.raises(SystemExit, match="asks for position_ids, and its rows have input_ids, attention_mask"):
+        feed_of(session, {"input_ids": IDS, "attention_mask": IDS})
+    assert list(feed_of(session, {"attention_mask": IDS, "position_ids": IDS, "input_ids": IDS})) == ["input_ids", "position_ids"]

@@ -1,0 +1,91 @@
+"""What a run and the library call tell the package step of the verdict on int8 and of the teacher."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from edgedistill import library, pipeline
+from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
+from edgedistill.results import Coverage, Evaluation, Interval, QuantizationVerdict
+
+
+@pytest.fixture
+def located(tmp_path):
+    """A recipe whose teacher is a folder, called like a model of the hub."""
+    (tmp_path / "work" / "teacher").mkdir(parents=True)
+    recipe = load_recipe("home-intents").recipe
+    return LocatedRecipe(recipe.model_copy(update={
+        "description": "", "teacher": recipe.teacher.model_copy(update={"name": "work/teacher"}),
+    }), tmp_path)
+
+
+def _write_verdict(folder, scheme):
+    coverage = Coverage(weight_bytes_share=0, nodes_share=0, float_nodes=(), bytes_by_part={})
+    verdict = QuantizationVerdict(scheme=scheme, candidates={}, coverage=coverage, decision="ship it")
+    (folder / "verdict.json").write_text(verdict.to_json())
+
+
+def _packed(located, inputs, tmp_path, scheme):
+    """Pack the tiny model with a verdict beside it; returns the files of the bundle as text."""
+    data, model = tmp_path / "data", tmp_path / "model"
+    data.mkdir()
+    model.mkdir()
+    for path in inputs.model.iterdir():
+        (model / path.name).write_bytes(path.read_bytes())
+    for path in (inputs.data, inputs.labels):
+        (data / path.name).write_bytes(path.read_bytes())
+    if scheme is not None:
+        _write_verdict(model, scheme)
+    done = library.package(model, data, tmp_path / "packed", recipe=located, target=load_target("raspberry-pi"))
+    return {path.name: path.read_text(errors="replace") for path in (done.folder / "bundle").rglob("*") if path.is_file()}
+
+
+def test_package_when_the_verdict_is_float_then_no_word_of_the_bundle_calls_it_int8(located, inputs, tmp_path):
+    made = _packed(located, inputs, tmp_path, "float")
+
+    assert "| model.onnx (float) |" in made["README.md"]
+    assert "A distilled text classifier in float" in made["README.md"]
+    assert yaml.safe_load(made["README.md"].split("---")[1])["tags"] == ["onnx", "distillation"]
+    assert "scale of the activations" not in made["README.md"]
+    assert json.loads(made["bom.cdx.json"])["metadata"]["component"]["pedigree"]["notes"] == "distilled from teacher, not quantized"
+
+
+def test_package_when_no_verdict_lies_beside_the_model_then_claims_nothing(located, inputs, tmp_path):
+    made = _packed(located, inputs, tmp_path, None)
+
+    assert "| model.onnx |" in made["README.md"]
+    assert json.loads(made["bom.cdx.json"])["metadata"]["component"]["pedigree"]["notes"] == "distilled from teacher"
+
+
+def test_package_when_the_teacher_is_a_folder_then_no_file_holds_its_path_and_no_hub_model_is_claimed(located, inputs, tmp_path):
+    made = _packed(located, inputs, tmp_path, "dynamic_wi8_afp32")
+
+    assert [name for name, text in made.items() if "work/teacher" in text or str(tmp_path) in text] == []
+    assert "base_model" not in yaml.safe_load(made["README.md"].split("---")[1])
+    assert json.loads(made["bundle.json"])["base_model"] == "teacher"
+    assert "| `teacher` (teacher) |" in made["LICENSES.md"]
+
+
+@pytest.mark.parametrize("scheme", ["float", "static_wi8_ai8"])
+def test_run_when_it_packs_then_tells_the_scheme_of_the_verdict_and_the_teachers_own_name(located, tmp_path, scheme):
+    _write_verdict(tmp_path, scheme)
+    figure = Interval(value=0.9, low=0.8, high=0.95)
+    evaluation = Evaluation(
+        variant="student_int8", model_sha256="0" * 64, parameters=1, size_bytes=1, split="test", n=10, accuracy=figure, macro_f1=figure,
+        calibration_error=figure, agreement_with_teacher=None, mcnemar_against_teacher=None, classes=(), confusion=(),
+    )
+    (tmp_path / "evaluation.json").write_text(evaluation.to_json())
+    done, asked = SimpleNamespace(folder=tmp_path), []
+    line = SimpleNamespace(
+        recipe=located.recipe, recipe_folder=located.folder, task=SimpleNamespace(package=asked.append),
+        workspace=SimpleNamespace(do=lambda step, work: done), note=lambda step, found: found,
+    )
+    plan = SimpleNamespace(target=load_target("raspberry-pi"), budgets={"model_bytes": SimpleNamespace(limit=None)})
+
+    pipeline._package(line, SimpleNamespace(prepared=done), plan, done, {"teacher": done, "student_int8": done})
+
+    (packing,) = asked
+    assert (packing.settings.scheme, packing.settings.base_model, packing.model) == (scheme, "teacher", Path(tmp_path))

@@ -1,0 +1,72 @@
+"""The order of the last steps: a bundle is packed only when every gate holds, that of a device too."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgedistill import pipeline
+from edgedistill.device.stage import DEVICE_FILE
+from tests.report.test_device import measurement
+
+STEPS_BEFORE = {
+    "edgedistill.pipeline": ("export_model", "quantize_model", "evaluate_models", "_prove_reading", "_verify"),
+    "edgedistill.trials": ("search_line", "distil_trial", "train_baseline"),
+    "edgedistill.emulated_step": ("emulate",),
+}
+
+
+class Steps:
+    """Stands in for the steps of one target: each gives a folder, and the last ones say when they were done."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, is_parity_kept: bool) -> None:
+        self.done: list[str] = []
+        self.result: Any = SimpleNamespace(folder=folder, trial=None)
+        tuning = SimpleNamespace(shipped=self.result, variants={}, curve=None)
+        for module, names in STEPS_BEFORE.items():
+            for name in names:
+                monkeypatch.setattr(f"{module}.{name}", lambda *given: self.result)
+        monkeypatch.setattr("edgedistill.trials.varied", lambda line, common, plan, trial: (line, common, plan))
+        monkeypatch.setattr("edgedistill.aware_step.tune_for_int8", lambda *given: tuning)
+        monkeypatch.setattr(pipeline, "evaluate_models", lambda *given: dict.fromkeys(("teacher", "student_int8"), self.result))
+        monkeypatch.setattr(pipeline, "_parity_passed", lambda parity: is_parity_kept)
+        for name in ("_benchmark", "_measure_on", "_package"):
+            monkeypatch.setattr(pipeline, name, lambda *given, name=name: self._note(name))
+
+    def _note(self, name: str) -> Any:
+        self.done.append(name)
+        return self.result
+
+
+def steps_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_parity_kept: bool, device: object) -> tuple[list[str], Any]:
+    steps = Steps(tmp_path, monkeypatch, is_parity_kept=is_parity_kept)
+    common: Any = SimpleNamespace(prepared=steps.result, teacher=steps.result)
+    result = pipeline._for_target(SimpleNamespace(), common, SimpleNamespace(target=None), device)  # type: ignore[arg-type] # fakes
+    return steps.done, result
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_target_when_a_device_answers_then_it_is_asked_before_anything_is_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed: bool
+) -> None:
+    gate = measurement().against_host.model_copy(update={"passed": passed})
+    (tmp_path / DEVICE_FILE).write_text(measurement(against_host=gate).to_json(), encoding="utf-8")
+    done, result = steps_of(tmp_path, monkeypatch, is_parity_kept=True, device=object())
+    assert done == ["_benchmark", "_measure_on", *(["_package"] if passed else [])]
+    assert (result.package is None) == (not passed)
+    assert result.device is not None
+    assert result.benchmark is not None
+
+
+def test_target_when_there_is_no_device_then_packs_after_timing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, result = steps_of(tmp_path, monkeypatch, is_parity_kept=True, device=None)
+    assert done == ["_benchmark", "_package"]
+    assert result.device is None
+
+
+def test_target_when_a_conversion_failed_then_neither_times_nor_asks_nor_packs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, _ = steps_of(tmp_path, monkeypatch, is_parity_kept=False, device=object())
+    assert done == []
