@@ -12,7 +12,7 @@ from typing import Any
 from edgedistill.package.card import CardFigures
 from edgedistill.package.contents import ONNX_FILE, BundleIdentity
 from edgedistill.package.precision import precision_of
-from edgedistill.recipe import Task
+from edgedistill.tasks.registry import task_named
 
 _NAMESPACE = uuid.UUID("6f1c1a52-8b0f-4b0e-9f0e-3d0f6c2b7a11")
 """Makes the serial number a function of the model, so that the same bundle has the same one."""
@@ -23,8 +23,8 @@ _SIMPLE_LICENCES = frozenset({
 })
 """SPDX ids that may stand as `id`; the schema has all of them, and what is not among these is told by `name`."""
 
-_FORMATS: Mapping[Task, str] = {"text-classification": "text", "image-classification": "image"}
-"""What a model takes, in the words of the specification."""
+_FORMATS: Mapping[str, str] = {"text": "text", "picture": "image"}
+"""What a model takes, in the words of the specification, by what a task calls an example."""
 
 
 def bill_of_materials(
@@ -75,7 +75,8 @@ def _student(identity: BundleIdentity, figures: CardFigures, digest: str) -> dic
         "modelCard": {
             "modelParameters": {
                 "approach": {"type": "supervised"}, "task": identity.task, "datasets": [{"ref": "data"}],
-                "inputs": [{"format": _FORMATS[identity.task]}], "outputs": [{"format": "class and probability"}],
+                "inputs": [{"format": _FORMATS[task_named(identity.task).example]}],
+                "outputs": [{"format": "class and probability"}],
             },
             "quantitativeAnalysis": {"performanceMetrics": _metrics(figures)},
             "considerations": {"technicalLimitations": [

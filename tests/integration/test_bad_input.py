@@ -112,9 +112,12 @@ def _pickled_teacher(world: Path) -> None:
     (world / "classifier" / "pytorch_model.bin").write_bytes(b"\x80\x02}q\x00.")
 
 
-def _of_another_family(world: Path) -> None:
-    file = world / "classifier" / "config.json"
-    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | {"model_type": "xlnet"}), encoding="utf-8")
+def _of_family(name: str) -> Callable[[Path], None]:
+    def change(world: Path) -> None:
+        file = world / "classifier" / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | {"model_type": name}), encoding="utf-8")
+
+    return change
 
 
 def _rename_class(world: Path) -> None:
@@ -195,7 +198,8 @@ CASES = {
                                       _recipe(("name: classifier", f"name: classifier\n  sha256: '{'0' * 64}'"))),
     "teacher's config is not JSON": Case(RUN, ("config.json:1", "save_pretrained"),
                                          _write("classifier/config.json", "{not json")),
-    "teacher of a family that is not exported": Case(RUN, ("'xlnet' cannot be exported", "docs/export.md"), _of_another_family),
+    "teacher of a family that is not exported": Case(RUN, ("'fnet' cannot be exported", "docs/export.md"), _of_family("fnet")),
+    "teacher that is a decoder": Case(RUN, ("a gpt2 reads texts from left to right", "name an encoder"), _of_family("gpt2")),
     "teacher's config is a list": Case(RUN, ("config.json",), _write("classifier/config.json", "[1, 2]")),
     "teacher's class names are no list": Case(RUN, ("config.json", "id2label"), _write(
         "classifier/config.json",

@@ -108,7 +108,7 @@ def test_run_when_a_training_misses_its_milestone_then_given_up_and_not_chosen(
     line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out_of_reach = (Milestone(share_of_steps=0.3, validation_accuracy=1.0),)
-    monkeypatch.setattr(student_search, "milestones_from", lambda courses: out_of_reach if courses else ())
+    monkeypatch.setattr(student_search, "milestones_from", lambda courses, rows: out_of_reach if courses else ())
     result = line.run(tmp_path / "run", "goals=[{type: min-value, value: 1.0}]", "student.rung=tiny-1x32", "search.trials=2")
     first, second = result.report.targets["raspberry-pi"].frontier
     assert (first.is_chosen, second.is_chosen) == (True, False)
