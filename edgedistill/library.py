@@ -237,7 +237,7 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
     from edgedistill.examples import read_examples
     from edgedistill.verify.parity import compare_logits, int8_gate
 
-    with open_examples(data, split, like=reference) as path:
+    with open_examples(data, split, like=reference, are_labels_read=False) as path:
         examples = read_examples(path)
         answers = [
             predict(open_predictor(m), open_encoder(m if m.is_dir() else m.parent).encode_examples(examples))

@@ -34,7 +34,8 @@ def measure(
     settings = stage.Settings(
         protocol=protocol or BenchmarkProtocol(), host=this_host(), variants=tuple(models), seed=13
     )
-    with open_examples(data, "test", like=next(iter(models.values()))) as examples, tempfile.TemporaryDirectory() as scratch:
+    first = next(iter(models.values()))
+    with open_examples(data, "test", like=first, are_labels_read=False) as examples, tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch) / "benchmark"
         inputs = stage.Inputs(dict(models.items()), examples)
         done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, inputs)
@@ -60,7 +61,7 @@ def measure_detail(
     wanted = (protocol or BenchmarkProtocol()).model_copy(update={"processes": 1})
     ((variant, file),) = name_models([model]).items()
     settings = detail_stage.Settings(variant=variant, protocol=wanted, host=this_host(), seed=13)
-    with open_examples(data, "test", like=file) as examples, tempfile.TemporaryDirectory() as scratch:
+    with open_examples(data, "test", like=file, are_labels_read=False) as examples, tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch) / "detail"
         done = Workspace(folder.parent).perform_in(folder, detail_stage.STAGE, settings, detail_stage.Inputs(file, examples))
         return Detail.read_json(done.folder / detail_stage.DETAIL_FILE)

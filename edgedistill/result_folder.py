@@ -1,6 +1,8 @@
 """The folder of a result that a user names: it is ours, it is made by one process at a time, and nothing else is replaced."""
 
 import hashlib
+import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +22,23 @@ def partial_of(folder: Path) -> Path:
     return folder.with_name(folder.name + ".partial")
 
 
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_partial(partial: Path) -> None:
+    """Remove a folder of half-done work, its key last: what a kill leaves of it is still known as ours."""
+    if partial.is_dir() and not partial.is_symlink():
+        for path in partial.iterdir():
+            if path.name != KEY_FILE:
+                remove(path)
+    remove(partial)
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes of this machine out of a folder that is being made.
@@ -27,15 +46,19 @@ def alone_in(folder: Path) -> Iterator[None]:
     The lock lies among the temporary files: beside the folder it would be left lying, and in it it would be replaced.
 
     Raises:
-        StorageError: one is at it.
+        StorageError: one is at it, or temporary files cannot be written.
     """
+    owner = f"{os.getuid()}-" if hasattr(os, "getuid") else ""
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"edgedistill-{name}.lock")
+    lock = FileLock(Path(tempfile.gettempdir()) / f"edgedistill-{owner}{name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         hint = "wait for it, or choose another folder with -o DIR"
         raise StorageError(f"{folder}: another edgedistill is making it", hint=hint) from None
+    except OSError as bad:
+        hint = "set TMPDIR to a folder that may be written"
+        raise StorageError(f"{lock.lock_file}: {bad.strerror or bad}", hint=hint) from None
     try:
         yield
     finally:

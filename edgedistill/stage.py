@@ -10,9 +10,9 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from edgedistill.errors import ArtifactError, EdgedistillError, StorageError
 from edgedistill.host import this_host, tool_version
 from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, read_valid_manifest
 from edgedistill.orders import Call
-from edgedistill.result_folder import KEY_FILE, alone_in, partial_of, require_own
+from edgedistill.result_folder import KEY_FILE, alone_in, partial_of, remove, remove_partial, require_own
 
 log = logging.getLogger("edgedistill")
 
@@ -187,7 +187,8 @@ class Workspace:
                 job.stage.ensures(partial)
             except BaseException:
                 if not job.stage.is_resumable:  # half-done work that nobody can continue
-                    shutil.rmtree(partial, ignore_errors=True)
+                    with suppress(OSError):
+                        remove_partial(partial)
                 raise
             seconds = time.perf_counter() - clock
             manifest = _manifest(job, outcome, partial, started, seconds)
@@ -289,7 +290,9 @@ def _fresh_partial(folder: Path, key: str, *, keep: bool) -> Path:
     partial = partial_of(folder)
     mark = partial / KEY_FILE
     if not (keep and mark.is_file() and mark.read_text(encoding="utf-8") == key):
-        _remove(partial)
+        remove_partial(partial)
+    for name in (MANIFEST_FILE, f"{MANIFEST_FILE}.tmp"):  # of a process that ended while it wrote it
+        (partial / name).unlink(missing_ok=True)
     partial.mkdir(parents=True, exist_ok=True)
     mark.write_text(key, encoding="utf-8")
     return partial
@@ -312,13 +315,6 @@ def _manifest(job: _Job, outcome: Outcome, partial: Path, started: datetime, sec
     )
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
 def _is_scratch(file: Path, partial: Path, outcome: Outcome) -> bool:
     """Is a file needed only while the stage runs?"""
     own = file.relative_to(partial)
@@ -337,9 +333,9 @@ def _make_real(partial: Path, folder: Path, manifest: Manifest) -> None:
     needed = {parent for file in listed for parent in file.parents}
     for path in sorted(partial.rglob("*"), reverse=True):  # what is in a folder before the folder
         if path not in listed and path not in needed:
-            _remove(path)
+            remove(path)
     if folder.exists():
-        _remove(folder)
+        remove(folder)
     os.replace(partial, folder)
 
 

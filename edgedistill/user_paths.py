@@ -79,7 +79,7 @@ def variant_of(model: Path) -> Variant:
 
 @contextmanager
 def open_examples(
-    data: Path, split: str, names: Sequence[str] | None = None, *, like: Path | None = None
+    data: Path, split: str, names: Sequence[str] | None = None, *, like: Path | None = None, are_labels_read: bool = True
 ) -> Iterator[Path]:
     """Yield a file of examples: a split of a prepared folder, an .arrow file, or a data file.
 
@@ -87,8 +87,8 @@ def open_examples(
         data: where they are; a data file has the columns text and label.
         split: which split of a prepared folder.
         names: the classes that the labels of a data file stand for; None: the labels are not needed.
-        like: a model that will answer them, a folder or a file in one: says what a data file is read as, and must have the
-            classes of a prepared folder; None: texts.
+        like: a model that will answer them, a folder or a file in one: says what a data file is read as; None: texts.
+        are_labels_read: will its answers be held against the labels? Then it must have the classes of a prepared folder.
 
     Raises:
         UsageError: the prepared folder has no such split.
@@ -99,7 +99,8 @@ def open_examples(
         if not (data / f"{split}.arrow").is_file():
             there = ", ".join(sorted(path.stem for path in data.glob("*.arrow")))
             raise UsageError(f"{data}: has no split {split!r}; it holds: {there}", hint="--split test")
-        _require_classes_of(data, like)
+        if are_labels_read:
+            _require_classes_of(data, like)
         yield data / f"{split}.arrow"
         return
     if data.suffix == ".arrow":
@@ -123,8 +124,8 @@ def _require_classes_of(data: Path, model: Path | None) -> None:
     except ArtifactError:  # without classes nothing can be mixed up; what needs them says that they are missing
         return
     theirs = Labels.read_json(data / LABELS_FILE).labels
-    is_unnamed = len(own) == len(theirs) and all(name == f"LABEL_{i}" for i, name in enumerate(own))
-    if own != theirs and not is_unnamed:
+    is_unnamed = len(own) >= len(theirs) and all(name == f"LABEL_{i}" for i, name in enumerate(own))
+    if own[: len(theirs)] != theirs and not is_unnamed:  # it may know more
         pairs = list(zip(own, theirs, strict=False))
         first = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
         raise ArtifactError(f"{folder}: its class {first} is {_nth(own, first)}, that of {data / LABELS_FILE} is "

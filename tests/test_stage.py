@@ -17,6 +17,7 @@ from edgedistill.artifact import sha256_of_file, sha256_of_path
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError, ParityError, StorageError
 from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest
+from edgedistill.result_folder import remove_partial
 from edgedistill.stage import Done, Outcome, Stage, Workspace, input_paths, write_text_durably
 
 
@@ -721,3 +722,35 @@ def test_perform_in_when_another_process_is_making_the_folder_then_refused(
     done = space.perform_in(tmp_path / "mine", Stage(name="repeat", version=1, run=run), Settings(), inputs)
     assert (done.was_skipped, work.calls) == (False, 1)
     assert space.perform_in(tmp_path / "mine", Stage(name="repeat", version=1, run=run), Settings(), inputs).was_skipped
+
+
+def test_perform_when_killed_while_its_manifest_is_written_then_what_is_left_of_it_is_no_output(
+    perform: Callable[..., Done], space: Workspace, work: Repeater, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stopped_at("write_text_durably", patch)
+        perform(run=with_scratch(work), is_resumable=True)
+    (partial,) = space.root.rglob("*.partial")
+    (partial / "manifest.json.tmp").write_text("{")  # as a kill within it leaves it
+    (partial / "manifest.json").write_text("{}")
+    done = perform(run=with_scratch(work), is_resumable=True)
+    assert [artifact.path for artifact in done.manifest.outputs] == ["sub/result.txt"]
+    assert perform(run=with_scratch(work), is_resumable=True).was_skipped
+
+
+def test_remove_partial_when_killed_half_way_then_what_is_left_is_still_known_as_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial = tmp_path / "out.partial"
+    (partial / "checkpoints").mkdir(parents=True)
+    (partial / ".key").write_text("abc")
+
+    def stop(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("edgedistill.result_folder.remove", stop)
+        remove_partial(partial)
+    assert (partial / ".key").is_file()
+    remove_partial(partial)
+    assert not partial.exists()

@@ -29,7 +29,7 @@ def model_of(tmp_path: Path, *names: str) -> Path:
 
 @pytest.mark.parametrize(("names", "told"), [
     (("yes", "no"), "its class 0 is 'yes', that of"), (("no", "maybe"), "its class 1 is 'maybe', that of"),
-    (("no", "yes", "maybe"), "its class 2 is 'maybe', that of"), (("LABEL_0", "LABEL_1", "LABEL_2"), "its class 0 is 'LABEL_0'"),
+    (("no",) * 2, "its class 1 is 'no', that of"), (("LABEL_1", "LABEL_0"), "its class 0 is 'LABEL_1'"),
 ])
 def test_open_examples_when_the_labels_mean_other_classes_to_the_model_then_refused(
     names: tuple[str, ...], told: str, prepared: Path, tmp_path: Path
@@ -41,9 +41,14 @@ def test_open_examples_when_the_labels_mean_other_classes_to_the_model_then_refu
         assert "matched by name" in (refused.value.hint or "")
 
 
-@pytest.mark.parametrize("names", [("no", "yes"), ("LABEL_0", "LABEL_1"), ()])
-def test_open_examples_when_the_classes_are_the_same_or_have_no_names_then_opened(
+@pytest.mark.parametrize("names", [("no", "yes"), ("no", "yes", "maybe"), ("LABEL_0", "LABEL_1"), ("LABEL_0", "LABEL_1", "LABEL_2"), ()])
+def test_open_examples_when_the_classes_are_the_same_and_perhaps_more_or_have_no_names_then_opened(
     names: tuple[str, ...], prepared: Path, tmp_path: Path
 ) -> None:
     with open_examples(prepared, "test", like=model_of(tmp_path, *names)) as path:
+        assert path == prepared / "test.arrow"
+
+
+def test_open_examples_when_only_the_texts_are_read_then_the_classes_do_not_matter(prepared: Path, tmp_path: Path) -> None:
+    with open_examples(prepared, "test", like=model_of(tmp_path, "yes", "no"), are_labels_read=False) as path:
         assert path == prepared / "test.arrow"

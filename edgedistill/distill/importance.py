@@ -56,9 +56,9 @@ def measure_importance(
     try:
         for batch in batches:
             by_head, by_neuron = _gradients(teacher, batch, (heads, neurons), generator)
-            rows = len(batch["input_ids"])  # with drawn labels the square of a mean over n rows is 1/n of a row's, in the mean
-            total_heads += rows * by_head.square()
-            total_neurons += rows * by_neuron.square()
+            rows = len(batch["input_ids"])  # with drawn labels the square of a sum is the sum of the rows' squares, in the mean
+            total_heads += (rows * by_head).square()
+            total_neurons += (rows * by_neuron).square()
     finally:
         for hook in hooks:
             hook.remove()

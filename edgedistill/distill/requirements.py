@@ -26,8 +26,12 @@ def require_same_length(max_tokens: int, teacher: Path) -> None:
 
     Raises:
         RecipeError: they differ.
+        TeacherError: the tokenizer's file cannot be read.
     """
-    truncation = json.loads(read_text(teacher / TOKENIZER_FILE, error=TeacherError)).get("truncation") or {}
+    try:
+        truncation = json.loads(read_text(teacher / TOKENIZER_FILE, error=TeacherError)).get("truncation") or {}
+    except (ValueError, AttributeError) as bad:
+        raise TeacherError(f"{teacher / TOKENIZER_FILE}: not a tokenizer ({bad})", hint="run `edgedistill teach` again") from None
     taught = truncation.get("max_length", max_tokens)
     if taught != max_tokens:
         raise RecipeError(f"teacher.max_tokens is {max_tokens}, but the teacher answered texts of {taught} tokens at most",

@@ -79,7 +79,7 @@ def _train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path
 _check_student = partial(require_written, names=(WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE))
 
 STUDENT = Stage(
-    name="distill", version=8, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
+    name="distill", version=9, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )
 

@@ -79,5 +79,6 @@ def load_with_head(kind: ClassifierKind, folder: Path, labels: Sequence[str], *,
 
 
 def _is_of_encoder(name: str, model: PreTrainedModel) -> bool:
-    """Is a weight of the part below the head? A pooler may be new: many encoders are published without one."""
-    return name.startswith(f"{model.base_model_prefix}.") and "pooler" not in name
+    """Is a weight of the part below the head? A pooler may be new, as many encoders are published without; counters are none."""
+    is_below = name.startswith(f"{model.base_model_prefix}.")
+    return is_below and "pooler" not in name and not name.endswith("num_batches_tracked")

@@ -1,6 +1,7 @@
 """Find the teacher: a local folder, the hub's cache, the hub (only if the recipe allows it), an installed package."""
 
 import importlib.util
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -71,8 +72,19 @@ def _hub_cache(teacher: Teacher) -> Path | None:
         found = Path(snapshot_download(teacher.name, revision=teacher.revision, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):
         return None
-    has_weights = any((found / name).is_file() for name in (WEIGHTS_FILE, f"{WEIGHTS_FILE}.index.json"))
-    return found if (found / CONFIG_FILE).is_file() and has_weights else None
+    return found if (found / CONFIG_FILE).is_file() and _has_all_weights(found) else None
+
+
+def _has_all_weights(folder: Path) -> bool:
+    """Are the weights there whole, in one file or in all of several? A download may have ended in between."""
+    index = folder / f"{WEIGHTS_FILE}.index.json"
+    if not index.is_file():
+        return (folder / WEIGHTS_FILE).is_file()
+    try:
+        files = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return all((folder / name).is_file() for name in files)
 
 
 def _hub(teacher: Teacher) -> Path | None:

@@ -20,6 +20,7 @@ from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder, is_wordpiece
+from edgedistill.teach.decoders import require_encoder
 from edgedistill.teach.files import CURVE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.judgement import Answers, judge_taken, judged_rows, warn_of_accuracy
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
@@ -65,9 +66,10 @@ def _require_readable(settings: TeacherSettings, inputs: TeacherInputs) -> None:
     """Refuse a teacher that cannot read the texts, before any work.
 
     Raises:
-        TeacherError: it reads shorter texts only.
+        TeacherError: it reads shorter texts only, or is a decoder.
         MissingDependencyError: its tokenizer needs a package that is not installed.
     """
+    require_encoder(inputs.model)
     require_tokenizer_packages(inputs.model)
     limit = token_limit(inputs.model)
     if limit is not None and settings.max_tokens > limit:

@@ -97,7 +97,7 @@ class SearchStudy:
                 _SETTINGS: move.settings.model_dump_json(), _BECAUSE: move.because, **vars(owner),
             })
             while self._is_waiting(move.settings):  # what a killed run left waiting is popped first
-                found = self._ask(owner, space, may_draw=False)
+                found = self._ask(owner, space, wanted=move.settings)
                 if found is not None:
                     return found
         return None
@@ -110,7 +110,7 @@ class SearchStudy:
     def sample(self, owner: Owner, *, space: Space) -> Trial | None:
         """Claim what the sampler proposes; None when it finds nothing new."""
         for _ in range(_DRAWS):
-            found = self._ask(owner, space, may_draw=True)
+            found = self._ask(owner, space)
             if found is not None:
                 return found
         return None
@@ -134,8 +134,12 @@ class SearchStudy:
         else:
             self._study.tell(trial.number, state=state.PRUNED, skip_if_finished=True)
 
-    def _ask(self, owner: Owner, space: Space, *, may_draw: bool) -> Trial | None:
-        """Pop a waiting trial or let the sampler draw one; None when somebody else has the same."""
+    def _ask(self, owner: Owner, space: Space, *, wanted: TrialSettings | None = None) -> Trial | None:
+        """Pop a waiting trial or let the sampler draw one; None when somebody else has the same.
+
+        With `wanted` none is drawn, and what this run left waiting when it was killed is dropped: it was an idea for an earlier
+        situation.
+        """
         drawn = len(self._study.get_trials(deepcopy=False))
         seed = (self._seed + drawn) % 2**32
         self._study.sampler = self._optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM_AT_FIRST)
@@ -145,7 +149,9 @@ class SearchStudy:
         if is_drawn:
             attributes[_SETTINGS] = _settings(asked.params, space).model_dump_json()
             attributes[_BECAUSE] = "drawn by the sampler from what was tried so far"
-        if (is_drawn and not may_draw) or self._is_taken(attributes[_SETTINGS], before=asked.number):
+        is_stale = wanted is not None and attributes.get(_RUN_ID) == owner.run_id and (
+            attributes[_SETTINGS] != wanted.model_dump_json())
+        if (is_drawn and wanted is not None) or is_stale or self._is_taken(attributes[_SETTINGS], before=asked.number):
             self._study.tell(asked.number, state=self._optuna.trial.TrialState.FAIL)
             return None
         attributes |= vars(owner)

@@ -140,3 +140,19 @@ def test_claim_when_two_processes_share_a_study_then_every_trial_is_made_once(tm
         worker.stdin.flush()
     got = [json.loads(worker.communicate(timeout=120)[0]) for worker in workers]
     assert sorted(got[0] + got[1]) == sorted(f"r{i}" for i in range(12))
+
+
+def test_claim_when_a_killed_run_left_a_move_waiting_then_it_is_dropped_and_the_wanted_one_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(SearchStudy, "_ask", die)  # between the idea and the claim
+        study_in(tmp_path).claim([move("r3")], HERE, space=SPACE)
+    for rung in ("r1", "r5", "r3"):  # r3 may be wanted again later
+        found = study_in(tmp_path).claim([move(rung)], HERE, space=SPACE)
+        assert found is not None
+        assert found.settings.rung == rung
+    assert [trial.settings.rung for trial in study_in(tmp_path).trials()] == ["r1", "r5", "r3"]
