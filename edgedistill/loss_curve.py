@@ -1,13 +1,16 @@
-"""The terms of a loss over the steps of a training: collected batch by batch, written down when the trainer logs."""
+"""A training's losses over its steps: their terms, collected batch by batch, and the log of the looks at validation."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.distributed as dist
 
 from edgedistill.batch_parts import WEIGHT
+from edgedistill.errors import TrainingDivergedError
 from edgedistill.objective import LossTerms, TermsFunction
 from edgedistill.processes import Group
+from edgedistill.results import TrainingLog, TrainingPoint
 
 HARD, SOFT = "hard_loss", "soft_loss"
 """Names of the terms among what a trainer logs."""
@@ -62,3 +65,39 @@ def terms_of(entry: Mapping[str, float]) -> dict[str, float | None]:
         HARD: entry.get(HARD), SOFT: entry.get(SOFT),
         f"validation_{HARD}": entry.get(f"eval_{HARD}"), f"validation_{SOFT}": entry.get(f"eval_{SOFT}"),
     }
+
+
+def require_finite(step: int, loss: float) -> None:
+    """End a training whose loss on validation is no number any more.
+
+    Raises:
+        TrainingDivergedError: it is not finite; names the step.
+    """
+    if not math.isfinite(loss):
+        raise TrainingDivergedError(f"the training diverged: at step {step} the validation loss is {loss}",
+                                    hint="lower learning_rate in the recipe, under distillation or teacher.fine_tuning")
+
+
+def training_log(history: Sequence[Mapping[str, float]]) -> TrainingLog:
+    """Return the looks at validation out of what a trainer logged, in the order of their steps.
+
+    Raises:
+        TrainingDivergedError: a loss on validation is not finite.
+    """
+    points: dict[int, dict[str, float]] = {}
+    for entry in history:
+        points.setdefault(int(entry["step"]), {}).update(entry)
+        require_finite(int(entry["step"]), entry.get("eval_loss", 0.0))
+    return TrainingLog(
+        points=tuple(
+            TrainingPoint(
+                step=step,
+                loss=entry.get("loss"),
+                validation_loss=entry["eval_loss"],
+                validation_accuracy=entry["eval_accuracy"],
+                **terms_of(entry),
+            )
+            for step, entry in sorted(points.items())
+            if "eval_loss" in entry
+        )
+    )

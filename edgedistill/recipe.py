@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError
 from edgedistill.int8_settings import PostTraining, Quantization
+from edgedistill.overrides import set_override
 from edgedistill.picture_settings import Pictures
 
 Task = Literal["text-classification", "image-classification"]
@@ -364,7 +365,7 @@ def read_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
         return recipe
     content = yaml.safe_load(text)
     for item in overrides:
-        _override(content, item)
+        set_override(content, item)
     return parse(Recipe, "", Path("--set"), error=RecipeError, loader=lambda _: content)  # no text: it has no lines
 
 
@@ -386,27 +387,10 @@ def read_int8_settings(overrides: Sequence[str]) -> Int8Sections:
     """
     content: dict[str, Any] = {}
     for item in overrides:
-        _override(content, item)
+        set_override(content, item)
         section = item.partition(".")[0]
         if section not in Int8Sections.model_fields:
             raise RecipeError(f"--set {item}: a finished model is quantized by the sections "
                               f"{' and '.join(Int8Sections.model_fields)} alone",
                               hint="--set quantization.calibration.method=entropy")
     return parse(Int8Sections, "", Path("--set"), error=RecipeError, loader=lambda _: content)
-
-
-def _override(content: dict[str, Any], item: str) -> None:
-    """Set one dotted key in a recipe's mapping."""
-    key, equals, value = item.partition("=")
-    if not equals or not all(key.split(".")):
-        raise RecipeError(f"--set {item}: not of the form key=value", hint="--set distillation.temperature=4")
-    *parents, last = key.split(".")
-    place = content
-    for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
-            raise RecipeError(f"--set {item}: {parent} is no section", hint="edgedistill schema recipe")
-    try:
-        place[last] = yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise RecipeError(f"--set {item}: the value is not YAML", hint="--set distillation.temperature=4") from None

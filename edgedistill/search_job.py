@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from edgedistill.distill.search.study import Owner
 from edgedistill.distill.search.trial import LookFor, Rung, Trial, TrialOutcome, TrialSettings, by_cost
+from edgedistill.frontier import FrontierRow
 from edgedistill.goals import goals_within
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.recipe import Goal, Metric, Recipe, Student
-from edgedistill.results import Evaluation, Fit, FrontierRow, QuantizationVerdict, TrainingLog
+from edgedistill.results import Evaluation, Fit, QuantizationVerdict, TrainingLog
 from edgedistill.tasks.task import Shape
 
 

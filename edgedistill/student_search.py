@@ -14,9 +14,10 @@ from edgedistill.distill.search.moves import Situation, best_settings, guided_mo
 from edgedistill.distill.search.study import SearchStudy, Space
 from edgedistill.distill.search.trial import Diagnosis, Rung, Trial, TrialOutcome
 from edgedistill.errors import TrainingDivergedError
+from edgedistill.frontier import FrontierRow
 from edgedistill.goals import check_goals, constant_that_passes, figure_of, standard_error
 from edgedistill.manifest import Decision
-from edgedistill.results import Evaluation, FrontierRow, Prediction
+from edgedistill.results import Evaluation, Prediction
 from edgedistill.search_job import Attempt, Attempter, Found, Job
 from edgedistill.tasks.registry import task_named
 

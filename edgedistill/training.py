@@ -6,7 +6,6 @@ flat token arrays without a Python loop over examples.
 """
 
 import logging
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +20,13 @@ from transformers.trainer_callback import PrinterCallback
 
 from edgedistill.batch_order import plan_batches
 from edgedistill.batch_parts import WEIGHT
-from edgedistill.errors import TrainingDivergedError
 from edgedistill.heap import give_back_freed
 from edgedistill.host import this_host
-from edgedistill.loss_curve import TermMeans, add_batch, terms_of
+from edgedistill.loss_curve import TermMeans, add_batch, require_finite, training_log
 from edgedistill.objective import LogitObjective, LossFunction, Objective, TrainingBatch, learned_beside
 from edgedistill.processes import Group
 from edgedistill.progress import Progress
-from edgedistill.results import Milestone, TrainingLog, TrainingPoint
+from edgedistill.results import Milestone, TrainingLog
 from edgedistill.shared_training import Batches, SharedTrainer, agreed_path, answered_right, group_of_training, in_parts
 from edgedistill.tasks.encoding import Encoded, inputs_of
 from edgedistill.torch_setup import set_up_torch
@@ -183,7 +181,7 @@ def _train(
     if found is not None:
         log.info("continuing from %s", found.name)
     trainer.train(resume_from_checkpoint=str(found) if found else None)
-    found_points = _training_log(trainer.state.log_history)
+    found_points = training_log(trainer.state.log_history)
     return found_points.model_copy(update={"steps_planned": schedule.steps, "given_up_at_step": watch.given_up_at_step})
 
 
@@ -329,13 +327,7 @@ class _StopDiverged(TrainerCallback):
     """Ends a training whose loss is no number any more at the first look that shows it; all processes see the same figures."""
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **_: Any) -> None:
-        _require_finite(state.global_step, (metrics or {}).get("eval_loss", 0.0))
-
-
-def _require_finite(step: int, loss: float) -> None:
-    if not math.isfinite(loss):
-        raise TrainingDivergedError(f"the training diverged: at step {step} the validation loss is {loss}",
-                                    hint="lower learning_rate in the recipe, under distillation or teacher.fine_tuning")
+        require_finite(state.global_step, (metrics or {}).get("eval_loss", 0.0))
 
 
 class _GiveUp(TrainerCallback):
@@ -384,23 +376,3 @@ def _last_complete_checkpoint(checkpoints: Path) -> Path | None:
         else:
             shutil.rmtree(folder)
     return max(found)[1] if found else None
-
-
-def _training_log(history: Sequence[Mapping[str, float]]) -> TrainingLog:
-    points: dict[int, dict[str, float]] = {}
-    for entry in history:
-        points.setdefault(int(entry["step"]), {}).update(entry)
-        _require_finite(int(entry["step"]), entry.get("eval_loss", 0.0))
-    return TrainingLog(
-        points=tuple(
-            TrainingPoint(
-                step=step,
-                loss=entry.get("loss"),
-                validation_loss=entry["eval_loss"],
-                validation_accuracy=entry["eval_accuracy"],
-                **terms_of(entry),
-            )
-            for step, entry in sorted(points.items())
-            if "eval_loss" in entry
-        )
-    )

@@ -12,6 +12,7 @@ from edgedistill.device.results import DeviceMeasurement
 from edgedistill.emulation.findings import EmulatedCheck, as_line
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.intervals import mcnemar, paired_difference
+from edgedistill.frontier import FrontierRow
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.recipe import Task
@@ -41,7 +42,6 @@ from edgedistill.results import (
     AwareGain,
     BudgetCheck,
     Evaluation,
-    FrontierRow,
     GoalCheck,
     InstructionSetCheck,
     Interval,

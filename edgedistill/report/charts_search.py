@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 from markupsafe import escape
 
+from edgedistill.frontier import FrontierRow
 from edgedistill.goals import METRIC_NAMES
 from edgedistill.report import tables
 from edgedistill.report.figure import (
@@ -27,7 +28,7 @@ from edgedistill.report.figure import (
 )
 from edgedistill.report.model import TargetReport
 from edgedistill.report.wording import share_text, size_text, time_text
-from edgedistill.results import FrontierRow, Prediction
+from edgedistill.results import Prediction
 
 _FOOT = 0.04
 _TITLES = {"model_bytes": "Students tried, over size", "latency_p50_s": "Students tried, over latency"}

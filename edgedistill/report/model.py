@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 from edgedistill.device.results import DeviceFacts
 from edgedistill.document import Document
 from edgedistill.emulation.findings import EmulatedCheck
+from edgedistill.frontier import FrontierRow
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.results import (
@@ -14,7 +15,6 @@ from edgedistill.results import (
     BudgetCheck,
     ClassFigures,
     Coverage,
-    FrontierRow,
     GoalCheck,
     InstructionSetCheck,
     Interval,

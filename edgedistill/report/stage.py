@@ -14,6 +14,7 @@ from edgedistill.document import Document, read_text
 from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.examples import read_examples
+from edgedistill.frontier import FrontierRow
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.recipe import Task
@@ -28,7 +29,6 @@ from edgedistill.results import (
     AwareGain,
     BudgetCheck,
     Evaluation,
-    FrontierRow,
     GoalCheck,
     InstructionSetCheck,
     Labels,

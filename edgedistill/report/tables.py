@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from edgedistill.frontier import FrontierRow
 from edgedistill.report.model import HostLatency, RunReport, TargetReport, VariantReport
 from edgedistill.report.wording import (
     BUDGET_NAMES,
@@ -15,7 +16,7 @@ from edgedistill.report.wording import (
     time_range_text,
     time_text,
 )
-from edgedistill.results import FrontierRow, TrainingPoint
+from edgedistill.results import TrainingPoint
 
 UNKNOWN = "–"
 """What stands where nobody knows."""

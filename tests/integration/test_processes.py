@@ -58,13 +58,13 @@ from edgedistill import training
 from edgedistill.crew import lead
 from edgedistill.errors import TrainingDivergedError
 
-real = training._training_log
+real = training.training_log
 
 def diverge(history):
-    training._training_log = real
+    training.training_log = real
     raise TrainingDivergedError("the training diverged", hint="lower the rate")
 
-training._training_log = diverge
+training.training_log = diverge
 
 def work():
     folder, out = Path(sys.argv[1]), Path(sys.argv[2])

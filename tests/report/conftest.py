@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgedistill.catalog import data_folder
+from edgedistill.frontier import FrontierRow
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.recipe import BenchmarkProtocol
@@ -21,7 +22,6 @@ from edgedistill.results import (
     ClassFigures,
     Coverage,
     Evaluation,
-    FrontierRow,
     GoalCheck,
     Interval,
     LayerCoverage,
