@@ -233,6 +233,7 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
         data: the folder that `prepare` wrote, or a file of texts.
         split: which split of a prepared folder.
     """
+    from edgedistill.decisions import problem_of_folder
     from edgedistill.evaluate.predictor import open_predictor, predict
     from edgedistill.examples import read_examples
     from edgedistill.verify.parity import compare_logits, int8_gate
@@ -243,7 +244,8 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
             predict(open_predictor(m), open_encoder(m if m.is_dir() else m.parent).encode_examples(examples))
             for m in (reference, candidate)
         ]
-    return compare_logits(answers[0], answers[1], gate=int8_gate(Parity()))
+    problem = problem_of_folder(reference if reference.is_dir() else reference.parent)
+    return compare_logits(answers[0], answers[1], gate=int8_gate(Parity()), problem=problem)
 
 
 def package(

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from edgedistill.catalog import load_recipe, recipe_ids
 from edgedistill.errors import RecipeError
-from edgedistill.recipe import Data, Recipe, read_recipe
+from edgedistill.data_settings import Data
+from edgedistill.recipe import Recipe, read_recipe
 
 SMALLEST = """\
 id: mine

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgedistill.decisions import problem_of_folder, problem_of_labels
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError, UsageError
 from edgedistill.evaluate.onnx_model import ModelInput, OnnxModel
@@ -176,7 +177,8 @@ def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
     wanted = settings.wanted
     goal = Goal(settings.min_agreement, wanted.max_accuracy_loss, wanted.min_coverage)
     reference = source if inputs.reference is None else inputs.reference / ONNX_FILE
-    court = Court(source, scratch, rows, _calibration(settings, inputs, taken), goal, settings.target_saturates, reference)
+    court = Court(source, scratch, rows, _calibration(settings, inputs, taken), goal, settings.target_saturates, reference,
+                  problem_of_folder(inputs.model))
     if not np.isfinite(court.own).any():
         raise ArtifactError(f"{given}: answers no row with a number (NaN or infinity)", hint="check its weights, and the rows")
     _require_known_labels(court, inputs.validation)
@@ -218,7 +220,13 @@ def _require_known_labels(court: Court, file: Path) -> None:
     labels, classes = court.rows.labels, court.own.shape[1]
     if labels is None or len(labels) != len(court.own):
         return
-    strange = labels[(labels != NO_LABEL) & ((labels < 0) | (labels >= classes))]
+    if problem_of_labels(labels) != court.problem or (labels.ndim == 2 and labels.shape[1] != classes):
+        raise DataError(f"{file}: labels of the shape {labels.shape} for a model of {classes} classes with problem_type "
+                        f"{court.problem}", hint="one label a row: its number; several: 0 and 1 for each class")
+    strange = labels[(labels != NO_LABEL) & ((labels < 0) | (labels >= (2 if labels.ndim == 2 else classes)))]
+    if len(strange) and labels.ndim == 2:
+        raise DataError(f"{file}: the label {strange[0]} is neither 0 nor 1, and rows may have several labels",
+                        hint=f"write 1 for each class that a row has, 0 for each other, and {NO_LABEL} where nothing is known")
     if len(strange):
         raise DataError(f"{file}: the label {strange[0]} is no class; the model has {classes}, numbered from 0",
                         hint=f"number the labels from 0 to {classes - 1}, and {NO_LABEL} for none")

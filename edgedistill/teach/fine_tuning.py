@@ -64,9 +64,16 @@ def fine_tune(model: PreTrainedModel, sets: tuple[TrainingSet, TrainingSet], *, 
         the best accuracy on validation, 0 to 1.
     """
     curve = train(
-        model, *sets, loss=lambda logits, hard, soft: torch.nn.functional.cross_entropy(logits, hard), schedule=schedule, out=out,
+        model, *sets, loss=lambda logits, hard, soft: _hard_loss(logits, hard), schedule=schedule, out=out,
     )
     if current_group().is_main:
         model.save_pretrained(out, safe_serialization=True)
         (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
     return max((p.validation_accuracy or 0.0) for p in curve.points)
+
+
+def _hard_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy; of several labels an example the mean of the classes' binary ones, as transformers has it."""
+    if labels.ndim == 2:
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    return torch.nn.functional.cross_entropy(logits, labels)

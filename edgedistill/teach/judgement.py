@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.decisions import set_numbers
 from edgedistill.errors import TeacherError
 from edgedistill.examples import Examples
 from edgedistill.manifest import Decision
@@ -28,9 +29,9 @@ class Answers:
     """What a teacher decided on validation, beside the labels.
 
     Attributes:
-        truth: class numbers of the labels, shape (n,).
-        decided: class numbers of the answers, shape (n,).
-        names: of the classes, in the order of their numbers.
+        truth: class numbers of the labels, shape (n,); of texts with several labels numbers of the sets, alike where these are.
+        decided: the same of the answers, shape (n,).
+        names: of the classes, in the order of their numbers; empty with several labels.
     """
 
     truth: NDArray[np.int64]
@@ -45,7 +46,16 @@ class Answers:
             TeacherError: a logit is NaN or infinite.
         """
         require_finite(logits)
-        return cls(examples.labels.astype(np.int64), np.asarray(logits.argmax(axis=1), np.int64), names)
+        truth = examples.labels
+        if truth.ndim == 1:
+            return cls(truth.astype(np.int64), np.asarray(logits.argmax(axis=1), np.int64), names)
+        numbers = set_numbers(np.concatenate([truth, logits > 0]))
+        return cls(numbers[: len(truth)], numbers[len(truth) :], ())
+
+    @property
+    def is_of_sets(self) -> bool:
+        """May an example have several labels?"""
+        return not self.names
 
     @property
     def accuracy(self) -> float:
@@ -69,13 +79,16 @@ def judged_rows(validation: Examples) -> Examples:
     return validation.take(np.arange(0, len(validation), step))
 
 
-def warn_of_accuracy(accuracy: float, truth: NDArray[np.int32], *, why: str = _TRY) -> tuple[Decision, ...]:
+def warn_of_accuracy(
+    accuracy: float, truth: NDArray[np.int32], *, why: str = _TRY, is_of_sets: bool = False
+) -> tuple[Decision, ...]:
     """Say, on the terminal too, that a teacher answers no better than the largest class would.
 
     Args:
         accuracy: of the teacher on validation, 0 to 1.
-        truth: class numbers of validation, shape (n,), n >= 1.
+        truth: class numbers of validation, shape (n,), n >= 1; of several labels a text 0 and 1, shape (n, classes).
         why: what to try.
+        is_of_sets: are the numbers those of sets of labels?
 
     Returns:
         the decision for the report; none where the accuracy is above the largest class's share by more than one standard
@@ -84,7 +97,8 @@ def warn_of_accuracy(accuracy: float, truth: NDArray[np.int32], *, why: str = _T
     share, error = _largest_share(truth)
     if share == 1.0 or accuracy > share + error:
         return ()
-    what = (f"the teacher answers no better than the largest class would ({accuracy:.2f} against {share:.2f} right on "
+    constant = "the largest class" if truth.ndim == 1 and not is_of_sets else "the most frequent set of labels"
+    what = (f"the teacher answers no better than {constant} would ({accuracy:.2f} against {share:.2f} right on "
             f"{len(truth)} rows of validation)")
     log.warning("teach: %s; %s", what, why)
     return (Decision(step="teach", what=what, why=why),)
@@ -104,11 +118,11 @@ def judge_taken(folder: Path, answers: Answers) -> tuple[Decision, ...]:
         TeacherError: it knows its classes by number, and another order of them fits far better; it is worse than always
             answering the largest class, by more than one standard error, and tells the classes apart no better than chance.
     """
-    if label_order(folder) is None:
+    if label_order(folder) is None and not answers.is_of_sets:
         _require_order(folder, answers)
     share, error = _largest_share(answers.truth)
     recall, classes = _mean_recall(answers)
-    if answers.accuracy < share - error and recall <= 1 / classes:
+    if not answers.is_of_sets and answers.accuracy < share - error and recall <= 1 / classes:
         raise TeacherError(
             f"{folder}: the teacher answers worse than the largest class would: {answers.accuracy:.2f} of its answers on "
             f"validation are right, always {answers.names[int(np.bincount(answers.truth).argmax())]!r} would be {share:.2f}",
@@ -116,7 +130,7 @@ def judge_taken(folder: Path, answers: Answers) -> tuple[Decision, ...]:
         )
     why = ("it is taken as it is: check whether it was trained for these labels, or name an encoder as teacher.name, which is "
            "fine-tuned on them")
-    return warn_of_accuracy(answers.accuracy, answers.truth.astype(np.int32), why=why)
+    return warn_of_accuracy(answers.accuracy, answers.truth.astype(np.int32), why=why, is_of_sets=answers.is_of_sets)
 
 
 def best_order(answers: Answers) -> NDArray[np.int64]:
@@ -155,8 +169,8 @@ def _require_order(folder: Path, answers: Answers) -> None:
 
 
 def _largest_share(truth: NDArray[np.integer]) -> tuple[float, float]:
-    """Return the share of the largest class, and its standard error."""
-    share = float(np.bincount(truth).max() / len(truth))
+    """Return the share of the largest class, or of the most frequent set of labels, and its standard error."""
+    share = float(np.bincount(set_numbers(truth)).max() / len(truth))
     return share, float(np.sqrt(share * (1 - share) / len(truth)))
 
 

@@ -24,7 +24,7 @@ from edgedistill.teach.decoders import require_encoder
 from edgedistill.teach.files import CURVE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.judgement import Answers, judge_taken, judged_rows, warn_of_accuracy
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
-from edgedistill.teach.labels import require_same_classes, token_limit, trained_labels
+from edgedistill.teach.labels import require_same_classes, require_same_problem, token_limit, trained_labels
 from edgedistill.teach.learning_rate import rate_decisions
 from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_reading, sampled_rows, whole_lengths
 from edgedistill.teach.sentence_vectors import BASIS_ROWS, fit_basis, keep_vectors
@@ -66,10 +66,11 @@ def _require_readable(settings: TeacherSettings, inputs: TeacherInputs) -> None:
     """Refuse a teacher that cannot read the texts, before any work.
 
     Raises:
-        TeacherError: it reads shorter texts only, or is a decoder.
+        TeacherError: it reads shorter texts only, is a decoder, or gives one label where the texts may have several.
         MissingDependencyError: its tokenizer needs a package that is not installed.
     """
     require_encoder(inputs.model)
+    require_same_problem(inputs.model, Labels.read_json(inputs.labels).problem_type)
     require_tokenizer_packages(inputs.model)
     limit = token_limit(inputs.model)
     if limit is not None and settings.max_tokens > limit:
@@ -81,7 +82,8 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     from edgedistill.teach.teacher_model import load_classifier, save_tokenizer
 
     group = current_group()
-    labels = Labels.read_json(inputs.labels).labels
+    known = Labels.read_json(inputs.labels)
+    labels = known.labels
     group.on_main(lambda: save_tokenizer(inputs.model, out, max_tokens=settings.max_tokens))
     told = group.on_main(lambda: _tell_what_is_cut(settings, inputs, out)) or ()
     if trained_labels(inputs.model) is not None:
@@ -94,7 +96,7 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     from edgedistill.training import CHECKPOINTS, TrainingSet
 
     torch.manual_seed(settings.seed)
-    model = load_classifier(inputs.model, labels)
+    model = load_classifier(inputs.model, labels, problem=known.problem_type)
     encoder = TextEncoder.load(out)
     training, validation = (
         TrainingSet(encoder.encode(examples.texts), examples.labels)

@@ -21,7 +21,7 @@ from edgedistill.prepare.stage import (
     Labels,
     Settings,
 )
-from edgedistill.recipe import HubData
+from edgedistill.data_settings import HubData
 from edgedistill.stage import Outcome
 
 

@@ -12,6 +12,7 @@ from edgedistill.examples import Examples, read_examples
 from edgedistill.latency.workload import Workload
 from edgedistill.plan import DataFacts, PictureSize
 from edgedistill.prepare.columns import Columns
+from edgedistill.problem_type import ONE_LABEL
 from edgedistill.quantize.model_config import read_config
 from edgedistill.recipe import Recipe, Teacher
 from edgedistill.recipe import Task as TaskName
@@ -48,7 +49,7 @@ from edgedistill.tasks.task import (
     TeacherFiles,
     TrainingFolders,
 )
-from edgedistill.teach.labels import kept_order, label_order
+from edgedistill.teach.labels import kept_order, label_order, require_same_problem
 
 if TYPE_CHECKING:
     from edgedistill.package.answer import Answer
@@ -138,6 +139,7 @@ class ImageClassification:
 
         check_recipe(recipe, own_configuration=OWN_TEACHER.configuration)
         if teacher is not None:
+            require_same_problem(teacher, ONE_LABEL)
             require_exported(read_config(teacher).get("model_type"), place=str(teacher))
             read_preprocessing(teacher)
             require_float_file_fits(teacher)

@@ -10,7 +10,8 @@ from edgedistill.catalog import LocatedRecipe, load_target
 from edgedistill.errors import DataError
 from edgedistill.examples import read_examples
 from edgedistill.prepare.columns import Columns
-from edgedistill.recipe import HubData, Recipe
+from edgedistill.data_settings import HubData
+from edgedistill.recipe import Recipe
 from edgedistill.results import Labels
 from edgedistill.tasks.image_classification.pictures import pixels_of
 from edgedistill.tasks.image_classification.prepare_stage import STAGE, Inputs, Settings
