@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgedistill.document import read_text
 from edgedistill.errors import ArtifactError
@@ -68,10 +68,10 @@ def set_numbers(labels: NDArray[np.integer]) -> NDArray[np.int64]:
     """Number labels so that equal ones have equal numbers, shape (n,): class numbers stay, sets of several are counted."""
     if labels.ndim == 1:
         return labels.astype(np.int64)
-    return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return np.asarray(np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1), np.int64)
 
 
-def log_probabilities(logits: NDArray[np.floating], problem: ProblemType) -> NDArray[np.float64]:
+def log_probabilities(logits: ArrayLike, problem: ProblemType) -> NDArray[np.float64]:
     """Return ln p of every outcome of a row; those of one variable sum to 1 as probabilities.
 
     Args:
@@ -79,7 +79,7 @@ def log_probabilities(logits: NDArray[np.floating], problem: ProblemType) -> NDA
         problem: one label: one variable a row, C outcomes, shape (n, C). Several: C variables a row, each yes or no, shape
             (n, 2C), first all that say yes.
     """
-    values = logits.astype(np.float64)
+    values = np.array(logits, np.float64)
     if problem == SEVERAL_LABELS:
         return np.concatenate([-np.logaddexp(0, -values), -np.logaddexp(0, values)], axis=1)
     values -= values.max(axis=1, keepdims=True)

@@ -78,7 +78,7 @@ class Examples:
 
     @property
     def labels(self) -> NDArray[np.int32]:
-        """The labels, shape (n,), values `NO_LABEL` or 0 .. classes - 1; of several a text 0, 1 or `NO_LABEL`, shape (n, classes)."""
+        """The labels, shape (n,), `NO_LABEL` or 0 .. classes - 1; of several a text 0, 1 or `NO_LABEL`, shape (n, classes)."""
         column = self.table.column("label")
         if not pa.types.is_fixed_size_list(column.type):
             return np.asarray(column.to_numpy(), dtype=np.int32)

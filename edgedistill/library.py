@@ -202,6 +202,7 @@ def evaluate(
         split: which split of a prepared folder.
         variant: what the model is called in the result; default: what its files say.
     """
+    from edgedistill.decisions import problem_of_folder
     from edgedistill.evaluate import stage
 
     found = variant or variant_of(model)
@@ -210,7 +211,7 @@ def evaluate(
     names = model_classes(model)
     with open_examples(data, split, names, like=model) as examples, tempfile.TemporaryDirectory() as scratch:
         labels = Path(scratch) / "labels.json"
-        labels.write_text(Labels(labels=names).to_json(), encoding="utf-8")
+        labels.write_text(Labels(labels=names, problem_type=problem_of_folder(model)).to_json(), encoding="utf-8")
         folder = out or Path(scratch) / "evaluation"
         done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings,
                                                    stage.Inputs(model, examples, labels, None))

@@ -48,6 +48,7 @@ class RecipeAnswers:
         text_column: column that holds the texts, or the pictures.
         label_column: column that holds the labels.
         teacher: a model folder, or a model id of the hub; None: the one that the task begins with.
+        label_separator: between the labels of a text that may have several; None: each has one, unless the data hold lists.
     """
 
     recipe_id: str
@@ -58,6 +59,7 @@ class RecipeAnswers:
     text_column: str = "text"
     label_column: str = "label"
     teacher: str | None = None
+    label_separator: str | None = None
 
 
 def suggest_recipe_id(train: Path) -> str:
@@ -103,6 +105,8 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
             test=_relative(answers.test, folder) if answers.test else None,
             text_column=start.text_column,
             label_column=answers.label_column,
+            several_labels=start.several_labels or answers.label_separator is not None,
+            label_separator=answers.label_separator or Data.model_fields["label_separator"].default,
         ),
         teacher=fitted.teacher,
         pictures=start.pictures,

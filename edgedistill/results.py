@@ -1,8 +1,8 @@
 """What the stages find out, as documents: evaluations, parities, measurements, coverages, predictions, checks."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from edgedistill.document import Document
 from edgedistill.host import Host
@@ -373,4 +373,9 @@ class Labels(Document):
     """The class names, in the order of the logits, and whether an example may have several of them."""
 
     labels: tuple[str, ...] = Field(min_length=2)
-    problem_type: ProblemType = Field(ONE_LABEL, description="as transformers has it")
+    problem_type: ProblemType = Field(ONE_LABEL, description="as transformers has it; not written where it is the default")
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = write(self)
+        return found if self.problem_type != ONE_LABEL else {"labels": found["labels"]}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from edgedistill.artifact import sha256_of_path
 from edgedistill.document import read_text
 from edgedistill.errors import ArtifactError, DataError, UsageError
+from edgedistill.problem_type import ONE_LABEL
 from edgedistill.results import Labels, Variant
 from edgedistill.tasks.registry import companion_files, is_classifier, task_of_model
 from edgedistill.tasks.task import DataFile, TaskDoor
@@ -107,10 +108,13 @@ def open_examples(
         yield data
         return
     model = like if like is None or like.is_dir() else like.parent
+    from edgedistill.decisions import problem_of_folder
+
     task = task_of_model(model)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{sha256_of_path(data)[:16]}.arrow"
-        task.write_examples(DataFile(data, split, names), path, model=model)
+        problem = ONE_LABEL if model is None else problem_of_folder(model)
+        task.write_examples(DataFile(data, split, names, problem), path, model=model)
         yield path
 
 

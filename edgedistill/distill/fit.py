@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from edgedistill.batch_parts import parts_of
-from edgedistill.decisions import is_labelled, is_right, is_same, log_probabilities
+from edgedistill.decisions import is_labelled, is_right, is_same, log_probabilities, problem_of_labels
 from edgedistill.errors import ArtifactError
-from edgedistill.problem_type import ProblemType, problem_of
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.results import Fit, FitOn
 from edgedistill.tasks.encoding import inputs_of
 from edgedistill.training import TrainingSet
@@ -41,7 +41,7 @@ def measure_fit(model: PreTrainedModel, training: TrainingSet, validation: Train
     sample = np.arange(train_rows)[:: max(1, -(-train_rows // _SAMPLE_ROWS))]
     rows = np.arange(len(validation))
     teacher, student = _soft(validation, rows), _logits(model, validation, rows)
-    truth, problem = validation.labels, problem_of(model.config)
+    truth, problem = validation.labels, problem_of_labels(validation.labels)
     counted = is_labelled(truth)
     is_teacher_right, is_student_right = is_right(teacher, truth) & counted, is_right(student, truth) & counted
     return Fit(
@@ -55,7 +55,7 @@ def measure_fit(model: PreTrainedModel, training: TrainingSet, validation: Train
     )
 
 
-def compare(teacher: NDArray[np.float32], student: NDArray[np.float32], problem: ProblemType) -> FitOn:
+def compare(teacher: NDArray[np.float32], student: NDArray[np.float32], problem: ProblemType = ONE_LABEL) -> FitOn:
     """Compare two models' raw logits, shape (n, classes), n >= 1; KL is at temperature 1 and in nats.
 
     With several labels a text it is the sum of the classes' divergences, each class a Bernoulli variable.

@@ -244,7 +244,8 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
         text_training_set(encoder, [read_examples(inputs.validation).spread(_LOOKED_AT_ROWS)], None),
         loss=lambda logits, hard, soft: hard_multi_label_loss(logits, hard) if hard.ndim == 2 else hard_label_loss(logits, hard),
         schedule=baseline_schedule(
-            settings.distillation, rows=len(labelled), seed=settings.seed, milestones=settings.milestones
+            settings.distillation, rows=len(labelled), seed=settings.seed, milestones=settings.milestones,
+            best_by="loss" if labelled.labels.ndim == 2 else "accuracy",  # whole sets are right late, and by steps
         ),
         out=out,
     )

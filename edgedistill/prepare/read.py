@@ -78,6 +78,23 @@ def read_column_names(path: Path, *, split: str = "train", words: Wording = TEXT
     return text_files.column_names(path, form, words)
 
 
+def holds_lists(path: Path, column: str, *, split: str = "train") -> bool:
+    """Do the cells of a column hold lists, as labels of texts do that may have several? Reads no further than the first row.
+
+    Raises:
+        DataError: the beginning of the source cannot be read.
+    """
+    form = detect_format(path)
+    if form == "datasets":
+        schema = load_folder(path, split).features.arrow_schema
+    elif form == "parquet":
+        schema = _open_parquet(path).schema_arrow
+    else:
+        return text_files.holds_lists(path, form, column)
+    kind = schema.field(column).type if column in schema.names else pa.null()
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
 def read_labelled_texts(path: Path, columns: Columns, *, split: str = "train") -> LabelledTexts:
     """Read all labelled texts of a source.
 

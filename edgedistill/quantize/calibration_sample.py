@@ -3,7 +3,7 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgedistill.decisions import log_probabilities, problem_of_labels, set_numbers
 from edgedistill.errors import UsageError
@@ -55,7 +55,7 @@ def _turns(labels: NDArray[np.generic]) -> NDArray[np.int64]:
     return np.argsort(turn, kind="stable")
 
 
-def entropy(logits: NDArray[np.floating], problem: ProblemType = ONE_LABEL) -> NDArray[np.float64]:
+def entropy(logits: ArrayLike, problem: ProblemType = ONE_LABEL) -> NDArray[np.float64]:
     """Return the entropy of each row's answer at T = 1, in nats, shape (rows,); logits of shape (rows, classes)."""
     logs = log_probabilities(logits, problem)
     return np.asarray(-(np.exp(logs) * logs).sum(axis=1))

@@ -13,6 +13,7 @@ from edgedistill.document import Document
 from edgedistill.errors import TeacherError
 from edgedistill.examples import BATCH_ROWS, NO_LABEL, Examples, read_examples, write_examples
 from edgedistill.manifest import Decision
+from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.processes import current_group
 from edgedistill.progress import Progress
 from edgedistill.recipe import FineTuning, TransferSet
@@ -93,7 +94,7 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     import torch
 
     from edgedistill.teach.fine_tuning import epochs_of, fine_tune, tuning_schedule
-    from edgedistill.training import CHECKPOINTS, TrainingSet
+    from edgedistill.training import CHECKPOINTS, BestBy, TrainingSet
 
     torch.manual_seed(settings.seed)
     model = load_classifier(inputs.model, labels, problem=known.problem_type)
@@ -103,8 +104,10 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
         for examples in (read_examples(inputs.train), read_examples(inputs.validation))
     )
     tuning, rows = settings.fine_tuning, len(training)
-    # of looks alike in accuracy the lower loss counts, and is progress: a rare class is not answered before it is learned
-    schedule = tuning_schedule(tuning, rows, seed=settings.seed, best_by="accuracy-then-loss")
+    # of looks alike in accuracy the lower loss counts, and is progress: a rare class is not answered before it is learned. Whole
+    # sets of labels are right late, and by steps: there the loss alone says whether a teacher still learns
+    best_by: BestBy = "loss" if known.problem_type == SEVERAL_LABELS else "accuracy-then-loss"
+    schedule = tuning_schedule(tuning, rows, seed=settings.seed, best_by=best_by)
     best = fine_tune(model, (training, validation), schedule=schedule, out=out)
     return Outcome(
         decisions=(

@@ -64,6 +64,7 @@ class ImageClassification:
 
     name: TaskName = "image-classification"
     example = "picture"
+    takes_several_labels = False
     length_unit = "pixels"
     rate_unit = "images"
     preprocessing = "decoding a PNG file and normalising"

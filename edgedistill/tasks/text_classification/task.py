@@ -53,6 +53,7 @@ class TextClassification:
 
     name: TaskName = "text-classification"
     example = "text"
+    takes_several_labels = True
     length_unit = "tokens"
     rate_unit = "tokens"
     preprocessing = "tokenization"
@@ -62,7 +63,8 @@ class TextClassification:
     model_class = "AutoModelForSequenceClassification"
     kind = "sequence classifier"
     shown_keys: Mapping[str, tuple[str, ...]] = {
-        "data": ("train", "validation", "test", "licence", "text_column", "label_column", "validation_share", "test_share"),
+        "data": ("train", "validation", "test", "licence", "text_column", "label_column", "several_labels", "label_separator",
+                 "validation_share", "test_share"),
         "teacher": ("name", "licence", "revision", "sha256", "package", "allow_hub", "max_tokens"),
         "student": ("rung", "initialisation"),
         "distillation": ("temperature", "alpha", "rows_seen", "patience", "baseline"),
@@ -81,8 +83,11 @@ class TextClassification:
         return TextEncoder.load(folder)
 
     def starting_point(self, columns: Columns, train: Path | None = None) -> StartingPoint:
-        """Begin with the encoder that needs no hub."""
-        return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), columns.text)
+        """Begin with the encoder that needs no hub; lists of labels say that a text may have several."""
+        from edgedistill.prepare.read import holds_lists
+
+        has_lists = train is not None and holds_lists(train, columns.label)
+        return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), columns.text, has_lists)
 
     def fit_to_data(self, teacher: Teacher, train: Path, columns: Columns, *, folder: Path | None) -> FittedTeacher:
         """Let it read more tokens where the texts are long."""
