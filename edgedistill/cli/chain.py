@@ -175,8 +175,8 @@ def evaluate(
 ) -> int:
     """Evaluate a model folder on labelled texts.
 
-    Prints accuracy, macro-F1 and calibration error, each with its 95 % interval. Where a text may have several labels, micro-F1 too;
-    accuracy is then the share of texts whose labels are all right.
+    Prints accuracy, macro-F1 and calibration error, each with its 95 % interval. Where a text may have several labels, micro-F1
+    too; accuracy is then the share of texts whose labels are all right.
 
     Example: edgedistill evaluate work/int8 --data work/data
     """

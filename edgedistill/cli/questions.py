@@ -12,7 +12,7 @@ from edgedistill.tasks.task import TaskDoor
 
 def ask_missing(  # noqa: PLR0913 - the answers of one form
     *, task: TaskDoor, train: Path | None, validation: Path | None, test: Path | None, columns: tuple[str, str],
-    teacher: str | None, label_separator: str | None, may_ask: bool,
+    teacher: str | None, may_ask: bool, label_separator: str | None = None,
 ) -> RecipeAnswers:
     """Return the answers for a recipe.
 
