@@ -54,6 +54,26 @@ def test_init_then_plan_goes_round(data: Path, tmp_path: Path, capsys: pytest.Ca
     assert all(row["rejected_because"] for row in larger)
 
 
+def test_init_when_the_labels_are_lists_then_the_recipe_says_that_there_may_be_several(tmp_path: Path) -> None:
+    data = tmp_path / "tickets.jsonl"
+    data.write_text("".join(json.dumps({"text": f"ticket {i}", "label": ["a", "b"][: i % 3]}) + "\n" for i in range(20)))
+    assert run_command_line(["init", "--train", str(data), "-o", str(tmp_path / "recipe.yaml")]) == 0
+    assert read_recipe(tmp_path / "recipe.yaml").data.several_labels
+
+
+def test_init_when_a_separator_is_given_then_it_stands_in_the_recipe(tmp_path: Path) -> None:
+    data = tmp_path / "tickets.csv"
+    data.write_text("text,label\nhi,a;b\nho,\n")
+    assert run_command_line(["init", "--train", str(data), "--label-separator", ";", "-o", str(tmp_path / "recipe.yaml")]) == 0
+    found = read_recipe(tmp_path / "recipe.yaml").data
+    assert (found.several_labels, found.label_separator, found.separator) == (True, ";", ";")
+
+
+def test_init_images_when_a_separator_is_given_then_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["init", "--images", str(photos), "--label-separator", ";"]) == 2
+    assert "a picture has one label" in capsys.readouterr().err
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
