@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgedistill.document import read_text
-from edgedistill.errors import ArtifactError
+from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL
 from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType, problem_of
 
@@ -54,13 +54,14 @@ def is_right(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArr
     """
     if labels.ndim == 1:
         return np.asarray(logits.argmax(axis=1) == labels)
-    return np.asarray(((logits > 0) == labels).all(axis=1))
+    return np.asarray(((logits > 0) == labels).all(axis=1) & np.isfinite(logits).all(axis=1))
 
 
 def is_same(first: NDArray[np.floating], second: NDArray[np.floating], problem: ProblemType) -> NDArray[np.bool_]:
     """Return on which examples two models decide alike, shape (n,); logits of one shape."""
     if problem == SEVERAL_LABELS:
-        return np.asarray(((first > 0) == (second > 0)).all(axis=1))
+        is_finite = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+        return np.asarray(((first > 0) == (second > 0)).all(axis=1) & is_finite)
     return np.asarray(first.argmax(axis=1) == second.argmax(axis=1))
 
 
@@ -84,3 +85,46 @@ def log_probabilities(logits: ArrayLike, problem: ProblemType) -> NDArray[np.flo
         return np.concatenate([-np.logaddexp(0, -values), -np.logaddexp(0, values)], axis=1)
     values -= values.max(axis=1, keepdims=True)
     return np.asarray(values - np.log(np.exp(values).sum(axis=1, keepdims=True)))
+
+
+def require_logits(answers: NDArray[np.floating], problem: ProblemType, *, place: str) -> None:
+    """Refuse probabilities where logits are wanted: a model that ends in a Sigmoid would say yes to everything.
+
+    Args:
+        answers: shape (n, C).
+        problem: may a row have several labels? The largest probability is the largest logit, so that one label needs no check.
+        place: names the model.
+
+    Raises:
+        ArtifactError: all numbers of several rows lie within 0 and 1.
+    """
+    if problem == SEVERAL_LABELS and len(answers) > 1 and bool(((answers >= 0) & (answers <= 1)).all()):
+        raise ArtifactError(f"{place}: all of its answers lie within 0 and 1: these are probabilities, and logits are expected",
+                            hint="let the graph put out logits, without the Sigmoid")
+
+
+def require_known_labels(labels: NDArray[np.integer], problem: ProblemType, *, classes: int, place: str) -> None:
+    """Refuse labels that are not those of a model.
+
+    Args:
+        labels: shape (n,), or of several a row 0 and 1, shape (n, C); `NO_LABEL` where nothing is known.
+        problem: of the model.
+        classes: of the model.
+        place: names the labels.
+
+    Raises:
+        DataError: they are of another form, or one of them is no class.
+    """
+    if problem_of_labels(labels) != problem or labels.shape[1:] not in ((), (classes,)):
+        raise DataError(
+            f"{place}: labels of the shape {labels.shape} for a model of {classes} classes with problem_type {problem}",
+            hint="one label a row: its number; several: 0 and 1 for each class, and a config.json beside the model with "
+                 f'"problem_type": "{SEVERAL_LABELS}"',
+        )
+    strange = labels[(labels != NO_LABEL) & ((labels < 0) | (labels >= (2 if labels.ndim == 2 else classes)))]
+    if len(strange) and labels.ndim == 2:
+        raise DataError(f"{place}: the label {strange[0]} is neither 0 nor 1, and rows may have several labels",
+                        hint=f"write 1 for each class that a row has, 0 for each other, and {NO_LABEL} where nothing is known")
+    if len(strange):
+        raise DataError(f"{place}: the label {strange[0]} is no class; the model has {classes}, numbered from 0",
+                        hint=f"number the labels from 0 to {classes - 1}, and {NO_LABEL} for none")

@@ -234,7 +234,7 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
         data: the folder that `prepare` wrote, or a file of texts.
         split: which split of a prepared folder.
     """
-    from edgedistill.decisions import problem_of_folder
+    from edgedistill.decisions import problem_of_folder, require_logits
     from edgedistill.evaluate.predictor import open_predictor, predict
     from edgedistill.examples import read_examples
     from edgedistill.verify.parity import compare_logits, int8_gate
@@ -246,6 +246,8 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
             for m in (reference, candidate)
         ]
     problem = problem_of_folder(reference if reference.is_dir() else reference.parent)
+    for model, logits in zip((reference, candidate), answers, strict=True):
+        require_logits(logits, problem, place=str(model))
     return compare_logits(answers[0], answers[1], gate=int8_gate(Parity()), problem=problem)
 
 

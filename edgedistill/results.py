@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from edgedistill.document import Document
+from edgedistill.document import Document, without_defaults
 from edgedistill.host import Host
 from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.processor import Int8Path
@@ -377,5 +377,4 @@ class Labels(Document):
 
     @model_serializer(mode="wrap")
     def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = write(self)
-        return found if self.problem_type != ONE_LABEL else {"labels": found["labels"]}
+        return without_defaults(self, write(self), "problem_type")

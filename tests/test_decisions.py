@@ -13,10 +13,12 @@ from edgedistill.decisions import (
     log_probabilities,
     problem_of_folder,
     problem_of_labels,
+    require_known_labels,
+    require_logits,
     set_numbers,
 )
-from edgedistill.errors import ArtifactError
-from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS
+from edgedistill.errors import ArtifactError, DataError
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
 
 LOGITS = np.array([[2.0, -1.0, 1.0], [-1.0, -2.0, -3.0], [0.5, 0.4, -0.1]], np.float32)
 
@@ -80,3 +82,37 @@ def test_problem_of_folder_when_config_is_damaged_then_names_it(tmp_path: Path) 
 def test_problem_of_labels_is_told_by_their_shape() -> None:
     assert problem_of_labels(np.zeros(3, int)) == ONE_LABEL
     assert problem_of_labels(np.zeros((3, 2), int)) == SEVERAL_LABELS
+
+
+def test_is_right_and_is_same_of_several_labels_when_an_answer_is_no_number_then_false() -> None:
+    broken = np.array([[np.nan, -1.0], [-1.0, -2.0]])
+    assert is_right(broken, np.array([[0, 0], [0, 0]])).tolist() == [False, True]
+    assert is_same(broken, np.array([[-1.0, -1.0], [-3.0, -0.1]]), SEVERAL_LABELS).tolist() == [False, True]
+
+
+def test_require_logits_when_several_answers_are_probabilities_then_refused() -> None:
+    shares = np.array([[0.2, 0.9], [0.1, 0.0]])
+    require_logits(shares, ONE_LABEL, place="model")  # the largest probability is the largest logit
+    require_logits(shares[:1], SEVERAL_LABELS, place="model")  # one row may be so by chance
+    require_logits(shares - 0.01, SEVERAL_LABELS, place="model")
+    with pytest.raises(ArtifactError, match="model: all of its answers lie within 0 and 1"):
+        require_logits(shares, SEVERAL_LABELS, place="model")
+
+
+@pytest.mark.parametrize(("labels", "problem", "message"), [
+    (np.array([[0], [1]]), ONE_LABEL, r"labels of the shape \(2, 1\) for a model of 3 classes"),
+    (np.array([0, 1]), SEVERAL_LABELS, r"labels of the shape \(2,\)"),
+    (np.zeros((2, 5), int), SEVERAL_LABELS, r"labels of the shape \(2, 5\)"),
+    (np.array([[0, 1, 2]]), SEVERAL_LABELS, "the label 2 is neither 0 nor 1"),
+    (np.array([0, 3]), ONE_LABEL, "the label 3 is no class; the model has 3"),
+])
+def test_require_known_labels_when_they_are_not_the_models_then_one_error(
+    labels: np.ndarray, problem: ProblemType, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        require_known_labels(labels, problem, classes=3, place="rows.npz")
+
+
+def test_require_known_labels_of_both_forms_then_taken() -> None:
+    require_known_labels(np.array([0, 2, -1]), ONE_LABEL, classes=3, place="rows")
+    require_known_labels(np.array([[0, 1, 1], [-1, -1, -1]]), SEVERAL_LABELS, classes=3, place="rows")

@@ -9,6 +9,9 @@ from edgedistill.prepare.columns import Columns
 from edgedistill.recipe_writer import RecipeAnswers, suggest_recipe_id
 from edgedistill.tasks.task import TaskDoor
 
+_LONGEST_SEPARATOR = 8
+"""As in a recipe: `edgedistill.data_settings`."""
+
 
 def ask_missing(  # noqa: PLR0913 - the answers of one form
     *, task: TaskDoor, train: Path | None, validation: Path | None, test: Path | None, columns: tuple[str, str],
@@ -21,6 +24,9 @@ def ask_missing(  # noqa: PLR0913 - the answers of one form
     """
     if label_separator is not None and not task.takes_several_labels:
         raise UsageError(f"--label-separator: a {task.example} has one label", hint="leave --label-separator out")
+    if label_separator is not None and not 1 <= len(label_separator) <= _LONGEST_SEPARATOR:
+        raise UsageError(f"--label-separator: 1 to {_LONGEST_SEPARATOR} characters are expected, not {len(label_separator)}",
+                         hint="for example --label-separator ';'")
     text_column, label_column = columns
     if train is None:
         if not may_ask:

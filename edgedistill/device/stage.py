@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import sha256_of_file
-from edgedistill.decisions import is_labelled, is_right, problem_of_folder
+from edgedistill.decisions import is_labelled, is_right, problem_of_folder, require_known_labels
 from edgedistill.device.address import parse_address
 from edgedistill.device.connect import open_transport
 from edgedistill.device.judge import device_warnings
@@ -114,11 +114,12 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     if device.facts.model_copy(update={"ram_bytes": settings.device.ram_bytes}) != settings.device:
         raise TargetError(f"{settings.address}: is not the device any more that answered a moment ago",
                           hint="run the same command again")
-    examples = read_examples(inputs.data)
-    observed = observe(device, inputs.model, examples, protocol=settings.protocol)
+    examples, problem = read_examples(inputs.data), problem_of_folder(inputs.model.parent)
     here = predict(open_predictor(inputs.model), open_encoder(inputs.model.parent).encode_examples(examples))
-    found = judged(settings, sha256_of_file(inputs.model), observed, here=here, examples=examples,
-                   problem=problem_of_folder(inputs.model.parent))
+    if is_labelled(examples.labels).any():
+        require_known_labels(examples.labels, problem, classes=here.shape[1], place=str(inputs.data))
+    observed = observe(device, inputs.model, examples, protocol=settings.protocol)
+    found = judged(settings, sha256_of_file(inputs.model), observed, here=here, examples=examples, problem=problem)
     for warning in found.warnings:
         log.warning("%s: %s", settings.address, warning)
     np.save(out / LOGITS_FILE, observed.logits)

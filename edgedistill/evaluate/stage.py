@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edgedistill.artifact import sha256_of_file
-from edgedistill.decisions import is_labelled, is_right, is_same, problem_of_labels
+from edgedistill.decisions import is_labelled, is_right, is_same, problem_of_labels, require_logits
 from edgedistill.document import Document, read_text
 from edgedistill.errors import ArtifactError, DataError, ParityError
 from edgedistill.evaluate import intervals, metrics, several_labels
@@ -117,6 +117,7 @@ def _answer(settings: Settings, model: Path, examples: Examples, *, classes: int
             f"(id {examples.ids[broken[0]]!r})",
             hint="evaluate the model that it was made from; if that answers, export and quantize again",
         )
+    require_logits(logits, problem_of_labels(examples.labels), place=str(model))
     return logits
 
 

@@ -56,9 +56,20 @@ class _Rows:
     def is_clear(self, row: int) -> bool:
         """Can no difference within the tolerance change the decision?"""
         if self.has_several:
-            return bool(np.abs(self.logits(row)).min() > self.rule.tolerance)
+            return self.least_logit(row) > self.rule.tolerance
         low, high = np.sort(self.logits(row))[-2:]
         return bool(high - low > 2 * self.rule.tolerance)
+
+    def least_logit(self, row: int) -> float:
+        """Return how near to 0 a logit of a row is: of many classes some are in most rows."""
+        return float(np.abs(self.logits(row)).min())
+
+    def clear_one(self, rows: Sequence[int]) -> int:
+        """Return the first clear row; where none is, the first, or of several labels the one that is clear by most."""
+        found = next(filter(self.is_clear, rows), None)
+        if found is None:
+            return max(rows, key=self.least_logit) if self.has_several else rows[0]
+        return found
 
 
 def make_golden_vectors(
@@ -103,7 +114,7 @@ def _choose(rows: _Rows) -> list[int]:
             break
         free = [int(row) for row in ranking if int(row) not in chosen]
         if free:
-            chosen[next(filter(rows.is_clear, free[:_TRIES]), free[0])] = None
+            chosen[rows.clear_one(free[:_TRIES])] = None
     return list(chosen)
 
 

@@ -181,11 +181,10 @@ def _parts(settings: Settings, inputs: Inputs) -> BundleParts:
 
 
 def _text_model(settings: Settings, inputs: Inputs, model: bytes, encoder: TextEncoder) -> TextModel:
-    limit, known = settings.model_bytes_limit, Labels.read_json(inputs.labels)
+    limit = settings.model_bytes_limit
     return make_text_model(
-        model, read_text(inputs.model / TOKENIZER_FILE, error=ArtifactError),
-        labels=known.labels, encoder=encoder, texts=_all_texts(inputs), limit_bytes=None if limit is None else int(limit),
-        problem=known.problem_type,
+        model, read_text(inputs.model / TOKENIZER_FILE, error=ArtifactError), labels=Labels.read_json(inputs.labels),
+        encoder=encoder, texts=_all_texts(inputs), limit_bytes=None if limit is None else int(limit),
     )
 
 

@@ -143,12 +143,20 @@ class RowCollector:
         return stripped
 
     def _several(self, labels: object, line: int, separator: str) -> list[str]:
-        """Return the labels of a text, each once, in the order of the source."""
-        if labels is None or labels != labels or labels == "":  # NaN differs from itself
-            return []
+        """Return the labels of a text, each once, in the order of the source; an empty cell says that no class applies."""
         if isinstance(labels, str):
-            labels = labels.split(separator)
+            stripped = labels.strip()
+            if stripped.startswith("[") and stripped.endswith("]"):
+                raise self._error(line, f"column {self._columns.label!r} holds a list as a string",
+                                  f"write the labels with {separator!r} between them, or lists in JSONL or Parquet")
+            labels = stripped.split(separator) if stripped else []
+        if labels is None or labels != labels:  # NaN differs from itself
+            raise self._error(line, f"column {self._columns.label!r}: the labels are missing",
+                              "write an empty list, or an empty cell, where no class applies; or remove the row")
         parts = list(labels) if isinstance(labels, list | tuple | set) else [labels]
+        if len(set(map(str, parts))) < len(parts) and all(part in (0, 1) for part in parts):
+            raise self._error(line, f"column {self._columns.label!r} holds 0 and 1 for each class",
+                              "write the names of the classes that apply")
         return list(dict.fromkeys(self._label(part, line) for part in parts))
 
     def _label(self, label: object, line: int) -> str:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from edgedistill.data_settings import HubData
 from edgedistill.decisions import problem_of_labels
-from edgedistill.document import Document
+from edgedistill.document import Document, without_defaults
 from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
 from edgedistill.manifest import Decision
@@ -47,6 +48,10 @@ class Settings(Document):
     hub: HubData | None = Field(None, description="read from the hub instead of files")
     seed: int = Field(13, ge=0, le=2**32 - 1, description="of the splits that are made here")
     label_order: tuple[str, ...] | None = Field(None, description="the order of the classes that the teacher knows")
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), "label_separator")
 
 
 @dataclass(frozen=True)

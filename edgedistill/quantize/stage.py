@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgedistill.decisions import problem_of_folder, problem_of_labels
+from edgedistill.decisions import problem_of_folder, require_known_labels
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError, DataError, UsageError
+from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.evaluate.onnx_model import ModelInput, OnnxModel
-from edgedistill.examples import NO_LABEL
 from edgedistill.export.norm_form import NormForm, in_norm_form, norm_form
 from edgedistill.host import Host, this_host
 from edgedistill.int8_settings import PostTraining
@@ -212,24 +211,10 @@ def _difference(before: Path, after: Path, rows: Rows) -> float:
 
 
 def _require_known_labels(court: Court, file: Path) -> None:
-    """Refuse labels that are no class of the model.
-
-    Raises:
-        DataError: names one.
-    """
-    labels, classes = court.rows.labels, court.own.shape[1]
-    if labels is None or len(labels) != len(court.own):
-        return
-    if problem_of_labels(labels) != court.problem or (labels.ndim == 2 and labels.shape[1] != classes):
-        raise DataError(f"{file}: labels of the shape {labels.shape} for a model of {classes} classes with problem_type "
-                        f"{court.problem}", hint="one label a row: its number; several: 0 and 1 for each class")
-    strange = labels[(labels != NO_LABEL) & ((labels < 0) | (labels >= (2 if labels.ndim == 2 else classes)))]
-    if len(strange) and labels.ndim == 2:
-        raise DataError(f"{file}: the label {strange[0]} is neither 0 nor 1, and rows may have several labels",
-                        hint=f"write 1 for each class that a row has, 0 for each other, and {NO_LABEL} where nothing is known")
-    if len(strange):
-        raise DataError(f"{file}: the label {strange[0]} is no class; the model has {classes}, numbered from 0",
-                        hint=f"number the labels from 0 to {classes - 1}, and {NO_LABEL} for none")
+    """Refuse labels that are no class of the model; raises DataError, which names one."""
+    labels = court.rows.labels
+    if labels is not None and len(labels) == len(court.own):
+        require_known_labels(labels, court.problem, classes=court.own.shape[1], place=str(file))
 
 
 def _calibration(settings: Settings, inputs: Inputs, taken: Sequence[ModelInput]) -> Stream | None:

@@ -61,7 +61,7 @@ def fine_tune(model: PreTrainedModel, sets: tuple[TrainingSet, TrainingSet], *, 
         out: the folder of the step.
 
     Returns:
-        the best accuracy on validation, 0 to 1.
+        the accuracy on validation of what is kept, 0 to 1.
     """
     curve = train(
         model, *sets, loss=lambda logits, hard, soft: _hard_loss(logits, hard), schedule=schedule, out=out,
@@ -69,7 +69,10 @@ def fine_tune(model: PreTrainedModel, sets: tuple[TrainingSet, TrainingSet], *, 
     if current_group().is_main:
         model.save_pretrained(out, safe_serialization=True)
         (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
-    return max((p.validation_accuracy or 0.0) for p in curve.points)
+    looks = [point for point in curve.points if point.validation_loss is not None]
+    if schedule.best_by == "loss":
+        return min(looks, key=lambda point: point.validation_loss or 0.0).validation_accuracy or 0.0
+    return max(point.validation_accuracy or 0.0 for point in curve.points)
 
 
 def _hard_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

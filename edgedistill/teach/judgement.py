@@ -22,6 +22,8 @@ _LEAST_GAIN = 0.1
 _LEAST_ERRORS = 3.0
 _TRY = ("try a lower teacher.fine_tuning.learning_rate or more teacher.fine_tuning.epochs, and check the labels: a student "
         "learns what its teacher says")
+TAKEN_AS_IT_IS = ("it is taken as it is: check whether it was trained for these labels, or name an encoder as teacher.name, "
+                  "which is fine-tuned on them")
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class Answers:
     """What a teacher decided on validation, beside the labels.
 
     Attributes:
-        truth: class numbers of the labels, shape (n,); of texts with several labels numbers of the sets, alike where these are.
-        decided: the same of the answers, shape (n,).
-        names: of the classes, in the order of their numbers; empty with several labels.
+        truth: class numbers of the labels, shape (n,).
+        decided: class numbers of the answers, shape (n,).
+        names: of the classes, in the order of their numbers.
     """
 
     truth: NDArray[np.int64]
@@ -46,16 +48,7 @@ class Answers:
             TeacherError: a logit is NaN or infinite.
         """
         require_finite(logits)
-        truth = examples.labels
-        if truth.ndim == 1:
-            return cls(truth.astype(np.int64), np.asarray(logits.argmax(axis=1), np.int64), names)
-        numbers = set_numbers(np.concatenate([truth, logits > 0]))
-        return cls(numbers[: len(truth)], numbers[len(truth) :], ())
-
-    @property
-    def is_of_sets(self) -> bool:
-        """May an example have several labels?"""
-        return not self.names
+        return cls(examples.labels.astype(np.int64), np.asarray(logits.argmax(axis=1), np.int64), names)
 
     @property
     def accuracy(self) -> float:
@@ -79,16 +72,13 @@ def judged_rows(validation: Examples) -> Examples:
     return validation.take(np.arange(0, len(validation), step))
 
 
-def warn_of_accuracy(
-    accuracy: float, truth: NDArray[np.int32], *, why: str = _TRY, is_of_sets: bool = False
-) -> tuple[Decision, ...]:
+def warn_of_accuracy(accuracy: float, truth: NDArray[np.int32], *, why: str = _TRY) -> tuple[Decision, ...]:
     """Say, on the terminal too, that a teacher answers no better than the largest class would.
 
     Args:
         accuracy: of the teacher on validation, 0 to 1.
         truth: class numbers of validation, shape (n,), n >= 1; of several labels a text 0 and 1, shape (n, classes).
         why: what to try.
-        is_of_sets: are the numbers those of sets of labels?
 
     Returns:
         the decision for the report; none where the accuracy is above the largest class's share by more than one standard
@@ -97,7 +87,7 @@ def warn_of_accuracy(
     share, error = _largest_share(truth)
     if share == 1.0 or accuracy > share + error:
         return ()
-    constant = "the largest class" if truth.ndim == 1 and not is_of_sets else "the most frequent set of labels"
+    constant = "the most frequent set of labels" if truth.ndim == 2 else "the largest class"
     what = (f"the teacher answers no better than {constant} would ({accuracy:.2f} against {share:.2f} right on "
             f"{len(truth)} rows of validation)")
     log.warning("teach: %s; %s", what, why)
@@ -118,19 +108,17 @@ def judge_taken(folder: Path, answers: Answers) -> tuple[Decision, ...]:
         TeacherError: it knows its classes by number, and another order of them fits far better; it is worse than always
             answering the largest class, by more than one standard error, and tells the classes apart no better than chance.
     """
-    if label_order(folder) is None and not answers.is_of_sets:
+    if label_order(folder) is None:
         _require_order(folder, answers)
     share, error = _largest_share(answers.truth)
     recall, classes = _mean_recall(answers)
-    if not answers.is_of_sets and answers.accuracy < share - error and recall <= 1 / classes:
+    if answers.accuracy < share - error and recall <= 1 / classes:
         raise TeacherError(
             f"{folder}: the teacher answers worse than the largest class would: {answers.accuracy:.2f} of its answers on "
             f"validation are right, always {answers.names[int(np.bincount(answers.truth).argmax())]!r} would be {share:.2f}",
             hint="check the labels of the data, or name an encoder as teacher.name, which is fine-tuned on them",
         )
-    why = ("it is taken as it is: check whether it was trained for these labels, or name an encoder as teacher.name, which is "
-           "fine-tuned on them")
-    return warn_of_accuracy(answers.accuracy, answers.truth.astype(np.int32), why=why, is_of_sets=answers.is_of_sets)
+    return warn_of_accuracy(answers.accuracy, answers.truth.astype(np.int32), why=TAKEN_AS_IT_IS)
 
 
 def best_order(answers: Answers) -> NDArray[np.int64]:
@@ -155,14 +143,31 @@ def _require_order(folder: Path, answers: Answers) -> None:
         return
     as_it_is = rest.decided == rest.truth
     in_order = best_order(found)[rest.decided] == rest.truth
-    gain = in_order.astype(float) - as_it_is
+    if is_far_better(in_order.astype(float), as_it_is.astype(float)):
+        raise other_order(folder, best_order(answers), answers.names, before=as_it_is.mean(), after=in_order.mean())
+
+
+def is_far_better(after: NDArray[np.float64], before: NDArray[np.float64]) -> bool:
+    """Do answers fit far better in another order of the classes, and by more than chance? Shares that are right, row by row."""
+    gain = after - before
     error = np.sqrt(max(gain.var(), 1 / len(gain)) / len(gain))
-    if gain.mean() <= max(_LEAST_GAIN, _LEAST_ERRORS * error):
-        return
-    names = {str(number): answers.names[i] for number, i in enumerate(best_order(answers))}
-    raise TeacherError(
-        f"{folder}: the teacher knows its classes by number alone, and not in the order of the data's: {as_it_is.mean():.2f} of "
-        f"its answers on validation are right as they are, {in_order.mean():.2f} in another order",
+    return bool(gain.mean() > max(_LEAST_GAIN, _LEAST_ERRORS * error))
+
+
+def other_order(folder: Path, order: NDArray[np.int64], named: Sequence[str], *, before: float, after: float) -> TeacherError:
+    """Return the refusal of a teacher whose classes stand in another order, with what to write into its config.json.
+
+    Args:
+        folder: the teacher's.
+        order: for each of its classes the data's class that it is.
+        named: the data's classes.
+        before: the share of right answers as they are.
+        after: the same in that order.
+    """
+    names = {str(number): named[i] for number, i in enumerate(order)}
+    return TeacherError(
+        f"{folder}: the teacher knows its classes by number alone, and not in the order of the data's: {before:.2f} of its "
+        f"answers on validation are right as they are, {after:.2f} in another order",
         hint=f'write the names into its config.json, by validation "id2label": {json.dumps(names, ensure_ascii=False)}, and '
              "prepare the data again",
     )

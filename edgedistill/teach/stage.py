@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistill.artifact import require_written
 from edgedistill.document import Document
@@ -29,6 +30,7 @@ from edgedistill.teach.labels import require_same_classes, require_same_problem,
 from edgedistill.teach.learning_rate import rate_decisions
 from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_reading, sampled_rows, whole_lengths
 from edgedistill.teach.sentence_vectors import BASIS_ROWS, fit_basis, keep_vectors
+from edgedistill.teach.set_judgement import judge_taken_sets
 from edgedistill.teach.tokenizer_files import require_tokenizer_packages
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, share_with_neighbours, words_of
 from edgedistill.teach.units import UnitSplitter, unspaced_units
@@ -150,11 +152,18 @@ def _judge_taken(inputs: TeacherInputs, labels: tuple[str, ...], out: Path, told
     group, rows = current_group(), judged_rows(read_examples(inputs.validation))
     model = load_classifier(out, labels).to(own_device(group.local_rank))
     logits = next(label_texts(model, TextEncoder.load(out), iter([rows.texts]))).logits
-    warnings = group.on_main(lambda: judge_taken(inputs.model, Answers.of(logits, rows, labels))) or ()
+    warnings = group.on_main(lambda: _judgement(inputs.model, logits, rows, labels)) or ()
     return Outcome(decisions=(
         Decision(step="teach", what="took the teacher as it is", why="its folder holds a trained sequence classifier"), *told,
         *warnings,
     ))
+
+
+def _judgement(folder: Path, logits: NDArray[np.float32], rows: Examples, names: tuple[str, ...]) -> tuple[Decision, ...]:
+    truth = rows.labels
+    if truth.ndim == 2:
+        return judge_taken_sets(folder, logits, truth, names)
+    return judge_taken(folder, Answers.of(logits, rows, names))
 
 
 TEACHER = Stage(

@@ -9,11 +9,12 @@ a failed report into exit code 4.
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from edgedistill.decisions import problem_of_labels
-from edgedistill.document import Document
+from edgedistill.document import Document, without_defaults
 from edgedistill.emulation.cores import core_named
 from edgedistill.emulation.environment import Environment, find
 from edgedistill.emulation.findings import EmulatedCheck
@@ -41,6 +42,10 @@ class Settings(Document):
 
     gates: Parity
     problem_type: ProblemType = ONE_LABEL
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), "problem_type")
 
 
 class EmulatedSettings(Document):

@@ -221,3 +221,9 @@ def test_questions_when_on_a_terminal_then_asks_four(monkeypatch: pytest.MonkeyP
     assert len(asked) == 4
     assert (found.recipe_id, found.train, found.text_column, found.label_column, found.teacher) == (
         "films", Path("films/train.csv"), "review", "stars", "some/encoder")
+
+
+def test_init_when_the_separator_is_too_long_or_empty_then_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for separator in ("", "123456789"):
+        assert run_command_line(["init", "--train", str(data), "--label-separator", separator]) == 2
+        assert "--label-separator: 1 to 8 characters are expected" in capsys.readouterr().err

@@ -141,7 +141,7 @@ def test_verify_when_a_golden_label_no_longer_applies_says_so_though_the_largest
     bundle = _copy(several_packed, tmp_path)
     golden = json.loads((bundle / "golden.json").read_text())
     vector = next(v for v in golden["vectors"] if v["labels"] == ["light", "weather"])
-    vector["logits"][2] = -0.01
+    vector["logits"][2] = -0.5  # further from 0 than the tolerance, within which it may be on either side
     (bundle / "golden.json").write_text(json.dumps(golden))
     _sealed_again(bundle, "golden.json")
 

@@ -275,3 +275,21 @@ def test_holds_lists_when_the_first_row_of_jsonl_has_one_then_true(write) -> Non
     assert holds_lists(write("a.jsonl", '{"text": "x", "label": ["b"]}\n'), "label")
     assert not holds_lists(write("b.jsonl", '{"text": "x", "label": "b"}\n'), "label")
     assert not holds_lists(write("c.csv", "text,label\nx,b\n"), "label")
+
+
+@pytest.mark.parametrize(("name", "content", "message", "hint"), [
+    ("a.jsonl", '{"text": "x", "label": null}\n', "a.jsonl:1: column 'label': the labels are missing", "an empty list"),
+    ("a.jsonl", '{"text": "x", "label": [1.0, 0.0, 0.0]}\n', "holds 0 and 1 for each class", "the names of the classes"),
+    ("a.csv", 'text,label\nx,"[\'joy\', \'anger\']"\n', "a.csv:2: column 'label' holds a list as a string", "';' between them"),
+])
+def test_read_when_several_labels_are_written_in_another_way_then_one_error(
+    write, name: str, content: str, message: str, hint: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        read_labelled_texts(write(name, content), SEVERAL)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_read_when_a_cell_of_several_labels_holds_blanks_then_no_class_applies(write) -> None:
+    assert read_labelled_texts(write("a.tsv", "text\tlabel\nx\t  \ny\ta\n"), SEVERAL).labels.to_pylist() == [[], ["a"]]

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from edgedistill.errors import DataError
 from edgedistill.examples import NO_LABEL, write_examples
 from edgedistill.prepare.check import encode_labels
-from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.columns import Columns, Wording
 from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
 from edgedistill.prepare.rows import LabelledTexts
 from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.tasks.task import DataFile
+
+_WORDS = Wording(one_label="this model gives one label a text: give each text one, or name a model of several")
 
 
 def write_text_examples(source: DataFile, path: Path) -> None:
@@ -26,7 +28,7 @@ def write_text_examples(source: DataFile, path: Path) -> None:
     if detect_format(data) and not {"text", "label"} <= set(read_column_names(data, split=split)):
         raise DataError(f"{data}: has no columns called text and label", hint="rename them, or prepare the data first: "
                         "edgedistill prepare --recipe RECIPE -o DIR")
-    columns = Columns("text", "label", separator="," if source.problem == SEVERAL_LABELS else None)
+    columns = Columns("text", "label", _WORDS, separator="," if source.problem == SEVERAL_LABELS else None)
     rows = read_labelled_texts(data, columns, split=split)
     labels = np.full(len(rows), NO_LABEL) if source.names is None else _encoded(rows, source.names)
     write_examples(path, [f"row-{i:06d}" for i in range(len(labels))], rows.texts.to_pylist(), labels)
@@ -45,5 +47,7 @@ def _encoded(rows: LabelledTexts, names: Sequence[str]) -> NDArray[np.int32]:
     if strange is not None:
         known = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         raise DataError(f"{rows.place(strange[0])}: the model does not know the label {strange[1]!r}; it knows {known}",
-                        hint="correct the label, or evaluate the model that was trained on this data")
+                        hint="correct the label, or evaluate the model that was trained on this data" + (
+                            "; between several labels of a string stands a comma, lists in JSONL need none"
+                            if rows.has_several_labels else ""))
     return encode_labels(rows, names)

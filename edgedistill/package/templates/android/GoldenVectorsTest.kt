@@ -28,7 +28,11 @@ class GoldenVectorsTest {
 {%- if has_several %}
                 val applying = vector.getJSONArray("labels")
                 val expectedLabels = (0 until applying.length()).map { applying.getString(it) }.toSet()
-                assertEquals(name, expectedLabels, classifier.classify(asked).labels.map { it.label }.toSet())
+                val foundLabels = classifier.classify(asked).labels.map { it.label }.toSet()
+                // A class whose logit is nearer to 0 than the tolerance may be on either side.
+                val goldenLogits = vector.getJSONArray("logits")
+                val clear = {{ classifier }}.LABELS.filterIndexed { index, _ -> Math.abs(goldenLogits.getDouble(index)) > tolerance }
+                assertEquals(name, expectedLabels intersect clear, foundLabels intersect clear)
 {%- else %}
                 assertEquals(name, vector.getString("label"), classifier.classify(asked).first().label)
 {%- endif %}

@@ -35,7 +35,10 @@ final class GoldenVectorsTests: XCTestCase {
             let vector = golden.vectors[position]
             let asked = {{ asked_swift }}
 {%- if has_several %}
-            XCTAssertEqual(try Set(classifier.classify(asked).labels.map(\.label)), Set(vector.labels), vector.text)
+            // A class whose logit is nearer to 0 than the tolerance may be on either side.
+            let clear = Set(zip({{ classifier }}.labels, vector.logits).filter { abs($0.1) > golden.toleranceHere }.map { $0.0 })
+            let found = try Set(classifier.classify(asked).labels.map(\.label))
+            XCTAssertEqual(found.intersection(clear), Set(vector.labels).intersection(clear), vector.text)
 {%- else %}
             XCTAssertEqual(try classifier.classify(asked).first?.label, vector.label, vector.text)
 {%- endif %}
