@@ -13,6 +13,7 @@ from edgedistill.cli.app import run_command_line
 from edgedistill.errors import UsageError
 from edgedistill.recipe import read_recipe
 from edgedistill.tasks.registry import task_named
+from edgedistill.tasks.text_classification.first_texts import rows_seen_for
 from edgedistill.tasks.text_classification.task import DEFAULT_TEACHER
 
 TEXTS, PICTURES = task_named("text-classification"), task_named("image-classification")
@@ -227,3 +228,17 @@ def test_init_when_the_separator_is_too_long_or_empty_then_refused(data: Path, c
     for separator in ("", "123456789"):
         assert run_command_line(["init", "--train", str(data), "--label-separator", separator]) == 2
         assert "--label-separator: 1 to 8 characters are expected" in capsys.readouterr().err
+
+
+def test_init_when_the_texts_are_long_then_fewer_rows_with_the_reason(tmp_path: Path) -> None:
+    data = tmp_path / "articles.csv"
+    data.write_text("text,label\n" + "".join(f"{'word ' * 33} {i},{i % 2}\n" for i in range(50)))
+    assert run_command_line(["init", "--train", str(data), "-o", str(tmp_path / "recipe.yaml")]) == 0
+    # 34 words are taken for 50 tokens: 8 million are 160,000 rows
+    assert read_recipe(tmp_path / "recipe.yaml").distillation.rows_seen == 160_000
+    assert "fewer than usual, as the texts have about 50 tokens" in (tmp_path / "recipe.yaml").read_text()
+
+
+@pytest.mark.parametrize(("tokens", "rows"), [(10, 250_000), (32, 250_000), (50, 160_000), (400, 100_000)])
+def test_rows_seen_for_texts_of_a_length_then_eight_million_tokens_within_limits(tokens: int, rows: int) -> None:
+    assert rows_seen_for(np.full(20, tokens), usual=250_000) == rows

@@ -83,11 +83,21 @@ class TextClassification:
         return TextEncoder.load(folder)
 
     def starting_point(self, columns: Columns, train: Path | None = None) -> StartingPoint:
-        """Begin with the encoder that needs no hub; lists of labels say that a text may have several."""
+        """Begin with the encoder that needs no hub; lists say that a text may have several labels, long texts are fewer rows."""
         from edgedistill.prepare.read import holds_lists
+        from edgedistill.tasks.text_classification.first_texts import lengths_of_first_texts, rows_seen_for
 
-        has_lists = train is not None and holds_lists(train, columns.label)
-        return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), columns.text, has_lists)
+        start = StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), columns.text)
+        lengths = None if train is None else lengths_of_first_texts(train, columns.text, folder=None)
+        if train is None or lengths is None or not len(lengths):
+            return start
+        start = dataclasses.replace(start, several_labels=holds_lists(train, columns.label))
+        rows = rows_seen_for(lengths, usual=start.distillation.rows_seen)
+        if rows == start.distillation.rows_seen:
+            return start
+        note = (f"fewer than usual, as the texts have about {lengths.mean():.0f} tokens in the mean: more rows take longer, and "
+                "bring a student a little closer to its teacher")
+        return dataclasses.replace(start, distillation=Distillation(rows_seen=rows), notes={"distillation.rows_seen": note})
 
     def fit_to_data(self, teacher: Teacher, train: Path, columns: Columns, *, folder: Path | None) -> FittedTeacher:
         """Let it read more tokens where the texts are long."""
