@@ -140,9 +140,9 @@ class ImageClassification:
 
         check_recipe(recipe, own_configuration=OWN_TEACHER.configuration)
         if teacher is not None:
-            require_same_problem(teacher, ONE_LABEL)
             require_exported(read_config(teacher).get("model_type"), place=str(teacher))
             read_preprocessing(teacher)
+            require_same_problem(teacher, ONE_LABEL)
             require_float_file_fits(teacher)
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
