@@ -71,7 +71,8 @@ CHECKS: Mapping[str, BundleCheck] = {
     "empty-environment": BundleCheck(
         "the bundle alone, with onnxruntime, numpy and onnxruntime-extensions: classifies raw text, `verify.py` passes, "
         "and names a file with a flipped byte", "tests/verify/test_empty_environment.py",
-        (_PACKAGE + "standalone_verify.py", _PACKAGE + "card.py", _PACKAGE + "in_graph.py", _PACKAGE + "bert_rules.py")),
+        (_PACKAGE + "standalone_verify.py", _PACKAGE + "card.py", _PACKAGE + "card_examples.py", _PACKAGE + "in_graph.py",
+         _PACKAGE + "bert_rules.py")),
     "web-page": BundleCheck(
         "the web page in headless Chromium with a float model: golden ids, and logits within 1e-3 of Python's",
         "tests/package/test_web_page.py", (*_MADE, _PACKAGE + "templates/web")),

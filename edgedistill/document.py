@@ -41,6 +41,16 @@ class Document(BaseModel):
         return parse(cls, read_text(path), path, error=UsageError, loader=_load_json)
 
 
+def without_defaults(document: Document, written: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return what is written of a document without some fields that have their defaults.
+
+    For fields that came later: documents that do not use them keep their bytes, and settings of a stage their key.
+    """
+    fields = type(document).model_fields
+    unused = {name for name in names if getattr(document, name) == fields[name].default}
+    return {name: value for name, value in written.items() if name not in unused}
+
+
 DocumentT = TypeVar("DocumentT", bound=Document)
 
 

@@ -15,6 +15,7 @@ NO_LABEL = -1
 """Label of an example that nobody labelled: it contributes only the soft term."""
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("label", pa.int32())])
+"""Of texts with one label each. Of texts that may have several, `label` is a fixed-size list of int8: 0 or 1 for each class."""
 BATCH_ROWS = 10_000
 """Rows that are read at once, and that a file holds together."""
 
@@ -35,8 +36,8 @@ class Examples:
     """A memory-mapped table of examples, in the order of the file.
 
     Attributes:
-        table: columns id (string, unique in a run), text (string), label (int32; `NO_LABEL` for none); of pictures those
-            of `PICTURE_COLUMNS`.
+        table: columns id (string, unique in a run), text (string), label (int32, `NO_LABEL` for none; or a list as long as there
+            are classes, see `SCHEMA`); of pictures those of `PICTURE_COLUMNS`.
     """
 
     table: pa.Table
@@ -77,8 +78,13 @@ class Examples:
 
     @property
     def labels(self) -> NDArray[np.int32]:
-        """The labels, shape (n,), values `NO_LABEL` or 0 .. classes - 1."""
-        return np.asarray(self.table.column("label").to_numpy(), dtype=np.int32)
+        """The labels, shape (n,), `NO_LABEL` or 0 .. classes - 1; of several a text 0, 1 or `NO_LABEL`, shape (n, classes)."""
+        column = self.table.column("label")
+        if not pa.types.is_fixed_size_list(column.type):
+            return np.asarray(column.to_numpy(), dtype=np.int32)
+        parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]  # of a slice only its own rows
+        flat = np.concatenate(parts) if parts else np.zeros(0)
+        return np.asarray(flat, np.int32).reshape(-1, column.type.list_size)
 
     def parts(self, rows: int = BATCH_ROWS) -> Iterator["Examples"]:
         """Yield the examples in tables of at most `rows`; at least one, which may be empty."""
@@ -98,12 +104,26 @@ def spread_rows(n: int, limit: int) -> NDArray[np.int64]:
     return np.linspace(0, n - 1, limit).round().astype(np.int64)
 
 
-def write_examples(path: Path, ids: Sequence[str], texts: Sequence[str], labels: Sequence[int]) -> None:
-    """Write examples as a sealed Arrow file; the same rows give the same bytes."""
-    table = pa.table(
-        [pa.array(ids, pa.string()), pa.array(texts, pa.string()), pa.array(labels, pa.int32())], schema=SCHEMA
-    )
-    write_table(path, table)
+def write_examples(
+    path: Path, ids: Sequence[str], texts: Sequence[str], labels: Sequence[int] | NDArray[np.integer]
+) -> None:
+    """Write examples as a sealed Arrow file; the same rows give the same bytes.
+
+    Args:
+        path: the file.
+        ids: n of them, unique in a run.
+        texts: n of them.
+        labels: class numbers, or `NO_LABEL`; of several a text 0 or 1 for each class, shape (n, classes).
+    """
+    column = _label_column(np.asarray(labels))
+    schema = SCHEMA.set(SCHEMA.get_field_index("label"), pa.field("label", column.type))
+    write_table(path, pa.table([pa.array(ids, pa.string()), pa.array(texts, pa.string()), column], schema=schema))
+
+
+def _label_column(labels: NDArray[np.integer]) -> pa.Array:
+    if labels.ndim == 2:
+        return pa.FixedSizeListArray.from_arrays(pa.array(labels.astype(np.int8).reshape(-1)), labels.shape[1])
+    return pa.array(labels.astype(np.int32), pa.int32())
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -129,7 +149,16 @@ def read_examples(path: Path) -> Examples:
         ArtifactError: the file is missing, damaged, or is not an Arrow file of examples.
     """
     table = open_sealed(path, hint=_HINT, is_seal_required=False)
-    if not table.schema.equals(SCHEMA) and tuple(table.column_names) != PICTURE_COLUMNS:
+    if not _is_of_texts(table.schema) and tuple(table.column_names) != PICTURE_COLUMNS:
         found = ", ".join(f"{field.name} ({field.type})" for field in table.schema)
-        raise ArtifactError(f"{path}: columns {found}; expected id (string), text (string), label (int32)", hint=_HINT)
+        raise ArtifactError(f"{path}: columns {found}; expected id (string), text (string), label (int32, or a fixed-size list "
+                            "of int8)", hint=_HINT)
     return Examples(table)
+
+
+def _is_of_texts(schema: pa.Schema) -> bool:
+    if schema.equals(SCHEMA):
+        return True
+    label = schema.field("label").type if schema.names == SCHEMA.names else None
+    is_list = label is not None and pa.types.is_fixed_size_list(label) and label.value_type == pa.int8()
+    return is_list and all(schema.field(name).type == SCHEMA.field(name).type for name in ("id", "text"))

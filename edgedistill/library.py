@@ -202,6 +202,7 @@ def evaluate(
         split: which split of a prepared folder.
         variant: what the model is called in the result; default: what its files say.
     """
+    from edgedistill.decisions import problem_of_folder
     from edgedistill.evaluate import stage
 
     found = variant or variant_of(model)
@@ -210,7 +211,7 @@ def evaluate(
     names = model_classes(model)
     with open_examples(data, split, names, like=model) as examples, tempfile.TemporaryDirectory() as scratch:
         labels = Path(scratch) / "labels.json"
-        labels.write_text(Labels(labels=names).to_json(), encoding="utf-8")
+        labels.write_text(Labels(labels=names, problem_type=problem_of_folder(model)).to_json(), encoding="utf-8")
         folder = out or Path(scratch) / "evaluation"
         done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings,
                                                    stage.Inputs(model, examples, labels, None))
@@ -233,6 +234,7 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
         data: the folder that `prepare` wrote, or a file of texts.
         split: which split of a prepared folder.
     """
+    from edgedistill.decisions import problem_of_folder, require_logits
     from edgedistill.evaluate.predictor import open_predictor, predict
     from edgedistill.examples import read_examples
     from edgedistill.verify.parity import compare_logits, int8_gate
@@ -243,7 +245,10 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
             predict(open_predictor(m), open_encoder(m if m.is_dir() else m.parent).encode_examples(examples))
             for m in (reference, candidate)
         ]
-    return compare_logits(answers[0], answers[1], gate=int8_gate(Parity()))
+    problem = problem_of_folder(reference if reference.is_dir() else reference.parent)
+    for model, logits in zip((reference, candidate), answers, strict=True):
+        require_logits(logits, problem, place=str(model))
+    return compare_logits(answers[0], answers[1], gate=int8_gate(Parity()), problem=problem)
 
 
 def package(

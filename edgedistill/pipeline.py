@@ -220,7 +220,7 @@ def _verify(line: Line, evaluations: Mapping[Variant, Done], emulation: "Emulati
         onnx_logits=evaluations["student_onnx"].folder / LOGITS_FILE,
         int8_logits=evaluations["student_int8"].folder / LOGITS_FILE, emulated=emulated,
     )
-    settings = stage.Settings(gates=line.recipe.parity)
+    settings = stage.Settings(gates=line.recipe.parity, problem_type=line.recipe.data.problem_type)
     return line.note("verify", line.workspace.perform("verify", stage.STAGE, settings, inputs))
 
 

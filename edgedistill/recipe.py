@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
+from edgedistill.data_settings import Data
 from edgedistill.document import Document, parse, read_text
 from edgedistill.errors import RecipeError
 from edgedistill.int8_settings import PostTraining, Quantization
@@ -15,47 +16,6 @@ from edgedistill.picture_settings import Pictures
 
 Task = Literal["text-classification", "image-classification"]
 """The ML tasks that can be distilled; the names are the hub's task ids."""
-
-
-class HubData(Document):
-    """A data set of the hub, read through `datasets`; the network is used only when a recipe has this."""
-
-    name: str = Field(description="the data set's id on the hub, for example 'clinc/clinc_oos'")
-    config: str | None = Field(None, description="the configuration of the data set, where it has several")
-    revision: str | None = Field(None, description="commit or tag; pin it for runs that can be repeated")
-    train: str = Field("train", description="name of the training split")
-    validation: str | None = Field(None, description="name of the validation split; null: split off train")
-    test: str | None = Field(None, description="name of the test split; null: split off train")
-
-
-class Data(Document):
-    """Where the labelled examples are. Paths are relative to the recipe's folder."""
-
-    train: str | None = Field(
-        None, description="CSV, TSV, JSONL (also .gz), Parquet or a saved `datasets` folder; of pictures also a folder with a "
-        "folder for each class, .npz, or MNIST's idx"
-    )
-    validation: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
-    test: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
-    hub: HubData | None = Field(None, description="a data set of the hub, instead of files")
-    unlabelled: str | None = Field(
-        None, description="texts or pictures of your own without labels, for the teacher to label: as above (only the column of "
-        "texts or pictures is read), .txt with a text or path a line, or a folder of pictures"
-    )
-    licence: str = Field("unknown", description="licence of the data; goes into the bundle")
-    text_column: str = Field("text", description="column that holds the text")
-    label_column: str = Field("label", description="column that holds the label, as a word or a number")
-    validation_share: float = Field(0.15, gt=0, lt=0.5, description="share of train split off when validation is null")
-    test_share: float = Field(0.2, gt=0, lt=0.5, description="share of train split off when test is null")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.train is None) == (self.hub is None):
-            raise ValueError("give either data.train (a file or folder) or data.hub (a data set's id), not both")
-        if self.hub is not None and (self.validation or self.test):
-            raise ValueError("with data.hub the other splits are the data set's: name them as data.hub.validation and "
-                             "data.hub.test, or save the data set to a folder and give files")
-        return self
 
 
 class FineTuning(Document):

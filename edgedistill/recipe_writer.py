@@ -10,10 +10,11 @@ from pathlib import Path
 import yaml
 from pydantic_core import PydanticUndefined
 
+from edgedistill.data_settings import Data
 from edgedistill.document import Document, parse
 from edgedistill.errors import RecipeError, TeacherError, UsageError
 from edgedistill.prepare.columns import Columns
-from edgedistill.recipe import Data, Recipe, Task, Teacher
+from edgedistill.recipe import Recipe, Task, Teacher
 from edgedistill.stage import storage_errors
 from edgedistill.tasks.registry import require_own_name, require_own_teacher, task_named
 from edgedistill.tasks.task import TaskDoor
@@ -47,6 +48,7 @@ class RecipeAnswers:
         text_column: column that holds the texts, or the pictures.
         label_column: column that holds the labels.
         teacher: a model folder, or a model id of the hub; None: the one that the task begins with.
+        label_separator: between the labels of a text that may have several; None: each has one, unless the data hold lists.
     """
 
     recipe_id: str
@@ -57,6 +59,7 @@ class RecipeAnswers:
     text_column: str = "text"
     label_column: str = "label"
     teacher: str | None = None
+    label_separator: str | None = None
 
 
 def suggest_recipe_id(train: Path) -> str:
@@ -102,6 +105,8 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
             test=_relative(answers.test, folder) if answers.test else None,
             text_column=start.text_column,
             label_column=answers.label_column,
+            several_labels=start.several_labels or answers.label_separator is not None,
+            label_separator=answers.label_separator or Data.model_fields["label_separator"].default,
         ),
         teacher=fitted.teacher,
         pictures=start.pictures,

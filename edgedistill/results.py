@@ -1,11 +1,12 @@
 """What the stages find out, as documents: evaluations, parities, measurements, coverages, predictions, checks."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from edgedistill.document import Document
+from edgedistill.document import Document, without_defaults
 from edgedistill.host import Host
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.processor import Int8Path
 from edgedistill.recipe import BenchmarkProtocol
 
@@ -60,13 +61,16 @@ class Evaluation(Document):
     size_bytes: int = Field(ge=0, description="bytes of the model file that would ship")
     split: str
     n: int
-    accuracy: Interval
+    accuracy: Interval = Field(description="share of right answers; where several labels apply, all of them must be right")
     macro_f1: Interval
+    micro_f1: Interval | None = Field(None, description="of all labels together; null where each has one, as it is the accuracy")
     calibration_error: Interval = Field(description="expected calibration error, 15 equal-width bins (Guo et al. 2017)")
     agreement_with_teacher: Interval | None
     mcnemar_against_teacher: McNemar | None
     classes: tuple[ClassFigures, ...]
-    confusion: tuple[tuple[int, ...], ...] = Field(description="rows: true label, columns: predicted")
+    confusion: tuple[tuple[int, ...], ...] = Field(
+        description="rows: true label, columns: predicted; empty where an example may have several labels"
+    )
 
 
 class ParityResult(Document):
@@ -366,6 +370,11 @@ class Fit(Document):
 
 
 class Labels(Document):
-    """The class names, in the order of the logits."""
+    """The class names, in the order of the logits, and whether an example may have several of them."""
 
     labels: tuple[str, ...] = Field(min_length=2)
+    problem_type: ProblemType = Field(ONE_LABEL, description="as transformers has it; not written where it is the default")
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), "problem_type")

@@ -118,6 +118,7 @@ def _attempt(bench: _Bench, trial: Trial, source: Path | None) -> Attempt | None
 
 def _judged(made: Attempt, common: Common, int8: Done, judged: Mapping[Variant, Done]) -> Attempt:
     """Add what validation says of a trial's models."""
+    from edgedistill.decisions import is_right
     from edgedistill.evaluate.logits import read_logits
     from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
     from edgedistill.examples import read_examples
@@ -127,10 +128,10 @@ def _judged(made: Attempt, common: Common, int8: Done, judged: Mapping[Variant, 
     in_float, in_int8 = (
         Evaluation.read_json(judged[name].folder / EVALUATION_FILE) for name in ("student_onnx", "student_int8")
     )
-    answers = read_logits(judged["student_int8"].folder / LOGITS_FILE).argmax(axis=1)
+    answers = read_logits(judged["student_int8"].folder / LOGITS_FILE)
     return replace(
         made, float_student=in_float, int8_student=in_int8,
-        is_right=answers == read_examples(common.prepared.folder / VALIDATION_FILE).labels,
+        is_right=is_right(answers, read_examples(common.prepared.folder / VALIDATION_FILE).labels),
         verdict=QuantizationVerdict.read_json(int8.folder / VERDICT_FILE),
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from edgedistill.artifact import sha256_of_path
 from edgedistill.document import read_text
 from edgedistill.errors import ArtifactError, DataError, UsageError
+from edgedistill.problem_type import ONE_LABEL
 from edgedistill.results import Labels, Variant
 from edgedistill.tasks.registry import companion_files, is_classifier, task_of_model
 from edgedistill.tasks.task import DataFile, TaskDoor
@@ -107,10 +108,13 @@ def open_examples(
         yield data
         return
     model = like if like is None or like.is_dir() else like.parent
+    from edgedistill.decisions import problem_of_folder
+
     task = task_of_model(model)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{sha256_of_path(data)[:16]}.arrow"
-        task.write_examples(DataFile(data, split, names), path, model=model)
+        problem = ONE_LABEL if model is None else problem_of_folder(model)
+        task.write_examples(DataFile(data, split, names, problem), path, model=model)
         yield path
 
 
@@ -118,12 +122,18 @@ def _require_classes_of(data: Path, model: Path | None) -> None:
     """Refuse a model to which the label numbers of a prepared folder mean other classes; one without classes is not judged."""
     if model is None:
         return
+    from edgedistill.decisions import problem_of_folder
+
     folder = model if model.is_dir() else model.parent
     try:
         own = model_classes(folder)
     except ArtifactError:  # without classes nothing can be mixed up; what needs them says that they are missing
         return
-    theirs = Labels.read_json(data / LABELS_FILE).labels
+    known = Labels.read_json(data / LABELS_FILE)
+    theirs = known.labels
+    if problem_of_folder(folder) != known.problem_type:
+        raise ArtifactError(f"{folder}: its problem_type is {problem_of_folder(folder)}, that of {data / LABELS_FILE} is "
+                            f"{known.problem_type}", hint="name a model that was trained on this data")
     is_unnamed = len(own) >= len(theirs) and all(name == f"LABEL_{i}" for i, name in enumerate(own))
     if own[: len(theirs)] != theirs and not is_unnamed:  # it may know more
         pairs = list(zip(own, theirs, strict=False))

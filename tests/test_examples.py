@@ -78,7 +78,7 @@ def test_read_examples_when_the_columns_are_others_then_says_which_are_expected(
     path = tmp_path / "other.arrow"
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    with pytest.raises(ArtifactError, match=r"expected id \(string\), text \(string\), label \(int32\)"):
+    with pytest.raises(ArtifactError, match=r"expected id \(string\), text \(string\), label \(int32, or a fixed-size list of int8\)"):
         read_examples(path)
 
 
@@ -93,3 +93,13 @@ def test_spread_when_sorted_by_class_then_holds_every_class_and_else_is_the_same
     assert found.spread(3).ids == ["t-0", "t-14", "t-29"]  # 14.5 is rounded to even
     assert found.spread(3).labels.tolist() == [0, 1, 2]
     assert found.spread(30) is found
+
+
+def test_write_examples_of_several_labels_then_reads_them_back_row_by_row(tmp_path: Path) -> None:
+    labels = np.array([[1, 0, 1], [0, 0, 0], [-1, -1, -1]])
+    write_examples(tmp_path / "a.arrow", ["a", "b", "c"], ["x", "y", "z"], labels)
+    found = read_examples(tmp_path / "a.arrow")
+    assert found.labels.tolist() == labels.tolist()
+    assert found.take(np.array([2, 0])).labels.tolist() == labels[[2, 0]].tolist()
+    assert found.at(1).labels.tolist() == [[0, 0, 0]]
+    assert [part.labels.tolist() for part in found.parts(2)] == [labels[:2].tolist(), labels[2:].tolist()]

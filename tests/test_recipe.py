@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from edgedistill.catalog import load_recipe, recipe_ids
+from edgedistill.data_settings import Data
 from edgedistill.errors import RecipeError
-from edgedistill.recipe import Data, Recipe, read_recipe
+from edgedistill.recipe import Recipe, read_recipe
 
 SMALLEST = """\
 id: mine

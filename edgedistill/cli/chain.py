@@ -175,7 +175,8 @@ def evaluate(
 ) -> int:
     """Evaluate a model folder on labelled texts.
 
-    Prints accuracy, macro-F1 and calibration error, each with its 95 % interval.
+    Prints accuracy, macro-F1 and calibration error, each with its 95 % interval. Where a text may have several labels, micro-F1
+    too; accuracy is then the share of texts whose labels are all right.
 
     Example: edgedistill evaluate work/int8 --data work/data
     """
@@ -187,8 +188,8 @@ def evaluate(
         return 0
     say(table(("figure", "value", "95 % interval"), [
         (name, f"{interval.value:.4f}", f"{interval.low:.4f} to {interval.high:.4f}")
-        for name, interval in (("accuracy", found.accuracy), ("macro-F1", found.macro_f1),
-                               ("calibration error", found.calibration_error))
+        for name, interval in (("accuracy", found.accuracy), ("macro-F1", found.macro_f1), ("micro-F1", found.micro_f1),
+                               ("calibration error", found.calibration_error)) if interval is not None
     ]))
     say(f"{found.n} rows, {found.parameters} parameters, {mebibytes(found.size_bytes)}")
     return 0
@@ -318,13 +319,17 @@ def predict(
     if as_json:
         say_json(json.dumps([
             {"text": text, "label": a.label, "probability": a.probability,
-             "top": [{"label": c.label, "probability": c.probability} for c in a.top]}
+             "top": [{"label": c.label, "probability": c.probability} for c in a.top],
+             **({} if a.labels is None else {"labels": list(a.labels)})}
             for text, a in zip(texts, answers, strict=True)
         ]))
         return 0
     for text, answer in zip(texts, answers, strict=True):
-        others = ", ".join(f"{c.label} {c.probability:.2f}" for c in answer.top[1:3])
-        say(f"{answer.label} {answer.probability:.2f}  ({others})  {text}")
+        shown = [f"{c.label} {c.probability:.2f}" for c in answer.top]
+        applying = 1 if answer.labels is None else len(answer.labels)
+        decided = ", ".join(shown[:applying]) or "no label applies"
+        others = ", ".join(shown[applying:applying + 2])
+        say(f"{decided}  ({others})  {text}" if others else f"{decided}  {text}")
     return 0
 
 

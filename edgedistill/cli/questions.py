@@ -9,16 +9,24 @@ from edgedistill.prepare.columns import Columns
 from edgedistill.recipe_writer import RecipeAnswers, suggest_recipe_id
 from edgedistill.tasks.task import TaskDoor
 
+_LONGEST_SEPARATOR = 8
+"""As in a recipe: `edgedistill.data_settings`."""
+
 
 def ask_missing(  # noqa: PLR0913 - the answers of one form
     *, task: TaskDoor, train: Path | None, validation: Path | None, test: Path | None, columns: tuple[str, str],
-    teacher: str | None, may_ask: bool,
+    teacher: str | None, may_ask: bool, label_separator: str | None = None,
 ) -> RecipeAnswers:
     """Return the answers for a recipe.
 
     Raises:
-        UsageError: something needed is missing and nobody can be asked.
+        UsageError: something needed is missing and nobody can be asked; an example of the task has one label.
     """
+    if label_separator is not None and not task.takes_several_labels:
+        raise UsageError(f"--label-separator: a {task.example} has one label", hint="leave --label-separator out")
+    if label_separator is not None and not 1 <= len(label_separator) <= _LONGEST_SEPARATOR:
+        raise UsageError(f"--label-separator: 1 to {_LONGEST_SEPARATOR} characters are expected, not {len(label_separator)}",
+                         hint="for example --label-separator ';'")
     text_column, label_column = columns
     if train is None:
         if not may_ask:
@@ -31,5 +39,5 @@ def ask_missing(  # noqa: PLR0913 - the answers of one form
         teacher = answer if answer != default else teacher
     return RecipeAnswers(
         recipe_id=suggest_recipe_id(train), task=task.name, train=train, validation=validation, test=test,
-        text_column=text_column, label_column=label_column, teacher=teacher,
+        text_column=text_column, label_column=label_column, teacher=teacher, label_separator=label_separator,
     )

@@ -194,6 +194,9 @@ def init(  # noqa: PLR0917 - a command's options
     test: TestOption = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = "label",
+    label_separator: Annotated[str | None, typer.Option(
+        "--label-separator", metavar="TEXT", help="A text may have several labels, with this between them; lists need none.")
+    ] = None,
     images: ImagesOption = None,
     teacher: TeacherOption = None,
     task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="The ML task; with --images it is known.")] = None,
@@ -215,7 +218,7 @@ def init(  # noqa: PLR0917 - a command's options
     found = task_asked(task, option=None if images is None else "--images")
     columns = (text_column or found.content_column, label_column)
     answers = ask_missing(task=found, train=images or train, validation=validation, test=test, columns=columns, teacher=teacher,
-                          may_ask=sys.stdin.isatty() and sys.stderr.isatty())
+                          label_separator=label_separator, may_ask=sys.stdin.isatty() and sys.stderr.isatty())
     write_recipe(answers, out)
     say(f"wrote {out}")
     tell(f"next: edgedistill plan --recipe {shlex.quote(str(out))} --target raspberry-pi")

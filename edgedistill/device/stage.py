@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import sha256_of_file
+from edgedistill.decisions import is_labelled, is_right, problem_of_folder, require_known_labels
 from edgedistill.device.address import parse_address
 from edgedistill.device.connect import open_transport
 from edgedistill.device.judge import device_warnings
@@ -17,10 +18,10 @@ from edgedistill.device.session import Device, find_device
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError, TargetError
 from edgedistill.evaluate.intervals import share_interval
-from edgedistill.evaluate.metrics import decisions
 from edgedistill.evaluate.predictor import open_predictor, predict
-from edgedistill.examples import NO_LABEL, Examples, read_examples
+from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Interval, Source
 from edgedistill.stage import Outcome, Stage
@@ -113,10 +114,12 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     if device.facts.model_copy(update={"ram_bytes": settings.device.ram_bytes}) != settings.device:
         raise TargetError(f"{settings.address}: is not the device any more that answered a moment ago",
                           hint="run the same command again")
-    examples = read_examples(inputs.data)
-    observed = observe(device, inputs.model, examples, protocol=settings.protocol)
+    examples, problem = read_examples(inputs.data), problem_of_folder(inputs.model.parent)
     here = predict(open_predictor(inputs.model), open_encoder(inputs.model.parent).encode_examples(examples))
-    found = judged(settings, sha256_of_file(inputs.model), observed, here=here, examples=examples)
+    if is_labelled(examples.labels).any():
+        require_known_labels(examples.labels, problem, classes=here.shape[1], place=str(inputs.data))
+    observed = observe(device, inputs.model, examples, protocol=settings.protocol)
+    found = judged(settings, sha256_of_file(inputs.model), observed, here=here, examples=examples, problem=problem)
     for warning in found.warnings:
         log.warning("%s: %s", settings.address, warning)
     np.save(out / LOGITS_FILE, observed.logits)
@@ -125,9 +128,10 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
 
 
 def judged(
-    settings: Settings, model_sha256: str, observed: Observed, *, here: NDArray[np.float32], examples: Examples
+    settings: Settings, model_sha256: str, observed: Observed, *, here: NDArray[np.float32], examples: Examples,
+    problem: ProblemType = ONE_LABEL,
 ) -> DeviceMeasurement:
-    """Put together what was measured; `here` are this host's logits of the same rows."""
+    """Put together what was measured; `here` are this host's logits of the same rows, which may have several labels each."""
     facts = settings.device
     gate = Gate("host", "device", min_agreement=settings.min_agreement, key="int8")
     source: Source = "emulated" if facts.is_emulated else "measured"
@@ -142,7 +146,7 @@ def judged(
         rounds=observed.rounds,
         rows=len(observed.logits),
         accuracy=_accuracy(observed.logits, examples),
-        against_host=compare_logits(here, observed.logits, gate=gate).model_copy(update={"source": source}),
+        against_host=compare_logits(here, observed.logits, gate=gate, problem=problem).model_copy(update={"source": source}),
         reconnections=observed.reconnections,
         warnings=device_warnings(facts, observed.rounds, threads=settings.protocol.threads,
                                  reconnections=observed.reconnections),
@@ -151,7 +155,7 @@ def judged(
 
 def _accuracy(logits: NDArray[np.float32], examples: Examples) -> Interval | None:
     truth = examples.labels
-    return None if (truth == NO_LABEL).any() else share_interval(decisions(logits) == truth)
+    return share_interval(is_right(logits, truth)) if is_labelled(truth).all() else None
 
 
 def _decision(found: DeviceMeasurement) -> Decision:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from edgedistill.batch_parts import parts_of
+from edgedistill.decisions import is_labelled, is_right, is_same, log_probabilities, problem_of_labels
 from edgedistill.errors import ArtifactError
-from edgedistill.examples import NO_LABEL
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.results import Fit, FitOn
 from edgedistill.tasks.encoding import inputs_of
 from edgedistill.training import TrainingSet
@@ -40,38 +41,34 @@ def measure_fit(model: PreTrainedModel, training: TrainingSet, validation: Train
     sample = np.arange(train_rows)[:: max(1, -(-train_rows // _SAMPLE_ROWS))]
     rows = np.arange(len(validation))
     teacher, student = _soft(validation, rows), _logits(model, validation, rows)
-    truth = validation.labels
-    counted = truth != NO_LABEL
-    taught, answered = teacher.argmax(1), student.argmax(1)
-    is_teacher_right, is_student_right = (taught == truth) & counted, (answered == truth) & counted
+    truth, problem = validation.labels, problem_of_labels(validation.labels)
+    counted = is_labelled(truth)
+    is_teacher_right, is_student_right = is_right(teacher, truth) & counted, is_right(student, truth) & counted
     return Fit(
-        train=compare(_soft(training, sample), _logits(model, training, sample)),
-        validation=compare(teacher, student),
+        train=compare(_soft(training, sample), _logits(model, training, sample), problem),
+        validation=compare(teacher, student, problem),
         labelled_rows=int(counted.sum()),
         teacher_right=int(is_teacher_right.sum()),
         student_right=int(is_student_right.sum()),
         both_right=int((is_teacher_right & is_student_right).sum()),
-        same_mistake=int((counted & ~is_teacher_right & (taught == answered)).sum()),
+        same_mistake=int((counted & ~is_teacher_right & is_same(teacher, student, problem)).sum()),
     )
 
 
-def compare(teacher: NDArray[np.float32], student: NDArray[np.float32]) -> FitOn:
-    """Compare two models' raw logits, shape (n, classes), n >= 1; KL is at temperature 1 and in nats."""
-    expected, got = _log_softmax(teacher), _log_softmax(student)
+def compare(teacher: NDArray[np.float32], student: NDArray[np.float32], problem: ProblemType = ONE_LABEL) -> FitOn:
+    """Compare two models' raw logits, shape (n, classes), n >= 1; KL is at temperature 1 and in nats.
+
+    With several labels a text it is the sum of the classes' divergences, each class a Bernoulli variable.
+    """
+    expected, got = log_probabilities(teacher, problem), log_probabilities(student, problem)
     probability = np.exp(expected)
     mean = np.log(np.maximum(probability.mean(axis=0), np.finfo(np.float64).tiny))
     return FitOn(
         rows=len(teacher),
         kl_nats=max(0.0, float((probability * (expected - got)).sum(axis=1).mean())),
         constant_kl_nats=max(0.0, float((probability * (expected - mean)).sum(axis=1).mean())),
-        agreement=float((teacher.argmax(1) == student.argmax(1)).mean()),
+        agreement=float(is_same(teacher, student, problem).mean()),
     )
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    values = logits.astype(np.float64)
-    values -= values.max(axis=1, keepdims=True)
-    return np.asarray(values - np.log(np.exp(values).sum(axis=1, keepdims=True)))
 
 
 def _soft(data: TrainingSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ import torch
 from transformers import BertForSequenceClassification
 
 from edgedistill.batch_parts import parts_of
+from edgedistill.problem_type import SEVERAL_LABELS, ProblemType, problem_of
 
 _SOFTENING = 4.0
 """Labels are drawn from the teacher's distribution at this temperature: a confident teacher has almost no gradient."""
@@ -73,12 +74,20 @@ def _gradients(
     by_head, by_neuron = (torch.zeros_like(mask) for mask in masks)
     for part in parts_of(batch):
         logits = teacher(**part).logits
-        drawn = torch.multinomial((logits.detach() / _SOFTENING).softmax(-1), 1, generator=generator)[:, 0]
-        loss = torch.nn.functional.cross_entropy(logits / _SOFTENING, drawn)
+        loss = _drawn_loss(logits / _SOFTENING, generator, problem=problem_of(teacher.config))
         found, share = torch.autograd.grad(loss, masks), len(part["input_ids"]) / len(batch["input_ids"])
         by_head += share * found[0]
         by_neuron += share * found[1]
     return by_head, by_neuron
+
+
+def _drawn_loss(logits: torch.Tensor, generator: torch.Generator, *, problem: ProblemType) -> torch.Tensor:
+    """Return -ln p of labels that are drawn from the logits' own distribution, averaged over the batch."""
+    if problem == SEVERAL_LABELS:  # a Bernoulli variable for each class
+        drawn = torch.bernoulli(logits.detach().sigmoid(), generator=generator)
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, drawn, reduction="sum") / len(logits)
+    drawn = torch.multinomial(logits.detach().softmax(-1), 1, generator=generator)[:, 0]
+    return torch.nn.functional.cross_entropy(logits, drawn)
 
 
 def _mask_heads(masks: torch.Tensor, index: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a torch hook

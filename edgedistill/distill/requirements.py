@@ -9,6 +9,7 @@ import numpy as np
 
 from edgedistill.document import read_text
 from edgedistill.errors import ArtifactError, RecipeError, TeacherError
+from edgedistill.problem_type import SEVERAL_LABELS, ProblemType
 from edgedistill.recipe import LossTerm
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, is_wordpiece
 from edgedistill.teach.sentence_vectors import VIEWS
@@ -72,6 +73,17 @@ def require_fitting_losses(losses: Sequence[LossTerm], teacher: Path) -> None:
             f"positions; this teacher is of {family!r} with {positions!r} ones",
             hint="use hidden-states or decoupled-kd, or choose another teacher",
         )
+
+
+def require_one_target(losses: Sequence[LossTerm], problem: ProblemType) -> None:
+    """Refuse a loss that tells the one target class of a text from the rest, where a text may have several labels.
+
+    Raises:
+        RecipeError: decoupled-kd is among them.
+    """
+    if problem == SEVERAL_LABELS and any(term.name == "decoupled-kd" for term in losses):
+        raise RecipeError("distillation.losses: decoupled-kd tells the one target class of a text from the rest, and these texts "
+                          "may have several labels", hint="take decoupled-kd out of distillation.losses")
 
 
 def require_views(losses: Sequence[LossTerm], vectors: Path) -> None:

@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from edgedistill.artifact import require_written
-from edgedistill.distill.requirements import require_fitting_losses, require_same_length, require_views
+from edgedistill.distill.requirements import require_fitting_losses, require_one_target, require_same_length, require_views
 from edgedistill.document import Document
 from edgedistill.recipe import Distillation
-from edgedistill.results import Milestone
+from edgedistill.results import Labels, Milestone
 from edgedistill.shape import StudentShape
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE
@@ -60,6 +60,7 @@ class BaselineInputs:
 
 def _require_fitting_losses(settings: StudentSettings, inputs: StudentInputs) -> None:
     require_same_length(settings.max_tokens, inputs.teacher)
+    require_one_target(settings.distillation.losses, Labels.read_json(inputs.labels).problem_type)
     require_fitting_losses(settings.distillation.losses, inputs.teacher)
     require_views(settings.distillation.losses, inputs.sentence_vectors)
 

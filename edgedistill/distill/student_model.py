@@ -18,6 +18,7 @@ from edgedistill.distill.importance import measure_importance
 from edgedistill.distill.own_tokenizer import train_wordpiece
 from edgedistill.distill.vocabulary import StudentVocabulary, choose_vocabulary, placeholders_of, student_tokenizer_json
 from edgedistill.low_rank import RANK_KEY
+from edgedistill.problem_type import SEVERAL_LABELS, problem_of
 from edgedistill.recipe import Student
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, EncodedTexts, TextEncoder, is_wordpiece
@@ -112,6 +113,8 @@ def student_config(
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=0,
         id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)},
     )
+    if teacher is not None and problem_of(teacher.config) == SEVERAL_LABELS:
+        config.problem_type = SEVERAL_LABELS
     if teacher is not None and can_be_cut(teacher.config, shape):
         config.num_attention_heads = student_heads(teacher.config, shape)
         config.hidden_act = teacher.config.hidden_act

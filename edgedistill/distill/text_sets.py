@@ -1,6 +1,7 @@
 """Training sets of texts: what a student reads, with hard and soft labels, paired by id."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistill.examples import Examples
 from edgedistill.soft_labels import SoftLabels
@@ -18,9 +19,17 @@ def text_training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLa
     """
     return TrainingSet(
         encoder.encode(texts_of(tables)),
-        np.concatenate([table.labels for table in tables]),
+        _joined([table.labels for table in tables]),
         soft.logits_of(ids_of(tables)) if soft is not None else None,
     )
+
+
+def _joined(labels: list[NDArray[np.int32]]) -> NDArray[np.int32]:
+    """Put the labels of some tables together; texts that nobody labelled get no label for each class, where some have several."""
+    width = max(values.shape[1] if values.ndim == 2 else 0 for values in labels)
+    if not width:
+        return np.concatenate(labels)
+    return np.concatenate([v if v.ndim == 2 else np.repeat(v[:, None], width, axis=1) for v in labels])
 
 
 def texts_of(tables: list[Examples]) -> list[str]:

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from edgedistill.distill.fit import compare
 from edgedistill.distill.vocabulary import StudentVocabulary
+from edgedistill.problem_type import problem_of
 from edgedistill.processes import ALONE, working_in
 from edgedistill.results import FitOn
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
@@ -45,4 +46,4 @@ def measure_vocabulary(
     """
     with working_in(ALONE):  # the main process does it while others wait, so it must not deal batches out to them
         answers = list(label_texts(model, encoder, iter([list(texts)])))
-    return compare(expected, np.concatenate([answer.logits for answer in answers]))
+    return compare(expected, np.concatenate([answer.logits for answer in answers]), problem_of(model.config))

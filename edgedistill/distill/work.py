@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, BertConfig, BertFor
 from edgedistill.distill.contextual import contextual_embeddings
 from edgedistill.distill.cut import why_not_cut
 from edgedistill.distill.fit import measure_fit
-from edgedistill.distill.losses import hard_label_loss
+from edgedistill.distill.losses import hard_label_loss, hard_multi_label_loss
 from edgedistill.distill.low_rank_embedding import merge_embedding, round_to_rank, split_embedding
 from edgedistill.distill.objective import GuidedObjective, loss_terms, teacher_loss
 from edgedistill.distill.own_tokenizer import MANY_UNKNOWN, unknown_share
@@ -242,9 +242,10 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
         model,
         text_training_set(encoder, [labelled], None),
         text_training_set(encoder, [read_examples(inputs.validation).spread(_LOOKED_AT_ROWS)], None),
-        loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
+        loss=lambda logits, hard, soft: hard_multi_label_loss(logits, hard) if hard.ndim == 2 else hard_label_loss(logits, hard),
         schedule=baseline_schedule(
-            settings.distillation, rows=len(labelled), seed=settings.seed, milestones=settings.milestones
+            settings.distillation, rows=len(labelled), seed=settings.seed, milestones=settings.milestones,
+            best_by="loss" if labelled.labels.ndim == 2 else "accuracy",  # whole sets are right late, and by steps
         ),
         out=out,
     )

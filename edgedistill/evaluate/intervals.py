@@ -92,9 +92,9 @@ def macro_f1_interval(labels: ArrayLike, predicted: ArrayLike, *, classes: int, 
         metrics.mean_f1(
             _tally(right, rows, classes + 1)[:, :classes], _tally(truth, rows, classes), _tally(answers, rows, classes)
         )
-        for rows in _resamples(len(truth), seed)
+        for rows in resamples(len(truth), seed)
     ]
-    return _percentile_interval(value, np.concatenate(figures))
+    return percentile_interval(value, np.concatenate(figures))
 
 
 def calibration_interval(confidence: ArrayLike, is_right: ArrayLike, *, seed: int) -> Interval:
@@ -119,9 +119,9 @@ def calibration_interval(confidence: ArrayLike, is_right: ArrayLike, *, seed: in
     bins = metrics.calibration_bin(confidence)
     figures = [
         np.abs(_sums(bins, gaps, rows, metrics.CALIBRATION_BINS)).sum(axis=1) / len(gaps)
-        for rows in _resamples(len(gaps), seed)
+        for rows in resamples(len(gaps), seed)
     ]
-    return _percentile_interval(value, np.concatenate(figures))
+    return percentile_interval(value, np.concatenate(figures))
 
 
 def mcnemar(reference_right: ArrayLike, candidate_right: ArrayLike) -> McNemar:
@@ -208,7 +208,7 @@ def _square_and_add(a: float, b: float, phi: float) -> float:
     return math.sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
 
 
-def _resamples(n: int, seed: int) -> Iterator[_Indices]:
+def resamples(n: int, seed: int) -> Iterator[_Indices]:
     """Yield the rows of `RESAMPLES` samples with replacement, in chunks of shape (resamples, n)."""
     random = np.random.default_rng(seed)
     step = max(1, _CHUNK_DRAWS // n)
@@ -233,6 +233,7 @@ def _cells(codes: _Indices, rows: _Indices, kinds: int) -> _Indices:
     return np.asarray((codes[rows] + np.arange(len(rows))[:, None] * kinds).ravel())
 
 
-def _percentile_interval(value: float, figures: NDArray[np.float64]) -> Interval:
+def percentile_interval(value: float, figures: NDArray[np.float64]) -> Interval:
+    """Return a figure with the percentiles of what samples gave, widened where need be so that it holds the figure."""
     low, high = np.percentile(figures, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
     return Interval(value=value, low=min(value, float(low)), high=max(value, float(high)))

@@ -88,7 +88,13 @@ def class_figures(counts: ArrayLike, names: Sequence[str]) -> tuple[ClassFigures
         in scikit-learn with `zero_division=0`; `support` tells such a class.
     """
     table = np.asarray(counts, dtype=np.int64)
-    right, support, decided = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    return figures_of_tallies(np.diag(table), table.sum(axis=1), table.sum(axis=0), names)
+
+
+def figures_of_tallies(
+    right: _Integers, support: _Integers, decided: _Integers, names: Sequence[str]
+) -> tuple[ClassFigures, ...]:
+    """Return the same of tallies, each of shape (C,): how often a class was decided and true, was true, was decided."""
     precision, recall = _share(right, decided), _share(right, support)
     f1 = _share(2 * right, support + decided)
     return tuple(

@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edgedistill.artifact import sha256_of_file
+from edgedistill.decisions import is_labelled, is_right, is_same, problem_of_labels, require_logits
 from edgedistill.document import Document, read_text
 from edgedistill.errors import ArtifactError, DataError, ParityError
-from edgedistill.evaluate import intervals, metrics
+from edgedistill.evaluate import intervals, metrics, several_labels
 from edgedistill.evaluate.logits import read_logits, write_logits
 from edgedistill.evaluate.predictor import ONNX_FILE, TORCH_FILE, open_predictor, predict
 from edgedistill.evaluate.weights import Weights, read_weights
 from edgedistill.examples import NO_LABEL, Examples, read_examples
 from edgedistill.host import available_cores
+from edgedistill.problem_type import SEVERAL_LABELS, ProblemType, problem_of
 from edgedistill.recipe import Task
-from edgedistill.results import Evaluation, Labels, Variant
+from edgedistill.results import ClassFigures, Evaluation, Interval, Labels, Variant
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.registry import open_encoder, task_of_model
 
@@ -62,7 +64,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What was asked and answered: `truth` (n,), `logits` and `teacher` (n, classes)."""
+    """What was asked and answered: `truth` (n,) or (n, classes), `logits` and `teacher` (n, classes)."""
 
     truth: NDArray[np.int32]
     logits: NDArray[np.float32]
@@ -72,10 +74,12 @@ class _Answers:
 def _require(settings: Settings, inputs: Inputs) -> None:
     """Refuse before the model is opened."""
     _require_model(inputs.model)
-    names = Labels.read_json(inputs.labels).labels
+    known = Labels.read_json(inputs.labels)
+    names = known.labels
     _require_same_order(inputs.model / CONFIG_FILE, names)
+    _require_same_problem(inputs.model / CONFIG_FILE, known.problem_type)
     examples = read_examples(inputs.data)
-    _require_labels(examples, inputs.data, len(names))
+    _require_labels(examples, inputs.data, known)
     if inputs.teacher_logits is not None:
         _require_teacher(inputs.teacher_logits, rows=len(examples), classes=len(names))
 
@@ -113,29 +117,55 @@ def _answer(settings: Settings, model: Path, examples: Examples, *, classes: int
             f"(id {examples.ids[broken[0]]!r})",
             hint="evaluate the model that it was made from; if that answers, export and quantize again",
         )
+    require_logits(logits, problem_of_labels(examples.labels), place=str(model))
     return logits
 
 
 def _evaluate(
     answers: _Answers, settings: Settings, *, names: tuple[str, ...], model_sha256: str, weights: Weights
 ) -> Evaluation:
-    predicted = metrics.decisions(answers.logits)
-    is_right = predicted == answers.truth
-    confidence = metrics.softmax(answers.logits).max(axis=1)
-    counts = metrics.confusion(answers.truth, predicted, classes=len(names))
-    taught = None if answers.teacher is None else metrics.decisions(answers.teacher)
+    truth, logits, taught = answers.truth, answers.logits, answers.teacher
+    right = is_right(logits, truth)
+    agrees = None if taught is None else is_same(taught, logits, problem_of_labels(truth))
     return Evaluation(
         variant=settings.variant,
         model_sha256=model_sha256,
         parameters=weights.parameters,
         size_bytes=weights.size_bytes,
         split=settings.split,
-        n=len(predicted),
-        accuracy=intervals.share_interval(is_right),
-        macro_f1=intervals.macro_f1_interval(answers.truth, predicted, classes=len(names), seed=settings.seed),
-        calibration_error=intervals.calibration_interval(confidence, is_right, seed=settings.seed),
-        agreement_with_teacher=None if taught is None else intervals.share_interval(taught == predicted),
-        mcnemar_against_teacher=None if taught is None else intervals.mcnemar(taught == answers.truth, is_right),
+        n=len(right),
+        accuracy=intervals.share_interval(right),
+        agreement_with_teacher=None if agrees is None else intervals.share_interval(agrees),
+        mcnemar_against_teacher=None if taught is None else intervals.mcnemar(is_right(taught, truth), right),
+        **vars(_by_class(truth, logits, names, seed=settings.seed)),
+    )
+
+
+@dataclass(frozen=True)
+class _ByClass:
+    """The figures of an evaluation that look at classes, by its names."""
+
+    macro_f1: Interval
+    calibration_error: Interval
+    classes: tuple[ClassFigures, ...]
+    confusion: tuple[tuple[int, ...], ...] = ()
+    micro_f1: Interval | None = None
+
+
+def _by_class(truth: NDArray[np.int32], logits: NDArray[np.float32], names: tuple[str, ...], *, seed: int) -> _ByClass:
+    if truth.ndim == 2:
+        labels, decided = truth.astype(np.int64), (logits > 0).astype(np.int64)
+        return _ByClass(
+            macro_f1=several_labels.macro_f1_interval(labels, decided, seed=seed),
+            micro_f1=several_labels.micro_f1_interval(labels, decided, seed=seed),
+            calibration_error=several_labels.calibration_interval(logits, labels, seed=seed),
+            classes=metrics.figures_of_tallies(*several_labels.tallies(labels, decided), names),
+        )
+    predicted, confidence = metrics.decisions(logits), metrics.softmax(logits).max(axis=1)
+    counts = metrics.confusion(truth, predicted, classes=len(names))
+    return _ByClass(
+        macro_f1=intervals.macro_f1_interval(truth, predicted, classes=len(names), seed=seed),
+        calibration_error=intervals.calibration_interval(confidence, predicted == truth, seed=seed),
         classes=metrics.class_figures(counts, names),
         confusion=tuple(tuple(int(count) for count in row) for row in counts),
     )
@@ -170,13 +200,26 @@ def _require_same_order(config: Path, names: tuple[str, ...]) -> None:
                             hint="evaluate the model with the labels.json of the run that trained it")
 
 
-def _require_labels(examples: Examples, path: Path, classes: int) -> None:
+def _require_same_problem(config: Path, problem: ProblemType) -> None:
+    """Refuse a model that gives one label where the examples may have several, or the other way round."""
+    own = problem_of(json.loads(read_text(config, error=ArtifactError)))
+    if own != problem:
+        raise ArtifactError(f"{config}: problem_type is {own}, and of the labels it is {problem}",
+                            hint="evaluate the model with the labels.json of the run that trained it")
+
+
+def _require_labels(examples: Examples, path: Path, known: Labels) -> None:
     if len(examples) == 0:
         raise DataError(f"{path}: has no examples", hint="give a split with at least one row")
-    truth = examples.labels
-    for is_bad, problem in ((truth == NO_LABEL, "no label"), (truth >= classes, f"a label above {classes - 1}"),
+    truth, classes = examples.labels, len(known.labels)
+    if problem_of_labels(truth) != known.problem_type or truth.shape[1:] not in ((), (classes,)):
+        raise DataError(f"{path}: its labels are of the shape {truth.shape}, and {classes} classes with problem_type "
+                        f"{known.problem_type} are expected",
+                        hint="evaluate with the labels.json that was prepared with the data")
+    most = 1 if known.problem_type == SEVERAL_LABELS else classes - 1
+    for is_bad, problem in ((~is_labelled(truth), "no label"), (truth > most, f"a label above {most}"),
                             (truth < NO_LABEL, "a negative label")):
-        rows = np.flatnonzero(is_bad)
+        rows = np.flatnonzero(is_bad.reshape(len(truth), -1).any(axis=1))
         if len(rows):
             raise DataError(f"{path}: {len(rows)} of {len(truth)} rows have {problem}, first row {rows[0]} "
                             f"(id {examples.ids[rows[0]]!r})",

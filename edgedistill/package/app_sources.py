@@ -12,6 +12,7 @@ import jinja2
 from edgedistill.package.bert_rules import BertRules
 from edgedistill.package.contents import GOLDEN_FILE, TEXT_MODEL_FILE, ModelInput
 from edgedistill.package.mobile_versions import version_values
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
 
 KOTLIN_PACKAGE = "org.edgedistill.classifier"
 
@@ -56,6 +57,7 @@ class AppModules:
         asked_kotlin: expression of the input of the golden vector `vector`, at `position` in `golden`.
         asked_swift: the same in Swift.
         beside: files of the bundle beside those that every bundle has, which the Swift package leaves out.
+        problem: may an example have several labels?
     """
 
     classifier: str
@@ -66,12 +68,15 @@ class AppModules:
     asked_kotlin: str
     asked_swift: str
     beside: tuple[str, ...]
+    problem: ProblemType = ONE_LABEL
 
     def values(self) -> dict[str, Any]:
         """Return what templates may name."""
+        has_several = self.problem == SEVERAL_LABELS
         excluded = tuple(json.dumps(name) for name in (*_NOT_SWIFT, *self.beside))
         return dict(vars(self)) | version_values() | {
             "excluded": excluded, "model_file": TEXT_MODEL_FILE, "golden_file": GOLDEN_FILE,
+            "has_several": has_several, "decision": "labels" if has_several else "class",
         }
 
 
@@ -115,7 +120,8 @@ def high_characters(rules: BertRules) -> HighCharacters | None:
 
 
 def app_sources(
-    rules: BertRules, *, title: str, labels: Sequence[str], inputs: Sequence[ModelInput], example: str
+    rules: BertRules, *, title: str, labels: Sequence[str], inputs: Sequence[ModelInput], example: str,
+    problem: ProblemType = ONE_LABEL,
 ) -> dict[str, str]:
     """Return the sources by their name in the bundle; the same arguments give the same text.
 
@@ -125,6 +131,7 @@ def app_sources(
         labels: name of each class.
         inputs: inputs of model.onnx, which the page feeds.
         example: a text that the page shows first.
+        problem: may a text have several labels?
 
     Returns:
         all but the Kotlin module when pieces hold characters beyond U+FFFF, which Java's binding cannot hand over.
@@ -133,6 +140,7 @@ def app_sources(
     modules = AppModules(
         classifier="Classifier", package=KOTLIN_PACKAGE, title=title, labels=labels, has_extensions=True,
         asked_kotlin='vector.getString("text")', asked_swift="vector.text", beside=("tokenizer.json",),
+        problem=problem,
     )
     values = modules.values() | {
         "example": example, "page_imports": "Classifier, replay", "input_types": {i.name: i.dtype for i in inputs},

@@ -16,6 +16,7 @@ from edgedistill.package.onnx_facts import OnnxFacts
 from edgedistill.package.ort_format import OrtModel
 from edgedistill.package.runtime_build import runtime_build
 from edgedistill.package.text_model import TextModel
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.target import Platform
 
 TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "onnxruntime-extensions", "tokenizers")
@@ -48,6 +49,7 @@ class BundleParts:
         labels: the class names.
         golden: golden vectors of the model.
         rows: labelled texts by split.
+        problem: may a text have several labels?
     """
 
     model: bytes
@@ -60,6 +62,7 @@ class BundleParts:
     labels: Sequence[str]
     golden: GoldenVectors
     rows: Mapping[str, int]
+    problem: ProblemType = ONE_LABEL
 
 
 def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigures) -> dict[str, bytes]:
@@ -79,7 +82,7 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
         contents.ONNX_FILE: parts.model,
         contents.ORT_FILE: parts.ort.model,
         contents.OPERATORS_FILE: parts.ort.operators.encode(),
-        contents.LABELS_FILE: Labels(labels=tuple(parts.labels)).to_json().encode(),
+        contents.LABELS_FILE: Labels(labels=tuple(parts.labels), problem_type=parts.problem).to_json().encode(),
         contents.GOLDEN_FILE: parts.golden.to_json().encode(),
         contents.LICENCES_FILE: licence_notes(identity, figures, sources=_SOURCES, more=_USED).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
@@ -89,7 +92,7 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
     made[contents.CARD_FILE] = model_card(identity, figures, CardParts(
         model_bytes=len(parts.model), sizes=Sizes.of(made), classes=len(parts.labels), inputs=parts.facts.inputs,
         golden=parts.golden, preprocessing=parts.text.told, has_android=any(name.startswith("android/") for name in apps),
-        build=build, rows=parts.rows, max_tokens=parts.max_tokens,
+        build=build, rows=parts.rows, max_tokens=parts.max_tokens, problem=parts.problem,
     )).encode()
     manifest = _manifest(parts, identity, made, build)
     made[contents.MANIFEST_FILE] = contents.sealed_json(manifest).encode()
@@ -103,7 +106,7 @@ def _text_files(parts: BundleParts, identity: BundleIdentity) -> dict[str, bytes
     shortest = min(parts.golden.vectors, key=lambda vector: (abs(len(vector.text) - 30), vector.text))
     sources = app_sources(
         parts.text.rules, title=f"{identity.recipe_id} for {identity.target_id}", labels=parts.labels,
-        inputs=parts.facts.inputs, example=shortest.text,
+        inputs=parts.facts.inputs, example=shortest.text, problem=parts.problem,
     )
     return {contents.TEXT_MODEL_FILE: parts.text.model, **sources_as_bytes(sources)}
 

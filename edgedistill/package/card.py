@@ -8,11 +8,11 @@ import yaml
 
 from edgedistill.document import Document
 from edgedistill.package.base_model import is_hub_id
+from edgedistill.package.card_examples import example_of_ids, example_of_text, raw_text
 from edgedistill.package.contents import (
     ONNX_FILE,
     TEXT_MODEL_FILE,
     BundleIdentity,
-    GoldenVector,
     GoldenVectors,
     ModelInput,
     PictureVectors,
@@ -21,10 +21,23 @@ from edgedistill.package.contents import (
     Sizes,
 )
 from edgedistill.package.precision import precision_of
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
 from edgedistill.results import Interval
 
-_FROM_ENCODING = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-_FROM_IDS = {"input_ids": "np.array([ids]", "attention_mask": "np.ones((1, len(ids))", "token_type_ids": "np.zeros((1, len(ids))"}
+_ALL_RIGHT = "share of texts with all labels right"
+"""What accuracy is called where a text may have several labels."""
+
+_WORDS = {ONE_LABEL: ("text classifier", "the decision"), SEVERAL_LABELS: ("multi-label text classifier", "which labels apply")}
+"""What the model is called, and what must be the same everywhere."""
+
+_ANSWER = """
+
+Each answer holds `labels`, those that apply, which may be none, and `ranked`, all of them: names with probabilities."""
+
+_SEVERAL = """A text may have several labels, or none. Each label has a probability of its own, the sigmoid of its logit,
+and applies where that is above 0.5, so where the logit is above 0. The probabilities of a text do not add up to 1.
+
+"""
 
 
 class CardFigures(Document):
@@ -55,6 +68,7 @@ class CardParts:
         build: how the runtime is made smaller, and what it should run on.
         rows: labelled texts by split.
         max_tokens: texts are cut after so many tokens.
+        problem: may a text have several labels?
     """
 
     model_bytes: int
@@ -67,6 +81,12 @@ class CardParts:
     build: RuntimeBuild
     rows: Mapping[str, int]
     max_tokens: int
+    problem: ProblemType = ONE_LABEL
+
+    @property
+    def has_several(self) -> bool:
+        """May a text have several labels?"""
+        return self.problem == SEVERAL_LABELS
 
 
 def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts) -> str:
@@ -77,15 +97,17 @@ def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts)
         figures: accuracy and licences.
         parts: what the files say.
     """
-    front = yaml.safe_dump(front_matter(identity, figures), sort_keys=False, allow_unicode=True)
+    front = yaml.safe_dump(front_matter(identity, figures, problem=parts.problem), sort_keys=False, allow_unicode=True)
     kind = Kind("text", "sources, languages or times", f"Texts are cut after {parts.max_tokens} tokens.")
     golden, precision = parts.golden, precision_of(identity.scheme)
-    table = facts_table(identity, figures, classes=parts.classes, model_bytes=parts.model_bytes, sizes=parts.sizes)
+    table = facts_table(identity, figures, classes=parts.classes, model_bytes=parts.model_bytes, sizes=parts.sizes,
+                        problem=parts.problem)
+    what, decision = _WORDS[parts.problem]
     return f"""---
 {front}---
 # {identity.recipe_id} for {identity.target_id}
 
-{figures.description or precision.summary.format("text classifier")}
+{figures.description or precision.summary.format(what)}
 
 | | |
 |---|---|
@@ -93,25 +115,25 @@ def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts)
 
 ## Use
 
-With numpy, onnxruntime and tokenizers, from text:
+{_SEVERAL if parts.has_several else ""}With numpy, onnxruntime and tokenizers, from text:
 
 ```python
-{_example(parts.inputs, golden)}
+{example_of_text(parts.inputs, golden)}
 ```
 
 With numpy and onnxruntime alone, where the token ids are at hand; here they are those of the same text in `golden.json`:
 
 ```python
-{_example_of_ids(parts.inputs, golden)}
+{example_of_ids(parts.inputs, golden)}
 ```
 
 Give one text a call{precision.one_call}.
-{_raw_text(parts.preprocessing, golden)}
-{_apps(parts.preprocessing, has_android=parts.has_android)}
+{raw_text(parts.preprocessing, golden)}
+{_apps(parts.preprocessing, has_android=parts.has_android, has_several=parts.has_several)}
 
 {data_words(identity, figures, kind, parts.rows)}
 
-{limits_words(identity, figures, kind, classes=parts.classes)}
+{limits_words(identity, figures, kind, classes=parts.classes, problem=parts.problem)}
 
 ## Runtime
 
@@ -120,26 +142,9 @@ Give one text a call{precision.one_call}.
 ## Check
 
 `python verify.py` compares every file with its sha256 in `bundle.json` and replays {len(golden.vectors)} golden
-vectors. A logit may differ by {golden.tolerance:g} between instruction sets{own_tolerances(golden)}; the decision may not.
+vectors. A logit may differ by {golden.tolerance:g} between instruction sets{own_tolerances(golden)}; {decision} may not.
 
 Licences: see [LICENSES.md](LICENSES.md).
-"""
-
-
-def _raw_text(preprocessing: Preprocessing, golden: GoldenVectors) -> str:
-    """Return how raw text is classified without a tokenizer beside the model; nothing where no model takes it."""
-    if preprocessing.file is None:
-        return ""
-    return f"""
-With numpy, onnxruntime and onnxruntime-extensions, from text without a tokenizer beside the model:
-
-```python
-import numpy as np, onnxruntime, onnxruntime_extensions
-options = onnxruntime.SessionOptions()
-options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
-model = onnxruntime.InferenceSession("{preprocessing.file}", options)
-print(model.run(["label"], {{"text": np.array([{ascii(_example_vector(golden).text)}], object)}})[0][0])
-```
 """
 
 
@@ -168,39 +173,45 @@ student learns from the train rows, from variations of them and from what the te
 among students and int8 schemes; test rows serve the figures above and the golden vectors, and nothing else."""
 
 
-def limits_words(identity: BundleIdentity, figures: CardFigures, kind: Kind, *, classes: int) -> str:
+def limits_words(
+    identity: BundleIdentity, figures: CardFigures, kind: Kind, *, classes: int, problem: ProblemType = ONE_LABEL
+) -> str:
     """Return the section on what the model cannot do, and what was not tried."""
     measured = f"Its figures hold for {kind.one}s like the test rows" if figures.accuracy else "It was packed without figures"
+    decides = f"""It knows {classes} classes, and gives every {kind.one} one of them; one that belongs to none gets one too,
+  unless there is a class for such.""" if problem == ONE_LABEL else (
+        f"It knows {classes} labels, and says yes or no to each of them; a {kind.one} may so get several, or none.")
     return f"""## Limits
 
-- It knows {classes} classes, and gives every {kind.one} one of them; one that belongs to none gets one too,
-  unless there is a class for such.
+- {decides}
 - {measured}. Other {kind.untried} were not tried, nor what it does to groups of people.
 - {kind.narrowed}
 - It derives from `{identity.base_model}`, and may share its biases and mistakes.
 - Golden vectors prove sameness, not quality. Latency and memory stand in the report of the run, not here."""
 
 
-def _apps(preprocessing: Preprocessing, *, has_android: bool) -> str:
+def _apps(preprocessing: Preprocessing, *, has_android: bool, has_several: bool) -> str:
     if preprocessing.file is None:
         return f"""## Apps
 
 No model with the tokenizer inside is in this bundle, and so no modules for Android, iOS and the web:
 {preprocessing.reason}. Bring a tokenizer that reads `tokenizer.json`, tokens that share an id included."""
-    android = """`android/` is a Gradle module. `Classifier.fromAssets(context).classify(text)` gives a `List<Prediction>`;
+    kotlin, swift, output = ("an `Answer`", "an `Answer`", "labels") if has_several else (
+        "a `List<Prediction>`", "`[Prediction]`", "label")
+    android = f"""`android/` is a Gradle module. `Classifier.fromAssets(context).classify(text)` gives {kotlin};
   `gradle connectedAndroidTest` replays the golden vectors on the device.""" if has_android else (
         "no module: tokens hold characters beyond U+FFFF, which Java's binding cannot hand over.")
     return f"""## Apps
 
-`{preprocessing.file}` takes raw text, shape (1,), and answers with `logits`, `probabilities` and `label`; its nodes are
+`{preprocessing.file}` takes raw text, shape (1,), and answers with `logits`, `probabilities` and `{output}`; its nodes are
 those of onnxruntime-extensions. Its token ids are those of `tokenizer.json` on all {preprocessing.texts_proved:,} texts
 at hand and on {preprocessing.texts_fuzzed:,} fuzzed ones. It is {preprocessing.added_bytes:,} bytes larger than
 `model.onnx`{_over_budget(preprocessing)}. A text must not hold U+0000, at which strings end: put U+0001 in its place.
 
 - Android: {android}
-- iOS: this folder is a Swift package. `try Classifier().classify(text)` gives `[Prediction]`; its test does the same.
+- iOS: this folder is a Swift package. `try Classifier().classify(text)` gives {swift}; its test does the same.
 - Web: copy this folder, `npm install` in its `web/`, serve the folder, open `web/index.html`. The page needs only
-  `model.onnx`, `tokenizer.json`, `labels.json` and `web/`."""
+  `model.onnx`, `tokenizer.json`, `labels.json` and `web/`.{_ANSWER if has_several else ""}"""
 
 
 def own_tolerances(golden: GoldenVectors | PictureVectors) -> str:
@@ -244,7 +255,10 @@ def _machine(build: RuntimeBuild) -> str:
     return "" if build.platform is None else where[build.platform]
 
 
-def facts_table(identity: BundleIdentity, figures: CardFigures, *, classes: int, model_bytes: int, sizes: Sizes) -> str:
+def facts_table(
+    identity: BundleIdentity, figures: CardFigures, *, classes: int, model_bytes: int, sizes: Sizes,
+    problem: ProblemType = ONE_LABEL,
+) -> str:
     """Return the rows of the table at the top of a card.
 
     Args:
@@ -253,6 +267,7 @@ def facts_table(identity: BundleIdentity, figures: CardFigures, *, classes: int,
         classes: number of classes.
         model_bytes: size of model.onnx.
         sizes: of all files but the card itself and bundle.json.
+        problem: may an example have several labels?
     """
     precision = precision_of(identity.scheme).file
     model_row = f"{ONNX_FILE} ({precision})" if precision else ONNX_FILE
@@ -264,7 +279,7 @@ def facts_table(identity: BundleIdentity, figures: CardFigures, *, classes: int,
         (model_row, f"{model_bytes:,} bytes, compressed {sizes.deflated[ONNX_FILE]:,}"),
         ("all files but this one and `bundle.json`",
          f"{sizes.files_bytes:,} bytes, compressed {sizes.deflated_bytes:,} (deflate, each by itself)"),
-        *_figure_rows(figures),
+        *_figure_rows(figures, problem),
     ]
     return "\n".join(f"| {name} | {value} |" for name, value in rows)
 
@@ -294,7 +309,7 @@ def licence_notes(
 """
 
 
-def front_matter(identity: BundleIdentity, figures: CardFigures) -> dict[str, Any]:
+def front_matter(identity: BundleIdentity, figures: CardFigures, *, problem: ProblemType = ONE_LABEL) -> dict[str, Any]:
     """Return what hubs read at the top of a card."""
     front: dict[str, Any] = {
         "pipeline_tag": identity.task,
@@ -305,8 +320,9 @@ def front_matter(identity: BundleIdentity, figures: CardFigures) -> dict[str, An
     }
     if is_hub_id(identity.base_model):  # a folder is no model of the hub
         front |= {"base_model": identity.base_model, "base_model_relation": "finetune"}
+    named = {"accuracy": {"name": _ALL_RIGHT}} if problem == SEVERAL_LABELS else {}
     metrics = [
-        {"type": kind, "value": round(value.value, 4)}
+        {"type": kind} | named.get(kind, {}) | {"value": round(value.value, 4)}
         for kind, value in (("accuracy", figures.accuracy), ("f1", figures.macro_f1))
         if value is not None
     ]
@@ -317,13 +333,14 @@ def front_matter(identity: BundleIdentity, figures: CardFigures) -> dict[str, An
     return front
 
 
-def _figure_rows(figures: CardFigures) -> list[tuple[str, str]]:
+def _figure_rows(figures: CardFigures, problem: ProblemType) -> list[tuple[str, str]]:
     test = f"{figures.test_rows:,} test rows" if figures.test_rows is not None else "test rows"
+    accuracy = "accuracy" if problem == ONE_LABEL else _ALL_RIGHT
     rows = [
-        (f"accuracy on {test}", _percent(figures.accuracy)),
+        (f"{accuracy} on {test}", _percent(figures.accuracy)),
         ("macro-F1", _percent(figures.macro_f1)),
-        ("accuracy of the teacher", _percent(figures.teacher_accuracy)),
-        ("retention of its accuracy", None if figures.retention is None else f"{100 * figures.retention:.1f} %"),
+        (f"{accuracy} of the teacher", _percent(figures.teacher_accuracy)),
+        (f"retention of its {accuracy}", None if figures.retention is None else f"{100 * figures.retention:.1f} %"),
     ]
     return [(name, value) for name, value in rows if value is not None]
 
@@ -332,30 +349,3 @@ def _percent(figure: Interval | None) -> str | None:
     if figure is None:
         return None
     return f"{100 * figure.value:.1f} % (95 % interval {100 * figure.low:.1f} to {100 * figure.high:.1f} %)"
-
-
-def _example_vector(golden: GoldenVectors) -> GoldenVector:
-    by_length = sorted(golden.vectors, key=lambda vector: len(vector.text))
-    return by_length[len(by_length) // 4]  # rather short, and not the odd one at the end
-
-
-def _example(inputs: Sequence[ModelInput], golden: GoldenVectors) -> str:
-    """Five lines that run in the bundle's folder."""
-    example = _example_vector(golden)
-    feed = ", ".join(f'"{i.name}": np.array([e.{_FROM_ENCODING[i.name]}], "{i.dtype}")' for i in inputs)
-    return f"""import json, numpy as np, onnxruntime, tokenizers
-model, tokenizer = onnxruntime.InferenceSession("model.onnx"), tokenizers.Tokenizer.from_file("tokenizer.json")
-e = tokenizer.encode({ascii(example.text)})
-logits = model.run(None, {{{feed}}})[0][0]
-print(json.load(open("labels.json", encoding="utf-8"))["labels"][logits.argmax()])  # {ascii(example.label)[1:-1]}"""
-
-
-def _example_of_ids(inputs: Sequence[ModelInput], golden: GoldenVectors) -> str:
-    """Five lines that run in the bundle's folder and need no tokenizer."""
-    example = _example_vector(golden)
-    feed = ", ".join(f'"{i.name}": {_FROM_IDS[i.name]}, "{i.dtype}")' for i in inputs)
-    return f"""import json, numpy as np, onnxruntime
-model, golden = onnxruntime.InferenceSession("model.onnx"), json.load(open("golden.json", encoding="utf-8"))
-ids = golden["vectors"][{golden.vectors.index(example)}]["ids"]
-logits = model.run(None, {{{feed}}})[0][0]
-print(json.load(open("labels.json", encoding="utf-8"))["labels"][logits.argmax()])  # {ascii(example.label)[1:-1]}"""

@@ -6,14 +6,15 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from edgedistill.artifact import Artifact
 from edgedistill.document import Document, DocumentT, parse, read_text
 from edgedistill.errors import BundleError, UsageError
 from edgedistill.recipe import Task
+from edgedistill.results import Labels as Labels  # labels.json of a bundle is that of a run
 from edgedistill.target import DeniedVersion, Platform
 
 MANIFEST_FILE = "bundle.json"
@@ -57,12 +58,6 @@ class BundleIdentity:
     scheme: str | None = None
 
 
-class Labels(Document):
-    """The class names; the position is the class."""
-
-    labels: tuple[str, ...] = Field(min_length=2)
-
-
 class GoldenVector(Document):
     """One text and the answer that the app must give to it too."""
 
@@ -70,6 +65,16 @@ class GoldenVector(Document):
     ids: tuple[int, ...] = Field(min_length=1, description="token ids, special tokens counted")
     logits: tuple[float, ...] = Field(description="raw logits of model.onnx, one text a call")
     label: str = Field(description="the class with the largest logit")
+    labels: tuple[str, ...] | None = Field(
+        None, description="where a text may have several labels: all classes with a logit above 0, in the order of the classes"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_known(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = write(self)
+        if self.labels is None:  # golden.json of texts with one label each is as it always was
+            del found["labels"]
+        return found
 
 
 InstructionSet = Literal["aarch64", "wasm", "x86_64", "x86_64-vnni"]

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.decisions import set_numbers
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.predictor import Predictor
 from edgedistill.examples import NO_LABEL, write_examples
@@ -24,7 +26,8 @@ class GoldenRule:
     """How golden vectors are chosen.
 
     Attributes:
-        tolerance: largest difference of a logit that passes; two classes closer than twice this are a near tie.
+        tolerance: largest difference of a logit that passes; two classes closer than twice this are a near tie, and where a text
+            may have several labels a class nearer to 0 than this.
         seed: decides between rows that serve equally well.
         count: vectors wanted; fewer when there are fewer rows.
     """
@@ -37,7 +40,7 @@ class GoldenRule:
 @dataclass(frozen=True)
 class _Rows:
     encoded: EncodedTexts
-    classes: NDArray[np.int32]
+    labels: NDArray[np.int32]
     model: Predictor
     rule: GoldenRule
 
@@ -45,10 +48,28 @@ class _Rows:
         logits: NDArray[np.float32] = self.model.logits(self.encoded.batch([row]))[0]
         return logits
 
+    @property
+    def has_several(self) -> bool:
+        """May a text have several labels?"""
+        return self.labels.ndim == 2
+
     def is_clear(self, row: int) -> bool:
         """Can no difference within the tolerance change the decision?"""
+        if self.has_several:
+            return self.least_logit(row) > self.rule.tolerance
         low, high = np.sort(self.logits(row))[-2:]
         return bool(high - low > 2 * self.rule.tolerance)
+
+    def least_logit(self, row: int) -> float:
+        """Return how near to 0 a logit of a row is: of many classes some are in most rows."""
+        return float(np.abs(self.logits(row)).min())
+
+    def clear_one(self, rows: Sequence[int]) -> int:
+        """Return the first clear row; where none is, the first, or of several labels the one that is clear by most."""
+        found = next(filter(self.is_clear, rows), None)
+        if found is None:
+            return max(rows, key=self.least_logit) if self.has_several else rows[0]
+        return found
 
 
 def make_golden_vectors(
@@ -64,11 +85,12 @@ def make_golden_vectors(
 
     The longest and the shortest text come first, then one row of every class, then further rows class by class, each
     round nearest to another length. Near ties are passed over where another row can serve: a tie tells nothing about
-    an app that answers differently.
+    an app that answers differently. Where a text may have several labels, one row of every class and one without any come
+    first, and then further rows set by set.
 
     Args:
         texts: n labelled texts.
-        classes: their classes, shape (n,).
+        classes: their classes, shape (n,); of several a text 0 and 1, shape (n, C).
         encoder: the tokenizer of the model.
         model: the model that ships.
         labels: the name of every class.
@@ -92,7 +114,7 @@ def _choose(rows: _Rows) -> list[int]:
             break
         free = [int(row) for row in ranking if int(row) not in chosen]
         if free:
-            chosen[next(filter(rows.is_clear, free[:_TRIES]), free[0])] = None
+            chosen[rows.clear_one(free[:_TRIES])] = None
     return list(chosen)
 
 
@@ -103,12 +125,21 @@ def _rankings(rows: _Rows) -> Iterator[NDArray[np.int64]]:
     lengths = rows.encoded.lengths[order]
     yield order[np.argsort(-lengths, kind="stable")]
     yield order[np.argsort(lengths, kind="stable")]
-    by_class = [order[rows.classes[order] == c] for c in random.permutation(np.unique(rows.classes))]
-    for turn in range(max((len(members) for members in by_class), default=0)):
-        for position, members in enumerate(by_class):
-            # Low-discrepancy walk over the quantiles (van der Corput, base 2) spreads any number of places evenly.
-            aim = np.quantile(lengths, _van_der_corput(turn * len(by_class) + position))
-            yield members[np.argsort(np.abs(rows.encoded.lengths[members] - aim), kind="stable")]
+    numbers = set_numbers(rows.labels)[order]
+    by_set = [order[numbers == s] for s in random.permutation(np.unique(numbers))]
+    turns = repeat(by_set, max((len(members) for members in by_set), default=0))
+    for place, members in enumerate(chain(_by_class(rows, order, random), chain.from_iterable(turns))):
+        # Low-discrepancy walk over the quantiles (van der Corput, base 2) spreads any number of places evenly.
+        aim = np.quantile(lengths, _van_der_corput(place))
+        yield members[np.argsort(np.abs(rows.encoded.lengths[members] - aim), kind="stable")]
+
+
+def _by_class(rows: _Rows, order: NDArray[np.int64], random: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Return the rows of each class, and those of none: sets are often more than places. Nothing where sets are classes."""
+    if not rows.has_several:
+        return []
+    labels = rows.labels[order]
+    return [order[(labels == 0).all(axis=1)], *(order[labels[:, c] == 1] for c in random.permutation(labels.shape[1]))]
 
 
 def _van_der_corput(index: int) -> float:
@@ -129,6 +160,7 @@ def _vector(row: int, text: str, rows: _Rows, labels: Sequence[str]) -> GoldenVe
         ids=tuple(int(i) for i in rows.encoded.ids[start:end]),
         logits=tuple(float(str(value)) for value in logits),  # the shortest text that reads back as the same float32
         label=labels[int(logits.argmax())],
+        labels=tuple(labels[int(i)] for i in np.flatnonzero(logits > 0)) if rows.has_several else None,
     )
 
 

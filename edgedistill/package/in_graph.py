@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgedistill.package.bert_rules import CONTINUES, BertRules
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
 
 TEXT_INPUT = "text"
 IDS_OUTPUT = "input_ids"
-LOGITS, PROBABILITIES, LABEL = "logits", "probabilities", "label"
+LOGITS, PROBABILITIES, LABEL, APPLYING = "logits", "probabilities", "label", "labels"
 
 _CONTRIB = "ai.onnx.contrib"
 _ML = "ai.onnx.ml"
@@ -104,7 +105,7 @@ class _Nodes:
         return outputs[0]
 
     def number(self, name: str, value: Any) -> str:
-        """Keep integers and return their name."""
+        """Keep numbers and return their name."""
         self.constants[_SPACE + name] = numpy_helper.from_array(np.asarray(value), _SPACE + name)
         return _SPACE + name
 
@@ -133,16 +134,20 @@ def tokenizer_model(rules: BertRules, *, opset: int) -> onnx.ModelProto:
     return helper.make_model(graph, ir_version=8, opset_imports=_opsets({"": opset}))
 
 
-def classifier_of_text(model: onnx.ModelProto, rules: BertRules, labels: Sequence[str]) -> onnx.ModelProto:
+def classifier_of_text(
+    model: onnx.ModelProto, rules: BertRules, labels: Sequence[str], problem: ProblemType = ONE_LABEL
+) -> onnx.ModelProto:
     """Return a classifier with the tokenizer in front: `text`, shape (1,), in.
 
     Args:
         model: takes input_ids, attention_mask and token_type_ids or some of these; its first output is the logits.
         rules: its tokenizer.
         labels: name of each class.
+        problem: may a text have several labels?
 
     Returns:
-        a model with the outputs `logits` and `probabilities`, shape (1, classes), and `label`, shape (1,).
+        a model with the outputs `logits` and `probabilities`, shape (1, classes), and `label`, shape (1,); of several labels
+        with `labels` in its place, the names of those that apply, shape (any number,).
     """
     nodes = _Nodes()
     ids = _ids(nodes, _words(nodes, rules), rules)
@@ -156,7 +161,7 @@ def classifier_of_text(model: onnx.ModelProto, rules: BertRules, labels: Sequenc
         kind = item.type.tensor_type.elem_type
         nodes.nodes.append(helper.make_node("Cast", [feeds[item.name]], [item.name], to=kind))
     nodes.nodes.extend(model.graph.node)
-    outputs = _answer(nodes, model.graph.output[0].name, labels)
+    outputs = _answer(nodes, model.graph.output[0].name, labels, problem)
     graph = helper.make_graph(
         nodes.nodes, "classifier_of_text", [helper.make_tensor_value_info(TEXT_INPUT, TensorProto.STRING, [1])], outputs,
         [*model.graph.initializer, *nodes.constants.values()],
@@ -247,20 +252,33 @@ def _slice(nodes: _Nodes, source: str, start: int, end: int, name: str) -> str:
     return nodes.add("Slice", [source, start_name, end_name], name)
 
 
-def _answer(nodes: _Nodes, logits: str, labels: Sequence[str]) -> list[onnx.ValueInfoProto]:
-    """Add probabilities and label; returns the outputs of the graph."""
+def _answer(nodes: _Nodes, logits: str, labels: Sequence[str], problem: ProblemType) -> list[onnx.ValueInfoProto]:
+    """Add probabilities and label, or labels; returns the outputs of the graph."""
     names = nodes.text("labels", labels)
     if logits != LOGITS:
         nodes.nodes.append(helper.make_node("Identity", [logits], [LOGITS]))
-    nodes.nodes.append(helper.make_node("Softmax", [logits], [PROBABILITIES], axis=-1))
-    best = nodes.add("ArgMax", [logits], "best", axis=-1, keepdims=0)
-    nodes.nodes.append(helper.make_node("Gather", [names, best], [LABEL], axis=0))
+    if problem == SEVERAL_LABELS:
+        nodes.nodes.append(helper.make_node("Sigmoid", [logits], [PROBABILITIES]))
+        decided = _applying(nodes, logits, names)
+    else:
+        nodes.nodes.append(helper.make_node("Softmax", [logits], [PROBABILITIES], axis=-1))
+        best = nodes.add("ArgMax", [logits], "best", axis=-1, keepdims=0)
+        nodes.nodes.append(helper.make_node("Gather", [names, best], [LABEL], axis=0))
+        decided = helper.make_tensor_value_info(LABEL, TensorProto.STRING, [1])
     shape = [1, len(labels)]
     return [
         helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, shape),
         helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, shape),
-        helper.make_tensor_value_info(LABEL, TensorProto.STRING, [1]),
+        decided,
     ]
+
+
+def _applying(nodes: _Nodes, logits: str, names: str) -> onnx.ValueInfoProto:
+    """Add the names of the classes with a logit above 0; returns the output."""
+    row = nodes.add("Reshape", [logits, nodes.number("logits_row", np.array([-1]))], "row_of_logits")
+    applies = nodes.add("Greater", [row, nodes.number("none", np.array(0, np.float32))], "applies")
+    nodes.nodes.append(helper.make_node("Compress", [names, applies], [APPLYING], axis=0))
+    return helper.make_tensor_value_info(APPLYING, TensorProto.STRING, ["applying"])
 
 
 def _filler(value: int) -> onnx.TensorProto:

@@ -17,7 +17,7 @@ def predict_text(bundle: Path, texts: Sequence[str], *, top: int = 5) -> tuple[A
     Args:
         bundle: a bundle's folder or its zip.
         texts: any number of texts; a single string counts as one text.
-        top: classes in `Answer.top` at most, 1 or more.
+        top: classes in `Answer.top`; see `answer_of`.
 
     Returns:
         One answer a text, in order.
@@ -30,15 +30,15 @@ def predict_text(bundle: Path, texts: Sequence[str], *, top: int = 5) -> tuple[A
     _refuse_halves(asked)
     with opened_bundle(bundle) as folder:
         require_sound_files(folder, (ONNX_FILE, TOKENIZER_FILE, LABELS_FILE))
-        labels = read_labels(folder / LABELS_FILE).labels
+        known = read_labels(folder / LABELS_FILE)
         try:
             encoded = TextEncoder.load(folder).encode(asked)
             logits = predict(open_predictor(folder / ONNX_FILE), encoded)
         except ArtifactError as bad:
             raise BundleError(f"{bundle}: {bad.message}", hint=bad.hint) from bad
-    if asked and logits.shape[1] != len(labels):
-        raise BundleError(f"{bundle}: {logits.shape[1]} logits for {len(labels)} labels", hint="make the bundle again")
-    return tuple(answer_of(row, labels, top=top) for row in logits)
+    if asked and logits.shape[1] != len(known.labels):
+        raise BundleError(f"{bundle}: {logits.shape[1]} logits for {len(known.labels)} labels", hint="make the bundle again")
+    return tuple(answer_of(row, known.labels, top=top, problem=known.problem_type) for row in logits)
 
 
 def _refuse_halves(texts: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnxruntime
 from pydantic import Field
 
+from edgedistill.decisions import problem_of_labels
 from edgedistill.document import Document, read_text
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.predictor import open_predictor
@@ -35,6 +36,7 @@ from edgedistill.package.onnx_facts import read_onnx_facts
 from edgedistill.package.ort_format import Architecture, convert_to_ort
 from edgedistill.package.standalone_verify import instruction_set
 from edgedistill.package.text_model import TextModel, make_text_model
+from edgedistill.problem_type import problem_of
 from edgedistill.recipe import Task
 from edgedistill.stage import Outcome, Stage
 from edgedistill.target import DeniedVersion, Platform
@@ -95,19 +97,22 @@ def requires(settings: Settings, inputs: Inputs) -> None:
 
     Raises:
         ArtifactError: a file is missing or damaged, the tokenizer does not cut long texts, there are no rows to take
-            golden vectors from, or labels.json and config.json name other classes.
+            golden vectors from, labels.json and config.json name other classes, or model, rows and labels.json do not
+            agree on whether a text may have several labels.
         UsageError: labels.json cannot be read, or the licence of teacher or data is denied.
     """
     require_allowed_licences(settings)
     read_onnx_facts(inputs.model / ONNX_FILE)
     _max_tokens(TextEncoder.load(inputs.model), inputs.model / TOKENIZER_FILE)
-    if not len(read_examples(inputs.data)):
+    examples, known = read_examples(inputs.data), Labels.read_json(inputs.labels)
+    if not len(examples):
         raise ArtifactError(f"{inputs.data}: has no rows", hint="golden vectors need at least one labelled text")
-    labels = Labels.read_json(inputs.labels).labels
+    if problem_of_labels(examples.labels) != known.problem_type:
+        raise ArtifactError(f"{inputs.data}: its rows are not labelled for {known.problem_type}, as {inputs.labels} has it",
+                            hint="pack with the data and the labels.json of one prepare")
     config = inputs.model / CONFIG_FILE
-    if config.is_file() and _labels_of_config(config) not in (None, labels):
-        raise ArtifactError(f"{config}: id2label names other classes than {inputs.labels}",
-                            hint="pack a model with the labels.json that it was trained with")
+    if config.is_file():
+        _require_fitting(config, known, inputs.labels)
 
 
 def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
@@ -159,7 +164,7 @@ def _parts(settings: Settings, inputs: Inputs) -> BundleParts:
     names = [n for n in (TOKENIZER_FILE, *OPTIONAL_TOKENIZER_FILES) if (inputs.model / n).is_file()]
     encoder = TextEncoder.load(inputs.model)
     model = (inputs.model / ONNX_FILE).read_bytes()
-    labels = Labels.read_json(inputs.labels).labels
+    known = Labels.read_json(inputs.labels)
     return BundleParts(
         model=model,
         ort=convert_to_ort(model, settings.architecture, oldest=settings.runtime_oldest),
@@ -168,8 +173,9 @@ def _parts(settings: Settings, inputs: Inputs) -> BundleParts:
         facts=read_onnx_facts(inputs.model / ONNX_FILE),
         tokenizer_files={name: (inputs.model / name).read_bytes() for name in names},
         max_tokens=_max_tokens(encoder, inputs.model / TOKENIZER_FILE),
-        labels=labels,
-        golden=_golden(settings, inputs, encoder, labels),
+        labels=known.labels,
+        problem=known.problem_type,
+        golden=_golden(settings, inputs, encoder, known.labels),
         rows={name: len(read_examples(path)) for name, path in (*sorted(inputs.splits.items()), ("test", inputs.data))},
     )
 
@@ -177,9 +183,8 @@ def _parts(settings: Settings, inputs: Inputs) -> BundleParts:
 def _text_model(settings: Settings, inputs: Inputs, model: bytes, encoder: TextEncoder) -> TextModel:
     limit = settings.model_bytes_limit
     return make_text_model(
-        model, read_text(inputs.model / TOKENIZER_FILE, error=ArtifactError),
-        labels=Labels.read_json(inputs.labels).labels, encoder=encoder, texts=_all_texts(inputs),
-        limit_bytes=None if limit is None else int(limit),
+        model, read_text(inputs.model / TOKENIZER_FILE, error=ArtifactError), labels=Labels.read_json(inputs.labels),
+        encoder=encoder, texts=_all_texts(inputs), limit_bytes=None if limit is None else int(limit),
     )
 
 
@@ -222,14 +227,20 @@ def _max_tokens(encoder: TextEncoder, path: Path) -> int:
     return int(truncation["max_length"])
 
 
-def _labels_of_config(config: Path) -> tuple[str, ...] | None:
-    """Return the names in `id2label` in order of the class, or None where the file names none."""
+def _require_fitting(config: Path, known: Labels, labels: Path) -> None:
+    """Refuse a config.json that names other classes than labels.json, or says otherwise whether a text may have several."""
+    hint = "pack a model with the labels.json that it was trained with"
     try:
-        names = json.loads(read_text(config, error=ArtifactError)).get("id2label")
-        return None if not names else tuple(str(names[key]) for key in sorted(names, key=int))
+        said = json.loads(read_text(config, error=ArtifactError))
+        names = said.get("id2label") or {}
+        own = tuple(str(names[key]) for key in sorted(names, key=int))
     except (ValueError, AttributeError, TypeError) as bad:
         raise ArtifactError(f"{config}: is not a model's configuration ({bad})", hint="make the model folder again"
                             ) from None
+    if own and own != known.labels:
+        raise ArtifactError(f"{config}: id2label names other classes than {labels}", hint=hint)
+    if problem_of(said) != known.problem_type:
+        raise ArtifactError(f"{config}: problem_type is {problem_of(said)}, and {known.problem_type} in {labels}", hint=hint)
 
 
 def _decision(golden: GoldenVectors) -> Decision:
@@ -255,4 +266,4 @@ def _text_decision(text: TextModel) -> Decision:
     )
 
 
-STAGE = Stage(name="package", version=7, run=run, requires=requires, ensures=ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=8, run=run, requires=requires, ensures=ensures, tools=TOOLS)

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 
 from edgedistill.package.bert_rules import BertRules, bert_problem, bert_rules
-from edgedistill.package.contents import TEXT_MODEL_FILE, Preprocessing
+from edgedistill.package.contents import TEXT_MODEL_FILE, Labels, Preprocessing
 from edgedistill.package.fuzz import fuzzed_texts
 from edgedistill.package.in_graph import IDS_OUTPUT, TEXT_INPUT, classifier_of_text, piece_table, tokenizer_model
 from edgedistill.package.standalone_verify import extensions_library
@@ -50,7 +50,7 @@ class Difference:
 
 
 def make_text_model(
-    model: bytes, tokenizer_json: str, *, labels: Sequence[str], encoder: TextEncoder, texts: Iterable[Sequence[str]],
+    model: bytes, tokenizer_json: str, *, labels: Labels, encoder: TextEncoder, texts: Iterable[Sequence[str]],
     limit_bytes: int | None = None,
 ) -> TextModel:
     """Put the tokenizer in front of a model, if every text at hand, and every fuzzed one, then gets the same ids as before.
@@ -58,14 +58,14 @@ def make_text_model(
     Args:
         model: the .onnx file that ships.
         tokenizer_json: its tokenizer.
-        labels: name of each class.
+        labels: name of each class, and whether a text may have several.
         encoder: the same tokenizer, read.
         texts: the texts of all splits, in batches.
         limit_bytes: the target's budget for model files; None: none.
     """
-    problem = _problem(model, tokenizer_json)
-    if problem:
-        return _none(problem)
+    reason = _why_not(model, tokenizer_json)
+    if reason:
+        return _none(reason)
     rules = bert_rules(tokenizer_json)
     session = open_text_session(tokenizer_model(rules, opset=_opset(model)).SerializeToString())
     proved = 0
@@ -80,7 +80,8 @@ def make_text_model(
     differences = differing_texts(session, encoder, fuzzed)
     if differences:
         return _none(_told(differences, of=f"{_FUZZED} fuzzed texts"), texts_proved=proved)
-    made = classifier_of_text(onnx.load_from_string(model), rules, labels).SerializeToString(deterministic=True)
+    graph = classifier_of_text(onnx.load_from_string(model), rules, labels.labels, labels.problem_type)
+    made = graph.SerializeToString(deterministic=True)
     table = piece_table(rules)
     return TextModel(made, rules, Preprocessing(
         file=TEXT_MODEL_FILE, reason=None, texts_proved=proved, texts_fuzzed=len(fuzzed), added_bytes=len(made) - len(model),
@@ -121,7 +122,7 @@ def _row(encoded: EncodedTexts, row: int) -> tuple[int, ...]:
     return tuple(int(i) for i in encoded.ids[encoded.offsets[row] : encoded.offsets[row + 1]])
 
 
-def _problem(model: bytes, tokenizer_json: str) -> str | None:
+def _why_not(model: bytes, tokenizer_json: str) -> str | None:
     if extensions_library() is None:
         return "onnxruntime-extensions is not installed where the bundle was made"
     if _opset(model) < _OLDEST_OPSET:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from edgedistill.decisions import set_numbers
 from edgedistill.errors import DataError
 from edgedistill.prepare.rows import LabelledTexts
 
@@ -28,9 +29,11 @@ def class_names(train: LabelledTexts, *, order: tuple[str, ...] | None = None) -
     Raises:
         DataError: there is only one, or the teacher does not know one of them.
     """
-    names = pc.unique(train.labels).to_pylist()
+    names = pc.unique(train.label_words).to_pylist()
     if len(names) < 2:
-        raise DataError(f"{train.source}: all {len(train)} rows have the label {names[0]!r}; two classes are needed",
+        only = f"all {len(train)} rows have the label {names[0]!r}" if names and not train.has_several_labels else (
+            f"the only label of its {len(train)} rows is {names[0]!r}" if names else f"none of its {len(train)} rows has a label")
+        raise DataError(f"{train.source}: {only}; two classes are needed",
                         hint="check data.label_column, or add rows of another class")
     if order is not None:
         strange = sorted(set(names) - set(order))
@@ -47,22 +50,34 @@ def class_names(train: LabelledTexts, *, order: tuple[str, ...] | None = None) -
 
 
 def encode_labels(rows: LabelledTexts, classes: Sequence[str]) -> NDArray[np.int32]:
-    """Return the class number of each row, shape (n,), values 0 .. classes - 1.
+    """Return the class number of each row, shape (n,), values 0 .. classes - 1; of several a row 0 and 1, shape (n, classes).
 
     Raises:
         DataError: a label is not among the classes; names the first place.
     """
-    codes = pc.index_in(rows.labels, value_set=pa.array(classes, pa.string()))
+    codes = pc.index_in(rows.label_words, value_set=pa.array(classes, pa.string()))
     if codes.null_count:
         unknown = pc.indices_nonzero(pc.is_null(codes)).to_numpy()
-        label = rows.labels[int(unknown[0])].as_py()
+        label = rows.label_words[int(unknown[0])].as_py()
         near = difflib.get_close_matches(label, classes, n=1, cutoff=0.6)
         advice = f"; did you mean {near[0]!r}?" if near else ""
-        more = f" (and {len(unknown) - 1} more such rows)" if len(unknown) > 1 else ""
-        raise DataError(f"{rows.place(int(unknown[0]))}: label {label!r} is not in train{advice}{more}",
+        places = np.unique(_rows_of_words(rows)[unknown])
+        more = f" (and {len(places) - 1} more such rows)" if len(places) > 1 else ""
+        raise DataError(f"{rows.place(int(places[0]))}: label {label!r} is not in train{advice}{more}",
                         hint="correct the label, remove the row, or add training rows of that class")
     found: NDArray[np.int32] = codes.to_numpy().astype(np.int32)
-    return found
+    if not rows.has_several_labels:
+        return found
+    matrix = np.zeros((len(rows), len(classes)), np.int32)
+    matrix[_rows_of_words(rows), found] = 1
+    return matrix
+
+
+def _rows_of_words(rows: LabelledTexts) -> NDArray[np.int64]:
+    """Return the row that each of `label_words` belongs to."""
+    if not rows.has_several_labels:
+        return np.arange(len(rows))
+    return np.repeat(np.arange(len(rows)), pc.list_value_length(rows.labels).to_numpy())
 
 
 def number_texts(sources: Sequence[LabelledTexts]) -> list[NDArray[np.int64]]:
@@ -85,14 +100,14 @@ def find_repeats(contents: NDArray[np.int64], labels: NDArray[np.int32]) -> NDAr
 
     Args:
         contents: numbers of what the rows hold, shape (n,); equal ones are equal.
-        labels: class numbers, shape (n,).
+        labels: class numbers, shape (n,); of several a row 0 and 1, shape (n, classes).
     """
     is_repeat = np.ones(len(contents), bool)
-    is_repeat[np.unique(np.stack([contents, labels]), axis=1, return_index=True)[1]] = False
+    is_repeat[np.unique(np.stack([contents, set_numbers(labels)]), axis=1, return_index=True)[1]] = False
     return is_repeat
 
 
 def count_conflicts(contents: NDArray[np.int64], labels: NDArray[np.int32]) -> int:
-    """Return how many different contents have two or more different labels; arguments as `find_repeats`."""
-    pairs = np.unique(np.stack([contents, labels]), axis=1)
+    """Return how many different contents have two or more different labels, or sets of them; arguments as `find_repeats`."""
+    pairs = np.unique(np.stack([contents, set_numbers(labels)]), axis=1)
     return int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())

@@ -45,7 +45,7 @@ class Split:
         name: which one.
         source: what its rows came from, as a person would write it.
         rows: which rows of what was read, shape (n,).
-        labels: their class numbers, shape (n,), values 0 .. classes - 1.
+        labels: their class numbers, shape (n,), values 0 .. classes - 1; of several a row 0 and 1, shape (n, classes).
         contents: numbers of what they hold, shape (n,); equal examples have equal ones, in all splits.
         is_made_here: was it split off train?
         duplicates: rows that repeated an earlier one's content and label.
@@ -72,8 +72,8 @@ class Split:
         return replace(self, rows=self.rows[kept], labels=self.labels[kept], contents=self.contents[kept])
 
     def rows_by_class(self, classes: tuple[str, ...]) -> dict[str, int]:
-        """Return how many rows each class has."""
-        counts = np.bincount(self.labels, minlength=len(classes))
+        """Return how many rows each class has; a row of several counts for each."""
+        counts = self.labels.sum(axis=0) if self.labels.ndim == 2 else np.bincount(self.labels, minlength=len(classes))
         return {name: int(count) for name, count in zip(classes, counts, strict=True)}
 
 

@@ -23,6 +23,7 @@ class Wording:
         column: what it is called by default.
         sample: a cell and its label, for hints.
         remedy: what to do where a column is missing; None: name it in the recipe.
+        one_label: what to do where a row has several labels; a hint.
     """
 
     example: str = "text"
@@ -31,6 +32,7 @@ class Wording:
     column: str = "text"
     sample: tuple[str, str] = ("turn it down", "volume")
     remedy: str | None = None
+    one_label: str = "give each text one label, or say that a text may have several: --set data.several_labels=true"
 
 
 TEXTS = Wording()
@@ -38,11 +40,19 @@ TEXTS = Wording()
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns with the texts (or with the paths of pictures, as `words` says) and with the labels."""
+    """The columns with the texts (or with the paths of pictures, as `words` says) and with the labels.
+
+    Attributes:
+        text: its name.
+        label: its name.
+        words: for messages.
+        separator: what stands between the labels of a text that may have several; None: each has one.
+    """
 
     text: str
     label: str
     words: Wording = TEXTS
+    separator: str | None = None
 
 
 def check_columns(names: Sequence[str], columns: Columns, *, place: str) -> None:

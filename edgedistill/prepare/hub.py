@@ -3,11 +3,11 @@
 import errno
 from typing import Any
 
+from edgedistill.data_settings import HubData
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.read import first_line, read_dataset
 from edgedistill.prepare.rows import LabelledTexts
-from edgedistill.recipe import HubData
 
 _STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 

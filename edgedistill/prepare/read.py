@@ -78,6 +78,23 @@ def read_column_names(path: Path, *, split: str = "train", words: Wording = TEXT
     return text_files.column_names(path, form, words)
 
 
+def holds_lists(path: Path, column: str, *, split: str = "train") -> bool:
+    """Do the cells of a column hold lists, as labels of texts do that may have several? Reads no further than the first row.
+
+    Raises:
+        DataError: the beginning of the source cannot be read.
+    """
+    form = detect_format(path)
+    if form == "datasets":
+        schema = load_folder(path, split).features.arrow_schema
+    elif form == "parquet":
+        schema = _open_parquet(path).schema_arrow
+    else:
+        return text_files.holds_lists(path, form, column)
+    kind = schema.field(column).type if column in schema.names else pa.null()
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
 def read_labelled_texts(path: Path, columns: Columns, *, split: str = "train") -> LabelledTexts:
     """Read all labelled texts of a source.
 
@@ -137,7 +154,8 @@ def read_dataset(data: Any, columns: Columns, *, source: str) -> LabelledTexts:
         DataError: names the row.
     """
     check_columns(data.column_names, columns, place=source)
-    class_names = getattr(data.features[columns.label], "names", None)
+    feature = data.features[columns.label]
+    class_names = getattr(getattr(feature, "feature", feature), "names", None)  # of a list, what its items are called
     wanted = data.select_columns([columns.text, columns.label]).with_format("arrow")
     collector = RowCollector(source, columns, has_lines=False)
     _collect_batches(wanted.iter(batch_size=_BATCH_ROWS), columns, collector, class_names=class_names)
@@ -191,8 +209,9 @@ def _class_names(schema: pa.Schema, label_column: str) -> list[str] | None:
     """The class names that `datasets` keeps in a Parquet file's metadata, where the labels are such."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[label_column]["names"]
-    except (KeyError, TypeError, ValueError):
+        feature = features[label_column]
+        names = (feature.get("feature") or feature)["names"]
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
     return list(names) if isinstance(names, list) else None
 
@@ -208,10 +227,16 @@ def _collect_batches(
             raise DataError(f"{collector.source}: after row {next(row) - 1}: a string that is not UTF-8 ({bad.reason})",
                             hint="write the file again with strings in UTF-8") from None
         for text, label in zip(texts, labels, strict=True):
-            if class_names is not None and isinstance(label, int):
-                # `datasets` writes -1 where a split has no labels
-                label = class_names[label] if 0 <= label < len(class_names) else None
-            collector.add(text, label, next(row))
+            collector.add(text, label if class_names is None else _named(label, class_names), next(row))
+
+
+def _named(label: object, names: Sequence[str]) -> object:
+    """Return the name of a class number, or those of a list; `datasets` writes -1 where a split has no labels."""
+    if isinstance(label, list):
+        return [_named(item, names) for item in label]
+    if isinstance(label, int):
+        return names[label] if 0 <= label < len(names) else None
+    return label
 
 
 def first_line(problem: Exception) -> str:

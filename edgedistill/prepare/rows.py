@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns
 
 SCHEMA = pa.schema([("text", pa.string()), ("label", pa.string()), ("row", pa.int64()), ("line", pa.int64())])
+_SEVERAL = SCHEMA.set(1, pa.field("label", pa.list_(pa.string())))
 _ROWS_A_BATCH = 10_000
 
 
@@ -18,8 +20,8 @@ class LabelledTexts:
     """Rows of text and label.
 
     Attributes:
-        table: columns text and label (non-empty strings without blanks at their ends), row (from 0, in the order of the
-            source) and line (from 1; of a file that has lines).
+        table: columns text and label (non-empty strings without blanks at their ends; or lists of such labels, none twice), row
+            (from 0, in the order of the source) and line (from 1; of a file that has lines).
         source: the file, folder or hub data set they came from, as a person would write it.
         has_lines: does the source have lines? Otherwise a place is a row.
     """
@@ -38,8 +40,18 @@ class LabelledTexts:
 
     @property
     def labels(self) -> pa.ChunkedArray:
-        """The labels, as words: numbers in their shortest form."""
+        """The labels, as words: numbers in their shortest form. Of texts that may have several a list each."""
         return self.table.column("label")
+
+    @property
+    def has_several_labels(self) -> bool:
+        """May a text have several labels, or none?"""
+        return bool(pa.types.is_list(self.labels.type))
+
+    @property
+    def label_words(self) -> pa.ChunkedArray:
+        """All labels, text by text; several of a text one after the other."""
+        return pc.list_flatten(self.labels) if self.has_several_labels else self.labels
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -79,9 +91,10 @@ class RowCollector:
     def __init__(self, source: str, columns: Columns, *, has_lines: bool) -> None:
         self.source, self.has_lines = source, has_lines
         self._columns = columns
+        self._schema = SCHEMA if columns.separator is None else _SEVERAL
         self._batches: list[pa.RecordBatch] = []
         self._texts: list[str] = []
-        self._labels: list[str] = []
+        self._labels: list[str | list[str]] = []
         self._lines: list[int] = []
         self._count = 0
 
@@ -90,14 +103,16 @@ class RowCollector:
 
         Args:
             text: a string.
-            label: a string, a whole number or a truth value; a float counts as a number when it is whole.
+            label: a string, a whole number or a truth value; a float counts as a number when it is whole. Where a text may have
+                several: a list of such, or a string of some between separators; empty where no class applies.
             line: line of the file, or row of the table, from 1.
 
         Raises:
             DataError: the text or the label is missing, empty or of another type.
         """
         self._texts.append(self._text(text, line))
-        self._labels.append(self._label(label, line))
+        separator = self._columns.separator
+        self._labels.append(self._label(label, line) if separator is None else self._several(label, line, separator))
         self._lines.append(line)
         if len(self._texts) >= _ROWS_A_BATCH:
             self._flush()
@@ -111,7 +126,7 @@ class RowCollector:
         self._flush()
         if not self._count:
             raise DataError(f"{self.source}: has no rows", hint=f"name a file that holds labelled {self._columns.words.example}s")
-        return LabelledTexts(pa.Table.from_batches(self._batches, SCHEMA), self.source, self.has_lines)
+        return LabelledTexts(pa.Table.from_batches(self._batches, self._schema), self.source, self.has_lines)
 
     def _text(self, text: object, line: int) -> str:
         words = self._columns.words
@@ -127,16 +142,31 @@ class RowCollector:
                               "write the character whole, or remove the row")
         return stripped
 
+    def _several(self, labels: object, line: int, separator: str) -> list[str]:
+        """Return the labels of a text, each once, in the order of the source; an empty cell says that no class applies."""
+        if isinstance(labels, str):
+            stripped = labels.strip()
+            if stripped.startswith("[") and stripped.endswith("]"):
+                raise self._error(line, f"column {self._columns.label!r} holds a list as a string",
+                                  f"write the labels with {separator!r} between them, or lists in JSONL or Parquet")
+            labels = stripped.split(separator) if stripped else []
+        if labels is None or labels != labels:  # NaN differs from itself
+            raise self._error(line, f"column {self._columns.label!r}: the labels are missing",
+                              "write an empty list, or an empty cell, where no class applies; or remove the row")
+        parts = list(labels) if isinstance(labels, list | tuple | set) else [labels]
+        if len(set(map(str, parts))) < len(parts) and all(part in (0, 1) for part in parts):
+            raise self._error(line, f"column {self._columns.label!r} holds 0 and 1 for each class",
+                              "write the names of the classes that apply")
+        return list(dict.fromkeys(self._label(part, line) for part in parts))
+
     def _label(self, label: object, line: int) -> str:
         if isinstance(label, bool):
             return "true" if label else "false"
         if isinstance(label, float) and label.is_integer():
             return str(int(label))
         if isinstance(label, list | tuple | set):
-            example = self._columns.words.example
-            raise self._error(line, f"column {self._columns.label!r} holds {_kind(label)}: several labels a {example} are not "
-                              "taken, one is",
-                              f"give each {example} one label, for example a class for each combination that you need")
+            raise self._error(line, f"column {self._columns.label!r} holds {_kind(label)}, one label is expected",
+                              self._columns.words.one_label)
         if label is not None and not isinstance(label, str | int | float):
             raise self._error(line, f"column {self._columns.label!r} holds {_kind(label)}, one label is expected",
                               "name the column that holds the labels: data.label_column (or --label-column)")
@@ -155,8 +185,8 @@ class RowCollector:
     def _flush(self) -> None:
         rows = range(self._count, self._count + len(self._texts))
         columns = [self._texts, self._labels, rows, self._lines]
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-        self._batches.append(pa.record_batch(arrays, schema=SCHEMA))
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        self._batches.append(pa.record_batch(arrays, schema=self._schema))
         self._count += len(self._texts)
         self._texts, self._labels, self._lines = [], [], []
 

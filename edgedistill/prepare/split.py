@@ -13,7 +13,7 @@ def hold_out(labels: NDArray[np.int32], *, rows: int, seed: int, source: str) ->
     as there are such classes are held out.
 
     Args:
-        labels: class numbers, shape (n,).
+        labels: class numbers, shape (n,); of several a row 0 and 1, shape (n, classes): a row then counts for its rarest label.
         rows: how many to hold out.
         seed: of the choice.
         source: named in messages.
@@ -26,8 +26,9 @@ def hold_out(labels: NDArray[np.int32], *, rows: int, seed: int, source: str) ->
     """
     from sklearn.model_selection import train_test_split  # takes a second; most data comes with its splits
 
-    counts = np.bincount(labels)
-    candidates = np.flatnonzero(counts[labels] > 1)
+    strata = _rarest(labels) if labels.ndim == 2 else labels
+    counts = np.bincount(strata)
+    candidates = np.flatnonzero(counts[strata] > 1)
     classes = int((counts > 1).sum())
     held = max(rows, classes)
     if classes < 2 or len(candidates) - held < classes:
@@ -36,7 +37,14 @@ def hold_out(labels: NDArray[np.int32], *, rows: int, seed: int, source: str) ->
             f"{rows} of them",
             hint="give files of your own: data.validation and data.test, or add rows to the small classes",
         )
-    _, chosen = train_test_split(candidates, test_size=held, random_state=seed, stratify=labels[candidates])
+    _, chosen = train_test_split(candidates, test_size=held, random_state=seed, stratify=strata[candidates])
     is_held = np.zeros(len(labels), bool)
     is_held[chosen] = True
     return is_held
+
+
+def _rarest(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return for each row which of its labels the fewest rows have, shape (n,); the number of classes where it has none."""
+    rank = np.argsort(np.argsort(labels.sum(axis=0), kind="stable"))
+    found = np.where(labels > 0, rank, labels.shape[1]).argmin(axis=1)
+    return np.asarray(np.where(labels.any(axis=1), found, labels.shape[1]), np.int32)

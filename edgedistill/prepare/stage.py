@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from edgedistill.document import Document
+from edgedistill.data_settings import HubData
+from edgedistill.decisions import problem_of_labels
+from edgedistill.document import Document, without_defaults
 from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
 from edgedistill.manifest import Decision
@@ -18,7 +21,6 @@ from edgedistill.prepare.hub import read_hub_split
 from edgedistill.prepare.read import detect_format, read_labelled_texts
 from edgedistill.prepare.rows import LabelledTexts
 from edgedistill.prepare.unlabelled import read_unlabelled_texts, require_unlabelled
-from edgedistill.recipe import HubData
 from edgedistill.results import Labels
 from edgedistill.stage import Outcome, Stage
 
@@ -40,11 +42,16 @@ class Settings(Document):
 
     text_column: str = Field("text", description="column that holds the text")
     label_column: str = Field("label", description="column that holds the label")
+    label_separator: str | None = Field(None, description="between the labels of a text that may have several; null: it has one")
     validation_share: float = Field(0.15, gt=0, lt=0.5, description="of train, where validation is missing")
     test_share: float = Field(0.2, gt=0, lt=0.5, description="of train, where test is missing")
     hub: HubData | None = Field(None, description="read from the hub instead of files")
     seed: int = Field(13, ge=0, le=2**32 - 1, description="of the splits that are made here")
     label_order: tuple[str, ...] | None = Field(None, description="the order of the classes that the teacher knows")
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), "label_separator")
 
 
 @dataclass(frozen=True)
@@ -83,11 +90,12 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     plan = SplitPlan(settings.validation_share, settings.test_share, settings.seed, settings.label_order)
     data = assemble(sources, plan)
     for file, split in ((TRAIN_FILE, data.train), (VALIDATION_FILE, data.validation), (TEST_FILE, data.test)):
-        write_examples(out / file, split.ids(), split.rows.texts.to_pylist(), split.kept.labels.tolist())
+        write_examples(out / file, split.ids(), split.rows.texts.to_pylist(), split.kept.labels)
     unlabelled = _read_unlabelled(settings, inputs, data)
     write_examples(out / UNLABELLED_FILE, [f"unlabelled-{i:07d}" for i in range(len(unlabelled))], unlabelled,
                    [NO_LABEL] * len(unlabelled))
-    (out / LABELS_FILE).write_text(Labels(labels=data.classes).to_json(), encoding="utf-8")
+    problem = problem_of_labels(data.train.kept.labels)
+    (out / LABELS_FILE).write_text(Labels(labels=data.classes, problem_type=problem).to_json(), encoding="utf-8")
     (out / DATA_REPORT_FILE).write_text(data.report.to_json(), encoding="utf-8")
     decisions = list(_decisions(data, plan))
     if inputs.unlabelled is not None:
@@ -105,7 +113,7 @@ def _read_unlabelled(settings: Settings, inputs: Inputs, data: CleanData) -> lis
 
 
 def _read_files(settings: Settings, inputs: Inputs) -> Sources:
-    columns = Columns(settings.text_column, settings.label_column)
+    columns = Columns(settings.text_column, settings.label_column, separator=settings.label_separator)
 
     def read(path: Path | None, split: SplitName) -> LabelledTexts | None:
         return None if path is None else read_labelled_texts(path, columns, split=split)
@@ -117,7 +125,7 @@ def _read_files(settings: Settings, inputs: Inputs) -> Sources:
 
 
 def _read_hub(settings: Settings, hub: HubData) -> Sources:
-    columns = Columns(settings.text_column, settings.label_column)
+    columns = Columns(settings.text_column, settings.label_column, separator=settings.label_separator)
 
     def read(split: str | None) -> LabelledTexts | None:
         return None if split is None else read_hub_split(hub, split, columns)

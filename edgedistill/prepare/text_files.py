@@ -56,6 +56,16 @@ def column_names(path: Path, form: TextFormat, words: Wording = TEXTS) -> tuple[
     return _header_of(path, form, _records(path, form), words)
 
 
+def holds_lists(path: Path, form: TextFormat, column: str) -> bool:
+    """Does the first row hold a list in a column? Only JSONL can.
+
+    Raises:
+        DataError: the beginning of the file cannot be read.
+    """
+    first = next(_json_records(path, TEXTS), None) if form == "jsonl" else None
+    return first is not None and isinstance(first.fields.get(column), list)
+
+
 def collect(path: Path, form: TextFormat, columns: Columns, collector: RowCollector) -> None:
     """Read a whole file into a collector.
 

@@ -10,27 +10,34 @@ from numpy.typing import NDArray
 
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import NO_LABEL
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
 
-AnswerForm = Literal["logits", "probabilities", "binary logit", "binary probability"]
-"""logits or probabilities of two or more classes; or one number a row, of the second of two classes."""
+AnswerForm = Literal["logits", "probabilities", "binary logit", "binary probability", "independent probabilities"]
+"""logits or probabilities of two or more classes; or one number a row, of the second of two classes; or, where a row may have
+several labels, the probability of each class by itself."""
 
 _PASSES_ON = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast"})
 _LEAST = 1e-7
 _SUM_TOLERANCE = 1e-3
 
 
-def form_of(model: Path, answers: NDArray[np.float32], labels: NDArray[np.int64] | None) -> AnswerForm:
+def form_of(
+    model: Path, answers: NDArray[np.float32], labels: NDArray[np.int64] | None, *, problem: ProblemType = ONE_LABEL
+) -> AnswerForm:
     """Say what a float model's answers are.
 
     Args:
         model: its file.
         answers: shape (n, columns), as it gives them.
         labels: classes of the rows, `NO_LABEL` where there is none; None where nobody labelled anything.
+        problem: may a row have several labels?
 
     Raises:
         ArtifactError: it answers with one number a row, and nothing says that this is one of two classes.
     """
     is_share = bool(np.all((answers >= 0) & (answers <= 1)))
+    if problem == SEVERAL_LABELS:
+        return "independent probabilities" if is_share else "logits"
     if answers.shape[1] > 1:
         is_split = is_share and bool(np.all(np.abs(answers.sum(axis=1) - 1) < _SUM_TOLERANCE))
         return "probabilities" if is_split else "logits"
@@ -57,6 +64,8 @@ def as_logits(answers: NDArray[np.float32], form: AnswerForm) -> NDArray[np.floa
     if form == "probabilities":
         return np.asarray(np.log(share), np.float32)
     odds = np.log(share) - np.log1p(-share)
+    if form == "independent probabilities":
+        return np.asarray(odds, np.float32)
     return np.asarray(np.concatenate([np.zeros_like(odds), odds], axis=1), np.float32)
 
 

@@ -5,13 +5,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgedistill.decisions import log_probabilities, problem_of_labels, set_numbers
 from edgedistill.errors import UsageError
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 
 Selection = Literal["random", "class-balanced", "informative"]
 
 
 def select_rows(
-    selection: Selection, count: int, *, rows: int, seed: int, labels: ArrayLike | None = None, logits: ArrayLike | None = None
+    selection: Selection, count: int, *, rows: int, seed: int, labels: NDArray[np.int64] | None = None,
+    logits: NDArray[np.floating] | None = None,
 ) -> NDArray[np.int64]:
     """Return which rows to calibrate on, ascending, without repeats.
 
@@ -21,7 +24,8 @@ def select_rows(
         count: how many; all rows when there are fewer.
         rows: how many there are.
         seed: decides which are drawn.
-        labels: class of each row, shape (rows,), for `class-balanced`; those of rows without a label are a class too.
+        labels: class of each row, shape (rows,), for `class-balanced`; those of rows without a label are a class too. Of several
+            a row shape (rows, classes): each set of them is a class, and the teacher's answers are yes or no.
         logits: the teacher's raw logits, shape (rows, classes), for `informative`.
 
     Raises:
@@ -32,12 +36,13 @@ def select_rows(
         if labels is None:
             raise UsageError("a class-balanced calibration set needs labels",
                              hint="--set quantization.calibration.selection=random, or give labels")
-        shuffled = shuffled[_turns(np.asarray(labels)[shuffled])]
+        shuffled = shuffled[_turns(set_numbers(np.asarray(labels))[shuffled])]
     elif selection == "informative":
         if logits is None:
             raise UsageError("an informative calibration set needs the teacher's soft labels",
                              hint="--set quantization.calibration.selection=random")
-        shuffled = shuffled[np.argsort(-entropy(logits)[shuffled], kind="stable")]
+        problem = ONE_LABEL if labels is None else problem_of_labels(labels)
+        shuffled = shuffled[np.argsort(-entropy(logits, problem)[shuffled], kind="stable")]
     return np.sort(shuffled[:count]).astype(np.int64)
 
 
@@ -50,9 +55,7 @@ def _turns(labels: NDArray[np.generic]) -> NDArray[np.int64]:
     return np.argsort(turn, kind="stable")
 
 
-def entropy(logits: ArrayLike) -> NDArray[np.float64]:
-    """Return the entropy of each row's softmax at T = 1, in nats, shape (rows,); logits of shape (rows, classes)."""
-    values = np.asarray(logits, dtype=np.float64)
-    shifted = values - values.max(axis=1, keepdims=True)
-    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+def entropy(logits: ArrayLike, problem: ProblemType = ONE_LABEL) -> NDArray[np.float64]:
+    """Return the entropy of each row's answer at T = 1, in nats, shape (rows,); logits of shape (rows, classes)."""
+    logs = log_probabilities(logits, problem)
     return np.asarray(-(np.exp(logs) * logs).sum(axis=1))

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.decisions import is_labelled, is_right
 from edgedistill.errors import ArtifactError
 from edgedistill.evaluate.onnx_model import OnnxModel
-from edgedistill.examples import NO_LABEL
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.quantize.answer_form import AnswerForm, as_logits, form_of
 from edgedistill.quantize.calibration import Stream
 from edgedistill.quantize.candidates import Candidate, make_candidate
@@ -64,6 +65,7 @@ class Court:
             machine answers.
         judged_by: the ONNX file whose accuracy a candidate must keep, where the source is that one tuned for int8; a candidate
             must decide as the one or the other does. None: the source.
+        problem: may a row have several labels?
     """
 
     source: Path
@@ -73,6 +75,7 @@ class Court:
     goal: Goal
     saturates: bool = False
     judged_by: Path | None = None
+    problem: ProblemType = ONE_LABEL
     _made: dict[Candidate, Judged] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -95,7 +98,7 @@ class Court:
 
     @cached_property
     def _form(self) -> AnswerForm:
-        return form_of(self.source, self._own_numbers, self.rows.labels)
+        return form_of(self.source, self._own_numbers, self.rows.labels, problem=self.problem)
 
     def logits_of_numbers(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what another model puts out, shape (n, columns), as the logits that they are in the float model."""
@@ -109,10 +112,9 @@ class Court:
     def float_accuracy(self) -> float | None:
         """The accuracy of the float model that is to be kept, on the labelled rows; None where there are none."""
         labels = self.rows.labels
-        if labels is None or len(labels) != len(self.reference) or not (labels != NO_LABEL).any():
+        if labels is None or len(labels) != len(self.reference) or not is_labelled(labels).any():
             return None
-        is_labelled = labels != NO_LABEL
-        return float(np.mean(self.reference.argmax(1)[is_labelled] == labels[is_labelled]))
+        return float(is_right(self.reference, labels)[is_labelled(labels)].mean())
 
     @property
     def judged(self) -> tuple[Judged, ...]:
@@ -127,7 +129,7 @@ class Court:
             make_candidate(self.source, file, candidate, calibration=self.calibration)
             evidence = judge_answers(self.reference, self._logits_of(file), self.rows.labels,
                                      size_bytes=file.stat().st_size, coverage=measure_coverage(file),
-                                     needs_int8_nodes=candidate.scheme.kind != "weight_only", own=self.own)
+                                     needs_int8_nodes=candidate.scheme.kind != "weight_only", own=self.own, problem=self.problem)
             log.info("%s: agrees with the float model on %.2f %% of validation", candidate.title, 100 * evidence.agreement)
             missed = misses(evidence, self.goal) + (_saturated(saturating_nodes(file)) if self.saturates else ())
             self._made[candidate] = Judged(candidate, file, evidence, missed)

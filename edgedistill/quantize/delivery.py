@@ -129,7 +129,7 @@ def _make_ort(model: Path, ort: Path, court: Court, delivery: Delivery) -> OrtFi
 def _compare_formats(model: Path, ort: Path, rows: Rows, court: Court, min_agreement: float) -> ParityResult:
     gate = Gate("model.onnx", "model.ort", min_agreement=min_agreement, key="emulated")
     before, after = (court.logits_of_numbers(answers_of(file, rows)) for file in (model, ort))
-    return compare_logits(before, after, gate=gate)
+    return compare_logits(before, after, gate=gate, problem=court.problem)
 
 
 def _replay(
@@ -142,7 +142,7 @@ def _replay(
     if found.logits is not None:
         found = dataclasses.replace(found, logits=court.logits_of_numbers(found.logits))
     check = judge(found, reference, core=core, emulator=f"qemu {environment.facts.emulator}",
-                  gate=emulated_gate(min_agreement, core=core.name), labels=_labels_of(rows, reference))
+                  gate=emulated_gate(min_agreement, core=core.name), labels=_labels_of(rows, reference), problem=court.problem)
     return as_line(check, is_target=order.is_target)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.examples import NO_LABEL
+from edgedistill.decisions import is_labelled, is_right, is_same, log_probabilities
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.results import Coverage
 
 _Logits = NDArray[np.float32]
@@ -56,49 +57,46 @@ class Evidence:
     int8_share: float
 
 
-def judge_answers(
+def judge_answers(  # noqa: PLR0913 - what a candidate is judged by
     reference: _Logits, answers: _Logits, labels: NDArray[np.int64] | None, *, size_bytes: int, coverage: Coverage,
-    needs_int8_nodes: bool = True, own: _Logits | None = None,
+    needs_int8_nodes: bool = True, own: _Logits | None = None, problem: ProblemType = ONE_LABEL,
 ) -> Evidence:
     """Compare a candidate's answers with the float model's.
 
     Args:
         reference: logits of the float model whose accuracy is to be kept, shape (n, classes).
         answers: the candidate's.
-        labels: the classes, shape (n,), `NO_LABEL` for none; None without labels, or when the rows of the logits are not
-            those of the labels (a model that answers for each token).
+        labels: the classes, shape (n,), `NO_LABEL` for none, or of several a row shape (n, classes); None without labels, or when
+            the rows of the logits are not those of the labels (a model that answers for each token).
         size_bytes: of the candidate's file.
         coverage: of its graph.
         needs_int8_nodes: must its nodes run in int8, too?
         own: logits of the float model that the candidate was made of, where that is the reference tuned for int8. Agreement
             and divergence are from the one of the two that it agrees with more: a student that went on learning leaves the
             reference, and one that learned to live with rounding needs it. Accuracy is against the reference.
+        problem: may a row have several labels?
     """
     share = min(coverage.weight_bytes_share, coverage.nodes_share) if needs_int8_nodes else coverage.weight_bytes_share
-    before, after = reference.argmax(1), answers.argmax(1)
     accuracy = loss = None
     error = 0.0
-    if labels is not None and len(labels) == len(before):
-        is_labelled = labels != NO_LABEL
-        was_right, is_right = ((answer == labels)[is_labelled] for answer in (before, after))
-        accuracy, loss = float(is_right.mean()), float(was_right.mean() - is_right.mean())
-        error = _paired_error(was_right, is_right)
-    origin = max((reference,) if own is None else (reference, own), key=lambda logits: float(np.mean(logits.argmax(1) == after)))
-    agreement = float(np.mean(origin.argmax(1) == after))
-    return Evidence(agreement, divergence(origin, answers), accuracy, loss, error, size_bytes, coverage, share)
+    if labels is not None and len(labels) == len(reference):
+        known = is_labelled(labels)
+        was, now = (is_right(logits, labels)[known] for logits in (reference, answers))
+        accuracy, loss = float(now.mean()), float(was.mean() - now.mean())
+        error = _paired_error(was, now)
+    origin = max((reference,) if own is None else (reference, own), key=lambda logits: is_same(logits, answers, problem).mean())
+    agreement = float(is_same(origin, answers, problem).mean())
+    return Evidence(agreement, divergence(origin, answers, problem), accuracy, loss, error, size_bytes, coverage, share)
 
 
-def divergence(reference: _Logits, answers: _Logits) -> float:
-    """Return the mean KL(reference || answers) in nats of the softmax at T = 1; infinite where an answer is no number."""
-    p, q = _log_softmax(reference), _log_softmax(answers)
+def divergence(reference: _Logits, answers: _Logits, problem: ProblemType = ONE_LABEL) -> float:
+    """Return the mean KL(reference || answers) in nats at T = 1; infinite where an answer is no number.
+
+    Of the softmax; where a row may have several labels the sum over the classes, each a yes or no.
+    """
+    p, q = log_probabilities(reference, problem), log_probabilities(answers, problem)
     found = float(np.mean(np.sum(np.exp(p) * (p - q), axis=1)))
     return max(0.0, found) if math.isfinite(found) else math.inf
-
-
-def _log_softmax(logits: _Logits) -> NDArray[np.float64]:
-    values = np.asarray(logits, np.float64)
-    shifted = values - values.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 def _paired_error(was_right: NDArray[np.bool_], is_right: NDArray[np.bool_]) -> float:

@@ -33,7 +33,7 @@ class Rows(Protocol):
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
-        """Classes, shape (rows,), `NO_LABEL` where there is none; None where nobody labelled anything."""
+        """Classes, shape (rows,), or of several a row (rows, classes), `NO_LABEL` for none; None where nobody labelled any."""
 
 
 @dataclass(frozen=True)
@@ -211,8 +211,9 @@ def _read_arrays(file: Path) -> ArrayRows:
     lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
     if not arrays or len(lengths) != 1 or 0 in lengths:
         raise DataError(f"{file}: its arrays hold {', '.join(map(str, sorted(lengths))) or 'no'} rows", hint=hint)
-    if labels is not None and (labels.ndim != 1 or len(labels) not in lengths or labels.dtype.kind not in "iu"):
-        raise DataError(f"{file}: labels must be one integer a row", hint=hint)
+    if labels is not None and (labels.ndim not in (1, 2) or len(labels) not in lengths or labels.dtype.kind not in "iu"):
+        raise DataError(f"{file}: labels must be one integer a row, or 0 and 1 for each class where a row may have several",
+                        hint=hint)
     is_labelled = labels is not None and bool((labels != NO_LABEL).any())
     return ArrayRows(arrays, labels.astype(np.int64) if labels is not None and is_labelled else None)
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgedistill.decisions import problem_of_folder, require_known_labels
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError, DataError, UsageError
+from edgedistill.errors import ArtifactError, UsageError
 from edgedistill.evaluate.onnx_model import ModelInput, OnnxModel
-from edgedistill.examples import NO_LABEL
 from edgedistill.export.norm_form import NormForm, in_norm_form, norm_form
 from edgedistill.host import Host, this_host
 from edgedistill.int8_settings import PostTraining
@@ -176,7 +176,8 @@ def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
     wanted = settings.wanted
     goal = Goal(settings.min_agreement, wanted.max_accuracy_loss, wanted.min_coverage)
     reference = source if inputs.reference is None else inputs.reference / ONNX_FILE
-    court = Court(source, scratch, rows, _calibration(settings, inputs, taken), goal, settings.target_saturates, reference)
+    court = Court(source, scratch, rows, _calibration(settings, inputs, taken), goal, settings.target_saturates, reference,
+                  problem_of_folder(inputs.model))
     if not np.isfinite(court.own).any():
         raise ArtifactError(f"{given}: answers no row with a number (NaN or infinity)", hint="check its weights, and the rows")
     _require_known_labels(court, inputs.validation)
@@ -210,18 +211,10 @@ def _difference(before: Path, after: Path, rows: Rows) -> float:
 
 
 def _require_known_labels(court: Court, file: Path) -> None:
-    """Refuse labels that are no class of the model.
-
-    Raises:
-        DataError: names one.
-    """
-    labels, classes = court.rows.labels, court.own.shape[1]
-    if labels is None or len(labels) != len(court.own):
-        return
-    strange = labels[(labels != NO_LABEL) & ((labels < 0) | (labels >= classes))]
-    if len(strange):
-        raise DataError(f"{file}: the label {strange[0]} is no class; the model has {classes}, numbered from 0",
-                        hint=f"number the labels from 0 to {classes - 1}, and {NO_LABEL} for none")
+    """Refuse labels that are no class of the model; raises DataError, which names one."""
+    labels = court.rows.labels
+    if labels is not None and len(labels) == len(court.own):
+        require_known_labels(labels, court.problem, classes=court.own.shape[1], place=str(file))
 
 
 def _calibration(settings: Settings, inputs: Inputs, taken: Sequence[ModelInput]) -> Stream | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from edgedistill.decisions import is_right, problem_of_labels
 from edgedistill.device.results import DeviceMeasurement
 from edgedistill.emulation.findings import EmulatedCheck, as_line
 from edgedistill.errors import ArtifactError
@@ -70,7 +71,7 @@ class TargetParts:
         evaluations: on the test split, by variant; `teacher` and `student_int8` must be there.
         logits: raw logits of the test rows, shape (n, classes), by variant; the same two must be there.
         texts: the n test texts.
-        gold: their classes, shape (n,), -1 for none.
+        gold: their classes, shape (n,), -1 for none; where several labels may apply 0 and 1, shape (n, classes).
         labels: the class names, in the order of the logits.
         measurements: on the host, by variant; any may be missing.
         parity: the gates of the conversions.
@@ -165,6 +166,7 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
     variants = {name: _variant(name, parts) for name in VARIANTS if name in parts.evaluations}
     headline = _headline(parts, variants)
     student, parity = parts.evaluations["student_int8"], _with_device(parts.parity, parts.device)
+    both = {"teacher": parts.logits["teacher"], "student": parts.logits["student_int8"]}
     verdict: Verdict = "fail" if wording.misses(parts.budgets, parts.goals, parity) else "pass"
     report = TargetReport(
         verdict=verdict,
@@ -184,13 +186,12 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
         ledger=parts.predictions,
         curves={name: log.points for name, log in parts.curves.items()},
         labels=parts.labels,
+        problem_type=problem_of_labels(parts.gold),
         confusion=student.confusion,
         confused_pairs=answers.confused_pairs(student.confusion, parts.labels),
+        missed_and_added=answers.missed_and_added(parts.gold, parts.labels, **both),
         classes=student.classes,
-        telling_rows=answers.telling_rows(
-            parts.texts, parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"],
-            thumbnail_of=parts.thumbnail_of,
-        ),
+        telling_rows=answers.telling_rows(parts.texts, parts.gold, parts.labels, **both, thumbnail_of=parts.thumbnail_of),
         reliability={name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits},
         not_checked=unchecked.sentences(parts.name, variants, parts.device, task=task) + parts.not_checked,
         device=None if parts.device is None else device_report(parts.device),
@@ -200,9 +201,7 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
         test_sha256=right_rows.fingerprint(parts.texts, parts.gold),
         teacher_confusion=parts.evaluations["teacher"].confusion,
         teacher_classes=parts.evaluations["teacher"].classes,
-        answers_apart=answers.answers_apart(
-            parts.gold, parts.labels, teacher=parts.logits["teacher"], student=parts.logits["student_int8"]
-        ),
+        answers_apart=answers.answers_apart(parts.gold, parts.labels, **both),
     )
     return report.model_copy(update={"summary": wording.summary(report)})
 
@@ -229,7 +228,7 @@ def _check(parts: TargetParts) -> None:
                                 hint="run the same command again: edgedistill run")
     expected = (len(parts.texts), len(parts.labels))
     for name, logits in parts.logits.items():
-        if logits.shape != expected or len(parts.gold) != expected[0]:
+        if logits.shape != expected or parts.gold.shape not in (expected[:1], expected):
             raise ArtifactError(
                 f"{parts.name}: the logits of {name} have shape {logits.shape}, the test split and its labels "
                 f"{expected}",
@@ -247,6 +246,7 @@ def _variant(name: Variant, parts: TargetParts) -> VariantReport:
         accuracy=evaluation.accuracy.value,
         accuracy_ci95=(evaluation.accuracy.low, evaluation.accuracy.high),
         macro_f1=evaluation.macro_f1.value,
+        micro_f1=None if evaluation.micro_f1 is None else evaluation.micro_f1.value,
         agreement_with_teacher=None if agreement is None else agreement.value,
         latency=LatencyReport(
             host=None if measurement is None else host_latency(measurement),
@@ -257,6 +257,7 @@ def _variant(name: Variant, parts: TargetParts) -> VariantReport:
         test_rows=evaluation.n,
         model_sha256=evaluation.model_sha256,
         macro_f1_ci95=(evaluation.macro_f1.low, evaluation.macro_f1.high),
+        micro_f1_ci95=None if evaluation.micro_f1 is None else (evaluation.micro_f1.low, evaluation.micro_f1.high),
         calibration_error=evaluation.calibration_error,
         mcnemar_against_teacher=evaluation.mcnemar_against_teacher,
         right_rows=right_rows.pack(_is_right(parts, name)) if name in parts.logits else "",
@@ -316,4 +317,4 @@ def _rows_seen(parts: TargetParts, name: Variant) -> int | None:
 
 
 def _is_right(parts: TargetParts, name: Variant) -> NDArray[np.bool_]:
-    return np.asarray(parts.logits[name].argmax(axis=1) == parts.gold)
+    return is_right(parts.logits[name], parts.gold)

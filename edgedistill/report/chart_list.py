@@ -3,10 +3,11 @@
 from edgedistill.report import charts, charts_answers, charts_search, charts_training
 from edgedistill.report.figure import Chart, NoChart
 from edgedistill.report.model import TargetReport
+from edgedistill.report.wording import has_several_labels
 
 
 def of_target(target: TargetReport) -> dict[str, Chart | NoChart]:
-    """Return a chart, or why there is none, for every name that the page asks for."""
+    """Return a chart, or why there is none, for every name that the page asks for: no confusion of several labels."""
     return {
         "size": charts.accuracy_over_size(target),
         "latency": charts.accuracy_over_latency(target),
@@ -17,5 +18,5 @@ def of_target(target: TargetReport) -> dict[str, Chart | NoChart]:
         "accuracy": charts_training.training_accuracy(target),
         "terms": charts_training.student_losses(target),
         "loss": charts_training.training_loss(target),
-        "confusion": charts_answers.confusion(target),
+        **({} if has_several_labels(target) else {"confusion": charts_answers.confusion(target)}),
     }

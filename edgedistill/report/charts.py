@@ -26,7 +26,7 @@ from edgedistill.report.figure import (
     share_axis,
 )
 from edgedistill.report.model import HostLatency, TargetLatency, TargetReport
-from edgedistill.report.wording import share_text, size_text, time_text
+from edgedistill.report.wording import has_several_labels, share_text, size_text, time_text
 from edgedistill.results import Source, Variant
 
 _SYMBOLS = {
@@ -114,6 +114,8 @@ def latency_distributions(target: TargetReport) -> Chart:
 def reliability(target: TargetReport) -> Chart:
     """Return how often the teacher and the int8 student are right over how sure they are."""
     figure = go.Figure()
+    is_by_label = has_several_labels(target)
+    unit, x_title = ("answers", "mean probability of the yes or no") if is_by_label else ("rows", "mean top probability")
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="as sure as right", hoverinfo="skip",
                        line={"color": NEUTRAL, "dash": "dash", "width": 1})
     both: tuple[Variant, ...] = ("teacher", "student_int8")
@@ -125,15 +127,16 @@ def reliability(target: TargetReport) -> Chart:
             line={"color": COLOURS[name], "width": 1.5},
             marker={"color": COLOURS[name], "size": [6 + 12 * math.sqrt(b.n / most) for b in bins], "opacity": 0.85},
             hovertext=[
-                f"{name}: {b.n} rows, sure {share_text(b.confidence)}, right {share_text(b.accuracy)}" for b in bins
+                f"{name}: {b.n} {unit}, sure {share_text(b.confidence)}, right {share_text(b.accuracy)}" for b in bins
             ],
             hoverinfo="text", cliponaxis=False,
         )
     axis: dict[str, object] = {"range": [-0.04, 1.04], "tickformat": ".0%"}
-    lay_out(figure, x={"title": {"text": "mean top probability"}} | axis, y={"title": {"text": "share right"}} | axis)
+    lay_out(figure, x={"title": {"text": x_title}} | axis, y={"title": {"text": "share right"}} | axis)
     return Chart("Reliability", figure_json(figure), "Share of right answers over the probability that the model gives its "
                  "answer; on the dashed line a model is right as often as it is sure, below it it is too sure. Larger marks: "
-                 "more rows. The calibration error is the mean distance from the line (Guo et al. 2017).",
+                 f"more {unit}. The calibration error is the mean distance from the line (Guo et al. 2017)."
+                 + (" An answer is the yes or no to one label of one text." if is_by_label else ""),
                  tables_answers.reliabilities(target))
 
 

@@ -17,7 +17,7 @@ from edgedistill.host import Host
 from edgedistill.report.model import RunReport, TargetReport, VariantReport
 from edgedistill.report.paired import retention_difference, two_proportion_p
 from edgedistill.report.right_rows import unpack
-from edgedistill.report.wording import SIGNIFICANT, p_text
+from edgedistill.report.wording import SIGNIFICANT, accuracy_text, p_text
 from edgedistill.results import Interval, Variant
 
 Finding = Literal["real", "same", "cannot separate", "not comparable"]
@@ -250,6 +250,7 @@ def _is_same_machine(a: Host, b: Host) -> bool:
 def _notes(reports: Mapping[str, RunReport], figures: Sequence[ComparedVariant]) -> tuple[str, ...]:
     """Return what a reader must know before trusting the differences."""
     notes = ["Each run is one training with one seed: a real difference of two runs need not be one of their recipes."]
+    notes += dict.fromkeys(filter(None, map(accuracy_text, reports.values())))
     runs = list(reports)
     if not all(_is_same_machine(reports[runs[0]].host, report.host) for report in reports.values()):
         notes.append("The runs were measured on different machines: latencies are not compared.")

@@ -47,7 +47,11 @@ def _joined(parts: Sequence[Part], most: int) -> str:
 def _top(report: RunReport) -> list[Part]:
     made = f"{report.task}, {report.created:%Y-%m-%d %H:%M %Z}, measured on {plain(report.host.cpu)}"
     several = table(tables_marked.headlines(report)) if len(report.targets) > 1 else ""
-    return [Part("title", f"# {plain(report.recipe)}\n\n{made}"), Part("targets", several)]
+    return [
+        Part("title", f"# {plain(report.recipe)}\n\n{made}"),
+        Part("what accuracy is", plain(wording.accuracy_text(report))),
+        Part("targets", several),
+    ]
 
 
 def _target(target: TargetReport) -> list[Part]:

@@ -7,7 +7,7 @@ from edgedistill.report.markdown_part import Part
 from edgedistill.report.markup import code, folded, folded_table, head, map_plain, row
 from edgedistill.report.model import TargetReport, TellingRow
 from edgedistill.report.tables import Table
-from edgedistill.report.wording import share_text
+from edgedistill.report.wording import NO_CONFUSION, has_several_labels, share_text
 
 _TELLING, _TELLING_OPEN = 10, 3
 _WORST = 10
@@ -48,6 +48,11 @@ def _apart_text(target: TargetReport) -> str:
 
 def _telling_text(target: TargetReport) -> str:
     pictures = " The pictures are in `report.html`." if any(row.thumbnail for row in target.telling_rows) else ""
+    if has_several_labels(target):
+        return ("These are the rows whose probabilities lie furthest apart (Jensen-Shannon, temperature 1), those with different "
+                "answers first, then those with the same answer, differently sure; with the labels that apply (✓), those that "
+                "either model gives (bold: above 50 %), its likeliest where it gives none, and the one on which the two differ "
+                "most.")
     return ("These are the rows whose distributions lie furthest apart (Jensen-Shannon, temperature 1), those with different "
             "answers first, then those with the same answer, differently sure; with the true class and the three likeliest of "
             f"each; ✓ marks the true label.{pictures}")
@@ -58,14 +63,19 @@ def _telling(rows: Sequence[TellingRow]) -> str:
 
 
 def _telling_lines(found: TellingRow) -> list[str]:
-    right = tables_answers.standing(found)
+    right = tables_answers.standing(found) + ("; no label applies" if found.true_labels == () else "")
     lines = []
     for place, item in enumerate(found.classes):
         name = "all others" if item.label is None else code(item.label, _LABEL_CHARACTERS)
-        mark = " ✓" if item.label == found.true_label else ""
+        mark = " ✓" if tables_answers.is_true(found, item.label) else ""
         text = f"{code(found.text)} ({right})" if not place else ""
-        lines.append(row([text, name + mark, share_text(item.teacher), share_text(item.student)]))
+        lines.append(row([text, name + mark, *(_share(found, p) for p in (item.teacher, item.student))]))
     return lines or [row([f"{code(found.text)} ({right})", "not recorded", "–", "–"])]
+
+
+def _share(found: TellingRow, probability: float) -> str:
+    share = share_text(probability)
+    return f"**{share}**" if tables_answers.is_given(found, probability) else share
 
 
 def _classes(target: TargetReport) -> list[Part]:
@@ -76,10 +86,16 @@ def _classes(target: TargetReport) -> list[Part]:
     said = f"All {count} classes, the worst first." if count <= _WORST else (
         f"The {_WORST} of {count} classes with the lowest F1; `{where}` has all."
     )
-    confused = tables_answers.confused(target)
+    if has_several_labels(target):
+        said = f"{said} {NO_CONFUSION}"
+        errors = Part("most missed and added labels",
+                      _quoted("What the int8 student misses and adds", tables_answers.missed_and_added(target)), 6)
+    else:
+        confused = tables_answers.confused(target)
+        errors = Part("most confused pairs", _quoted("What the int8 student takes for what", confused), 6)
     return [
         Part("by class", f"### By class\n\n{said}\n\n{_quoted_table(worst)}", 3),
-        Part("most confused pairs", _quoted("What the int8 student takes for what", confused), 6),
+        errors,
         Part("calibration", folded_table("Is it as sure as it is right?", tables_answers.calibration(target)), 6),
     ]
 

@@ -10,6 +10,7 @@ from edgedistill.emulation.findings import EmulatedCheck
 from edgedistill.frontier import FrontierRow
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.results import (
     AwareGain,
     BudgetCheck,
@@ -97,15 +98,17 @@ class VariantReport(Document):
 
     parameters: int
     size_bytes: int = Field(description="model files that would ship")
-    accuracy: float
+    accuracy: float = Field(description="share of right answers; where several labels may apply, all of them must be right")
     accuracy_ci95: tuple[float, float]
     macro_f1: float
-    agreement_with_teacher: float | None = Field(description="share of rows with the teacher's top class")
+    micro_f1: float | None = Field(None, description="of all labels together; null where each row has one: it is the accuracy")
+    agreement_with_teacher: float | None = Field(description="share of rows with the teacher's top class, or all of its labels")
     latency: LatencyReport
     peak_rss_bytes: PeakRss | None
     test_rows: int
     model_sha256: str
     macro_f1_ci95: tuple[float, float]
+    micro_f1_ci95: tuple[float, float] | None = None
     calibration_error: Interval
     mcnemar_against_teacher: McNemar | None
     right_rows: str = Field(
@@ -165,24 +168,32 @@ class TellingRow(Document):
 
     text: str = Field(description="the text; of a picture its name")
     thumbnail: str | None = Field(None, description="the picture, a PNG or JPEG as a data URI; null for texts")
-    true_label: str
-    teacher: tuple[ClassProbability, ...] = Field(description="the teacher's three likeliest classes")
-    student: tuple[ClassProbability, ...] = Field(description="the int8 student's three likeliest classes")
-    divergence: float = Field(ge=0, le=1, description="Jensen-Shannon divergence of the two distributions, bits")
+    true_label: str = Field(description="where several labels may apply: all that do, joined by commas")
+    true_labels: tuple[str, ...] | None = Field(None, description="where several labels may apply: those that do; else null")
+    teacher: tuple[ClassProbability, ...] = Field(
+        description="the teacher's three likeliest classes; where several labels may apply: all that it gives, those above 0.5, "
+        "or its likeliest class alone, which is then not above 0.5"
+    )
+    student: tuple[ClassProbability, ...] = Field(description="the same of the int8 student")
+    divergence: float = Field(
+        ge=0, le=1, description="Jensen-Shannon divergence of the two distributions, bits; where several labels may apply: the "
+        "mean over the classes, each a yes or no"
+    )
     right: RightModel
     classes: tuple[PairedProbability, ...] = Field(
-        (), description="the true class and the likeliest of both models, by falling probability, then the remaining ones"
+        (), description="the true class and the likeliest of both models, by falling probability, then the remaining ones; where "
+        "several labels may apply: those that do, those of `teacher` and `student`, and that on which both differ most"
     )
     same_answer: bool = Field(False, description="both decide alike; they differ in how sure they are")
 
 
 class ReliabilityBin(Document):
-    """Rows whose top probability lies in (low, high]."""
+    """Answers whose probability lies in (low, high]: one a row; where several labels may apply, the yes or no to each class."""
 
     low: float
     high: float
     n: int
-    confidence: float = Field(description="mean top probability")
+    confidence: float = Field(description="mean probability of the answers")
     accuracy: float
 
 
@@ -193,6 +204,17 @@ class ConfusedPair(Document):
     answer: str
     n: int
     support: int = Field(description="test rows of the true class")
+
+
+class MissedAndAdded(Document):
+    """A class where several labels may apply: test rows on which it is not given though it applies, and the other way round."""
+
+    label: str
+    support: int = Field(description="test rows to which it applies")
+    missed: int = Field(description="by the int8 student, of these rows")
+    added: int = Field(description="by the int8 student, to other rows")
+    teacher_missed: int
+    teacher_added: int
 
 
 class DeviceReport(Document):
@@ -220,7 +242,7 @@ class DeviceReport(Document):
 
 
 class AnswersApart(Document):
-    """Two different answers that the teacher and the int8 student give to the same test rows."""
+    """Two different answers that the teacher and the int8 student give to the same test rows; several labels joined by commas."""
 
     teacher: str
     student: str
@@ -249,8 +271,12 @@ class TargetReport(Document):
     ledger: tuple[Prediction, ...] = Field(description="every student shape that the plan considered")
     curves: dict[str, tuple[TrainingPoint, ...]]
     labels: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...] = Field(description="int8 student; rows: true label, columns: answer")
+    problem_type: ProblemType = Field(ONE_LABEL, description="may several labels apply to a test row? As transformers has it")
+    confusion: tuple[tuple[int, ...], ...] = Field(
+        description="int8 student; rows: true label, columns: answer; empty where several labels may apply"
+    )
     confused_pairs: tuple[ConfusedPair, ...]
+    missed_and_added: tuple[MissedAndAdded, ...] = Field((), description="by class where several labels may apply; else empty")
     classes: tuple[ClassFigures, ...] = Field(description="int8 student, by class")
     telling_rows: tuple[TellingRow, ...]
     reliability: dict[Variant, tuple[ReliabilityBin, ...]]

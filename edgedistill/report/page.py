@@ -41,7 +41,8 @@ def environment() -> Environment:
     }
     found.globals |= {"tables": tables, "answered": tables_answers, "quantized": tables_int8, "range_text": wording.range_text,
                       "memory_place": wording.memory_place, "aware_text": wording.aware_text,
-                      "speed_doubts": wording.speed_doubts}
+                      "speed_doubts": wording.speed_doubts, "accuracy_text": wording.accuracy_text,
+                      "has_several_labels": wording.has_several_labels, "no_confusion": wording.NO_CONFUSION}
     return found
 
 

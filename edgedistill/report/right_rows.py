@@ -30,7 +30,12 @@ def unpack(text: str, n: int) -> NDArray[np.bool_]:
 
 
 def fingerprint(texts: Sequence[str], labels: NDArray[np.int32]) -> str:
-    """Return a sha256 of the texts and their classes, in their order: equal for equal test splits only."""
+    """Return a sha256 of the texts and their classes, in their order: equal for equal test splits only.
+
+    Args:
+        texts: n texts.
+        labels: shape (n,); where several may apply 0 and 1, shape (n, classes).
+    """
     digest = hashlib.sha256()
     for text in texts:
         raw = text.encode()

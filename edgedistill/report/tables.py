@@ -41,19 +41,29 @@ class Table:
 
 def variants(target: TargetReport) -> Table:
     """Return the variants with what they weigh, how well they answer and what they cost."""
-    headers = ("variant", "parameters", "size", "accuracy (95 % interval)", "macro-F1 (95 % interval)", "as the teacher",
-               "p50 host (95 % interval)", "p90 host", "p50 target (interval)", "memory over runtime")
+    headers = (*answer_headers(target, "(95 % interval)"), "p50 host (95 % interval)", "p90 host", "p50 target (interval)",
+               "memory over runtime")
     return Table(headers, tuple(_variant_row(name, variant) for name, variant in target.variants.items()))
 
 
+def answer_headers(target: TargetReport, interval: str) -> tuple[str, ...]:
+    """Return what stands over `answer_cells`; `interval` is what the intervals are called."""
+    micro_f1 = (f"micro-F1 {interval}",) if any(v.micro_f1 is not None for v in target.variants.values()) else ()
+    return ("variant", "parameters", "size", f"accuracy {interval}", f"macro-F1 {interval}", *micro_f1, "as the teacher")
+
+
 def answer_cells(name: str, variant: VariantReport) -> tuple[str, ...]:
-    """Return the cells of a variant that hold what it weighs and how well it answers."""
+    """Return the cells of a variant that hold what it weighs and how well it answers; a micro-F1 has each variant or none."""
+    of_all = () if variant.micro_f1 is None or variant.micro_f1_ci95 is None else (
+        f"{share_text(variant.micro_f1)} ({range_text(variant.micro_f1_ci95)})",
+    )
     return (
         name,
         f"{variant.parameters / 1e6:.2f} M",
         size_text(variant.size_bytes),
         f"{share_text(variant.accuracy)} ({range_text(variant.accuracy_ci95)})",
         f"{share_text(variant.macro_f1)} ({range_text(variant.macro_f1_ci95)})",
+        *of_all,
         UNKNOWN if variant.agreement_with_teacher is None else share_text(variant.agreement_with_teacher),
     )
 

@@ -1,7 +1,7 @@
 """The tables of report.md in which every cost carries a mark that says how it is known. Plain text in cells."""
 
 from edgedistill.report.model import HostLatency, RunReport, TargetLatency, TargetReport, VariantReport
-from edgedistill.report.tables import UNKNOWN, Table, answer_cells
+from edgedistill.report.tables import UNKNOWN, Table, answer_cells, answer_headers
 from edgedistill.report.wording import (
     BUDGET_NAMES,
     amount_text,
@@ -89,8 +89,8 @@ def budgets(target: TargetReport) -> Table:
 
 def variants(target: TargetReport) -> Table:
     """Return the variants with their intervals; every cost is marked."""
-    headers = ("variant", "parameters", "size", "accuracy (95 %)", "macro-F1 (95 %)", "as the teacher", "p50 host (95 %)",
-               "p90 host", "p50 on the target (interval)", "memory over runtime")
+    headers = (*answer_headers(target, "(95 %)"), "p50 host (95 %)", "p90 host", "p50 on the target (interval)",
+               "memory over runtime")
     return Table(headers, tuple(_variant_row(name, variant) for name, variant in target.variants.items()))
 
 

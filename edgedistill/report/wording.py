@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from edgedistill.benchmark.statistics import SEPARABLE_RATIO
-from edgedistill.report.model import DistillationGain, TargetReport, VariantReport
+from edgedistill.problem_type import SEVERAL_LABELS
+from edgedistill.report.model import DistillationGain, RunReport, TargetReport, VariantReport
 from edgedistill.results import AwareGain, BudgetCheck, GoalCheck, Interval, ParityReport, ParityResult
 
 _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
@@ -11,6 +12,10 @@ _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
 BUDGET_NAMES = {"model_bytes": "model size", "peak_memory_bytes": "peak memory", "latency_p50_s": "latency p50",
                 "accuracy_loss": "accuracy lost"}
 """What people call the budgets."""
+
+NO_CONFUSION = ("Several labels may apply to a text, so that none is taken for another, and there is no confusion matrix: each "
+                "is missed where it applies, or added where it does not.")
+"""Said where a report on one label a text shows what is taken for what."""
 
 SIGNIFICANT = 0.05
 """A p value below it is called a real difference."""
@@ -84,6 +89,19 @@ def amount_text(value: float, unit: str) -> str:
 def p_text(p_value: float) -> str:
     """Return a p value; the smallest are only bounded."""
     return "p < 0.001" if p_value < 1e-3 else f"p = {p_value:.3f}"
+
+
+def accuracy_text(report: RunReport) -> str:
+    """Say what accuracy is where several labels may apply; empty where each text has one, as then nobody need ask."""
+    if not any(has_several_labels(target) for target in report.targets.values()):
+        return ""
+    return ("Several labels may apply to a text, or none. Accuracy is the share of texts of which all labels are right (exact "
+            "match); a label is given where its probability is above 0.5.")
+
+
+def has_several_labels(target: TargetReport) -> bool:
+    """May several labels apply to a test row?"""
+    return target.problem_type == SEVERAL_LABELS
 
 
 def summary(target: TargetReport) -> str:

@@ -3,10 +3,11 @@
 import importlib
 from pathlib import Path
 
+from edgedistill.data_settings import Data
 from edgedistill.errors import TeacherError, UsageError
 from edgedistill.examples import Examples
 from edgedistill.prepare.columns import Columns
-from edgedistill.recipe import Data, Task
+from edgedistill.recipe import Task
 from edgedistill.tasks.encoding import Encoder
 from edgedistill.tasks.task import TaskDoor
 

@@ -11,6 +11,7 @@ from edgedistill.examples import Examples
 from edgedistill.manifest import Decision
 from edgedistill.picture_settings import Pictures
 from edgedistill.prepare.columns import Columns
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.recipe import Distillation, Recipe, Teacher
 from edgedistill.recipe import Task as TaskName
 from edgedistill.stage import Work
@@ -88,11 +89,13 @@ class DataFile:
         path: where it is.
         split: which split of it, where it holds several.
         names: the classes that its labels stand for; None: the labels are not needed.
+        problem: may an example have several labels? A string then has commas between them.
     """
 
     path: Path
     split: str
     names: Sequence[str] | None
+    problem: ProblemType = ONE_LABEL
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class StartingPoint:
         distillation: settings that suit the task.
         pictures: the section of pictures.
         text_column: the column of the texts; the default where there are none.
+        several_labels: do the data hold lists of labels?
         notes: a further comment of a key or section, by its dotted name.
     """
 
@@ -111,6 +115,7 @@ class StartingPoint:
     distillation: Distillation
     pictures: Pictures
     text_column: str
+    several_labels: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -200,6 +205,7 @@ class TaskDoor(Protocol):
         encoder_file: the file of a model folder that its encoder is made from.
         length_unit: what the length of an example is counted in.
         example: what an example is called: "text".
+        takes_several_labels: may an example have several labels, where its data say so?
         rate_unit: what the throughput is counted in.
         preprocessing: what an app does before the model, in words.
         companions: the files of a model folder besides its weights, `encoder_file` among them.
@@ -213,6 +219,7 @@ class TaskDoor(Protocol):
 
     name: TaskName
     example: str
+    takes_several_labels: bool
     length_unit: str
     rate_unit: str
     preprocessing: str

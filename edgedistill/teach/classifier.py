@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from edgedistill.errors import TeacherError
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType, problem_of
 from edgedistill.torch_setup import set_up_torch
 
 
@@ -35,15 +36,21 @@ def names_of(labels: Sequence[str]) -> dict[str, Any]:
     return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": {n: i for i, n in enumerate(labels)}}
 
 
-def read_config(folder: Path, labels: Sequence[str]) -> PretrainedConfig:
-    """Read config.json and put the class names in; code of the folder's own is refused."""
+def read_config(folder: Path, labels: Sequence[str], *, problem: ProblemType | None = ONE_LABEL) -> PretrainedConfig:
+    """Read config.json and put in the class names and whether an example may have several; None keeps what it says.
+
+    Code of the folder's own is refused.
+    """
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **names_of(labels))
-    if config.problem_type == "multi_label_classification":  # of an encoder whose new head chooses one class
-        config.problem_type = None
+    if problem is not None and problem != problem_of(config):
+        config.problem_type = problem if problem == SEVERAL_LABELS else None
     return config
 
 
-def load_with_head(kind: ClassifierKind, folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:
+def load_with_head(
+    kind: ClassifierKind, folder: Path, labels: Sequence[str], *, is_trained: bool = False,
+    problem: ProblemType | None = ONE_LABEL,
+) -> PreTrainedModel:
     """Load a teacher with one output per label.
 
     Args:
@@ -51,6 +58,7 @@ def load_with_head(kind: ClassifierKind, folder: Path, labels: Sequence[str], *,
         folder: a transformers model with config.json and safetensors.
         labels: the class names, in the order of the outputs.
         is_trained: must all weights be there? If not, a head that is missing is new.
+        problem: may an example have several labels? None: as its config.json says.
 
     Raises:
         TeacherError: transformers cannot make such a classifier of it, or weights are missing: any of a trained one, and of
@@ -58,7 +66,7 @@ def load_with_head(kind: ClassifierKind, folder: Path, labels: Sequence[str], *,
     """
     set_up_torch()
     try:
-        config = read_config(folder, labels)
+        config = read_config(folder, labels, problem=problem)
         config.tie_word_embeddings = getattr(config, "tie_word_embeddings", True)
         model, found = kind.auto.from_pretrained(
             folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,

@@ -61,12 +61,22 @@ def fine_tune(model: PreTrainedModel, sets: tuple[TrainingSet, TrainingSet], *, 
         out: the folder of the step.
 
     Returns:
-        the best accuracy on validation, 0 to 1.
+        the accuracy on validation of what is kept, 0 to 1.
     """
     curve = train(
-        model, *sets, loss=lambda logits, hard, soft: torch.nn.functional.cross_entropy(logits, hard), schedule=schedule, out=out,
+        model, *sets, loss=lambda logits, hard, soft: _hard_loss(logits, hard), schedule=schedule, out=out,
     )
     if current_group().is_main:
         model.save_pretrained(out, safe_serialization=True)
         (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
-    return max((p.validation_accuracy or 0.0) for p in curve.points)
+    looks = [point for point in curve.points if point.validation_loss is not None]
+    if schedule.best_by == "loss":
+        return min(looks, key=lambda point: point.validation_loss or 0.0).validation_accuracy or 0.0
+    return max(point.validation_accuracy or 0.0 for point in curve.points)
+
+
+def _hard_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy; of several labels an example the mean of the classes' binary ones, as transformers has it."""
+    if labels.ndim == 2:
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    return torch.nn.functional.cross_entropy(logits, labels)

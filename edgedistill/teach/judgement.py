@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.decisions import set_numbers
 from edgedistill.errors import TeacherError
 from edgedistill.examples import Examples
 from edgedistill.manifest import Decision
@@ -21,6 +22,8 @@ _LEAST_GAIN = 0.1
 _LEAST_ERRORS = 3.0
 _TRY = ("try a lower teacher.fine_tuning.learning_rate or more teacher.fine_tuning.epochs, and check the labels: a student "
         "learns what its teacher says")
+TAKEN_AS_IT_IS = ("it is taken as it is: check whether it was trained for these labels, or name an encoder as teacher.name, "
+                  "which is fine-tuned on them")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def warn_of_accuracy(accuracy: float, truth: NDArray[np.int32], *, why: str = _T
 
     Args:
         accuracy: of the teacher on validation, 0 to 1.
-        truth: class numbers of validation, shape (n,), n >= 1.
+        truth: class numbers of validation, shape (n,), n >= 1; of several labels a text 0 and 1, shape (n, classes).
         why: what to try.
 
     Returns:
@@ -84,7 +87,8 @@ def warn_of_accuracy(accuracy: float, truth: NDArray[np.int32], *, why: str = _T
     share, error = _largest_share(truth)
     if share == 1.0 or accuracy > share + error:
         return ()
-    what = (f"the teacher answers no better than the largest class would ({accuracy:.2f} against {share:.2f} right on "
+    constant = "the most frequent set of labels" if truth.ndim == 2 else "the largest class"
+    what = (f"the teacher answers no better than {constant} would ({accuracy:.2f} against {share:.2f} right on "
             f"{len(truth)} rows of validation)")
     log.warning("teach: %s; %s", what, why)
     return (Decision(step="teach", what=what, why=why),)
@@ -114,9 +118,7 @@ def judge_taken(folder: Path, answers: Answers) -> tuple[Decision, ...]:
             f"validation are right, always {answers.names[int(np.bincount(answers.truth).argmax())]!r} would be {share:.2f}",
             hint="check the labels of the data, or name an encoder as teacher.name, which is fine-tuned on them",
         )
-    why = ("it is taken as it is: check whether it was trained for these labels, or name an encoder as teacher.name, which is "
-           "fine-tuned on them")
-    return warn_of_accuracy(answers.accuracy, answers.truth.astype(np.int32), why=why)
+    return warn_of_accuracy(answers.accuracy, answers.truth.astype(np.int32), why=TAKEN_AS_IT_IS)
 
 
 def best_order(answers: Answers) -> NDArray[np.int64]:
@@ -141,22 +143,39 @@ def _require_order(folder: Path, answers: Answers) -> None:
         return
     as_it_is = rest.decided == rest.truth
     in_order = best_order(found)[rest.decided] == rest.truth
-    gain = in_order.astype(float) - as_it_is
+    if is_far_better(in_order.astype(float), as_it_is.astype(float)):
+        raise other_order(folder, best_order(answers), answers.names, before=as_it_is.mean(), after=in_order.mean())
+
+
+def is_far_better(after: NDArray[np.float64], before: NDArray[np.float64]) -> bool:
+    """Do answers fit far better in another order of the classes, and by more than chance? Shares that are right, row by row."""
+    gain = after - before
     error = np.sqrt(max(gain.var(), 1 / len(gain)) / len(gain))
-    if gain.mean() <= max(_LEAST_GAIN, _LEAST_ERRORS * error):
-        return
-    names = {str(number): answers.names[i] for number, i in enumerate(best_order(answers))}
-    raise TeacherError(
-        f"{folder}: the teacher knows its classes by number alone, and not in the order of the data's: {as_it_is.mean():.2f} of "
-        f"its answers on validation are right as they are, {in_order.mean():.2f} in another order",
+    return bool(gain.mean() > max(_LEAST_GAIN, _LEAST_ERRORS * error))
+
+
+def other_order(folder: Path, order: NDArray[np.int64], named: Sequence[str], *, before: float, after: float) -> TeacherError:
+    """Return the refusal of a teacher whose classes stand in another order, with what to write into its config.json.
+
+    Args:
+        folder: the teacher's.
+        order: for each of its classes the data's class that it is.
+        named: the data's classes.
+        before: the share of right answers as they are.
+        after: the same in that order.
+    """
+    names = {str(number): named[i] for number, i in enumerate(order)}
+    return TeacherError(
+        f"{folder}: the teacher knows its classes by number alone, and not in the order of the data's: {before:.2f} of its "
+        f"answers on validation are right as they are, {after:.2f} in another order",
         hint=f'write the names into its config.json, by validation "id2label": {json.dumps(names, ensure_ascii=False)}, and '
              "prepare the data again",
     )
 
 
 def _largest_share(truth: NDArray[np.integer]) -> tuple[float, float]:
-    """Return the share of the largest class, and its standard error."""
-    share = float(np.bincount(truth).max() / len(truth))
+    """Return the share of the largest class, or of the most frequent set of labels, and its standard error."""
+    share = float(np.bincount(set_numbers(truth)).max() / len(truth))
     return share, float(np.sqrt(share * (1 - share) / len(truth)))
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from edgedistill.document import read_text
 from edgedistill.errors import TeacherError
+from edgedistill.problem_type import SEVERAL_LABELS, ProblemType, problem_of
 
 _CONFIG_FILE = "config.json"
 _SAVE_AGAIN = "save the model again with save_pretrained()"
 _CLASSIFIER = re.compile("For(Sequence|Image)Classification")
-_SEVERAL_LABELS = "multi_label_classification"
 _PLACEHOLDER = re.compile(r"^LABEL_\d+$")
 _DEFAULT_NAMES = {"0": "LABEL_0", "1": "LABEL_1"}
 """What transformers means when id2label is missing: save_pretrained leaves out values that are its defaults."""
@@ -25,24 +25,42 @@ def trained_labels(folder: Path) -> tuple[str, ...] | None:
     """Return the class names of a teacher that is already fine-tuned, in its own order; None when it is not.
 
     Raises:
-        TeacherError: config.json is not JSON, or holds no mapping; the classifier gives several labels an example.
+        TeacherError: config.json is not JSON, or holds no mapping.
     """
     config = config_of(folder)
     if not any(_CLASSIFIER.search(name) for name in config.get("architectures") or ()):
         return None
-    if config.get("problem_type") == _SEVERAL_LABELS:
-        raise TeacherError(
-            f"{folder / _CONFIG_FILE}: problem_type is {_SEVERAL_LABELS}: this teacher says yes or no to every class, and "
-            "edgedistill distils teachers that choose one class an example",
-            hint="name a teacher trained for one label an example, or an encoder (teacher.name), which is then fine-tuned on "
-                 "your labels",
-        )
     names = config.get("id2label") or _DEFAULT_NAMES
     try:
         return tuple(str(names[key]) for key in sorted(names, key=int))
     except (ValueError, TypeError):
         raise TeacherError(f"{folder / _CONFIG_FILE}: id2label does not give names to class numbers",
                            hint=_SAVE_AGAIN) from None
+
+
+def require_same_problem(folder: Path, problem: ProblemType) -> None:
+    """Refuse a trained teacher that gives one label where the data have several, or the other way round.
+
+    Args:
+        folder: the teacher's; one that is not trained gives none.
+        problem: of the data.
+
+    Raises:
+        TeacherError: says what to type.
+    """
+    own = problem_of(config_of(folder))
+    if own == problem or trained_labels(folder) is None:
+        return
+    if own == SEVERAL_LABELS:
+        raise TeacherError(
+            f"{folder / _CONFIG_FILE}: problem_type is {own}: this teacher says yes or no to every class, and the examples have "
+            "one label each",
+            hint="of texts that may have several labels: --set data.several_labels=true; else name a teacher trained for one "
+                 "label an example, or an encoder (teacher.name), which is then fine-tuned on your labels",
+        )
+    raise TeacherError(f"{folder}: this teacher chooses one class a text, and the texts may have several labels",
+                       hint=f"name a teacher trained with problem_type {problem}, or an encoder (teacher.name), which is then "
+                            "fine-tuned on your labels")
 
 
 def label_order(folder: Path) -> tuple[str, ...] | None:

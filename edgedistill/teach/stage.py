@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistill.artifact import require_written
 from edgedistill.document import Document
 from edgedistill.errors import TeacherError
 from edgedistill.examples import BATCH_ROWS, NO_LABEL, Examples, read_examples, write_examples
 from edgedistill.manifest import Decision
+from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.processes import current_group
 from edgedistill.progress import Progress
 from edgedistill.recipe import FineTuning, TransferSet
@@ -24,10 +26,11 @@ from edgedistill.teach.decoders import require_encoder
 from edgedistill.teach.files import CURVE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.judgement import Answers, judge_taken, judged_rows, warn_of_accuracy
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
-from edgedistill.teach.labels import require_same_classes, token_limit, trained_labels
+from edgedistill.teach.labels import require_same_classes, require_same_problem, token_limit, trained_labels
 from edgedistill.teach.learning_rate import rate_decisions
 from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_reading, sampled_rows, whole_lengths
 from edgedistill.teach.sentence_vectors import BASIS_ROWS, fit_basis, keep_vectors
+from edgedistill.teach.set_judgement import judge_taken_sets
 from edgedistill.teach.tokenizer_files import require_tokenizer_packages
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, share_with_neighbours, words_of
 from edgedistill.teach.units import UnitSplitter, unspaced_units
@@ -66,10 +69,11 @@ def _require_readable(settings: TeacherSettings, inputs: TeacherInputs) -> None:
     """Refuse a teacher that cannot read the texts, before any work.
 
     Raises:
-        TeacherError: it reads shorter texts only, or is a decoder.
+        TeacherError: it reads shorter texts only, is a decoder, or gives one label where the texts may have several.
         MissingDependencyError: its tokenizer needs a package that is not installed.
     """
     require_encoder(inputs.model)
+    require_same_problem(inputs.model, Labels.read_json(inputs.labels).problem_type)
     require_tokenizer_packages(inputs.model)
     limit = token_limit(inputs.model)
     if limit is not None and settings.max_tokens > limit:
@@ -81,7 +85,8 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     from edgedistill.teach.teacher_model import load_classifier, save_tokenizer
 
     group = current_group()
-    labels = Labels.read_json(inputs.labels).labels
+    known = Labels.read_json(inputs.labels)
+    labels = known.labels
     group.on_main(lambda: save_tokenizer(inputs.model, out, max_tokens=settings.max_tokens))
     told = group.on_main(lambda: _tell_what_is_cut(settings, inputs, out)) or ()
     if trained_labels(inputs.model) is not None:
@@ -91,18 +96,20 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     import torch
 
     from edgedistill.teach.fine_tuning import epochs_of, fine_tune, tuning_schedule
-    from edgedistill.training import CHECKPOINTS, TrainingSet
+    from edgedistill.training import CHECKPOINTS, BestBy, TrainingSet
 
     torch.manual_seed(settings.seed)
-    model = load_classifier(inputs.model, labels)
+    model = load_classifier(inputs.model, labels, problem=known.problem_type)
     encoder = TextEncoder.load(out)
     training, validation = (
         TrainingSet(encoder.encode(examples.texts), examples.labels)
         for examples in (read_examples(inputs.train), read_examples(inputs.validation))
     )
     tuning, rows = settings.fine_tuning, len(training)
-    # of looks alike in accuracy the lower loss counts, and is progress: a rare class is not answered before it is learned
-    schedule = tuning_schedule(tuning, rows, seed=settings.seed, best_by="accuracy-then-loss")
+    # of looks alike in accuracy the lower loss counts, and is progress: a rare class is not answered before it is learned. Whole
+    # sets of labels are right late, and by steps: there the loss alone says whether a teacher still learns
+    best_by: BestBy = "loss" if known.problem_type == SEVERAL_LABELS else "accuracy-then-loss"
+    schedule = tuning_schedule(tuning, rows, seed=settings.seed, best_by=best_by)
     best = fine_tune(model, (training, validation), schedule=schedule, out=out)
     return Outcome(
         decisions=(
@@ -145,11 +152,18 @@ def _judge_taken(inputs: TeacherInputs, labels: tuple[str, ...], out: Path, told
     group, rows = current_group(), judged_rows(read_examples(inputs.validation))
     model = load_classifier(out, labels).to(own_device(group.local_rank))
     logits = next(label_texts(model, TextEncoder.load(out), iter([rows.texts]))).logits
-    warnings = group.on_main(lambda: judge_taken(inputs.model, Answers.of(logits, rows, labels))) or ()
+    warnings = group.on_main(lambda: _judgement(inputs.model, logits, rows, labels)) or ()
     return Outcome(decisions=(
         Decision(step="teach", what="took the teacher as it is", why="its folder holds a trained sequence classifier"), *told,
         *warnings,
     ))
+
+
+def _judgement(folder: Path, logits: NDArray[np.float32], rows: Examples, names: tuple[str, ...]) -> tuple[Decision, ...]:
+    truth = rows.labels
+    if truth.ndim == 2:
+        return judge_taken_sets(folder, logits, truth, names)
+    return judge_taken(folder, Answers.of(logits, rows, names))
 
 
 TEACHER = Stage(

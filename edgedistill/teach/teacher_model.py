@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from edgedistill.errors import TeacherError
 from edgedistill.heap import give_back_freed
 from edgedistill.host import this_host
+from edgedistill.problem_type import ProblemType
 from edgedistill.processes import current_group, share_of
 from edgedistill.tasks.encoding import inputs_of
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, EncodedTexts, TextEncoder
@@ -35,13 +36,16 @@ _BYTE_SPACE, _SPACE = "\u0120", "\u2581"
 """What the start of a word looks like in the tokens of byte-level BPE, and of SentencePiece."""
 
 
-def load_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:
+def load_classifier(
+    folder: Path, labels: Sequence[str], *, is_trained: bool = False, problem: ProblemType | None = None
+) -> PreTrainedModel:
     """Load a teacher with one output per label.
 
     Args:
         folder: a transformers model.
         labels: the class names, in the order of the outputs.
         is_trained: must all weights be there? If not, a head that is missing is new.
+        problem: may a text have several labels? None: as the folder's config.json says.
 
     Raises:
         TeacherError: transformers cannot make a sequence classifier of it, or weights of a trained one are missing.
@@ -50,7 +54,7 @@ def load_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = F
         AutoModelForSequenceClassification, "sequence classifier", "name an encoder or a sequence classifier of transformers",
         {"attn_implementation": quickest_attention()},
     )
-    return load_with_head(kind, folder, labels, is_trained=is_trained)
+    return load_with_head(kind, folder, labels, is_trained=is_trained, problem=problem)
 
 
 def save_tokenizer(source: Path, out: Path, *, max_tokens: int) -> None:

@@ -8,6 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from edgedistill.decisions import (
+    is_labelled,
+    is_right,
+    is_same,
+    problem_of_folder,
+    require_known_labels,
+    require_logits,
+)
 from edgedistill.document import Document, read_text
 from edgedistill.emulation.cores import Core
 from edgedistill.emulation.environment import Environment
@@ -17,8 +25,8 @@ from edgedistill.emulation.replay import Replay, replay
 from edgedistill.errors import BundleError
 from edgedistill.evaluate.intervals import wilson
 from edgedistill.evaluate.onnx_model import OnnxModel
-from edgedistill.examples import NO_LABEL
 from edgedistill.package.contents import GOLDEN_FILE, GoldenAnswers, InstructionSet
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
 from edgedistill.results import Interval
 from edgedistill.verify.parity import Gate, compare_logits, emulated_gate, refused
 
@@ -52,9 +60,9 @@ class BundleEmulations(Document):
     cores: tuple[BundleEmulation, ...]
 
 
-def judge(
+def judge(  # noqa: PLR0913 - what a check is made of
     found: Replay, reference: NDArray[np.float32], *, core: Core, emulator: str, gate: Gate,
-    labels: NDArray[np.integer[Any]] | None = None,
+    labels: NDArray[np.integer[Any]] | None = None, problem: ProblemType = ONE_LABEL,
 ) -> EmulatedCheck:
     """Compare what a replay answered with the host's logits to the same rows.
 
@@ -64,9 +72,11 @@ def judge(
         core: which one answered.
         emulator: in words.
         gate: how far the answers may differ.
-        labels: classes of the rows, shape (n,), `NO_LABEL` where there is none; None: nobody labelled them.
+        labels: classes of the rows, shape (n,), `NO_LABEL` where there is none; of several a row shape (n, classes); None: nobody
+            labelled them.
+        problem: may a row have several labels?
     """
-    known = np.zeros(0, np.int64) if labels is None else np.flatnonzero(labels != NO_LABEL)
+    known = np.zeros(0, np.int64) if labels is None else np.flatnonzero(is_labelled(labels))
     there, here = (None if labels is None or answers is None else _accuracy(answers[known], labels[known])
                    for answers in (found.logits, reference))
     return EmulatedCheck(
@@ -74,7 +84,7 @@ def judge(
         core=core.name, architecture=core.architecture, emulator=emulator, runtime=found.runtime,
         model_sha256=found.model_sha256,
         parity=refused(gate, len(reference), found.failure) if found.logits is None
-        else compare_logits(reference, found.logits, gate=gate),
+        else compare_logits(reference, found.logits, gate=gate, problem=problem),
         peak_rss_bytes=found.peak_rss_bytes, baseline_rss_bytes=found.baseline_rss_bytes,
         instructions=found.instructions, not_counted_because=found.not_counted_because,
     )
@@ -82,7 +92,7 @@ def judge(
 
 def _accuracy(logits: NDArray[np.float32], labels: NDArray[np.integer[Any]]) -> Interval | None:
     """Return the share of right answers; one that holds no number is wrong. None without rows."""
-    right = (logits.argmax(axis=1) == labels) & ~np.isnan(logits).any(axis=1)
+    right = is_right(logits, labels) & ~np.isnan(logits).any(axis=1)
     return wilson(int(right.sum()), len(labels)) if len(labels) else None
 
 
@@ -99,17 +109,22 @@ def check_on_core(  # noqa: PLR0913 - what a check is made of
         environment: where emulator and runtime are.
         min_agreement: least share of rows with the same decision, 0 to 1.
         golden: of the bundle; None for a model that is in none.
-        labels: classes of the rows, `NO_LABEL` where there is none; None: nobody labelled them.
+        labels: classes of the rows, as `judge` takes them.
     """
+    problem = problem_of_folder(model.parent)
     gate = emulated_gate(min_agreement, core=core.name)
     here = OnnxModel(model)
     reference = np.concatenate([here.logits(row) for row in rows])
+    require_logits(reference, problem, place=str(model))
+    if labels is not None and is_labelled(labels).any():
+        require_known_labels(labels, problem, classes=reference.shape[-1], place="the rows")
     found = replay(model, rows, core=core, environment=environment)
-    check = judge(found, reference, core=core, emulator=f"qemu {environment.facts.emulator}", gate=gate, labels=labels)
+    check = judge(found, reference, core=core, emulator=f"qemu {environment.facts.emulator}", gate=gate, labels=labels,
+                  problem=problem)
     problems = [f"{core.name}: {problem}" for problem in check.parity.problems]
     vectors = None
     if golden is not None and found.logits is not None:
-        vectors = _golden_check(golden, found.logits, core)
+        vectors = _golden_check(golden, found.logits, core, problem=problem)
         if not vectors.passed:
             problems.append(f"{core.name}: {vectors.decisions_flipped} of {vectors.vectors} golden vectors have another class, "
                             f"a logit is off by up to {vectors.max_abs_error:.3g}, {vectors.tolerance:g} is allowed")
@@ -150,10 +165,12 @@ def read_golden(folder: Path) -> GoldenAnswers:
         raise BundleError(f"{path}: is damaged ({bad})", hint="make the bundle again: edgedistill package --help") from None
 
 
-def _golden_check(golden: GoldenAnswers, logits: NDArray[np.float32], core: Core) -> GoldenCheck:
+def _golden_check(golden: GoldenAnswers, logits: NDArray[np.float32], core: Core, *, problem: ProblemType) -> GoldenCheck:
     packed = np.array([vector.logits for vector in golden.vectors])
     answers = logits[: len(packed)].astype(np.float64)
-    flipped = int((answers.argmax(axis=1) != packed.argmax(axis=1)).sum())
+    # where a text may have several labels, a logit within the tolerance of 0 may be on either side
+    decided = np.where(np.abs(packed) > golden.tolerance, answers, packed) if problem == SEVERAL_LABELS else answers
+    flipped = int((~is_same(decided, packed, problem)).sum())
     error = float(np.nan_to_num(np.abs(answers - packed), nan=np.finfo(np.float64).max).max())
     tolerance = golden.tolerances.get(_INSTRUCTION_SETS[core.architecture], golden.tolerance)
     return GoldenCheck(vectors=len(packed), decisions_flipped=flipped, max_abs_error=error, tolerance=tolerance,

@@ -25,7 +25,7 @@ from edgedistill.verify.bundle import require_sound_bundle
 from edgedistill.verify.emulated import BundleEmulations, check_on_core, read_golden
 
 _Labelled = tuple[list[Feeds], NDArray[np.integer[Any]]]
-"""Rows, and their classes, shape (rows,): `NO_LABEL` where there is none."""
+"""Rows, and their classes, shape (rows,), or of several a row (rows, classes): `NO_LABEL` where there is none."""
 
 
 def verify_on_cores(
@@ -57,10 +57,10 @@ def verify_on_cores(
     with opened_bundle(model) if is_bundle else contextlib.nullcontext(model) as place:
         golden = read_golden(place) if is_bundle else None
         rows = [] if golden is None else _golden_feeds(place)
-        labels = np.full(len(rows), NO_LABEL)
+        labels: NDArray[np.integer[Any]] = np.full(len(rows), NO_LABEL)
         if data is not None:
             more, known = _feeds(place, data, split)
-            rows, labels = [*rows, *more], np.concatenate([labels, known])
+            rows, labels = [*rows, *more], np.concatenate([np.full((len(rows), *known.shape[1:]), NO_LABEL), known])
         file = place / ONNX_FILE if place.is_dir() else place
         agreement = (gates or Parity()).emulated_min_agreement
         return BundleEmulations(cores=tuple(

@@ -1,7 +1,7 @@
 """Parity: does a converted model give the answers of the model it was made from, on the same real rows?
 
     reference, candidate   raw logits, shape (n, C), row i of both for the same text
-    flipped                rows on which the two decide for different classes
+    flipped                rows on which the two decide for different classes, or, of several labels, for different sets
     agreement              1 - flipped / n
     error                  |candidate - reference|, over all logits
 
@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgedistill.decisions import is_same
 from edgedistill.errors import ArtifactError, ParityError
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport, ParityResult, Source
 
@@ -67,13 +69,16 @@ def refused(gate: Gate, n: int, why: str) -> ParityResult:
     )
 
 
-def compare_logits(reference: ArrayLike, candidate: ArrayLike, *, gate: Gate) -> ParityResult:
+def compare_logits(
+    reference: ArrayLike, candidate: ArrayLike, *, gate: Gate, problem: ProblemType = ONE_LABEL
+) -> ParityResult:
     """Compare two models' answers and judge them by a gate.
 
     Args:
         reference: raw logits, shape (n, C), n >= 1.
         candidate: the same of the converted model, row by row.
         gate: names and limits; a figure that equals its limit passes.
+        problem: may a row have several labels?
 
     Returns:
         The figures, whether every gate holds, and a sentence in `problems` for each that does not.
@@ -84,7 +89,7 @@ def compare_logits(reference: ArrayLike, candidate: ArrayLike, *, gate: Gate) ->
     first, second = np.asarray(reference, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
     _require_comparable(first, second, gate)
     is_finite = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
-    agrees = is_finite & (first.argmax(axis=1) == second.argmax(axis=1))
+    agrees = is_finite & is_same(first, second, problem)
     errors = np.abs(second[is_finite] - first[is_finite])
     n, kept = len(first), int(agrees.sum())
     agreement, max_error = kept / n, float(errors.max(initial=0.0))

@@ -9,10 +9,12 @@ a failed report into exit code 4.
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from edgedistill.document import Document
+from edgedistill.decisions import problem_of_labels
+from edgedistill.document import Document, without_defaults
 from edgedistill.emulation.cores import core_named
 from edgedistill.emulation.environment import Environment, find
 from edgedistill.emulation.findings import EmulatedCheck
@@ -21,6 +23,7 @@ from edgedistill.errors import ArtifactError, MissingDependencyError
 from edgedistill.evaluate.logits import read_logits
 from edgedistill.examples import read_examples, spread_rows
 from edgedistill.manifest import Decision
+from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport
 from edgedistill.stage import Outcome, Stage
@@ -35,9 +38,14 @@ EMULATED_FILE = "emulated.json"
 
 
 class Settings(Document):
-    """The gates."""
+    """The gates, and whether a row may have several labels."""
 
     gates: Parity
+    problem_type: ProblemType = ONE_LABEL
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), "problem_type")
 
 
 class EmulatedSettings(Document):
@@ -83,11 +91,11 @@ def _require(settings: Settings, inputs: Inputs) -> None:
 
 
 def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
-    onnx = read_logits(inputs.onnx_logits)
+    onnx, problem_type = read_logits(inputs.onnx_logits), settings.problem_type
     check = None if inputs.emulated is None else EmulatedCheck.read_json(inputs.emulated)
     report = ParityReport(
-        onnx=compare_logits(read_logits(inputs.torch_logits), onnx, gate=onnx_gate(settings.gates)),
-        int8=compare_logits(onnx, read_logits(inputs.int8_logits), gate=int8_gate(settings.gates)),
+        onnx=compare_logits(read_logits(inputs.torch_logits), onnx, gate=onnx_gate(settings.gates), problem=problem_type),
+        int8=compare_logits(onnx, read_logits(inputs.int8_logits), gate=int8_gate(settings.gates), problem=problem_type),
         arm64=check.parity if check is not None and check.architecture == "aarch64" else None,
         x86_64=check.parity if check is not None and check.architecture == "x86_64" else None,
     )
@@ -126,7 +134,8 @@ def _run_emulated(settings: EmulatedSettings, inputs: EmulatedInputs, out: Path)
     rows = [encoded.batch([index]) for index in range(len(encoded))]
     found = replay(inputs.model / "model.onnx", rows, core=core, environment=environment)
     check = judge(found, reference[chosen], core=core, emulator=f"qemu {settings.emulator}",
-                  gate=emulated_gate(settings.min_agreement, core=core.name), labels=examples.labels[chosen])
+                  gate=emulated_gate(settings.min_agreement, core=core.name), labels=examples.labels[chosen],
+                  problem=problem_of_labels(examples.labels))
     (out / EMULATED_FILE).write_text(check.to_json(), encoding="utf-8")
     what = (f"int8 answers on {core.name}: {check.parity.n - check.parity.decisions_flipped} of {check.parity.n} decisions as "
             f"on the host, largest difference of a logit {check.parity.max_abs_error:.3g}")

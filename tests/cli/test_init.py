@@ -13,6 +13,7 @@ from edgedistill.cli.app import run_command_line
 from edgedistill.errors import UsageError
 from edgedistill.recipe import read_recipe
 from edgedistill.tasks.registry import task_named
+from edgedistill.tasks.text_classification.first_texts import rows_seen_for
 from edgedistill.tasks.text_classification.task import DEFAULT_TEACHER
 
 TEXTS, PICTURES = task_named("text-classification"), task_named("image-classification")
@@ -52,6 +53,26 @@ def test_init_then_plan_goes_round(data: Path, tmp_path: Path, capsys: pytest.Ca
     assert chosen["int8_bytes"] <= 3 * 2**20
     larger = [row for row in plan["ledger"] if row["int8_bytes"] > chosen["int8_bytes"]]
     assert all(row["rejected_because"] for row in larger)
+
+
+def test_init_when_the_labels_are_lists_then_the_recipe_says_that_there_may_be_several(tmp_path: Path) -> None:
+    data = tmp_path / "tickets.jsonl"
+    data.write_text("".join(json.dumps({"text": f"ticket {i}", "label": ["a", "b"][: i % 3]}) + "\n" for i in range(20)))
+    assert run_command_line(["init", "--train", str(data), "-o", str(tmp_path / "recipe.yaml")]) == 0
+    assert read_recipe(tmp_path / "recipe.yaml").data.several_labels
+
+
+def test_init_when_a_separator_is_given_then_it_stands_in_the_recipe(tmp_path: Path) -> None:
+    data = tmp_path / "tickets.csv"
+    data.write_text("text,label\nhi,a;b\nho,\n")
+    assert run_command_line(["init", "--train", str(data), "--label-separator", ";", "-o", str(tmp_path / "recipe.yaml")]) == 0
+    found = read_recipe(tmp_path / "recipe.yaml").data
+    assert (found.several_labels, found.label_separator, found.separator) == (True, ";", ";")
+
+
+def test_init_images_when_a_separator_is_given_then_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["init", "--images", str(photos), "--label-separator", ";"]) == 2
+    assert "a picture has one label" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -201,3 +222,23 @@ def test_questions_when_on_a_terminal_then_asks_four(monkeypatch: pytest.MonkeyP
     assert len(asked) == 4
     assert (found.recipe_id, found.train, found.text_column, found.label_column, found.teacher) == (
         "films", Path("films/train.csv"), "review", "stars", "some/encoder")
+
+
+def test_init_when_the_separator_is_too_long_or_empty_then_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for separator in ("", "123456789"):
+        assert run_command_line(["init", "--train", str(data), "--label-separator", separator]) == 2
+        assert "--label-separator: 1 to 8 characters are expected" in capsys.readouterr().err
+
+
+def test_init_when_the_texts_are_long_then_fewer_rows_with_the_reason(tmp_path: Path) -> None:
+    data = tmp_path / "articles.csv"
+    data.write_text("text,label\n" + "".join(f"{'word ' * 33} {i},{i % 2}\n" for i in range(50)))
+    assert run_command_line(["init", "--train", str(data), "-o", str(tmp_path / "recipe.yaml")]) == 0
+    # 34 words are taken for 50 tokens: 8 million are 160,000 rows
+    assert read_recipe(tmp_path / "recipe.yaml").distillation.rows_seen == 160_000
+    assert "fewer than usual, as the texts have about 50 tokens" in (tmp_path / "recipe.yaml").read_text()
+
+
+@pytest.mark.parametrize(("tokens", "rows"), [(10, 250_000), (32, 250_000), (50, 160_000), (400, 100_000)])
+def test_rows_seen_for_texts_of_a_length_then_eight_million_tokens_within_limits(tokens: int, rows: int) -> None:
+    assert rows_seen_for(np.full(20, tokens), usual=250_000) == rows

@@ -13,6 +13,7 @@ from edgedistill.distill import cut as cut_module
 from edgedistill.distill.cut import Records, can_be_cut, find_rotation, kept_layers, narrow, prune, record, why_not_cut
 from edgedistill.distill.importance import Importance, measure_importance
 from edgedistill.distill.student_model import cut_student, sample_texts, student_config
+from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.shape import StudentShape
 from edgedistill.tasks.text_classification.encoding import EncodedTexts, TextEncoder
 from edgedistill.tasks.text_classification.ladder import ladder
@@ -126,6 +127,27 @@ def test_measure_importance_is_the_squared_slope_of_the_loss_along_a_scaled_part
         for neuron in (0, 17, 63):
             by_hand = slope(layer.output.dense.weight, slice(neuron, neuron + 1)) ** 2
             assert float(found.neurons[index, neuron]) == pytest.approx(by_hand, rel=1e-3, abs=1e-9)
+
+
+def test_measure_importance_of_several_labels_draws_every_class_by_itself(
+    make_classifier: Callable[..., Any], sample: EncodedTexts
+) -> None:
+    teacher = make_classifier("bert").double()
+    teacher.config.problem_type = SEVERAL_LABELS
+    batch, step = batch_of(sample, [3]), 1e-4
+    found = measure_importance(teacher, [batch], seed=7)
+    softened = logits(teacher, batch) / 4
+    drawn = torch.bernoulli(softened.sigmoid(), generator=torch.Generator().manual_seed(7))
+    losses = []
+    weight, head = teacher.bert.encoder.layer[0].attention.output.dense.weight, slice(8, 16)
+    with torch.no_grad():
+        for factor in (1 + step, 1 - step):
+            saved = weight[:, head].clone()
+            weight[:, head] *= factor
+            losses.append(float(torch.nn.functional.binary_cross_entropy_with_logits(
+                logits(teacher, batch) / 4, drawn, reduction="sum")))
+            weight[:, head] = saved
+    assert float(found.heads[0, 1]) == pytest.approx(((losses[0] - losses[1]) / (2 * step)) ** 2, rel=1e-3, abs=1e-9)
 
 
 def test_measure_importance_adds_up_over_batches_and_leaves_the_teacher_as_it_was(

@@ -14,6 +14,7 @@ from scipy.stats import entropy
 from edgedistill import batch_parts
 from edgedistill.distill.fit import compare, measure_fit
 from edgedistill.errors import ArtifactError
+from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.training import TrainingSet
 
@@ -38,6 +39,14 @@ def test_compare_when_the_student_is_the_teacher_then_no_divergence_and_full_agr
     logits = np.random.default_rng(1).normal(0, 3, (20, 4)).astype(np.float32)
     found = compare(logits, logits)
     assert (found.kl_nats, found.agreement, found.rows) == (0.0, 1.0, 20)
+
+
+def test_compare_when_texts_have_several_labels_then_kl_is_the_sum_over_classes_and_sets_agree() -> None:
+    teacher, student = np.array([[0.0, 3.0]], np.float32), np.array([[np.log(4.0), 3.0]], np.float32)
+    found = compare(teacher, student, SEVERAL_LABELS)
+    # of the first class (0.5, 0.5) against (0.8, 0.2), of the second nothing
+    assert found.kl_nats == pytest.approx(0.5 * np.log(0.25 / 0.16), rel=1e-5)
+    assert found.agreement == 0.0  # 0 is no yes, ln 4 is one
 
 
 class FixedModel(torch.nn.Module):

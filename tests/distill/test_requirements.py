@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgedistill.distill.requirements import require_fitting_losses, require_same_length, require_views
+from edgedistill.distill.requirements import require_fitting_losses, require_one_target, require_same_length, require_views
 from edgedistill.errors import ArtifactError, RecipeError, TeacherError
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS
 from edgedistill.recipe import LossTerm
 
 INNER = ("hidden-states", "attentions", "minilm-v1", "minilm-v2")
@@ -91,3 +92,11 @@ def test_require_same_length_when_the_teacher_answered_texts_of_another_length_t
     with pytest.raises(RecipeError, match=f"max_tokens is {wanted}, but the teacher answered texts of 64") as refused:
         require_same_length(wanted, teacher)
     assert "--set teacher.max_tokens=64" in (refused.value.hint or "")
+
+
+def test_require_one_target_when_texts_have_several_labels_then_refuses_decoupled_kd_alone() -> None:
+    losses = [LossTerm(name="sentence-vectors"), LossTerm(name="decoupled-kd")]
+    require_one_target(losses, ONE_LABEL)
+    require_one_target(losses[:1], SEVERAL_LABELS)
+    with pytest.raises(RecipeError, match="decoupled-kd tells the one target class"):
+        require_one_target(losses, SEVERAL_LABELS)

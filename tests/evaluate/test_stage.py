@@ -11,6 +11,7 @@ from edgedistill.errors import ArtifactError, DataError, ParityError
 from edgedistill.evaluate import stage
 from edgedistill.evaluate.logits import read_logits, write_logits
 from edgedistill.examples import NO_LABEL, write_examples
+from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.results import Evaluation, Labels
 from edgedistill.stage import Workspace
 
@@ -180,4 +181,52 @@ def test_evaluate_incomplete_model_folder_is_refused(place, name):
 def test_evaluate_damaged_config_is_refused(place, text):
     (place.inputs.model / "config.json").write_text(text)
     with pytest.raises(ArtifactError, match="not a model's configuration"):
+        evaluate(place)
+
+
+def write_several(place, sets: list[list[int]], *, problem: str = SEVERAL_LABELS) -> None:
+    """Make the labels those of texts that may have several, and the model one that gives several."""
+    write_examples(place.inputs.data, [f"t-{i}" for i in range(8)], list(place.texts), np.array(sets))
+    place.inputs.labels.write_text(Labels(labels=("light", "music", "weather"), problem_type=SEVERAL_LABELS).to_json())
+    config = json.loads((place.inputs.model / "config.json").read_text())
+    (place.inputs.model / "config.json").write_text(json.dumps({**config, "problem_type": problem}))
+
+
+# logits of 2 and 4 are a yes, 0 is none; the sixth text has light and weather
+SETS = [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [0, 1, 1], [0, 0, 0]]
+
+
+def test_evaluate_when_texts_have_several_labels_gives_the_figures_counted_by_hand(place):
+    write_several(place, SETS)
+    found = evaluate(place)
+    assert found.accuracy.value == 6 / 8
+    assert found.confusion == ()
+    # the seventh text misses weather, the eighth is given light: right are 3, 3 and 2, of 9 that are true and 9 that are given
+    assert [(c.support, c.precision, c.recall) for c in found.classes] == [
+        (3, pytest.approx(3 / 4), 1.0), (3, 1.0, 1.0), (3, 1.0, pytest.approx(2 / 3))]
+    assert found.micro_f1.value == pytest.approx(2 * 8 / (9 + 9))
+    assert found.macro_f1.value == pytest.approx((2 * 3 / 7 + 1 + 2 * 2 / 5) / 3)
+
+
+def test_evaluate_when_texts_have_several_labels_compares_sets_with_the_teacher(place):
+    write_several(place, SETS)
+    path = place.folder / "teacher.npy"
+    write_logits(path, np.where(np.array(SETS) == 1, 1.0, -1.0))
+    found = evaluate(place, teacher_logits=path)
+    assert found.agreement_with_teacher.value == 6 / 8
+    assert found.mcnemar_against_teacher.only_reference_right == 2
+
+
+def test_evaluate_when_the_model_gives_one_label_and_the_texts_have_several_then_refused(place):
+    write_several(place, SETS, problem="single_label_classification")
+    with pytest.raises(ArtifactError, match="problem_type is single_label_classification, and of the labels it is multi"):
+        evaluate(place)
+
+
+@pytest.mark.parametrize(("sets", "message"), [
+    ([[1, 0]] * 8, r"labels are of the shape \(8, 2\)"), ([[0, 0, 2]] * 8, "a label above 1"), ([[-1, -1, -1]] * 8, "no label"),
+])
+def test_evaluate_when_several_labels_are_not_those_of_the_classes_then_refused(place, sets, message):
+    write_several(place, sets)
+    with pytest.raises(DataError, match=message):
         evaluate(place)

@@ -109,7 +109,12 @@ class JSONObject(text: String) {
     fun isNull(name: String) = true
     fun getJSONArray(name: String) = JSONArray()
 }
-class JSONArray { fun length() = 0; fun getJSONObject(i: Int) = JSONObject(""); fun getDouble(i: Int) = 0.0 }
+class JSONArray {
+    fun length() = 0
+    fun getJSONObject(i: Int) = JSONObject("")
+    fun getDouble(i: Int) = 0.0
+    fun getString(i: Int) = ""
+}
 """,
 }
 """As much of Android, its test library and JSON as the sources call, with the same signatures."""

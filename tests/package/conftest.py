@@ -15,7 +15,8 @@ from edgedistill.examples import write_examples
 from edgedistill.package.bert_rules import BertRules, bert_rules
 from edgedistill.package.card import CardFigures
 from edgedistill.package.stage import STAGE, Inputs, Settings
-from edgedistill.results import Interval
+from edgedistill.problem_type import SEVERAL_LABELS
+from edgedistill.results import Interval, Labels
 from edgedistill.stage import Workspace
 
 
@@ -80,6 +81,22 @@ def settings() -> Settings:
 def packed(settings: Settings, inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the finished stage: bundle/ and bundle.zip. Not to be changed."""
     return Workspace(tmp_path_factory.mktemp("stages")).perform("package", STAGE, settings, inputs).folder
+
+
+@pytest.fixture(scope="session")
+def several_inputs(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """The same where a text may have several labels."""
+    folder = tmp_path_factory.mktemp("several")
+    texts, sets = tiny.rows_of_several()
+    write_examples(folder / "test.arrow", [f"t{i}" for i in range(len(texts))], texts, np.array(sets))
+    (folder / "labels.json").write_text(Labels(labels=tiny.LABELS, problem_type=SEVERAL_LABELS).to_json())
+    return Inputs(tiny.write_model_folder(folder / "model", several=True), folder / "test.arrow", folder / "labels.json")
+
+
+@pytest.fixture(scope="session")
+def several_packed(settings: Settings, several_inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the finished stage where a text may have several labels. Not to be changed."""
+    return Workspace(tmp_path_factory.mktemp("several_stages")).perform("package", STAGE, settings, several_inputs).folder
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from edgedistill.package.bert_rules import bert_rules
 from edgedistill.package.contents import ModelInput
 from edgedistill.package.fuzz import fuzzed_texts
 from edgedistill.package.mobile_versions import MOBILE_VERSIONS
+from edgedistill.problem_type import SEVERAL_LABELS
 
 NODE = shutil.which("node")
 ODD_LABELS = ('say "hi"', "50 % $off ${x}", "back\\slash", "émoji 👍", "</script>")
@@ -22,6 +23,12 @@ INPUTS = (ModelInput(name="input_ids", dtype="int64"), ModelInput(name="attentio
 @pytest.fixture(scope="module")
 def sources(student_rules):
     return app_sources(student_rules, title='a "title" <b>', labels=ODD_LABELS, inputs=INPUTS, example='"><script>')
+
+
+@pytest.fixture(scope="module")
+def several(student_rules):
+    """The same where a text may have several labels."""
+    return app_sources(student_rules, title="t", labels=("light", "music", "weather"), inputs=INPUTS, example="a", problem=SEVERAL_LABELS)
 
 
 def _in_plane_0(text, high):
@@ -139,6 +146,51 @@ process.stdout.write(JSON.stringify(texts.map((text) => reader.encode(text))));
     assert json.loads(done.stdout) == [e.ids for e in expected]
 
 
+def test_sources_when_a_text_may_have_several_labels_give_a_typed_answer(several):
+    kotlin, swift = several["android/src/main/kotlin/Classifier.kt"], several["ios/Sources/Classifier.swift"]
+
+    assert "data class Answer(val labels: List<Prediction>, val ranked: List<Prediction>)" in kotlin
+    assert "fun classify(text: String): Answer {" in kotlin
+    assert "public struct Answer: Equatable {" in swift
+    assert "public func classify(_ text: String) throws -> Answer {" in swift
+
+
+def test_golden_tests_of_apps_when_a_text_may_have_several_labels_compare_the_set(several):
+    assert 'vector.getJSONArray("labels")' in several["android/src/androidTest/kotlin/GoldenVectorsTest.kt"]
+    assert "let labels: [String]" in several["ios/Tests/GoldenVectorsTests.swift"]
+    assert "Set(vector.labels).intersection(clear)" in several["ios/Tests/GoldenVectorsTests.swift"]
+    assert "expectedLabels intersect clear" in several["android/src/androidTest/kotlin/GoldenVectorsTest.kt"]
+    for name in ("android/src/androidTest/kotlin/GoldenVectorsTest.kt", "ios/Tests/GoldenVectorsTests.swift"):
+        assert "the same labels, and every logit within the tolerance" in several[name]
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node: apt-get install nodejs")
+def test_page_classifier_when_a_text_may_have_several_labels_answers_and_replays_as_computed_by_hand(several, tmp_path):
+    """Logits 1, -1, 2 are the probabilities 0.7311, 0.2689 and 0.8808; logits below 0 are no label."""
+    (tmp_path / "classifier.mjs").write_text(several["web/classifier.js"], encoding="utf-8")
+    (tmp_path / "main.mjs").write_text("""
+import { Classifier, replay } from "./classifier.mjs";
+const logits = { both: [1, -1, 2], none: [-0.05, -2, -3] };
+const classifier = new Classifier(null, null, { encode: () => [1] }, ["light", "music", "weather"]);
+classifier.logits = async (text) => logits[text];
+const vector = (text, expected) => ({ text, ids: [1], logits: expected });
+const replayed = (...vectors) => replay(classifier, { tolerance: 0.1, tolerances: {}, vectors });
+process.stdout.write(JSON.stringify([
+  await classifier.classify("both"), await classifier.classify("none"),
+  await replayed(vector("both", [1, -1, 2]), vector("none", [0.04, -2, -3])),  // 0.04 may be on either side of 0
+  await replayed(vector("both", [-1, -1, 2]), vector("none", [0.2, -2, -3])),
+]));
+""")
+
+    done = subprocess.run([NODE, "main.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    both, none, good, bad = json.loads(done.stdout)
+    assert [(p["label"], round(p["probability"], 4)) for p in both["ranked"]] == [("weather", 0.8808), ("light", 0.7311), ("music", 0.2689)]
+    assert both["labels"] == both["ranked"][:2]
+    assert (none["labels"], len(none["ranked"])) == ([], 3)
+    assert (good["passed"], good["equalLabels"], bad["passed"], bad["equalLabels"]) == (True, 2, False, 0)
+
+
 MAIN = {"Main.kt": """
 import org.edgedistill.classifier.GraphText
 fun main() {
@@ -184,3 +236,35 @@ def test_kotlin_when_compiled_against_onnxruntimes_own_classes_has_no_error(comp
 def test_swift_when_parsed_has_no_error(compilers, sources, tmp_path):
     """No Swift compiler is in the package registries; this is a real grammar, which knows nothing of types."""
     compilers.require_swift_grammar(sources, tmp_path, 3)
+
+
+SEVERAL_MAIN = {"Main.kt": """
+import org.edgedistill.classifier.Classifier
+fun main() {
+    generateSequence(::readLine).forEach { _ ->
+        val answer = Classifier(ByteArray(0)).classify("a")
+        println(answer.labels.joinToString(" ") { it.label } + " of " + answer.ranked.joinToString(" ") { it.label })
+    }
+}
+"""}
+ROWS = {"logits": "1f, -1f, 2f", "probabilities": "0.73f, 0.27f, 0.88f"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_kotlin_when_a_text_may_have_several_labels_answers_as_computed_by_hand(compilers, several, tmp_path):
+    """The runtime is a stub whose logits are 1, -1 and 2."""
+    compilers.install_kotlin(tmp_path)
+    answers = "".join(f'"{name}" to floatArrayOf({row}), ' for name, row in ROWS.items())
+    stub = compilers.RUNTIME_STUBS["Ort.kt"].replace(
+        "java.util.Optional.empty()", f"java.util.Optional.of(object : OnnxValue {{ override val value = arrayOf(mapOf({answers})[name]!!) }})",
+    )
+    compilers.compile_kotlin(tmp_path, several, compilers.RUNTIME_STUBS | compilers.STUBS | {"Ort.kt": stub} | SEVERAL_MAIN)
+
+    assert compilers.run_kotlin(tmp_path, "\n") == ["weather light of weather light music"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_swift_when_a_text_may_have_several_labels_is_parsed_without_error(compilers, several, tmp_path):
+    compilers.require_swift_grammar(several, tmp_path, 3)

@@ -12,6 +12,8 @@ from edgedistill.package.contents import (
     RuntimeBuild,
     Sizes,
 )
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS
+from edgedistill.results import Interval
 
 NONE = Preprocessing(file=None, reason="it is not BERT's", texts_proved=0, texts_fuzzed=0, added_bytes=0, pieces=0,
                      piece_table_bytes=0, fits_budget=None)
@@ -23,13 +25,14 @@ SIZES = Sizes(files_bytes=2345678, deflated_bytes=8765, deflated={"model.onnx": 
 DYNAMIC = "dynamic_wi8_afp32_per_channel"
 
 
-def _card(base_model="someone/teacher", text="turn the lights down", scheme=DYNAMIC, **figures):
+def _card(base_model="someone/teacher", text="turn the lights down", scheme=DYNAMIC, labels=None, **figures):
     identity = BundleIdentity("intents", "text-classification", "raspberry-pi", base_model, "1.17", scheme=scheme)
-    vector = GoldenVector(text=text, ids=(1,), logits=(0.0, 1.0), label="light")
+    vector = GoldenVector(text=text, ids=(1,), logits=(0.0, 1.0), label="light", labels=labels)
     golden = GoldenVectors(tolerance=0.1, runtime="onnxruntime 1", architecture="x86_64", vectors=(vector,))
     inputs = [ModelInput(name="input_ids", dtype="int64")]
     parts = CardParts(model_bytes=1234567, sizes=SIZES, classes=27, inputs=inputs, golden=golden, preprocessing=NONE, has_android=False, build=BUILD,
-                      rows={"train": 1800, "test": 200}, max_tokens=48)
+                      rows={"train": 1800, "test": 200}, max_tokens=48,
+                      problem=ONE_LABEL if labels is None else SEVERAL_LABELS)
     return model_card(identity, CardFigures(**figures), parts)
 
 
@@ -106,3 +109,46 @@ def test_card_when_read_tells_data_and_limits():
 
 def test_card_when_no_model_takes_raw_text_shows_none():
     assert "onnxruntime_extensions.get_library_path()" not in _card()
+
+
+RIGHT = Interval(value=0.81, low=0.8, high=0.82)
+
+
+def test_card_when_a_text_may_have_several_labels_says_when_one_applies():
+    text = _card(labels=("light", "say 'hi'"))
+
+    assert "\nA distilled int8 multi-label text classifier.\n" in text
+    assert "A text may have several labels, or none. Each label has a probability of its own, the sigmoid of its logit" in text
+    assert "applies where that is above 0.5, so where the logit is above 0" in text.replace("\n", " ")
+    assert "- It knows 27 labels, and says yes or no to each of them; a text may so get several, or none.\n" in text
+    assert "which labels apply may not." in text
+
+
+def test_card_when_a_text_may_have_several_labels_shows_a_program_that_takes_sigmoids():
+    text = _card(labels=("light", "say 'hi'"))
+
+    examples = [part.split("\n```\n")[0] for part in text.split("```python\n")[1:]]
+    assert len(examples) == 2
+    for example in examples:
+        compile(example, "card", "exec")
+        assert "probabilities = 1 / (1 + np.exp(-logits))" in example
+        assert example.endswith("""if p > 0.5])  # ['light', "say 'hi'"]""")
+
+
+def test_card_when_a_text_may_have_several_labels_says_what_the_share_of_right_answers_counts():
+    text = _card(labels=(), accuracy=RIGHT, teacher_accuracy=RIGHT, retention=0.9)
+
+    assert "| share of texts with all labels right on test rows | 81.0 % (95 % interval 80.0 to 82.0 %) |" in text
+    assert "| share of texts with all labels right of the teacher | 81.0 %" in text
+    assert "accuracy" not in text.split("---\n")[2]
+    (metric,) = yaml.safe_load(text.split("---")[1])["model-index"][0]["results"][0]["metrics"]
+    assert metric == {"type": "accuracy", "name": "share of texts with all labels right", "value": 0.81}
+
+
+def test_card_when_a_text_has_one_label_says_nothing_of_several():
+    text = _card(accuracy=RIGHT)
+
+    assert "| accuracy on test rows | 81.0 %" in text
+    assert "sigmoid" not in text
+    assert "several labels" not in text
+    assert "share of texts" not in text

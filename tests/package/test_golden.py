@@ -85,3 +85,42 @@ def test_golden_when_chosen_again_is_the_same_and_asks_the_model_little():
 
     assert first == _golden(texts, [i % 2 for i in range(2000)])
     assert model.calls <= 32 * 9
+
+
+class IdsAreLogits:
+    """A model whose logits are the ids, less 5."""
+
+    def logits(self, batch):
+        return batch["input_ids"].astype(np.float32) - 5
+
+
+def _golden_of_sets(texts, sets, *, count=32, tolerance=0.05):
+    """Three numbers a text, so that all lengths are alike; three classes."""
+    return make_golden_vectors(
+        texts, np.array(sets, np.int32), encoder=SpacedNumbers(), model=IdsAreLogits(), labels=("a", "b", "c"),
+        rule=GoldenRule(tolerance=tolerance, seed=1, count=count),
+    )
+
+
+def test_golden_when_a_text_has_several_labels_tells_all_with_a_logit_above_0():
+    none, two = _golden_of_sets(["1 2 4", "7 5 9"], [[0, 0, 0], [1, 0, 1]])
+
+    assert (two.logits, two.labels, two.label) == ((2.0, 0.0, 4.0), ("a", "c"), "c")
+    assert (none.logits, none.labels, none.label) == ((-4.0, -3.0, -1.0), (), "c")
+
+
+def test_golden_when_sets_are_more_than_places_has_every_class_and_a_text_without_any():
+    """200 texts of class a, one of b and c together, one without any, and places for 6: both ends of length, 3 classes, no class."""
+    texts, sets = ["9 1 1"] * 200 + ["1 9 9", "1 1 1"], [[1, 0, 0]] * 200 + [[0, 1, 1], [0, 0, 0]]
+
+    chosen = [vector.labels for vector in _golden_of_sets(texts, sets, count=6)]
+
+    assert set(chosen) == {("a",), ("b", "c"), ()}
+
+
+def test_golden_when_a_logit_is_nearer_to_0_than_the_tolerance_passes_the_text_over():
+    texts = ["9 5 1", "9 4 1"] * 8  # b has the logit 0, or -1; the lead of a is no tie where a text may have several labels
+
+    assert {vector.text for vector in _golden_of_sets(texts, [[1, 0, 0]] * 16, count=6)} == {"9 4 1"}
+    # where none is clear, the one that is so by most
+    assert {vector.text for vector in _golden_of_sets(texts, [[1, 0, 0]] * 16, count=6, tolerance=1.5)} == {"9 4 1"}

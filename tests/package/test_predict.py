@@ -2,11 +2,13 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from edgedistill.errors import BundleError, UsageError
-from edgedistill.package.answer import Candidate
+from edgedistill.package.answer import Candidate, answer_of
 from edgedistill.package.predict import predict_text
+from edgedistill.problem_type import SEVERAL_LABELS
 
 
 def test_predict_when_asked_answers_as_computed_by_hand(packed):
@@ -19,6 +21,7 @@ def test_predict_when_asked_answers_as_computed_by_hand(packed):
     assert answer.top[0] == Candidate(answer.label, answer.probability)
     assert [c.label for c in answer.top] == ["light", "music", "weather"]
     assert sum(c.probability for c in answer.top) == pytest.approx(1)
+    assert answer.labels is None
 
 
 def test_predict_when_given_the_zip_answers_the_same(packed):
@@ -73,3 +76,18 @@ def test_predict_when_imported_and_used_loads_neither_torch_nor_transformers(pac
 def test_predict_when_a_text_holds_half_a_surrogate_pair_refuses_and_says_which(packed):
     with pytest.raises(UsageError, match=r"text 2 holds half a surrogate pair: 'a\\ud800b'"):
         predict_text(packed / "bundle", ["rain", "a\ud800b"])
+
+
+def test_answer_when_more_labels_apply_than_are_asked_for_tells_them_all():
+    answer = answer_of(np.array([1, -1, 3, 2], np.float32), "abcd", top=1, problem=SEVERAL_LABELS)
+
+    assert answer.labels == ("c", "d", "a")
+    assert [c.label for c in answer.top] == ["c", "d", "a"]
+    assert answer.probability == pytest.approx(1 / (1 + math.exp(-3)))
+
+
+def test_answer_when_logits_are_huge_or_zero_has_probabilities_without_a_warning():
+    answer = answer_of(np.array([-1000, 0, 1000], np.float32), "abc", top=5, problem=SEVERAL_LABELS)
+
+    assert answer.labels == ("c",)  # a logit of 0 is no yes
+    assert [(c.label, c.probability) for c in answer.top] == [("c", 1.0), ("b", 0.5), ("a", 0.0)]

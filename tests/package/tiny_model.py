@@ -1,7 +1,8 @@
 """A text classifier small enough to check by hand: the mean of the word vectors is the logits.
 
 Words of a class have the vector 8 * e_class, all other tokens the zero vector; [CLS] and [SEP] count in the mean.
-So n words of class c among m tokens give the logit 8 n / m for class c and 0 for the others.
+So n words of class c among m tokens give the logit 8 n / m for class c and 0 for the others. Where a text may have several
+labels, 1 is taken from every logit: a class of which no word occurs has the logit -1.
 """
 
 import json
@@ -20,12 +21,13 @@ ALIAS = "bulb"  # shares its id with "lamp", as merged words of a student's voca
 MAX_TOKENS = 16
 
 
-def write_model_folder(folder: Path) -> Path:
+def write_model_folder(folder: Path, *, several: bool = False) -> Path:
     folder.mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(_model().SerializeToString(deterministic=True))
+    (folder / "model.onnx").write_bytes(_model(bias=-1 if several else 0).SerializeToString(deterministic=True))
     (folder / "tokenizer.json").write_text(_tokenizer_json())
     (folder / "tokenizer_config.json").write_text('{"model_max_length": 16}')
-    (folder / "config.json").write_text(json.dumps({"id2label": dict(enumerate(LABELS))}))
+    problem = {"problem_type": "multi_label_classification"} if several else {}
+    (folder / "config.json").write_text(json.dumps({"id2label": dict(enumerate(LABELS))} | problem))
     return folder
 
 
@@ -41,7 +43,15 @@ def rows(n: int = 60) -> tuple[list[str], list[int]]:
     return texts, classes
 
 
-def _model() -> onnx.ModelProto:
+def rows_of_several(n: int = 64) -> tuple[list[str], list[list[int]]]:
+    """Texts with each set of the class words in turn, the empty one among them, and up to 3 other words."""
+    sets = [[i >> c & 1 for c in range(len(WORDS))] for i in range(n)]
+    texts = [" ".join([*(word for word, is_in in zip(WORDS, has, strict=True) if is_in), *FILLERS[: 1 + i // 8 % 3]])
+             for i, has in enumerate(sets)]
+    return texts, sets
+
+
+def _model(bias: float) -> onnx.ModelProto:
     vectors = np.zeros((len(TOKENS), len(LABELS)), np.float32)
     for c, word in enumerate(WORDS):
         vectors[TOKENS.index(word), c] = 8
@@ -50,7 +60,7 @@ def _model() -> onnx.ModelProto:
         "weight": np.eye(len(LABELS), dtype=np.float32),
         "last": np.array([-1], np.int64),
         "length": np.array([1], np.int64),
-    }
+    } | ({"bias": np.full(len(LABELS), bias, np.float32)} if bias else {})
     nodes = [
         helper.make_node("Gather", ["vectors", "input_ids"], ["words"]),
         helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
@@ -59,7 +69,7 @@ def _model() -> onnx.ModelProto:
         helper.make_node("ReduceSum", ["kept", "length"], ["sum"], keepdims=0),
         helper.make_node("ReduceSum", ["mask", "length"], ["count"], keepdims=1),
         helper.make_node("Div", ["sum", "count"], ["mean"]),
-        helper.make_node("Gemm", ["mean", "weight"], ["logits"]),
+        helper.make_node("Gemm", ["mean", "weight", *(["bias"] if bias else [])], ["logits"]),
     ]
     shape = ["batch", "length"]
     graph = helper.make_graph(

@@ -74,3 +74,37 @@ def test_place_when_source_has_rows_only_then_row_is_named() -> None:
     collector = RowCollector("x.parquet", Columns("text", "label"), has_lines=False)
     collector.add("hi", "a", 1)
     assert collector.finish().place(0) == "x.parquet: row 1"
+
+
+def several(*sets: list[str]) -> LabelledTexts:
+    collector = RowCollector("some.jsonl", Columns("text", "label", separator=","), has_lines=True)
+    for line, labels in enumerate(sets, start=1):
+        collector.add(f"text {line}", labels, line)
+    return collector.finish()
+
+
+def test_class_names_when_texts_have_several_labels_then_all_that_occur() -> None:
+    assert class_names(several(["b", "a"], [], ["c"])) == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(("sets", "message"), [
+    ([[], []], "none of its 2 rows has a label"), ([["a"], []], "the only label of its 2 rows is 'a'"),
+])
+def test_class_names_when_several_labels_are_less_than_two_then_error(sets: list[list[str]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        class_names(several(*sets))
+
+
+def test_encode_labels_when_texts_have_several_then_a_row_of_zeros_and_ones_each() -> None:
+    assert encode_labels(several(["b", "a"], [], ["c"]), ("a", "b", "c")).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+
+
+def test_encode_labels_when_one_of_several_is_unknown_then_names_its_row() -> None:
+    with pytest.raises(DataError, match=r"some\.jsonl:3: label 'volum' is not in train; did you mean 'volume'\? \(and 1 more"):
+        encode_labels(several(["light", "volume"], [], ["light", "volum"], ["x", "y"]), ("light", "volume"))
+
+
+def test_find_repeats_when_labels_are_several_then_compares_sets() -> None:
+    contents, labels = np.array([0, 0, 0]), np.array([[1, 0], [1, 1], [1, 0]], np.int32)
+    assert find_repeats(contents, labels).tolist() == [False, False, True]
+    assert count_conflicts(contents, labels) == 1

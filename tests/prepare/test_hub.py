@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from edgedistill.data_settings import HubData
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.hub import read_hub_split
 from edgedistill.prepare.stage import STAGE, TEST_FILE, Inputs, Settings
-from edgedistill.recipe import HubData
 
 datasets = pytest.importorskip("datasets")
 COLUMNS = Columns("text", "intent")

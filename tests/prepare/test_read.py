@@ -11,7 +11,7 @@ import pytest
 
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns
-from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
+from edgedistill.prepare.read import detect_format, holds_lists, read_column_names, read_labelled_texts
 
 COLUMNS = Columns("text", "label")
 ROWS = [("turn it up", "volume"), ('say "hush", now', "volume"), ("größer", "light")]
@@ -148,7 +148,7 @@ def test_place_when_rows_are_taken_then_still_of_the_source(write) -> None:
             ":1: column 'text' holds a number, a text is expected",
             "--text-column",
         ),
-        ("a.jsonl", '{"text": "a", "label": ["x"]}', ":1: column 'label' holds a list: several labels a text are not taken, one is", "one label"),
+        ("a.jsonl", '{"text": "a", "label": ["x"]}', ":1: column 'label' holds a list, one label is expected", "data.several_labels=true"),
         ("a.jsonl", '{"text": "a", "label": {"x": 1}}', ":1: column 'label' holds an object, one label", "--label-column"),
         ("a.jsonl", '{"text": "\\ud800", "label": "x"}', ":1: column 'text': the text holds half a surrogate", "whole"),
         ("a.jsonl", '{"text": "a", "label": "\\ud800"}', ":1: column 'label': the label holds half a surrogate", "whole"),
@@ -237,3 +237,59 @@ def test_read_when_a_quote_is_never_closed_in_a_large_file_then_its_line(write) 
     problem = failure(path)
     assert ":3: not CSV" in problem.message
     assert "close every quote" in problem.hint
+
+
+SEVERAL = Columns("text", "label", separator=";")
+
+
+def test_read_when_texts_may_have_several_labels_then_lists_and_strings_are_the_same(write) -> None:
+    lists = read_labelled_texts(write("a.jsonl", '{"text": "x", "label": ["b", "a", "b"]}\n{"text": "y", "label": []}\n'
+                                                 '{"text": "z", "label": 3}\n'), SEVERAL)
+    strings = read_labelled_texts(write("a.csv", "text,label\nx,b; a ;b\ny,\nz,3\n"), SEVERAL)
+    for found in (lists, strings):
+        assert found.has_several_labels
+        assert found.labels.to_pylist() == [["b", "a"], [], ["3"]]
+        assert found.label_words.to_pylist() == ["b", "a", "3"]
+
+
+def test_read_when_a_part_between_separators_is_empty_then_names_the_line(write) -> None:
+    with pytest.raises(DataError, match=r"a\.tsv:3: column 'label': the label is empty"):
+        read_labelled_texts(write("a.tsv", "text\tlabel\nx\tb\ny\ta;;b\n"), SEVERAL)
+
+
+def test_read_when_datasets_has_class_names_of_lists_then_they_stand_for_their_numbers(tmp_path: Path) -> None:
+    import datasets
+
+    features = datasets.Features({"text": datasets.Value("string"),
+                                  "label": datasets.Sequence(datasets.ClassLabel(names=["no", "yes", "may be"]))})
+    data = datasets.Dataset.from_dict({"text": ["x", "y"], "label": [[2, 0], []]}, features=features)
+    data.save_to_disk(tmp_path / "saved")
+    data.to_parquet(tmp_path / "a.parquet")
+    for path in (tmp_path / "saved", tmp_path / "a.parquet"):
+        assert read_labelled_texts(path, SEVERAL).labels.to_pylist() == [["may be", "no"], []]
+        assert holds_lists(path, "label")
+        assert not holds_lists(path, "text")
+
+
+def test_holds_lists_when_the_first_row_of_jsonl_has_one_then_true(write) -> None:
+    assert holds_lists(write("a.jsonl", '{"text": "x", "label": ["b"]}\n'), "label")
+    assert not holds_lists(write("b.jsonl", '{"text": "x", "label": "b"}\n'), "label")
+    assert not holds_lists(write("c.csv", "text,label\nx,b\n"), "label")
+
+
+@pytest.mark.parametrize(("name", "content", "message", "hint"), [
+    ("a.jsonl", '{"text": "x", "label": null}\n', "a.jsonl:1: column 'label': the labels are missing", "an empty list"),
+    ("a.jsonl", '{"text": "x", "label": [1.0, 0.0, 0.0]}\n', "holds 0 and 1 for each class", "the names of the classes"),
+    ("a.csv", 'text,label\nx,"[\'joy\', \'anger\']"\n', "a.csv:2: column 'label' holds a list as a string", "';' between them"),
+])
+def test_read_when_several_labels_are_written_in_another_way_then_one_error(
+    write, name: str, content: str, message: str, hint: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        read_labelled_texts(write(name, content), SEVERAL)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_read_when_a_cell_of_several_labels_holds_blanks_then_no_class_applies(write) -> None:
+    assert read_labelled_texts(write("a.tsv", "text\tlabel\nx\t  \ny\ta\n"), SEVERAL).labels.to_pylist() == [[], ["a"]]

@@ -39,3 +39,14 @@ def test_hold_out_when_too_few_rows_then_error(labels: list[int]) -> None:
     ) as caught:
         hold_out(np.array(labels, np.int32), rows=1, seed=0, source="train.csv")
     assert "data.validation" in caught.value.hint
+
+
+def test_hold_out_when_rows_have_several_labels_then_each_label_in_proportion_and_also_no_label() -> None:
+    labels = np.zeros((1000, 3), np.int32)
+    labels[:500, 0] = 1
+    labels[400:600, 1] = 1
+    labels[450:500, 2] = 1
+    held = hold_out(labels, rows=200, seed=1, source="x")
+    assert held.sum() == 200
+    assert labels[held].sum(axis=0).tolist() == pytest.approx([100, 40, 10], abs=2)
+    assert (~labels[held].any(axis=1)).sum() == pytest.approx(80, abs=2)

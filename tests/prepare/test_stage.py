@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgedistill.artifact import sha256_of_path
+from edgedistill.data_settings import HubData
 from edgedistill.errors import DataError
 from edgedistill.examples import read_examples
 from edgedistill.prepare.stage import (
@@ -21,7 +22,6 @@ from edgedistill.prepare.stage import (
     Labels,
     Settings,
 )
-from edgedistill.recipe import HubData
 from edgedistill.stage import Outcome
 
 
@@ -196,3 +196,23 @@ def test_requires_when_file_is_missing_or_nothing_is_given_then_error(three_file
         STAGE.requires(Settings(), Inputs(None))
     with pytest.raises(DataError, match="or both ways"):
         STAGE.requires(Settings(hub=HubData(name="some/data")), three_files)
+
+
+def test_run_when_texts_have_several_labels_then_examples_labels_and_report_say_so(write, tmp_path: Path) -> None:
+    rows = [f"{'a' if i % 2 else ''}{';' if i % 6 == 3 else ''}{'b' if i % 3 == 0 else ''}\ttext {i}" for i in range(60)]
+    inputs = Inputs(write("train.tsv", "label\ttext\n" + "\n".join(rows) + "\n"))
+    perform(inputs, tmp_path / "out", Settings(label_separator=";"))
+    assert Labels.read_json(tmp_path / "out" / LABELS_FILE) == Labels(
+        labels=("a", "b"), problem_type="multi_label_classification")
+    report = DataReport.read_json(tmp_path / "out" / DATA_REPORT_FILE)
+    splits = {name: read_examples(tmp_path / "out" / file).labels
+              for name, file in (("train", TRAIN_FILE), ("validation", VALIDATION_FILE), ("test", TEST_FILE))}
+    assert sum(len(labels) for labels in splits.values()) == 60
+    assert sum(labels.sum(axis=0) for labels in splits.values()).tolist() == [30, 20]
+    for name, labels in splits.items():
+        assert list(getattr(report, name).rows_by_class.values()) == labels.sum(axis=0).tolist()
+
+
+def test_labels_when_an_example_has_one_then_the_file_says_nothing_of_it() -> None:
+    assert Labels(labels=("a", "b")).to_json() == '{\n  "labels": [\n    "a",\n    "b"\n  ]\n}\n'
+    assert "multi_label" in Labels(labels=("a", "b"), problem_type="multi_label_classification").to_json()

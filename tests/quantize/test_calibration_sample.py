@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgedistill.errors import UsageError
+from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.quantize.calibration_sample import entropy, select_rows
 
 
@@ -38,3 +39,14 @@ def test_entropy_of_an_even_answer_is_the_logarithm_of_the_classes() -> None:
 def test_a_selection_without_what_it_goes_by_is_refused(selection: str) -> None:
     with pytest.raises(UsageError, match="calibration set needs"):
         select_rows(selection, 2, rows=5, seed=1)
+
+
+def test_entropy_of_several_labels_adds_up_those_of_yes_and_no() -> None:
+    assert entropy([[0.0, 0.0], [1000.0, 0.0]], SEVERAL_LABELS) == pytest.approx([2 * np.log(2), np.log(2)])
+
+
+def test_select_rows_class_balanced_of_several_labels_takes_each_set_in_turn() -> None:
+    labels = np.array([[1, 0]] * 8 + [[1, 1]] * 2 + [[0, 0]])
+    chosen = select_rows("class-balanced", 4, rows=11, seed=0, labels=labels)
+    assert sorted(map(tuple, labels[chosen].tolist())) == [(0, 0), (1, 0), (1, 1), (1, 1)] or (
+        sorted(map(tuple, labels[chosen].tolist())) == [(0, 0), (1, 0), (1, 0), (1, 1)])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
+from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.quantize.judgement import Goal, divergence, judge_answers, may_be_chance, misses
 from edgedistill.results import Coverage
 
@@ -79,3 +80,13 @@ def test_a_loss_may_be_chance_only_within_two_standard_errors(wrong: int, expect
     found = judge_answers(answers(*truth), given, truth, size_bytes=1, coverage=FULL)
     assert misses(found, goal)
     assert may_be_chance(found, goal) is expected
+
+
+def test_judge_answers_of_several_labels_wants_whole_sets_and_adds_up_the_classes_divergences() -> None:
+    reference = np.array([[2.0, -2.0], [1.0, 1.0], [-1.0, -1.0]], np.float32)
+    candidate = np.array([[2.0, -2.0], [1.0, -0.1], [-1.0, -1.0]], np.float32)
+    found = judge_answers(reference, candidate, np.array([[1, 0], [1, 1], [0, 1]]), size_bytes=1, coverage=FULL,
+                          problem=SEVERAL_LABELS)
+    assert (found.agreement, found.accuracy, found.accuracy_loss) == pytest.approx((2 / 3, 1 / 3, 1 / 3))
+    p, q = 1 / (1 + np.exp(-1.0)), 1 / (1 + np.exp(0.1))
+    assert found.kl_nats == pytest.approx((p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))) / 3, rel=1e-5)

@@ -70,6 +70,17 @@ P50_S = {"teacher": 0.020, "teacher_int8": 0.008, "student_onnx": 0.002, "studen
 PARAMETERS = {"teacher": 22_700_000, "teacher_int8": 22_700_000}
 
 
+SEVERAL_LABELS = ("hot", "<wet>", "windy")
+SEVERAL_TEXTS = ("a storm in the sun", "it <b>pours</b>", "no weather | today", "a gale, and rain")
+SEVERAL_GOLD = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [0, 1, 1]], dtype=np.int32)
+SEVERAL_PROBABILITIES = {
+    # rows right: 1 1 1 0, as windy is missed
+    "teacher": ((0.9, 0.1, 0.9), (0.1, 0.9, 0.1), (0.1, 0.1, 0.1), (0.1, 0.9, 0.25)),
+    # 1 0 1 0: hot is added, <wet> and windy are missed
+    "student": ((0.75, 0.1, 0.9), (0.75, 0.9, 0.1), (0.1, 0.1, 0.3), (0.1, 0.45, 0.25)),
+}
+
+
 FETCHING = {"src", "href", "srcset", "data", "action", "poster"}
 
 
@@ -143,6 +154,17 @@ def evaluation_of(variant, answers, *, gold=GOLD, labels=LABELS):
         ),
         confusion=tuple(tuple(int(x) for x in row) for row in confusion),
     )
+
+
+def evaluation_of_several(variant, logits):
+    """Accuracy is counted; the student's figures by class too: right, true, decided are 1 1 2, 1 2 1, 1 2 1."""
+    is_wrong = ((logits > 0) != SEVERAL_GOLD).any(axis=1).astype(int)
+    figures = ((1, 0.5, 1.0), (2, 1.0, 0.5), (2, 1.0, 0.5))
+    return evaluation_of(variant, is_wrong, gold=0 * is_wrong, labels=("right", "wrong")).model_copy(update={
+        "confusion": (), "macro_f1": Interval(value=0.81, low=0.71, high=0.91), "micro_f1": Interval(value=0.77, low=0.67, high=0.87),
+        "classes": tuple(ClassFigures(label=name, support=n, precision=precision, recall=recall, f1=2 / 3)
+                         for name, (n, precision, recall) in zip(SEVERAL_LABELS, figures, strict=True)),
+    })
 
 
 def measurement_of(variant, p50_s, *, noisy=False, rounds=3):
@@ -255,6 +277,17 @@ def with_target(parts):
         return dataclasses.replace(parts, targets={"made-up-board": target})
 
     return replace
+
+
+@pytest.fixture
+def several_parts(with_target):
+    """A run in which several labels may apply to each of four texts, or none."""
+    logits = {name: np.log(np.divide(p, np.subtract(1, p))).astype(np.float32) for name, p in SEVERAL_PROBABILITIES.items()}
+    by_variant = {name: logits["teacher" if name.startswith("teacher") else "student"] for name in ANSWERS}
+    return with_target(
+        texts=SEVERAL_TEXTS, gold=SEVERAL_GOLD, labels=SEVERAL_LABELS, logits=by_variant,
+        evaluations={name: evaluation_of_several(name, values) for name, values in by_variant.items()},
+    )
 
 
 @pytest.fixture

@@ -29,3 +29,9 @@ def test_fingerprint_when_text_label_or_order_differs_differs():
              fingerprint(("a", "bc"), labels[::-1])}
     assert len(found) == 4
     assert fingerprint(("a", "bc"), labels.astype(np.int64)) in found
+
+
+def test_fingerprint_when_several_labels_apply_then_each_of_them_counts():
+    labels = np.array([[0, 1], [1, 1]], dtype=np.int32)
+    found = {fingerprint(("a", "b"), labels), fingerprint(("a", "b"), labels[:, ::-1]), fingerprint(("a", "b"), labels[0])}
+    assert len(found) == 3

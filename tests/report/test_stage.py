@@ -8,6 +8,7 @@ import stat
 import numpy as np
 import pytest
 
+from edgedistill.decisions import problem_of_labels
 from edgedistill.errors import ArtifactError, StorageError, UsageError
 from edgedistill.examples import write_examples
 from edgedistill.report.build import build_report
@@ -39,8 +40,14 @@ def settings(parts, target_parts):
 
 
 @pytest.fixture
-def inputs(parts, target_parts, tmp_path):
+def inputs(parts, tmp_path):
+    return files_of(parts, tmp_path)
+
+
+def files_of(parts, tmp_path):
     """The parts as the files that the stages write."""
+    target_parts = parts.targets["made-up-board"]
+
     def document(name, value):
         (tmp_path / name).write_text(value.to_json(), encoding="utf-8")
         return tmp_path / name
@@ -53,7 +60,7 @@ def inputs(parts, target_parts, tmp_path):
     (tmp_path / "measurements.json").write_text(json.dumps({"sequence_tokens": 9, "measurements": measurements}))
     (tmp_path / "data_report.json").write_text(json.dumps(parts.data))
     ids = [str(i) for i in range(len(target_parts.texts))]
-    write_examples(tmp_path / "test.arrow", ids, target_parts.texts, [int(x) for x in target_parts.gold])
+    write_examples(tmp_path / "test.arrow", ids, target_parts.texts, target_parts.gold)
     return Inputs(
         targets={"made-up-board": TargetInputs(
             evaluations={n: document(f"{n}.json", e) for n, e in target_parts.evaluations.items()},
@@ -62,7 +69,8 @@ def inputs(parts, target_parts, tmp_path):
             parity=document("parity.json", target_parts.parity),
             verdict=document("verdict.json", target_parts.quantization),
             test=tmp_path / "test.arrow",
-            labels=document("labels.json", Labels(labels=target_parts.labels)),
+            labels=document("labels.json", Labels(
+                labels=target_parts.labels, problem_type=problem_of_labels(target_parts.gold))),
             curves={n: document(f"{n}_log.json", log) for n, log in target_parts.curves.items()},
         )},
         data_report=tmp_path / "data_report.json",
@@ -71,6 +79,12 @@ def inputs(parts, target_parts, tmp_path):
 
 def test_read_parts_when_files_hold_the_parts_gives_the_same_report(parts, settings, inputs):
     assert build_report(read_parts(settings, inputs)) == build_report(parts)
+
+
+def test_read_parts_when_several_labels_may_apply_gives_the_same_report(several_parts, settings, tmp_path):
+    report = build_report(read_parts(settings, files_of(several_parts, tmp_path)))
+    assert report == build_report(several_parts)
+    assert report.targets["made-up-board"].problem_type == "multi_label_classification"
 
 
 def test_read_parts_when_other_int8_variants_have_verdicts_then_the_report_has_their_coverage(settings, inputs, tmp_path, target_parts):

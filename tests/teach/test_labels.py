@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from edgedistill.errors import TeacherError
-from edgedistill.teach.labels import label_order, token_limit, trained_labels
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
+from edgedistill.teach.labels import label_order, require_same_problem, token_limit, trained_labels
 
 
 def folder_with(tmp_path: Path, **config: Any) -> Path:
@@ -45,13 +46,24 @@ def test_trained_labels_of_a_binary_classifier_that_transformers_saved_are_its_t
     assert label_order(tmp_path) is None
 
 
-def test_trained_labels_of_a_teacher_of_several_labels_a_text_is_refused(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, architectures=["BertForSequenceClassification"], problem_type="multi_label_classification")
+def test_require_same_problem_when_a_teacher_of_several_labels_meets_one_label_then_says_what_to_type(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, architectures=["BertForSequenceClassification"], problem_type=SEVERAL_LABELS)
+    require_same_problem(folder, SEVERAL_LABELS)
     with pytest.raises(TeacherError, match="problem_type is multi_label_classification") as caught:
-        label_order(folder)
-    assert "one label" in caught.value.hint
-    encoder = folder_with(tmp_path, architectures=["BertModel"], problem_type="multi_label_classification")
-    assert trained_labels(encoder) is None  # it gets a head of its own
+        require_same_problem(folder, ONE_LABEL)
+    assert "data.several_labels=true" in caught.value.hint
+
+
+def test_require_same_problem_when_a_teacher_of_one_label_meets_several_then_refused(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, architectures=["BertForSequenceClassification"])
+    require_same_problem(folder, ONE_LABEL)
+    with pytest.raises(TeacherError, match="chooses one class a text"):
+        require_same_problem(folder, SEVERAL_LABELS)
+
+
+@pytest.mark.parametrize("problem", [ONE_LABEL, SEVERAL_LABELS])
+def test_require_same_problem_of_an_encoder_takes_both(tmp_path: Path, problem: ProblemType) -> None:
+    require_same_problem(folder_with(tmp_path, architectures=["BertModel"], problem_type=SEVERAL_LABELS), problem)
 
 
 def test_trained_labels_of_a_damaged_config_names_file_and_line(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from edgedistill.emulation.cores import core_named
 from edgedistill.emulation.environment import Environment, EnvironmentFacts
 from edgedistill.emulation.findings import InstructionCount
 from edgedistill.emulation.replay import Replay
-from edgedistill.errors import ArtifactError, MissingDependencyError, UsageError
+from edgedistill.errors import ArtifactError, DataError, MissingDependencyError, UsageError
 from edgedistill.evaluate.logits import read_logits, write_logits
 from edgedistill.evaluate.onnx_model import OnnxModel
 from edgedistill.examples import NO_LABEL, read_examples, spread_rows
+from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport
 from edgedistill.stage import Workspace
@@ -352,3 +353,25 @@ def test_verify_command_with_a_limit_when_it_does_not_run_there_then_exit_4(
     command = ["verify", str(packed / "bundle"), "--emulate", "cortex-a72", "--instructions-at-most", "9"]
     assert run_command_line(command) == 4
     assert "instructions were not counted" in capsys.readouterr().out
+
+
+def test_judge_when_rows_have_several_labels_then_whole_sets_count() -> None:
+    reference = np.array([[1.0, -1.0], [1.0, 1.0], [-1.0, -1.0]], np.float32)
+    there = np.array([[2.0, -1.0], [1.0, -0.1], [-1.0, -2.0]], np.float32)
+    labels = np.array([[1, 0], [1, 1], [0, 1]])
+    found = emulated.judge(answer(there), reference, core=core_named("cortex-a53"), emulator="q", labels=labels,
+                           gate=emulated.emulated_gate(0.1, core="cortex-a53"), problem=SEVERAL_LABELS)
+    assert (found.parity.decisions_flipped, found.labelled_rows) == (1, 3)
+    assert (found.accuracy.value, found.host_accuracy.value) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
+
+
+@pytest.mark.parametrize(("labels", "message"), [
+    (np.zeros((7, 5), int), r"labels of the shape \(7, 5\)"), (np.zeros((7, 1), int), r"labels of the shape \(7, 1\)"),
+])
+def test_verify_on_cores_when_labels_do_not_fit_the_model_then_one_error(
+    tmp_path: Path, guest, labels: np.ndarray, message: str
+) -> None:
+    guest(lambda here: answer(here))
+    np.savez(tmp_path / "rows.npz", x=np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32), labels=labels)
+    with pytest.raises(DataError, match=message):
+        verify_on_cores(save_product(tmp_path / "model.onnx", classes=3), ["cortex-a72"], tmp_path / "rows.npz")

@@ -3,6 +3,7 @@ import pytest
 
 from edgedistill.errors import ArtifactError, ParityError
 from edgedistill.evaluate.logits import write_logits
+from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport
 from edgedistill.verify import stage
@@ -178,3 +179,17 @@ def test_verify_of_logits_of_other_rows_is_refused_before_the_work(inputs, tmp_p
     with pytest.raises(ArtifactError, match=r"int8.npy: logits of shape \(3, 2\)"):
         perform(inputs, tmp_path)
     assert not (tmp_path / "parity.json").exists()
+
+
+def test_compare_logits_of_several_labels_counts_rows_with_another_set():
+    reference = np.array([[2.0, 1.0], [2.0, -1.0], [-1.0, -2.0]])
+    candidate = np.array([[1.0, 2.0], [2.0, 0.1], [-2.0, -1.0]])  # another first choice in the first and the last
+    gate = Gate("onnx", "int8", min_agreement=0.9)
+    found = compare_logits(reference, candidate, gate=gate, problem=SEVERAL_LABELS)
+    assert (found.decisions_flipped, found.passed) == (1, False)
+    assert compare_logits(reference, candidate, gate=gate).decisions_flipped == 2
+
+
+def test_settings_of_verify_when_rows_have_one_label_then_written_as_before():
+    assert set(stage.Settings(gates=Parity()).model_dump()) == {"gates"}
+    assert stage.Settings(gates=Parity(), problem_type=SEVERAL_LABELS).model_dump()["problem_type"] == SEVERAL_LABELS

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from edgedistill.data_settings import HubData
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples
@@ -25,7 +26,6 @@ from edgedistill.prepare.stage import (
     VALIDATION_FILE,
     Inputs,
 )
-from edgedistill.recipe import HubData
 from edgedistill.results import Labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.image_classification.data_report import PictureReport

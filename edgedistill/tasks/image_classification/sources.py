@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import hashed_name, readable_name, sha256_of_file
+from edgedistill.data_settings import HubData
 from edgedistill.errors import DataError
 from edgedistill.prepare import text_files
 from edgedistill.prepare.columns import TEXTS, Columns
 from edgedistill.prepare.data_report import SplitName
 from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
-from edgedistill.recipe import HubData
 from edgedistill.tasks.image_classification.arrays import Arrays, holds_arrays, read_idx_pictures, read_npz
 from edgedistill.tasks.image_classification.decode import READS_AVIF
 from edgedistill.tasks.image_classification.split_folders import (

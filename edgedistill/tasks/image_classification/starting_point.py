@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgedistill.data_settings import Data
 from edgedistill.picture_settings import Pictures
-from edgedistill.recipe import Data, Distillation, FineTuning, Teacher, TransferSet
+from edgedistill.recipe import Distillation, FineTuning, Teacher, TransferSet
 from edgedistill.tasks.task import StartingPoint
 
 OWN_TEACHER = Teacher(

@@ -11,18 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from edgedistill.data_settings import HubData
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns, Wording, check_columns, check_text_column
 from edgedistill.prepare.hub import load_hub_split, place_on_hub
 from edgedistill.prepare.read import load_folder
-from edgedistill.recipe import HubData
 
 SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training"), "validation": ("validation", "val", "valid", "dev"), "test": ("test", "testing"),
 }
 """What the splits are called inside a folder."""
 
-PICTURES = Wording(example="picture", cell="path", key="pictures.column", column="image", sample=("photos/1.jpg", "cat"))
+PICTURES = Wording(example="picture", cell="path", key="pictures.column", column="image", sample=("photos/1.jpg", "cat"),
+                   one_label="give each picture one label, for example a class for each combination that you need")
 """What the reader of tables calls a picture."""
 
 _BATCH_ROWS = 1_000

@@ -12,6 +12,7 @@ from edgedistill.examples import Examples, read_examples
 from edgedistill.latency.workload import Workload
 from edgedistill.plan import DataFacts, PictureSize
 from edgedistill.prepare.columns import Columns
+from edgedistill.problem_type import ONE_LABEL
 from edgedistill.quantize.model_config import read_config
 from edgedistill.recipe import Recipe, Teacher
 from edgedistill.recipe import Task as TaskName
@@ -48,7 +49,7 @@ from edgedistill.tasks.task import (
     TeacherFiles,
     TrainingFolders,
 )
-from edgedistill.teach.labels import kept_order, label_order
+from edgedistill.teach.labels import kept_order, label_order, require_same_problem
 
 if TYPE_CHECKING:
     from edgedistill.package.answer import Answer
@@ -63,6 +64,7 @@ class ImageClassification:
 
     name: TaskName = "image-classification"
     example = "picture"
+    takes_several_labels = False
     length_unit = "pixels"
     rate_unit = "images"
     preprocessing = "decoding a PNG file and normalising"
@@ -140,6 +142,7 @@ class ImageClassification:
         if teacher is not None:
             require_exported(read_config(teacher).get("model_type"), place=str(teacher))
             read_preprocessing(teacher)
+            require_same_problem(teacher, ONE_LABEL)
             require_float_file_fits(teacher)
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:

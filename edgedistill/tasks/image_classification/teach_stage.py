@@ -13,6 +13,7 @@ from edgedistill.document import Document
 from edgedistill.examples import read_examples
 from edgedistill.manifest import Decision
 from edgedistill.picture_settings import MOST_SIDE, PictureChanges
+from edgedistill.problem_type import ONE_LABEL
 from edgedistill.processes import current_group
 from edgedistill.progress import Progress
 from edgedistill.recipe import Configuration, FineTuning
@@ -29,7 +30,7 @@ from edgedistill.tasks.image_classification.encoding import (
 from edgedistill.tasks.image_classification.pictures import Pixels
 from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
-from edgedistill.teach.labels import kept_order, label_order, require_same_classes, trained_labels
+from edgedistill.teach.labels import kept_order, label_order, require_same_classes, require_same_problem, trained_labels
 
 _HALF = 0.5
 """Mean and deviation where no model says: pixels become -1 to 1."""
@@ -74,10 +75,11 @@ def _require_classes(settings: TeacherSettings, inputs: TeacherInputs) -> None:
 
     Raises:
         ArtifactError: its pre-processing is not understood.
-        TeacherError: it knows the data's classes, but their number or order is another one.
+        TeacherError: it knows the data's classes, but their number or order is another one; or it gives several labels a picture.
     """
     if inputs.model is None:
         return
+    require_same_problem(inputs.model, ONE_LABEL)
     read_preprocessing(inputs.model)
     labels = Labels.read_json(inputs.labels).labels
     if is_taken(inputs.model, labels):

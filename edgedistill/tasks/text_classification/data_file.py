@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgedistill.errors import DataError
 from edgedistill.examples import NO_LABEL, write_examples
-from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.check import encode_labels
+from edgedistill.prepare.columns import Columns, Wording
 from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
 from edgedistill.prepare.rows import LabelledTexts
+from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.tasks.task import DataFile
+
+_WORDS = Wording(one_label="this model gives one label a text: give each text one, or name a model of several")
 
 
 def write_text_examples(source: DataFile, path: Path) -> None:
@@ -21,23 +28,26 @@ def write_text_examples(source: DataFile, path: Path) -> None:
     if detect_format(data) and not {"text", "label"} <= set(read_column_names(data, split=split)):
         raise DataError(f"{data}: has no columns called text and label", hint="rename them, or prepare the data first: "
                         "edgedistill prepare --recipe RECIPE -o DIR")
-    rows = read_labelled_texts(data, Columns("text", "label"), split=split)
-    labels = [NO_LABEL] * len(rows) if source.names is None else _encoded(rows, source.names)
+    columns = Columns("text", "label", _WORDS, separator="," if source.problem == SEVERAL_LABELS else None)
+    rows = read_labelled_texts(data, columns, split=split)
+    labels = np.full(len(rows), NO_LABEL) if source.names is None else _encoded(rows, source.names)
     write_examples(path, [f"row-{i:06d}" for i in range(len(labels))], rows.texts.to_pylist(), labels)
 
 
-def _encoded(rows: LabelledTexts, names: Sequence[str]) -> list[int]:
-    """Return the class number of each row.
+def _encoded(rows: LabelledTexts, names: Sequence[str]) -> NDArray[np.int32]:
+    """Return the class number of each row, shape (n,); of several a row 0 and 1, shape (n, classes).
 
     Raises:
         DataError: the model does not know a label.
     """
-    number = {name: i for i, name in enumerate(names)}
     labels = rows.labels.to_pylist()
-    strange = next((i for i, label in enumerate(labels) if label not in number), None)
+    known_names = set(names)
+    sets = labels if rows.has_several_labels else [[label] for label in labels]
+    strange = next(((row, label) for row, found in enumerate(sets) for label in found if label not in known_names), None)
     if strange is not None:
         known = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        label = labels[strange]
-        raise DataError(f"{rows.place(strange)}: the model does not know the label {label!r}; it knows {known}",
-                        hint="correct the label, or evaluate the model that was trained on this data")
-    return [number[label] for label in labels]
+        raise DataError(f"{rows.place(strange[0])}: the model does not know the label {strange[1]!r}; it knows {known}",
+                        hint="correct the label, or evaluate the model that was trained on this data" + (
+                            "; between several labels of a string stands a comma, lists in JSONL need none"
+                            if rows.has_several_labels else ""))
+    return encode_labels(rows, names)

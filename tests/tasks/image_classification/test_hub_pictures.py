@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from edgedistill.catalog import LocatedRecipe, load_target
+from edgedistill.data_settings import HubData
 from edgedistill.errors import DataError
 from edgedistill.examples import read_examples
 from edgedistill.prepare.columns import Columns
-from edgedistill.recipe import HubData, Recipe
+from edgedistill.recipe import Recipe
 from edgedistill.results import Labels
 from edgedistill.tasks.image_classification.pictures import pixels_of
 from edgedistill.tasks.image_classification.prepare_stage import STAGE, Inputs, Settings

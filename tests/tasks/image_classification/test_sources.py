@@ -181,7 +181,7 @@ def test_table_when_the_column_is_missing_then_the_hint_is_of_pictures(tmp_path:
     ('{"image": 5, "label": "x"}', "column 'image' holds a number, a path is expected", "holds the pictures: pictures.column"),
     ('{"image": " ", "label": "x"}', "column 'image': the path is empty", "give it a path"),
     ('{"file": "a", "label": "x"}', "no column 'image'", "set pictures.column"),
-    ('{"image": "a", "label": ["x"]}', "several labels a picture", "give each picture one label"),
+    ('{"image": "a", "label": ["x"]}', "holds a list, one label is expected", "give each picture one label"),
 ])
 def test_jsonl_when_a_line_is_wrong_then_message_and_hint_are_of_pictures(line: str, said: str, hint: str, tmp_path: Path) -> None:
     (tmp_path / "d.jsonl").write_text(line + "\n", encoding="utf-8")

@@ -8,6 +8,10 @@ import ai.onnxruntime.extensions.OrtxPackage
 import android.content.Context
 
 {% include "parts/prediction.kt" %}
+{%- if has_several %}
+
+{% include "parts/answer_type.kt" %}
+{%- endif %}
 
 /**
  * The model of {{ title }}: text in, all {{ labels | length }} classes out. Not to be used by two threads at once.
@@ -25,11 +29,16 @@ class Classifier(model: ByteArray, threads: Int = 1) : AutoCloseable {
         options.setIntraOpNumThreads(threads)
         session = environment.createSession(model, options)
     }
+{%- if has_several %}
+
+{% include "parts/several.kt" %}
+{%- else %}
 
     /** Classify one text; the classes come most probable first. */
     fun classify(text: String): List<Prediction> =
         run(text).second
 {% include "parts/ranked.kt" %}
+{%- endif %}
 
     /** Raw logits of one text, in the order of [LABELS]. */
     fun logits(text: String): FloatArray = run(text).first

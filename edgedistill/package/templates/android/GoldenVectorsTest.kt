@@ -8,7 +8,7 @@ import org.junit.Assert.assertEquals
 import org.junit.Test
 import org.junit.runner.RunWith
 
-/** Replays the golden vectors on the device: the same class, and every logit within the tolerance. */
+/** Replays the golden vectors on the device: the same {{ decision }}, and every logit within the tolerance. */
 @RunWith(AndroidJUnit4::class)
 class GoldenVectorsTest {
     @Test
@@ -25,7 +25,17 @@ class GoldenVectorsTest {
                 val vector = vectors.getJSONObject(position)
                 val name = vector.getString("text")
                 val asked = {{ asked_kotlin }}
+{%- if has_several %}
+                val applying = vector.getJSONArray("labels")
+                val expectedLabels = (0 until applying.length()).map { applying.getString(it) }.toSet()
+                val foundLabels = classifier.classify(asked).labels.map { it.label }.toSet()
+                // A class whose logit is nearer to 0 than the tolerance may be on either side.
+                val goldenLogits = vector.getJSONArray("logits")
+                val clear = {{ classifier }}.LABELS.filterIndexed { index, _ -> Math.abs(goldenLogits.getDouble(index)) > tolerance }
+                assertEquals(name, expectedLabels intersect clear, foundLabels intersect clear)
+{%- else %}
                 assertEquals(name, vector.getString("label"), classifier.classify(asked).first().label)
+{%- endif %}
                 val logits = classifier.logits(asked)
                 val expected = vector.getJSONArray("logits")
                 for (index in logits.indices) {

@@ -4,6 +4,10 @@ import OnnxRuntimeBindings
 import OnnxRuntimeExtensions
 
 {% include "parts/prediction.swift" %}
+{%- if has_several %}
+
+{% include "parts/answer_type.swift" %}
+{%- endif %}
 
 /// The model did not answer as it should.
 public enum ClassifierError: Error {
@@ -16,12 +20,17 @@ public final class Classifier {
 {% include "parts/labels.swift" %}
 
 {% include "parts/open.swift" %}
+{%- if has_several %}
+
+{% include "parts/several.swift" %}
+{%- else %}
 
     /// Classify one text; the classes come most probable first.
     public func classify(_ text: String) throws -> [Prediction] {
         let probabilities = try run(text, output: "probabilities")
 {% include "parts/ranked.swift" %}
     }
+{%- endif %}
 
     /// Raw logits of one text, in the order of `labels`.
     public func logits(_ text: String) throws -> [Float] {

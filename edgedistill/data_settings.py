@@ -1,0 +1,66 @@
+"""The section `data` of a recipe: where the examples are, and how they are read."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from edgedistill.document import Document
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
+
+
+class HubData(Document):
+    """A data set of the hub, read through `datasets`; the network is used only when a recipe has this."""
+
+    name: str = Field(description="the data set's id on the hub, for example 'clinc/clinc_oos'")
+    config: str | None = Field(None, description="the configuration of the data set, where it has several")
+    revision: str | None = Field(None, description="commit or tag; pin it for runs that can be repeated")
+    train: str = Field("train", description="name of the training split")
+    validation: str | None = Field(None, description="name of the validation split; null: split off train")
+    test: str | None = Field(None, description="name of the test split; null: split off train")
+
+
+class Data(Document):
+    """Where the labelled examples are. Paths are relative to the recipe's folder."""
+
+    train: str | None = Field(
+        None, description="CSV, TSV, JSONL (also .gz), Parquet or a saved `datasets` folder; of pictures also a folder with a "
+        "folder for each class, .npz, or MNIST's idx"
+    )
+    validation: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
+    test: str | None = Field(None, description="the same; null: split off train, stratified and seeded")
+    hub: HubData | None = Field(None, description="a data set of the hub, instead of files")
+    unlabelled: str | None = Field(
+        None, description="texts or pictures of your own without labels, for the teacher to label: as above (only the column of "
+        "texts or pictures is read), .txt with a text or path a line, or a folder of pictures"
+    )
+    licence: str = Field("unknown", description="licence of the data; goes into the bundle")
+    text_column: str = Field("text", description="column that holds the text")
+    label_column: str = Field("label", description="column that holds the label, as a word or a number")
+    several_labels: bool = Field(
+        False, description="may a text have several labels, or none? The column then holds lists, or strings of labels between "
+        "separators; an empty one says that no class applies. Text tasks"
+    )
+    label_separator: str = Field(
+        ",", min_length=1, max_length=8, description="with several_labels: what stands between the labels of a string"
+    )
+    validation_share: float = Field(0.15, gt=0, lt=0.5, description="share of train split off when validation is null")
+    test_share: float = Field(0.2, gt=0, lt=0.5, description="share of train split off when test is null")
+
+    @property
+    def separator(self) -> str | None:
+        """What stands between the labels of a text; None where it has one."""
+        return self.label_separator if self.several_labels else None
+
+    @property
+    def problem_type(self) -> ProblemType:
+        """May an example have several labels?"""
+        return SEVERAL_LABELS if self.several_labels else ONE_LABEL
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.train is None) == (self.hub is None):
+            raise ValueError("give either data.train (a file or folder) or data.hub (a data set's id), not both")
+        if self.hub is not None and (self.validation or self.test):
+            raise ValueError("with data.hub the other splits are the data set's: name them as data.hub.validation and "
+                             "data.hub.test, or save the data set to a folder and give files")
+        return self

@@ -1,0 +1,38 @@
+"""The data files that a recipe of texts names, before `prepare` has read them."""
+
+from pathlib import Path
+
+from edgedistill.catalog import LocatedRecipe
+from edgedistill.errors import DataError
+from edgedistill.prepare.check import class_names
+from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.read import detect_format, read_labelled_texts
+from edgedistill.teach.labels import label_order
+
+
+def require_data(located: LocatedRecipe) -> None:
+    """Refuse data files that are not there, or of no known format, before the teacher is asked for.
+
+    Raises:
+        DataError: names the file.
+    """
+    data = located.recipe.data
+    for path in (data.train, data.validation, data.test):
+        if path is not None:
+            detect_format(located.path(path))
+
+
+def train_texts(located: LocatedRecipe, teacher: Path) -> tuple[list[str], int]:
+    """Return the training texts, and how many classes a student has: a trained teacher may know more than the data have.
+
+    Raises:
+        DataError: the data are on the hub, or cannot be read.
+    """
+    data = located.recipe.data
+    if data.train is None:
+        raise DataError("a data set of the hub is read only by `prepare` and `run`",
+                        hint="edgedistill prepare --recipe RECIPE -o DIR")
+    require_data(located)
+    columns = Columns(data.text_column, data.label_column, separator=data.separator)
+    rows = read_labelled_texts(located.path(data.train), columns)
+    return rows.texts.to_pylist(), len(class_names(rows, order=label_order(teacher)))

@@ -1,0 +1,42 @@
+"""Data files on the command line: labels matched by the model's class names, one a text or several."""
+
+from pathlib import Path
+
+import pytest
+
+from edgedistill.errors import DataError
+from edgedistill.examples import read_examples
+from edgedistill.problem_type import SEVERAL_LABELS
+from edgedistill.tasks.task import DataFile
+from edgedistill.tasks.text_classification.data_file import write_text_examples
+
+NAMES = ("up", "down")
+
+
+def written(tmp_path: Path, name: str, content: str, **how: object) -> list[object]:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    write_text_examples(DataFile(tmp_path / name, "test", **how), tmp_path / "out.arrow")  # type: ignore[arg-type]
+    return read_examples(tmp_path / "out.arrow").labels.tolist()
+
+
+def test_write_text_examples_when_the_model_gives_one_label_then_its_number(tmp_path: Path) -> None:
+    assert written(tmp_path, "a.csv", "text,label\nx,down\ny,up\n", names=NAMES) == [1, 0]
+
+
+def test_write_text_examples_when_labels_are_not_needed_then_none(tmp_path: Path) -> None:
+    assert written(tmp_path, "a.csv", "text,label\nx,sideways\n", names=None) == [-1]
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("a.tsv", "text\tlabel\nx\tdown,up\ny\t\nz\tdown\n"),
+    ("a.jsonl", '{"text": "x", "label": ["down", "up"]}\n{"text": "y", "label": []}\n{"text": "z", "label": "down"}\n'),
+])
+def test_write_text_examples_when_the_model_gives_several_then_a_zero_or_one_a_class(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    assert written(tmp_path, name, content, names=NAMES, problem=SEVERAL_LABELS) == [[1, 1], [0, 0], [0, 1]]
+
+
+def test_write_text_examples_when_the_model_does_not_know_one_of_several_then_names_its_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.tsv:3: the model does not know the label 'sideways'; it knows up, down"):
+        written(tmp_path, "a.tsv", "text\tlabel\nx\tup\ny\tup,sideways\n", names=NAMES, problem=SEVERAL_LABELS)
