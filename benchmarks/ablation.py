@@ -14,6 +14,7 @@ from pathlib import Path
 from ablation_table import ablation_table
 from resumable_rows import Row, RowFile
 from script_options import ScriptOptions, option_parser, read_options, run_script
+from stage_versions import first_weights
 from student_line import Line, base_keys, wanted_tasks
 from students import teacher_row
 from suite_files import Ablation, AblationSuite, StudentsSuite, read_suite_file, shape_of
@@ -63,8 +64,9 @@ def job_settings(line: Line, job: Ablated) -> Row:
     Raises:
         RecipeError: the recipe has no such setting.
     """
-    base = line.base_settings(line.recipe(*job.ablation.overrides), teacher_seed=line.teacher_seed(job.seed))
-    return {**base, "kind": "ablation", "name": job.ablation.name, "seed": job.seed,
+    recipe = line.recipe(*job.ablation.overrides)
+    base = line.base_settings(recipe, teacher_seed=line.teacher_seed(job.seed))
+    return {**base, **first_weights(recipe), "kind": "ablation", "name": job.ablation.name, "seed": job.seed,
             "transfer_seed": line.transfer_seed(job.seed), "shape": job.shape.model_dump(mode="json")}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from resumable_rows import Row, RowFile, unpack_bits
 from row_statistics import Bits
+from stage_versions import has_todays_start
 
 from edgedistill.distill.search.choice import are_alike
 from edgedistill.errors import ArtifactError
@@ -42,7 +43,7 @@ def of_one_setting(
             groups.setdefault(tuple(str(row.get(name)) for name in by), []).append(row)
     kept: list[Row] = []
     for names, group in groups.items():
-        todays = [row for row in group if row["base"] == current(row)]
+        todays = [row for row in group if row["base"] == current(row) and has_todays_start(row)]
         newest = max(group, key=lambda row: str(row["made"]))["base"]
         chosen = todays or [row for row in group if row["base"] == newest]
         kept += [{**row, "is_older": not todays} for row in chosen]

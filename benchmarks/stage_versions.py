@@ -1,6 +1,13 @@
 """Which versions of the stages a row of a student is known by."""
 
-_SAME_HERE = {("quantize", 10): 9, ("prepare", 3): 2, ("teach", 2): 1, ("soft_labels", 7): 6}
+from collections.abc import Mapping
+from typing import Any
+
+from edgedistill.recipe import Recipe
+
+_SAME_HERE = {
+    ("quantize", 10): 9, ("prepare", 3): 2, ("teach", 2): 1, ("soft_labels", 7): 6, ("distill", 10): 9, ("baseline", 3): 2,
+}
 """Versions of stages whose results are others, but not for these students, by the version that rows are known by.
 
 Version 10 of quantize stores a table that is also multiplied once, and times candidates longer where the target's int8 is timed
@@ -12,7 +19,25 @@ steps a pass more passes; version 7 of soft_labels draws 150,000 texts to make o
 of agnews_10k and sst2_glue that were trained under version 1 had no two looks of one accuracy, no set is so small, and none so
 large. Version 3 of prepare knows Unicode's blanks where it compares texts, of which the six sets have none, and sorts LABEL_10
 after LABEL_9.
+
+Version 10 of distill and 3 of the baseline give random first weights a spread that fits their width. A student that is cut has
+none, and keeps its bytes; rows that start from random weights are known by `FIRST_WEIGHTS` besides.
 """
+
+FIRST_WEIGHTS = 2
+"""How random weights start; 1, of rows that do not say it: with a standard deviation of 0.02, whatever the width."""
+
+
+def first_weights(recipe: Recipe, *, has_teacher: bool = True) -> dict[str, int]:
+    """Return what a row is known by besides where its student starts from random weights: with a teacher, if it is not cut."""
+    return {} if has_teacher and recipe.student.initialisation == "cut" else {"first_weights": FIRST_WEIGHTS}
+
+
+def has_todays_start(row: Mapping[str, Any]) -> bool:
+    """Did a row's student start as one of today would? One that is cut always did."""
+    settings = row.get("settings", {})
+    is_cut = settings.get("student", {}).get("initialisation") == "cut" and row["kind"] != "no_kd"
+    return is_cut or "student" not in settings or settings.get("first_weights") == FIRST_WEIGHTS
 
 
 def stage_versions() -> dict[str, int]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from result_rows import preferred_rung
 from resumable_rows import Row, RowFile, key_of
 from script_options import ScriptOptions, option_parser, read_options, run_script
+from stage_versions import first_weights
 from student_line import KINDS, Kind, Line, wanted_tasks
 from suite_files import StudentsSuite, SuiteRung, read_suite_file, shape_of
 
@@ -77,9 +78,10 @@ def is_passed_over(job: Job, rows: Sequence[Row], *, first_seed: int, base: str)
 
 def job_settings(line: Line, job: Job) -> Row:
     """Return the settings that a row is known by; those of its kind are among them."""
-    base = line.base_settings(line.kind_recipe(job.kind), teacher_seed=line.teacher_seed(job.seed))
-    return {**base, "kind": job.kind, "seed": job.seed, "transfer_seed": line.transfer_seed(job.seed),
-            "shape": shape_of(job.rung).model_dump(mode="json")}
+    recipe = line.kind_recipe(job.kind)
+    base = line.base_settings(recipe, teacher_seed=line.teacher_seed(job.seed))
+    return {**base, **first_weights(recipe, has_teacher=job.kind != "no_kd"), "kind": job.kind, "seed": job.seed,
+            "transfer_seed": line.transfer_seed(job.seed), "shape": shape_of(job.rung).model_dump(mode="json")}
 
 
 def teacher_settings(line: Line, teacher_seed: int) -> Row:

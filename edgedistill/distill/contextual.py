@@ -11,8 +11,9 @@ from edgedistill.progress import counted
 from edgedistill.tasks.encoding import inputs_of
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 
-_SPREAD = 0.05
-"""Standard deviation of the embeddings: of the size of a trained BERT's, so that a token outweighs its position (0.02)."""
+_OVER_POSITIONS = 2.5
+"""Standard deviation of the embeddings over that of the positions', which start random: a token outweighs its position, as in a
+trained BERT (0.05 to 0.02)."""
 
 _BATCH = 512
 _PREFIX = "##"
@@ -20,7 +21,7 @@ _PREFIX = "##"
 
 @torch.inference_mode()
 def contextual_embeddings(
-    teacher: PreTrainedModel, encoder: TextEncoder, tokens: Sequence[str], *, width: int
+    teacher: PreTrainedModel, encoder: TextEncoder, tokens: Sequence[str], *, width: int, positions_std: float
 ) -> torch.Tensor:
     """Return first embeddings of a student's tokens: the teacher's last hidden states, reduced by PCA.
 
@@ -32,9 +33,11 @@ def contextual_embeddings(
         encoder: the teacher's tokenizer.
         tokens: the student's n tokens; the pieces inside of words begin with "##".
         width: of the student.
+        positions_std: standard deviation of the student's first position embeddings.
 
     Returns:
-        shape (n, width), centred, standard deviation 0.05. A student wider than the teacher gets zeros in the rest.
+        shape (n, width), centred, standard deviation 2.5 times that of the positions. A student wider than the teacher gets zeros
+        in the rest.
     """
     teacher.eval()
     names = inputs_of(teacher.forward)
@@ -48,14 +51,14 @@ def contextual_embeddings(
         mask = batch["attention_mask"].unsqueeze(-1).to(torch.float32)
         states = teacher.base_model(**{name: values.to(teacher.device) for name, values in batch.items()})[0].float().cpu()
         found[torch.from_numpy(rows)] = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp_min(1.0)
-    return _reduce(found, width)
+    return _reduce(found, width, std=_OVER_POSITIONS * positions_std)
 
 
-def _reduce(vectors: torch.Tensor, width: int) -> torch.Tensor:
+def _reduce(vectors: torch.Tensor, width: int, *, std: float) -> torch.Tensor:
     """Project on the first principal components and scale."""
     centred = (vectors - vectors.mean(dim=0)).double()
     _, directions = torch.linalg.eigh(centred.T @ centred)
     kept = min(width, centred.shape[1])
     reduced = (centred @ directions.flip(1)[:, :kept]).float()
     padded = torch.nn.functional.pad(reduced, (0, width - kept))
-    return padded * (_SPREAD / padded.std().clamp_min(1e-9))
+    return padded * (std / padded.std().clamp_min(1e-9))

@@ -80,12 +80,12 @@ def _train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path
 _check_student = partial(require_written, names=(WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE))
 
 STUDENT = Stage(
-    name="distill", version=9, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
+    name="distill", version=10, run=_distill, requires=_require_fitting_losses, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )
 
 
 BASELINE = Stage(
-    name="distill", version=2, run=_train_baseline, ensures=_check_student,
+    name="distill", version=3, run=_train_baseline, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )

@@ -124,6 +124,17 @@ def student_config(
     return config
 
 
+def random_range(width: int) -> float:
+    """Return the standard deviation of random first weights of layers: 1 / sqrt(width).
+
+    A product of a LayerNorm's output with them then has the variance of that output. BERT's own 0.02 is of a width of 768, and
+    leaves narrow layers nearly without an output: they take most of a short training to begin to learn.
+
+    Source: LeCun, Bottou, Orr and Mueller 1998, "Efficient BackProp", section 4.6, equation 16; measured in docs/adr/0023.
+    """
+    return float(width) ** -0.5
+
+
 def cut_student(
     teacher: BertForSequenceClassification,
     config: BertConfig,

@@ -24,6 +24,7 @@ from edgedistill.distill.student_model import (
     StudentTokenizer,
     cut_student,
     make_tokenizer,
+    random_range,
     sample_texts,
     student_config,
     write_student,
@@ -190,12 +191,14 @@ def _first_weights(  # noqa: PLR0913 - private, and every argument is a differen
         resized = f", its heads of {sizes[0]} made heads of {sizes[1]}" if sizes[0] != sizes[1] else ""
         return model, Decision(step="distill", what=f"cut {shape.id} out of the teacher{resized}",
                                why="a student cut from its teacher starts close to it (see docs/distill.md)")
+    config.initializer_range = random_range(shape.hidden)
     model = BertForSequenceClassification(config)
     if wanted == "random":
         return model, Decision(step="distill", what=f"started {shape.id} from random weights", why="the recipe says so")
     embeddings = model.bert.embeddings.word_embeddings.weight.data
     special = len(SPECIAL_TOKENS)
-    embeddings[special:] = contextual_embeddings(teacher, encoder, tokenizer.tokens[special:], width=shape.hidden)
+    embeddings[special:] = contextual_embeddings(teacher, encoder, tokenizer.tokens[special:], width=shape.hidden,
+                                                 positions_std=config.initializer_range)
     why = "the recipe says so" if wanted == "contextual" else f"this teacher cannot be cut to that shape: {against}"
     return model, Decision(step="distill", why=why, what=f"started {shape.id} from random layers and embeddings out of the "
                            "teacher's contextual output")
@@ -232,6 +235,7 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
     torch.manual_seed(settings.seed)
     config = BertConfig.from_json_file(inputs.config)
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = _BASELINE_DROPOUT
+    config.initializer_range = random_range(config.hidden_size)
     model = AutoModelForSequenceClassification.from_config(config, attn_implementation=quickest_attention())
     split_embedding(model)
     group, tokenizer = current_group(), inputs.tokenizer.read_text(encoding="utf-8")

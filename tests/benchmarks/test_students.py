@@ -8,6 +8,7 @@ import students as script
 from result_rows import of_preferred_rungs, preferred_rung
 from resumable_rows import RowFile, key_of, pack_bits
 from script_options import ScriptOptions, option_parser, read_options
+from stage_versions import FIRST_WEIGHTS, has_todays_start
 from student_line import KINDS, Line, wanted_tasks
 from suite_files import StudentsSuite, read_suite_file
 
@@ -160,3 +161,19 @@ def test_read_options_then_the_command_of_a_row_has_no_folder_of_this_machine(tm
     )
     command = read_options(given, script="students.py").command
     assert command == "python benchmarks/students.py --data DIR --tasks trec6 snips --set distillation.alpha=1"
+
+
+def test_job_settings_when_a_student_starts_from_random_weights_then_says_how_they_start(suite: StudentsSuite, line: Line) -> None:
+    known = {kind: script.job_settings(line, _job(suite, kind=kind)).get("first_weights") for kind in KINDS}
+    assert known == {"student": None, "no_kd": FIRST_WEIGHTS, "random_init_no_transfer": FIRST_WEIGHTS}
+
+
+@pytest.mark.parametrize(("kind", "initialisation", "first", "is_todays"), [
+    ("student", "cut", None, True), ("ablation", "random", None, False), ("ablation", "contextual", FIRST_WEIGHTS, True),
+    ("no_kd", "cut", None, False), ("no_kd", "cut", FIRST_WEIGHTS, True),
+])
+def test_has_todays_start_when_weights_are_random_then_only_with_todays_spread(
+    kind: str, initialisation: str, first: int | None, is_todays: bool
+) -> None:
+    settings = {"student": {"initialisation": initialisation}, **({} if first is None else {"first_weights": first})}
+    assert has_todays_start({"kind": kind, "settings": settings}) == is_todays

@@ -34,7 +34,7 @@ def states(teacher: Any, encoder: TextEncoder) -> np.ndarray:
 
 
 def test_contextual_embeddings_as_wide_as_the_teacher_keep_all_distances(teacher: Any, encoder: TextEncoder) -> None:
-    found = contextual_embeddings(teacher, encoder, TOKENS, width=32).numpy()
+    found = contextual_embeddings(teacher, encoder, TOKENS, width=32, positions_std=0.02).numpy()
     wanted = states(teacher, encoder)
     distances = [np.linalg.norm(rows[:, None] - rows[None], axis=2) for rows in (found, wanted)]
     ratio = distances[0][distances[1] > 0] / distances[1][distances[1] > 0]
@@ -47,7 +47,7 @@ def test_contextual_embeddings_when_many_tokens_then_say_how_far(
     monkeypatch.setattr(contextual, "_BATCH", 3)
     monkeypatch.setattr("edgedistill.progress._LINE_EVERY_S", 0.0)
     with caplog.at_level("INFO", logger="edgedistill"):
-        contextual_embeddings(teacher, encoder, TOKENS, width=4)
+        contextual_embeddings(teacher, encoder, TOKENS, width=4, positions_std=0.02)
     told = [record.getMessage().rpartition(", about ")[0] for record in caplog.records]
     assert told == ["first embeddings: 3 of 8 tokens", "first embeddings: 6 of 8 tokens"]
 
@@ -56,14 +56,14 @@ def test_contextual_embeddings_when_many_tokens_then_say_how_far(
 def test_contextual_embeddings_have_the_students_width_and_the_usual_spread(
     teacher: Any, encoder: TextEncoder, width: int
 ) -> None:
-    found = contextual_embeddings(teacher, encoder, TOKENS, width=width)
+    found = contextual_embeddings(teacher, encoder, TOKENS, width=width, positions_std=0.02)
     assert found.shape == (len(TOKENS), width)
     assert float(found.std()) == pytest.approx(0.05, rel=1e-3)
     assert torch.allclose(found.mean(dim=0), torch.zeros(width), atol=1e-5)
 
 
 def test_contextual_embeddings_of_less_width_keep_the_principal_components(teacher: Any, encoder: TextEncoder) -> None:
-    found = contextual_embeddings(teacher, encoder, TOKENS, width=3).numpy()
+    found = contextual_embeddings(teacher, encoder, TOKENS, width=3, positions_std=0.02).numpy()
     wanted = states(teacher, encoder)
     left = np.linalg.svd(wanted - wanted.mean(axis=0), full_matrices=False)[0][:, :3]
     assert np.linalg.norm(left.T @ found) == pytest.approx(np.linalg.norm(found), rel=1e-3)  # nothing lies outside their span

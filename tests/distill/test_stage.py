@@ -326,6 +326,27 @@ def test_distill_learns_what_the_teacher_says_and_not_the_hard_labels(
     assert by_teacher > by_label + 0.1
 
 
+@pytest.mark.parametrize(("initialisation", "expected"), [("cut", 0.02), ("random", 0.25), ("contextual", 0.25)])
+def test_distill_when_layers_start_from_random_weights_then_their_spread_fits_the_width(
+    model_folder: Callable[[str], Path], data: Data, tmp_path: Path, initialisation: str, expected: float
+) -> None:
+    student = distil(tmp_path / "student", model_folder("bert"), data, initialisation=initialisation).folder
+    assert SHAPE.hidden == 16
+    assert json.loads((student / "config.json").read_text())["initializer_range"] == pytest.approx(expected)
+
+
+def test_baseline_then_starts_with_a_spread_that_fits_its_width_though_the_student_was_cut(
+    distilled: Done, data: Data, tmp_path: Path
+) -> None:
+    inputs = BaselineInputs(
+        distilled.folder / "config.json", distilled.folder / "tokenizer.json", data.folder / "train.arrow",
+        data.folder / "validation.arrow",
+    )
+    folder = Workspace(tmp_path / "baseline").perform("baseline", BASELINE, SETTINGS, inputs).folder
+    weights = load_file(folder / "model.safetensors")["bert.encoder.layer.0.intermediate.dense.weight"]
+    assert float(weights.std()) == pytest.approx(SHAPE.hidden**-0.5, rel=0.25)  # and a short training
+
+
 def test_baseline_of_a_student_with_a_thin_embedding_has_one_too(
     model_folder: Callable[[str], Path], data: Data, tmp_path: Path
 ) -> None:
