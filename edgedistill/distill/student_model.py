@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ def random_range(width: int) -> float:
 
     Source: LeCun, Bottou, Orr and Mueller 1998, "Efficient BackProp", section 4.6, equation 16; measured in docs/adr/0023.
     """
-    return float(width) ** -0.5
+    return 1 / math.sqrt(width)
 
 
 def cut_student(

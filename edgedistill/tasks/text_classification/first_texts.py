@@ -15,7 +15,7 @@ from edgedistill.teach.long_texts import estimated_lengths, sampled_rows, whole_
 _FIRST_TEXTS = 10_000
 
 _TOKENS_SEEN, _LEAST_ROWS_SEEN, _ROWS_STEP = 8_000_000, 100_000, 10_000
-"""What a student of 1/30 sees in eight or nine minutes of two cores (agnews_10k, docs/students.md: 250,000 rows in 11.6)."""
+"""What a student of 1/30 sees in about ten minutes of two cores (agnews_10k at 1/30, docs/students.md)."""
 
 
 def lengths_of_first_texts(path: Path, column: str, *, folder: Path | None) -> NDArray[np.int64]:
