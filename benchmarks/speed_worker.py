@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,13 @@ def ours(job: Job, start: Path, train: Examples) -> tuple[Any, dict[str, float]]
 
 def _labelled(teacher: Any, encoder: Any, tables: list[Examples], vectors: Path) -> tuple[Any, Any]:
     """Return the teacher's logits of some tables, one after the other, and its vectors of their texts; as `teach` does."""
+    from edgedistill.teach.answer_parts import AnswerParts
     from edgedistill.teach.sentence_vectors import keep_vectors
+    from edgedistill.teach.table_labelling import label_tables
     from edgedistill.teach.teacher_model import label_texts
 
-    batches = (texts for table in tables for texts in table.text_batches())
-    logits = list(keep_vectors(label_texts(teacher, encoder, batches), vectors, rows=sum(map(len, tables))))
+    answers = label_tables(partial(label_texts, teacher, encoder), tables, AnswerParts(vectors.parent / "parts"))
+    logits = list(keep_vectors(answers, vectors, rows=sum(map(len, tables))))
     return np.concatenate(logits), np.load(vectors, mmap_mode="r")
 
 

@@ -83,26 +83,38 @@ def fit_basis(vectors: NDArray[np.float32]) -> VectorBasis:
     return VectorBasis(mean[:, 0].astype(np.float32), components.astype(np.float32))
 
 
-def keep_vectors(
-    answers: Iterable[TextAnswers], path: Path, *, rows: int, basis: VectorBasis | None = None
-) -> Iterator[NDArray[np.float32]]:
+@dataclass(frozen=True)
+class KeptAnswers:
+    """What is kept of a teacher's answers.
+
+    Attributes:
+        logits: shape (n, classes), float32, raw.
+        vectors: shape (n, VIEWS, dimensions), float16, in a basis.
+    """
+
+    logits: NDArray[np.float32]
+    vectors: NDArray[np.float16]
+
+    @classmethod
+    def of(cls, answers: TextAnswers, basis: VectorBasis) -> "KeptAnswers":
+        """Reduce a teacher's answers."""
+        return cls(answers.logits, basis.reduce(answers.vectors))
+
+
+def keep_vectors(answers: Iterable[KeptAnswers], path: Path, *, rows: int) -> Iterator[NDArray[np.float32]]:
     """Pass logits on, and write the reduced vectors beside.
 
     Args:
         answers: of `rows` texts in all, batch by batch; only one is in memory.
         path: the .npy file to make, float16, shape (rows, VIEWS, dimensions).
         rows: texts.
-        basis: in which the vectors are kept; None: that of the first batch. Of data sorted by class, a batch that is not all
-            of train knows some classes only.
     """
     file: np.memmap | None = None
     start = 0
     for answer in answers:
-        basis = fit_basis(answer.vectors) if basis is None else basis
         if file is None:
-            shape = (rows, len(basis.mean), basis.dimensions)
-            file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
-        file[start : start + len(answer.logits)] = basis.reduce(answer.vectors)
+            file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, *answer.vectors.shape[1:]))
+        file[start : start + len(answer.logits)] = answer.vectors
         start += len(answer.logits)
         yield answer.logits
     if file is not None:

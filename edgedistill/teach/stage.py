@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from edgedistill.artifact import require_written
 from edgedistill.document import Document
 from edgedistill.errors import TeacherError
-from edgedistill.examples import BATCH_ROWS, NO_LABEL, Examples, read_examples, write_examples
+from edgedistill.examples import NO_LABEL, Examples, read_examples, write_examples
 from edgedistill.manifest import Decision
 from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.processes import current_group
-from edgedistill.progress import Progress
 from edgedistill.recipe import FineTuning, TransferSet
 from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder, is_wordpiece
+from edgedistill.teach.answer_parts import PARTS, AnswerParts
 from edgedistill.teach.decoders import require_encoder
 from edgedistill.teach.files import CURVE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.judgement import Answers, judge_taken, judged_rows, warn_of_accuracy
@@ -29,8 +29,9 @@ from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only
 from edgedistill.teach.labels import require_same_classes, require_same_problem, token_limit, trained_labels
 from edgedistill.teach.learning_rate import rate_decisions
 from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_reading, sampled_rows, whole_lengths
-from edgedistill.teach.sentence_vectors import BASIS_ROWS, fit_basis, keep_vectors
+from edgedistill.teach.sentence_vectors import keep_vectors
 from edgedistill.teach.set_judgement import judge_taken_sets
+from edgedistill.teach.table_labelling import label_tables
 from edgedistill.teach.tokenizer_files import require_tokenizer_packages
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, share_with_neighbours, words_of
 from edgedistill.teach.units import UnitSplitter, unspaced_units
@@ -195,23 +196,18 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     # a student of any other tokenizer gets a vocabulary of its own: nobody reads them, and of 250,000 tokens they take long
     of_tokens = partial(token_vectors, model, encoder) if is_wordpiece(encoder.tokenizer.to_str()) else no_token_vectors
     group.on_main(lambda: np.save(out / TOKEN_VECTORS_FILE, of_tokens(), allow_pickle=False))
-    batches = (texts for table in tables for texts in table.text_batches())
-    sample = [train.spread(BASIS_ROWS).texts] if len(train) > BATCH_ROWS else []
-    with Progress("labelling", total=sum(map(len, sample)) + sum(map(len, tables)), unit="texts") as progress:
-        label = partial(label_texts, model, encoder, on_texts=progress.advance)
-        basis = next((fit_basis(answer.vectors) for answer in label(iter(sample))), None)  # every process helps to label
-        answers = label(batches)
-        if not group.is_main:
-            return only_help(answers)
-        logits = keep_vectors(answers, out / SENTENCE_VECTORS_FILE, rows=sum(map(len, tables)), basis=basis)
-        write_soft_labels(out / SOFT_LABELS_FILE, zip(_id_batches(tables), logits, strict=True), classes=len(labels),
-                          origin=origin_of(inputs, encoder_file=TOKENIZER_FILE))
+    answers = label_tables(partial(label_texts, model, encoder), tables, AnswerParts(out / PARTS))
+    if not group.is_main:
+        return only_help(answers)
+    logits = keep_vectors(answers, out / SENTENCE_VECTORS_FILE, rows=sum(map(len, tables)))
+    write_soft_labels(out / SOFT_LABELS_FILE, zip(_id_batches(tables), logits, strict=True), classes=len(labels),
+                      origin=origin_of(inputs, encoder_file=TOKENIZER_FILE))
     return Outcome(decisions=(
         Decision(step="teach", what=f"made {len(tables[1]) - len(own)} unlabelled texts from {len(train)} training texts"
                  + (f" and {len(own)} unlabelled ones, and labelled these too" if len(own) else ""),
                  why="a student learns most from the teacher's answers on many texts (Jiao et al. 2020, table 2)"),
         *noted,
-    ))
+    ), scratch=(PARTS,))
 
 
 def _write_transfer(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path) -> tuple[Decision, ...]:
@@ -271,5 +267,5 @@ def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:
 
 SOFT_LABELS = Stage(
     name="teach", version=7, run=_make_soft_labels, ensures=check_soft_labels,
-    tools=("torch", "transformers", "tokenizers", "numpy"), is_shared=True,
+    tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )

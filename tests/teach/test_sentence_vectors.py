@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from edgedistill.teach.sentence_vectors import MOST_DIMENSIONS, VIEWS, TextAnswers, fit_basis, keep_vectors
+from edgedistill.teach.sentence_vectors import MOST_DIMENSIONS, VIEWS, KeptAnswers, TextAnswers, fit_basis, keep_vectors
 
 
 def vectors(n: int, width: int, seed: int = 0) -> np.ndarray:
@@ -54,18 +54,12 @@ def test_fit_basis_when_all_texts_are_alike_then_nothing_is_infinite() -> None:
     assert not fit_basis(given).reduce(given).any()
 
 
-def test_keep_vectors_when_in_batches_then_each_row_in_its_place_by_the_first_batchs_basis(tmp_path: Path) -> None:
+def test_keep_vectors_when_in_batches_then_each_row_in_its_place(tmp_path: Path) -> None:
     given = vectors(70, 12)
+    basis = fit_basis(given)
     logits = np.arange(140, dtype=np.float32).reshape(70, 2)
     parts = [slice(0, 30), slice(30, 31), slice(31, 70)]
-    answers = (TextAnswers(logits[part], given[part]) for part in parts)
+    answers = (KeptAnswers.of(TextAnswers(logits[part], given[part]), basis) for part in parts)
     passed = list(keep_vectors(answers, tmp_path / "v.npy", rows=70))
     np.testing.assert_array_equal(np.concatenate(passed), logits)
-    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), fit_basis(given[:30]).reduce(given))
-
-
-def test_keep_vectors_when_a_basis_is_given_then_in_that_one(tmp_path: Path) -> None:
-    given, other = vectors(20, 12), fit_basis(vectors(50, 12, seed=1))
-    answers = (TextAnswers(np.zeros((10, 2), np.float32), given[start : start + 10]) for start in (0, 10))
-    assert sum(len(logits) for logits in keep_vectors(answers, tmp_path / "v.npy", rows=20, basis=other)) == 20
-    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), other.reduce(given))
+    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), basis.reduce(given))

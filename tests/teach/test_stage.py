@@ -22,8 +22,8 @@ from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import read_soft_labels
 from edgedistill.stage import Workspace
 from edgedistill.tasks.text_classification.encoding import TextEncoder
-from edgedistill.teach import stage as teach_stage
-from edgedistill.teach import tokenizer_files
+from edgedistill.teach import table_labelling, tokenizer_files
+from edgedistill.teach.answer_parts import AnswerParts, Arrays
 from edgedistill.teach.fine_tuning import enough_epochs
 from edgedistill.teach.labelling import origin_of
 from edgedistill.teach.stage import (
@@ -212,8 +212,8 @@ def test_soft_labels_are_the_teachers_raw_logits_of_the_text_with_that_id(
 def test_soft_labels_of_a_train_of_several_batches_have_the_basis_of_evenly_spread_rows(
     teacher: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teach_stage, "BATCH_ROWS", 20)
-    monkeypatch.setattr(teach_stage, "BASIS_ROWS", 12)
+    monkeypatch.setattr(table_labelling, "BATCH_ROWS", 20)
+    monkeypatch.setattr(table_labelling, "BASIS_ROWS", 12)
     settings = SoftLabelSettings(transfer_set=TransferSet(rows=0), seed=3)
     made = Workspace(tmp_path).perform("soft", SOFT_LABELS, settings, soft_inputs(teacher, data)).folder
     kept = np.load(made / "sentence_vectors.npy").astype(np.float64)
@@ -270,6 +270,31 @@ def test_soft_labels_made_again_have_the_same_bytes(soft_labels: Path, teacher: 
     again = Workspace(tmp_path).perform("soft", SOFT_LABELS, SOFT, soft_inputs(teacher, data)).folder
     for name in ("soft_labels.arrow", "transfer.arrow"):
         assert (again / name).read_bytes() == (soft_labels / name).read_bytes()
+
+
+@pytest.mark.parametrize("least", [20, 10_000], ids=["basis of a sample", "basis of the first batch"])
+def test_soft_labels_cut_short_go_on_after_the_last_batch_and_have_the_same_bytes(
+    least: int, teacher: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_labelling, "BATCH_ROWS", least)
+    whole = Workspace(tmp_path / "whole").perform("soft", SOFT_LABELS, SOFT, soft_inputs(teacher, data)).folder
+    write = AnswerParts.write
+
+    def killed_at_the_third(parts: AnswerParts, name: str, arrays: Arrays) -> None:
+        if name == "2":
+            raise KeyboardInterrupt
+        write(parts, name, arrays)
+
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(AnswerParts, "write", killed_at_the_third)
+        Workspace(tmp_path / "cut").perform("soft", SOFT_LABELS, SOFT, soft_inputs(teacher, data))
+    written: list[str] = []
+    monkeypatch.setattr(AnswerParts, "write", lambda parts, name, arrays: (written.append(name), write(parts, name, arrays)))
+    done = Workspace(tmp_path / "cut").perform("soft", SOFT_LABELS, SOFT, soft_inputs(teacher, data)).folder
+    assert written == ["2", "3"]  # 0 is the basis, 1 train; then the transfer set and validation
+    assert sorted(path.name for path in done.iterdir()) == sorted(path.name for path in whole.iterdir())
+    for name in ("soft_labels.arrow", "transfer.arrow", "sentence_vectors.npy", "token_vectors.npy"):
+        assert (done / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_soft_labels_without_a_transfer_set_hold_the_given_examples_only(teacher: Path, data: Path, tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["BILINEAR", "PREPROCESSOR_FILE", "EncodedPictures", "PictureEncoder", "Preprocessing", "as_inputs", "fit_channels",
            "fit_size", "fit_whole", "read_preprocessing"]
 
+PICTURES_A_BATCH = 256
+"""How many pictures a teacher answers at a time."""
+
 _LUMA = np.array([299, 587, 114], np.float32) / 1000
 """ITU-R 601-2, as Pillow's convert("L") has it."""
 

@@ -1,9 +1,10 @@
 """The teach stages of pictures: take, fine-tune or train the teacher; make the transfer set and let the teacher label it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,14 @@ from edgedistill.soft_labels import write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.encoding import Encoded
 from edgedistill.tasks.image_classification.encoding import (
+    PICTURES_A_BATCH,
     PREPROCESSOR_FILE,
     PictureEncoder,
     Preprocessing,
     read_preprocessing,
 )
 from edgedistill.tasks.image_classification.pictures import Pixels
+from edgedistill.teach.answer_parts import PARTS, AnswerParts, Arrays, resume
 from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
 from edgedistill.teach.labels import kept_order, label_order, require_same_classes, require_same_problem, trained_labels
@@ -141,6 +144,14 @@ TEACHER = Stage(
 )
 
 
+class LabelsPictures(Protocol):
+    """A teacher that answers pictures batch by batch, from one with a number on."""
+
+    def __call__(self, encoded: Encoded, *, first: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the raw logits of each batch from one on, shape (rows, classes)."""
+        ...
+
+
 class SoftLabelSettings(Document):
     """How many pictures are made, how, and the seed."""
 
@@ -164,35 +175,43 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     group.on_main(lambda: write_transfer_set(out / TRANSFER_FILE, made))
     model = load_image_classifier(inputs.teacher, labels).to(own_device(group.local_rank))
     encoder = PictureEncoder.load(inputs.teacher)
-    parts: list[tuple[list[str], Encoded]] = [
-        (train.ids, encoder.encode_examples(train)),
-        (made.ids, ChangedPictures(made.changer, encoder.how, made.numbers)),
-        (validation.ids, encoder.encode_examples(validation)),
-    ]
-
-    def answers() -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-        """Yield ids and the teacher's logits of them: train, the transfer set, validation."""
-        with Progress("labelling", total=sum(len(ids) for ids, _ in parts), unit="pictures") as progress:
-            for ids, pictures in parts:
-                start = 0
-                for logits in label_pictures(model, pictures):
-                    yield ids[start : start + len(logits)], logits
-                    start += len(logits)
-                    progress.advance(len(logits))
-
+    ids = [*train.ids, *made.ids, *validation.ids]
+    pictures = (encoder.encode_examples(train), ChangedPictures(made.changer, encoder.how, made.numbers),
+                encoder.encode_examples(validation))
+    answers = resume(AnswerParts(out / PARTS), partial(_answers, partial(label_pictures, model), pictures))
     if not group.is_main:
-        return only_help(answers())
+        return only_help(answers)
     origin = origin_of(inputs, encoder_file=PREPROCESSOR_FILE)
-    write_soft_labels(out / SOFT_LABELS_FILE, answers(), classes=len(labels), origin=origin)
+    write_soft_labels(out / SOFT_LABELS_FILE, _with_ids(ids, answers), classes=len(labels), origin=origin)
     return Outcome(decisions=(
         Decision(step="teach", what=f"let the teacher label {rows} changed copies of {len(train) + len(own)} pictures",
                  why="student and teacher see the same changed picture (Beyer et al. 2022); see docs/images.md"),
-    ))
+    ), scratch=(PARTS,))
+
+
+def _answers(label: LabelsPictures, tables: Sequence[Encoded], first: int) -> Iterator[Arrays]:
+    """Yield the logits of each batch of some tables, one after the other, from the batch with this number on."""
+    batches = [-(-len(pictures) // PICTURES_A_BATCH) for pictures in tables]
+    skipped = [min(count, max(0, first - sum(batches[:i]))) for i, count in enumerate(batches)]
+    done = sum(min(len(pictures), count * PICTURES_A_BATCH) for pictures, count in zip(tables, skipped, strict=True))
+    with Progress("labelling", total=sum(map(len, tables)), unit="pictures", done=done) as progress:
+        for pictures, count in zip(tables, skipped, strict=True):
+            for logits in label(pictures, first=count):
+                progress.advance(len(logits))
+                yield {"logits": logits}
+
+
+def _with_ids(ids: list[str], answers: Iterable[Arrays]) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+    start = 0
+    for arrays in answers:
+        logits = arrays["logits"]
+        yield ids[start : start + len(logits)], logits
+        start += len(logits)
 
 
 SOFT_LABELS = Stage(
     name="teach", version=4, run=_make_soft_labels, ensures=check_soft_labels,
-    tools=("torch", "transformers", "numpy", "pillow"), is_shared=True,
+    tools=("torch", "transformers", "numpy", "pillow"), is_resumable=True, is_shared=True,
 )
 
 

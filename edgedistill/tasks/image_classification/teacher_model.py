@@ -16,11 +16,10 @@ from edgedistill.plan import PictureSize
 from edgedistill.processes import current_group, share_of
 from edgedistill.recipe import Configuration
 from edgedistill.tasks.encoding import Encoded
+from edgedistill.tasks.image_classification.encoding import PICTURES_A_BATCH
 from edgedistill.teach.classifier import ClassifierKind, load_with_head, names_of
 from edgedistill.teach.labels import trained_labels
 from edgedistill.torch_setup import set_up_torch, with_quickest_layout
-
-_BATCH = 256
 
 
 def load_image_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:
@@ -74,8 +73,10 @@ def _first_line(bad: BaseException) -> str:
     return (str(bad).splitlines() or [type(bad).__name__])[0][:200]
 
 
-def label_pictures(model: PreTrainedModel, encoded: Encoded) -> Iterator[NDArray[np.float32]]:
-    """Yield raw logits of a few hundred pictures at a time, in their order, each shape (rows, classes).
+def label_pictures(model: PreTrainedModel, encoded: Encoded, *, first: int = 0) -> Iterator[NDArray[np.float32]]:
+    """Yield raw logits of `PICTURES_A_BATCH` pictures at a time, in their order, each shape (rows, classes).
+
+    Batches before the number `first` are left out.
 
     In a stage that several processes share the batches are dealt out in turn; what the main process yields is whole.
     """
@@ -83,8 +84,8 @@ def label_pictures(model: PreTrainedModel, encoded: Encoded) -> Iterator[NDArray
     group = current_group()
     kind = model.device.type
     autocast = torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or this_host().has_bf16)
-    for turn, start in enumerate(range(0, len(encoded), _BATCH)):
-        rows = np.arange(start, min(start + _BATCH, len(encoded)))
+    for turn, start in enumerate(range(first * PICTURES_A_BATCH, len(encoded), PICTURES_A_BATCH)):
+        rows = np.arange(start, min(start + PICTURES_A_BATCH, len(encoded)))
         result = np.zeros((len(rows), model.config.num_labels), np.float32)
         if share_of(turn, group):
             pixels = torch.from_numpy(np.asarray(encoded.batch(rows)["pixel_values"])).to(model.device)

@@ -29,12 +29,14 @@ from edgedistill.plan import PictureSize
 from edgedistill.recipe import FineTuning
 from edgedistill.results import Labels
 from edgedistill.soft_labels import read_soft_labels
+from edgedistill.stage import Workspace
 from edgedistill.tasks.image_classification import teach_stage as stage
 from edgedistill.tasks.image_classification import teacher_model
 from edgedistill.tasks.image_classification.encoding import Preprocessing
 from edgedistill.tasks.image_classification.pictures import Pixels, Rows, pixels_of, write_pictures
 from edgedistill.tasks.image_classification.task import DOOR
 from edgedistill.tasks.image_classification.transfer_set import read_transfer_set
+from edgedistill.teach.answer_parts import AnswerParts, Arrays
 from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE
 
 STORED = PictureSize(20, 3)
@@ -189,3 +191,33 @@ def test_teach_when_the_folder_holds_no_classifier_then_fine_tuned(given: Given)
     FAMILIES["resnet"][1].save_pretrained(folder)
     _, decisions = given.taught(folder)
     assert "its folder holds no trained classifier" in decisions[0]
+
+
+@pytest.mark.parametrize("cut_at", ["0", "1", "4", "6", "7"])
+def test_soft_labels_cut_short_go_on_after_the_last_batch_and_have_the_same_bytes(
+    cut_at: str, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (stage, teacher_model):
+        monkeypatch.setattr(module, "PICTURES_A_BATCH", 2)
+    teacher, _ = given.taught(given.teacher(next(iter(FAMILIES)), OWN))
+    settings = stage.SoftLabelSettings(rows=5, copies=1, changes=PictureChanges(), seed=3)
+    files = ("train.arrow", "validation.arrow", "labels.json", "unlabelled.arrow")
+    inputs = stage.SoftLabelInputs(teacher, *(given.data / name for name in files))
+    whole = Workspace(given.root / "whole").perform("soft", stage.SOFT_LABELS, settings, inputs).folder
+    write = AnswerParts.write
+
+    def killed(parts: AnswerParts, name: str, arrays: Arrays) -> None:
+        if name == cut_at:
+            raise KeyboardInterrupt
+        write(parts, name, arrays)
+
+    with monkeypatch.context() as short, pytest.raises(KeyboardInterrupt):
+        short.setattr(AnswerParts, "write", killed)
+        Workspace(given.root / "cut").perform("soft", stage.SOFT_LABELS, settings, inputs)
+    written: list[str] = []
+    monkeypatch.setattr(AnswerParts, "write", lambda parts, name, arrays: (written.append(name), write(parts, name, arrays)))
+    done = Workspace(given.root / "cut").perform("soft", stage.SOFT_LABELS, settings, inputs).folder
+    assert written == [str(number) for number in range(int(cut_at), 9)]  # 3 batches of train, 4 of the transfer set, 2 of validation
+    for name in (SOFT_LABELS_FILE, TRANSFER_FILE):
+        assert (done / name).read_bytes() == (whole / name).read_bytes()
+    assert not (done / "parts").exists()
