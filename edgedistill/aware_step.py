@@ -1,9 +1,11 @@
 """The steps of a run that fine-tune the chosen student for int8, and the decision on validation which int8 student ships."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgedistill.errors import TrainingDivergedError
 from edgedistill.int8_settings import Quantization
 from edgedistill.line import Common, Line, Tuned, evaluate_models, export_model, quantize_model
 from edgedistill.manifest import Decision
@@ -12,6 +14,8 @@ from edgedistill.results import AwareGain, Evaluation, Int8Candidate, Quantizati
 from edgedistill.search_job import Found
 from edgedistill.stage import Done
 from edgedistill.tasks.task import TrainingFolders
+
+log = logging.getLogger("edgedistill")
 
 STEP = "distill-aware"
 _AWARE: Variant = "student_int8_aware"
@@ -84,7 +88,11 @@ def tune_for_int8(line: Line, common: Common, plan: Plan, models: Candidates) ->
     if work is None:
         why = f"{call.why}; {line.task.name} has no such fine-tuning yet" if call.scheme else call.why
         return Tuning(models.student_int8, (Decision(step=STEP, what="did not fine-tune the student for int8", why=why),))
-    tuned = line.note(STEP, line.workspace.do(STEP, work))
+    try:
+        tuned = line.note(STEP, line.workspace.do(STEP, work))
+    except TrainingDivergedError as diverged:  # the int8 student without it is there
+        log.warning("%s: %s: the int8 student stays as it was", STEP, diverged.message)
+        return Tuning(models.student_int8, (Decision(step=STEP, what="kept the int8 student as it was", why=diverged.message),))
     exported = export_model(line, plan, "student-aware", tuned)
     int8 = quantize_model(line, common, plan, "student-aware", exported,
                           tuned=Tuned(call.scheme, models.student_onnx.folder))

@@ -29,7 +29,8 @@ class FrontierRow(Document):
     transfer_rows: int = Field(description="unlabelled texts asked for at most")
     transfer_words: int | None = Field(None, description="words of them asked for at most")
     scheme: str = Field(description="int8 scheme that was taken; of a trial without an int8 file, that was asked for")
-    met_goal: bool = Field(description="every goal kept on validation, and the file within the size budget")
+    met_goal: bool = Field(description="every goal kept on validation by the margin, and the file within the budgets")
+    is_kept_by_chance: bool = Field(False, description="every goal kept there, but by less than the margin that is asked for")
     is_pruned: bool
     finding: str = Field(description="what the diagnosis calls it")
     finding_text: str

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,7 +168,8 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     teacher_int8 = quantize_model(line, common, plan, "teacher", teacher_onnx)
     line, common, plan = varied(line, common, plan, found.trial)
     student = distil_trial(line, common, plan, found.trial)
-    baseline = train_baseline(line, common, plan, student)
+    baseline, lost = train_baseline(line, common, plan, student)
+    found = replace(found, decisions=(*found.decisions, *lost))
     student_onnx = export_model(line, plan, "student", student)
     post_training = quantize_model(line, common, plan, "student", student_onnx)
     tuning = tune_for_int8(line, common, plan, Candidates(teacher_onnx, student, student_onnx, post_training, found))

@@ -166,7 +166,7 @@ def _advice(recipe: Recipe, result: TargetResults, teacher: Evaluation, goals: t
         goals=goals, teacher={"accuracy": teacher.accuracy.value, "macro_f1": teacher.macro_f1.value},
         kept_on_validation=chosen.is_met, finding=chosen.diagnosis.finding, finding_text=chosen.diagnosis.text,
         trials=len(result.found.rows), trials_allowed=recipe.search.trials, margin=chosen.margin, budget=budget,
-        time_limit_s=recipe.search.time_limit_s if result.found.is_out_of_time else None,
+        time_limit_s=recipe.search.time_limit_s if result.found.is_out_of_time else None, named_rung=recipe.student.rung or "",
     )
     return advise(shortage, result.plan.ledger, {name: budget.limit for name, budget in result.plan.budgets.items()})
 

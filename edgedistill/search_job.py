@@ -3,8 +3,8 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class Attempt:
         int8_student: the same in int8.
         is_right: is the int8 answer to each validation row right?
         verdict: what the court of int8 said.
-        duration_s: what the work of the steps took, whenever it was done.
+        step_seconds: what the work of each step took, whenever it was done, by the step's key.
     """
 
     log: TrainingLog
@@ -41,7 +41,12 @@ class Attempt:
     int8_student: Evaluation | None = None
     is_right: NDArray[np.bool_] | None = None
     verdict: QuantizationVerdict | None = None
-    duration_s: float = 0.0
+    step_seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def duration_s(self) -> float:
+        """What the work of all its steps took."""
+        return sum(self.step_seconds.values())
 
     @property
     def schemes_no_better(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from edgedistill.distill.search.account import described, result_of, trial_decisions
@@ -75,10 +75,20 @@ def _ending(job: Job, trials: Sequence[Trial]) -> str:
     if len(trials) >= job.recipe.search.trials:
         return f"search.trials allows {job.recipe.search.trials}"
     limit = job.recipe.search.time_limit_s
-    spent = sum(t.outcome.duration_s for t in trials if t.outcome is not None and t.run_id == job.owner.run_id)
-    if limit is not None and spent >= limit:
+    own = [t.outcome for t in trials if t.outcome is not None and t.run_id == job.owner.run_id]
+    if limit is not None and _spent_s(own) >= limit:
         return f"the trials have used up search.time_limit_s, {limit:g} s"
     return ""
+
+
+def _spent_s(outcomes: Iterable[TrialOutcome]) -> float:
+    """Return what the work of some trials took; a step that several of them share was done once."""
+    steps: dict[str, float] = {}
+    others = 0.0
+    for outcome in outcomes:
+        steps |= outcome.step_seconds
+        others += 0.0 if outcome.step_seconds else outcome.duration_s  # it left no steps
+    return others + sum(steps.values())
 
 
 def _situation(job: Job, trials: Sequence[Trial]) -> Situation:
@@ -152,9 +162,13 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
         return TrialOutcome(
             state="given-up", parameters=row.parameters, int8_bytes=row.int8_bytes, teacher_accuracy=teacher,
             shortfall=_NOTHING_KEPT, is_within_size=True, course=course, duration_s=made.duration_s,
+            step_seconds=dict(made.step_seconds),
             diagnosis=Diagnosis(finding="given-up", text=text),
         )
     is_within_size = made.int8_student.size_bytes <= job.plan.budgets["model_bytes"].limit
+    verdict = made.verdict
+    float_p50_s = verdict.float_predicted_p50_s if verdict is not None and verdict.is_float else None
+    is_within_latency = float_p50_s is None or float_p50_s <= job.plan.budgets["latency_p50_s"].limit
     shortfall, margin = _worst_goal(job, made.int8_student)
     in_float, in_int8 = _shortfall(job, made.float_student), shortfall
     if job.look_for == "best-that-fits":  # what could be better is asked of every student, not only of one that misses
@@ -165,15 +179,17 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
         state="done", parameters=made.int8_student.parameters, int8_bytes=made.int8_student.size_bytes,
         float_accuracy=made.float_student.accuracy.value, int8_accuracy=made.int8_student.accuracy.value,
         int8_macro_f1=made.int8_student.macro_f1, metric=job.metric, teacher_accuracy=teacher,
-        scheme_used="" if made.verdict is None else made.verdict.scheme, schemes_no_better=made.schemes_no_better,
-        shortfall=shortfall, margin=margin, is_within_size=is_within_size,
+        scheme_used="" if verdict is None else verdict.scheme, schemes_no_better=made.schemes_no_better,
+        shortfall=shortfall, margin=margin, is_within_size=is_within_size, is_within_latency=is_within_latency,
+        float_p50_s=float_p50_s, step_seconds=dict(made.step_seconds),
         kl_nats=made.fit.validation.kl_nats, right_rows=pack_rows(made.is_right), course=course, duration_s=made.duration_s,
         was_falling_at_the_end=is_still_falling(made.log),
         was_best_at_the_end=len(course) > 1 and course[-1].validation_accuracy > course[-2].validation_accuracy,
         diagnosis=diagnose(Figures(
-            made.fit, in_float, in_int8, _shortfall(job, job.teacher), made.float_student.accuracy.value,
+            made.fit, in_float, in_int8, _missed_by(job, job.teacher), made.float_student.accuracy.value,
             made.int8_student.accuracy.value, task_named(job.recipe.task).example,
-            made.verdict.decision if made.verdict is not None and made.verdict.is_float else "", is_within_size, bool(job.goals),
+            verdict.decision if verdict is not None and verdict.is_float else "",
+            "size" if not is_within_size else "" if is_within_latency else "latency", bool(job.goals),
         )),
     )
 
@@ -184,6 +200,11 @@ def _shortfall(job: Job, student: Evaluation) -> float:
     The margin is counted in.
     """
     return _worst_goal(job, student)[0]
+
+
+def _missed_by(job: Job, model: Evaluation) -> float:
+    """By how much a model misses the worst goal on validation, without a margin; 0 or less: it keeps all."""
+    return max((check.limit - check.value for check in check_goals(job.goals, job.teacher, model)), default=0.0)
 
 
 def _worst_goal(job: Job, student: Evaluation) -> tuple[float, float]:
@@ -199,7 +220,7 @@ def _worst_goal(job: Job, student: Evaluation) -> tuple[float, float]:
 def _score(job: Job, trial: Trial, outcome: TrialOutcome) -> float:
     """Return what the sampler maximizes: the first goal's figure; or, for the smallest, how cheap it is, below 0 the miss."""
     if job.look_for == "best-that-fits":
-        return outcome.figure
+        return outcome.figure if outcome.is_within_budgets else outcome.figure - 1.0  # below every one that fits
     if not outcome.is_met:
         return min(-1e-6, -outcome.shortfall)
     return 1.0 - _by_id(job)[trial.settings.rung].int8_bytes / job.rungs[-1].int8_bytes
@@ -272,13 +293,13 @@ def _row(job: Job, trial: Trial, *, is_chosen: bool) -> FrontierRow:
         raise ValueError(f"trial {trial.number} is not finished")
     return FrontierRow(
         trial=trial.number + 1, rung=settings.rung, parameters=outcome.parameters, int8_bytes=outcome.int8_bytes,
-        latency_p50_s=_prediction(job, settings.rung).latency_p50_s, float_accuracy=outcome.float_accuracy,
+        latency_p50_s=outcome.float_p50_s or _prediction(job, settings.rung).latency_p50_s, float_accuracy=outcome.float_accuracy,
         int8_accuracy=outcome.int8_accuracy, teacher_accuracy=outcome.teacher_accuracy, metric=outcome.metric,
         int8_macro_f1=None if outcome.int8_macro_f1 is None else outcome.int8_macro_f1.value,
         teacher_macro_f1=job.teacher.macro_f1.value, temperature=settings.temperature,
         alpha=settings.alpha, learning_rate=settings.learning_rate, batch_size=settings.batch_size,
         rows_seen=settings.rows_seen, transfer_rows=settings.transfer_rows, transfer_words=settings.transfer_words,
-        scheme=outcome.scheme_used or settings.scheme, met_goal=outcome.is_met,
+        scheme=outcome.scheme_used or settings.scheme, met_goal=outcome.is_met, is_kept_by_chance=outcome.is_kept_by_chance,
         is_pruned=outcome.state == "given-up", finding=outcome.diagnosis.finding, finding_text=outcome.diagnosis.text,
         because=trial.because, is_chosen=is_chosen, run=trial.run if trial.run_id != job.owner.run_id else None,
     )

@@ -1,8 +1,9 @@
 """A trial of the search as steps of the run: distil, export, quantize, evaluate on validation; each found done by its key."""
 
 import hashlib
+import logging
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,10 @@ from edgedistill.adoption import take_over
 from edgedistill.distill.search.study import Owner
 from edgedistill.distill.search.trial import Trial
 from edgedistill.distill.stage import CURVE_FILE, FIT_FILE
+from edgedistill.errors import TrainingDivergedError
 from edgedistill.host import tool_version
 from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
+from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.results import Evaluation, Fit, QuantizationVerdict, TrainingLog, Variant
 from edgedistill.run_folder import STUDY_FILE, run_id
@@ -21,6 +24,8 @@ from edgedistill.search_job import Attempt, Found, Job, plan_of, recipe_of
 from edgedistill.stage import Done, Stage, Work, storage_errors
 from edgedistill.student_search import search_students
 from edgedistill.tasks.task import TrainingFolders
+
+log = logging.getLogger("edgedistill")
 
 
 @dataclass(frozen=True)
@@ -85,12 +90,20 @@ def distil_trial(line: Line, common: Common, plan: Plan, trial: Trial) -> Done:
     return line.note(f"distill {plan.shape.id}", student)
 
 
-def train_baseline(line: Line, common: Common, plan: Plan, student: Done) -> Done | None:
-    """Train the chosen shape once more without the teacher; None where the recipe does not want that."""
+def train_baseline(line: Line, common: Common, plan: Plan, student: Done) -> tuple[Done | None, tuple[Decision, ...]]:
+    """Train the chosen shape once more without the teacher, and say so where that came to nothing.
+
+    None where the recipe does not want it, or where it diverged: from random weights the student's learning rate may be too high,
+    and the student is no worse for it.
+    """
     if not line.recipe.distillation.baseline:
-        return None
+        return None, ()
     work = line.task.train_baseline(line.recipe, plan.shape, student=student.folder, data=common.prepared.folder)
-    return line.note(f"baseline {plan.shape.id}", line.workspace.do("baseline", work))
+    try:
+        return line.note(f"baseline {plan.shape.id}", line.workspace.do("baseline", work)), ()
+    except TrainingDivergedError as diverged:
+        log.warning("baseline: %s: there is no student without a teacher to compare with", diverged.message)
+        return None, (Decision(step="baseline", what="no student without a teacher to compare with", why=diverged.message),)
 
 
 def _attempt(bench: _Bench, trial: Trial, source: Path | None) -> Attempt | None:
@@ -104,7 +117,7 @@ def _attempt(bench: _Bench, trial: Trial, source: Path | None) -> Attempt | None
     student = distil_trial(line, common, plan, trial)
     steps = [student] if common.soft_labels is bench.common.soft_labels else [common.soft_labels, student]
     curve, fit = TrainingLog.read_json(student.folder / CURVE_FILE), Fit.read_json(student.folder / FIT_FILE)
-    made = Attempt(curve, fit, duration_s=sum(d.manifest.duration_s for d in steps))
+    made = Attempt(curve, fit, step_seconds=_seconds(steps))
     if curve.given_up_at_step is not None:
         return made
     onnx = export_model(line, plan, "student", student)
@@ -113,7 +126,11 @@ def _attempt(bench: _Bench, trial: Trial, source: Path | None) -> Attempt | None
                                     "student_int8": int8.folder}
     judged = evaluate_models(line, common, folders, split="validation")
     steps += [onnx, int8, judged["student_onnx"], judged["student_int8"]]
-    return _judged(replace(made, duration_s=sum(d.manifest.duration_s for d in steps)), common, int8, judged)
+    return _judged(replace(made, step_seconds=_seconds(steps)), common, int8, judged)
+
+
+def _seconds(steps: Sequence[Done]) -> dict[str, float]:
+    return {done.manifest.key: done.manifest.duration_s for done in steps}
 
 
 def _judged(made: Attempt, common: Common, int8: Done, judged: Mapping[Variant, Done]) -> Attempt:

@@ -8,11 +8,12 @@ import pytest
 
 from edgedistill import pipeline
 from edgedistill.device.stage import DEVICE_FILE
+from edgedistill.search_job import Found
 from tests.report.test_device import measurement
 
 STEPS_BEFORE = {
     "edgedistill.pipeline": ("export_model", "quantize_model", "evaluate_models", "_prove_reading", "_verify"),
-    "edgedistill.trials": ("search_line", "distil_trial", "train_baseline"),
+    "edgedistill.trials": ("distil_trial",),
     "edgedistill.emulated_step": ("emulate",),
 }
 
@@ -23,10 +24,13 @@ class Steps:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, is_parity_kept: bool) -> None:
         self.done: list[str] = []
         self.result: Any = SimpleNamespace(folder=folder, trial=None)
+        found = Found(trial=None, rows=(), decisions=())  # type: ignore[arg-type] # nobody looks at it
         tuning = SimpleNamespace(shipped=self.result, variants={}, curve=None)
         for module, names in STEPS_BEFORE.items():
             for name in names:
                 monkeypatch.setattr(f"{module}.{name}", lambda *given: self.result)
+        monkeypatch.setattr("edgedistill.trials.search_line", lambda *given: found)
+        monkeypatch.setattr("edgedistill.trials.train_baseline", lambda *given: (self.result, ()))
         monkeypatch.setattr("edgedistill.trials.varied", lambda line, common, plan, trial: (line, common, plan))
         monkeypatch.setattr("edgedistill.aware_step.tune_for_int8", lambda *given: tuning)
         monkeypatch.setattr(pipeline, "evaluate_models", lambda *given: dict.fromkeys(("teacher", "student_int8"), self.result))

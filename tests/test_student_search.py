@@ -81,7 +81,8 @@ class Trainings:
         points = tuple(TrainingPoint(step=i, loss=1.0, validation_loss=1.0, validation_accuracy=accuracy * i / 4) for i in range(1, 5))
         log = TrainingLog(points=points, steps_planned=4)
         is_right = np.arange(ROWS) < round(accuracy * ROWS)
-        return Attempt(log, AGREES, evaluation(accuracy + 0.001), evaluation(accuracy), is_right, VERDICT, 60.0)
+        return Attempt(log, AGREES, evaluation(accuracy + 0.001), evaluation(accuracy), is_right, VERDICT,
+                       {trial.settings.model_copy(update={"scheme": ""}).to_json(): 50.0, trial.settings.to_json(): 10.0})
 
 
 def by_width(table: dict[str, float]) -> Trainings:
@@ -211,6 +212,39 @@ def test_search_when_best_is_looked_for_then_the_most_accurate(job: Callable[...
     assert found.trial.settings.rung == "w40"
 
 
+def test_search_when_a_setting_proves_better_for_the_best_then_the_cheaper_shape_is_not_trained_once_more(
+    job: Callable[..., Job]
+) -> None:
+    trainings = Trainings(lambda trial: RISING[trial.settings.rung] + trial.settings.learning_rate)  # the higher the better
+    search_students(job(goals=[], trials=4), trainings)
+    assert rungs_asked(trainings) == ["w40", "w32", "w40", "w40"]
+
+
+def test_search_when_a_goal_is_kept_by_less_than_the_margin_then_said_so_and_not_that_it_is_missed(job: Callable[..., Job]) -> None:
+    found = search_students(job(limit=0.84, margin=0.05, student={"rung": "w16"}, trials=1), by_width(RISING))
+    told = [decision.what for decision in found.decisions] + [decision.why for decision in found.decisions]
+    assert any("trial 1 keeps the goal by 1.0 points, which may be chance, as less than 5.0 points (search.margin)" in t for t in told)
+    assert any("no trial keeps every goal on validation by more than may be chance" in text for text in told)
+    assert (found.rows[0].met_goal, found.rows[0].is_kept_by_chance) == (False, True)
+
+
+def test_search_when_a_goal_is_missed_then_by_what_is_missing_without_the_margin(job: Callable[..., Job]) -> None:
+    found = search_students(job(limit=0.90, margin=0.02, student={"rung": "w16"}, trials=1), by_width(RISING))
+    assert any("misses the goal by 5.0 points, and is asked to exceed it by 2.0 points" in d.what for d in found.decisions)
+    assert not found.rows[0].is_kept_by_chance
+
+
+def test_search_when_the_margin_is_more_than_the_goal_allows_to_lose_then_the_teacher_does_not_miss_it(job: Callable[..., Job]) -> None:
+    def attempt(trial: Trial, source: Path | None) -> Attempt | None:
+        made = by_width({"w16": 0.95})(trial, source)
+        copies = AGREES.model_copy(update={"teacher_right": 192, "both_right": 190, "same_mistake": 8})
+        return made and dataclasses.replace(made, fit=copies)
+
+    goals = [{"metric": "accuracy", "type": "max-degradation", "value": 0.01}]
+    found = search_students(job(goals=goals, margin=0.03, student={"rung": "w16"}, trials=1), attempt)
+    assert found.rows[0].finding == "does-not-fit"
+
+
 def test_search_when_there_is_no_goal_then_the_best_is_looked_for(job: Callable[..., Job]) -> None:
     assert search_students(job(goals=[], trials=2), by_width(RISING)).trial.settings.rung == "w40"
 
@@ -267,6 +301,21 @@ def test_search_when_the_time_is_used_up_then_starts_no_further_trial(job: Calla
     assert any("time_limit_s, 100 s" in decision.why for decision in found.decisions)
 
 
+def test_search_when_trials_share_a_training_then_its_time_counts_once(job: Callable[..., Job]) -> None:
+    schemes = ("dynamic_wi8_afp32", "dynamic_wu8_afp32", "static_wi8_au8", "static_wu8_au8")
+
+    def attempt(trial: Trial, source: Path | None) -> Attempt | None:
+        made = by_width({"w16": 0.7})(trial, source)
+        return made and dataclasses.replace(made, float_student=evaluation(0.95))
+
+    wanted = dataclasses.replace(job(limit=0.84, student={"rung": "w16"}, trials=9, time_limit_s=95), schemes=schemes)
+    found = search_students(wanted, attempt)  # 60 s, then 10 s for each other scheme: 90 s, and another training
+    assert [row.finding for row in found.rows] == ["lost-in-int8"] * len(found.rows)
+    assert [row.scheme for row in found.rows][:1] == ["dynamic_wi8_afp32"]
+    assert len(found.rows) == 5
+    assert any("search.time_limit_s, 95 s" in decision.why for decision in found.decisions)
+
+
 def test_search_when_a_shape_is_trained_again_then_must_reach_milestones_unless_switched_off(job: Callable[..., Job]) -> None:
     trainings = by_width(RISING)
     search_students(job(limit=0.99, student={"rung": "w16"}, trials=2), trainings)
@@ -285,7 +334,7 @@ def test_search_when_a_training_is_given_up_then_said_and_never_chosen(job: Call
         if made is None or trial.number == 0:
             return made
         log = made.log.model_copy(update={"given_up_at_step": 2})
-        return Attempt(log, made.fit, duration_s=10.0)
+        return Attempt(log, made.fit, step_seconds={"distill": 10.0})
 
     found = search_students(job(limit=0.99, student={"rung": "w16"}, trials=2), attempt)
     assert found.trial.number == 0
@@ -432,6 +481,39 @@ def test_search_when_no_int8_file_does_then_the_float_file_counts_by_its_own_byt
     found = search_students(job(limit=0.84, trials=3), attempt)
     assert [row.rung for row in found.rows if row.met_goal] == ["w24", "w16"]
     assert found.trial.settings.rung == "w24"
+
+
+def float_at(rung: str, p50_s: float, *, size_bytes: int = 1000) -> Callable[[Trial, Path | None], Attempt | None]:
+    """Trainings of which one shape comes to no int8 file."""
+    def attempt(trial: Trial, source: Path | None) -> Attempt | None:
+        made = by_width(RISING)(trial, source)
+        if made is None or made.int8_student is None or trial.settings.rung != rung:
+            return made
+        whole = made.int8_student.model_copy(update={"size_bytes": size_bytes})
+        return dataclasses.replace(
+            made, int8_student=whole, verdict=VERDICT.model_copy(update={"scheme": "float", "float_predicted_p50_s": p50_s}))
+
+    return attempt
+
+
+@pytest.mark.parametrize(("p50_s", "rungs_that_keep_it"), [(9.9, ["w24"]), (1e-6, ["w24", "w16"])])
+def test_search_when_the_float_file_is_too_slow_then_it_does_not_fit(
+    p50_s: float, rungs_that_keep_it: list[str], job: Callable[..., Job]
+) -> None:
+    found = search_students(job(limit=0.84, trials=3), float_at("w16", p50_s))
+    assert [row.rung for row in found.rows if row.met_goal] == rungs_that_keep_it
+    of_w16 = next(row for row in found.rows if row.rung == "w16")
+    assert of_w16.latency_p50_s == p50_s
+    assert ("the float one is over the latency budget" in of_w16.finding_text) == (p50_s > 1)
+
+
+def test_search_for_the_best_when_the_largest_comes_to_a_float_file_that_is_too_large_then_the_others_get_the_trials(
+    job: Callable[..., Job]
+) -> None:
+    found = search_students(job(goals=[], trials=6), float_at("w40", 1e-6, size_bytes=10**9))
+    assert found.rows[0].finding == "lost-in-int8"
+    assert [row.rung for row in found.rows].count("w40") == 1
+    assert found.trial.settings.rung == "w32"
 
 
 def test_search_when_every_training_diverged_then_running_again_makes_no_more_than_allowed(job: Callable[..., Job]) -> None:

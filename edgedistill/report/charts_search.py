@@ -33,12 +33,13 @@ from edgedistill.results import Prediction
 _FOOT = 0.04
 _TITLES = {"model_bytes": "Students tried, over size", "latency_p50_s": "Students tried, over latency"}
 
-KINDS = ("chosen", "keeps the goal", "misses the goal", "not trained")
+KINDS = ("chosen", "keeps the goal", "keeps it by chance", "misses the goal", "not trained")
 """What the filter of the page knows a student as."""
 
 _MARKS: tuple[tuple[str, str, str, Callable[[FrontierRow], bool]], ...] = (
-    ("misses the goal", COLOURS["student_no_kd"], "x", lambda row: not row.met_goal and not row.is_chosen),
-    ("keeps the goal", COLOURS["student"], "circle", lambda row: row.met_goal and not row.is_chosen),
+    ("misses the goal", COLOURS["student_no_kd"], "x", lambda row: kind_of(row) == "misses the goal"),
+    ("keeps it by chance", COLOURS["student_onnx"], "circle-open", lambda row: kind_of(row) == "keeps it by chance"),
+    ("keeps the goal", COLOURS["student"], "circle", lambda row: kind_of(row) == "keeps the goal"),
     ("chosen", COLOURS["student_int8"], "star", lambda row: row.is_chosen),
 )
 
@@ -155,7 +156,9 @@ def rungs_of(target: TargetReport) -> tuple[str, ...]:
 
 def kind_of(row: FrontierRow) -> str:
     """Return what the filter of the page knows a trial as."""
-    return "chosen" if row.is_chosen else "keeps the goal" if row.met_goal else "misses the goal"
+    if row.is_chosen or row.met_goal:
+        return "chosen" if row.is_chosen else "keeps the goal"
+    return "keeps it by chance" if row.is_kept_by_chance else "misses the goal"
 
 
 def kinds(target: TargetReport) -> Iterator[str]:

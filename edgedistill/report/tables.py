@@ -245,6 +245,7 @@ def _share_or_unknown(value: float | None) -> str:
 
 def _verdict_of(row: FrontierRow, *, has_goals: bool) -> str:
     verdict = "given up" if row.is_pruned else "diverged" if row.int8_accuracy is None else (
+        "keeps the goal by chance" if row.is_kept_by_chance else
         ("keeps the goal" if has_goals else "fits") if row.met_goal else ("misses the goal" if has_goals else "too large")
     )
     place = "" if row.run is None else f" (made in {row.run})"

@@ -42,6 +42,10 @@ def result_of(outcome: TrialOutcome, *, has_goals: bool = True) -> str:
         got += f"; {outcome.figure_name} {outcome.figure:.4f}"
     if outcome.is_met:
         return f"{'keeps the goal' if has_goals else 'is within the size budget'}: {got}"
-    if outcome.shortfall <= 0:
-        return f"is over the size budget: {got}"
-    return f"misses the goal by {100 * outcome.shortfall:.1f} points: {got}"
+    if not outcome.is_within_budgets:
+        over = "size budget" if not outcome.is_within_size else "latency budget, in float"
+        return f"is over the {over}: {got}"
+    asked = f"{100 * outcome.margin:.1f} points (search.margin)"
+    if outcome.is_kept_by_chance:
+        return f"keeps the goal by {100 * -outcome.missed_by:.1f} points, which may be chance, as less than {asked}: {got}"
+    return f"misses the goal by {100 * outcome.missed_by:.1f} points, and is asked to exceed it by {asked}: {got}"

@@ -18,6 +18,10 @@ _FINDING_ADVICE: dict[Finding, str] = {
 }
 
 
+_MOST_OF_THE_ROOM = 0.75
+"""A margin of more of what a goal lets a student lose would ask students to equal their teacher."""
+
+
 @dataclass(frozen=True)
 class Shortage:
     """What is known when the goal is missed.
@@ -33,6 +37,7 @@ class Shortage:
         trials_allowed: trials that the recipe allows.
         budget: the target's budget of accuracy as a goal, on the test split; None where it has none.
         time_limit_s: what the trials were allowed to take, where that ended the search; else None.
+        named_rung: the only shape that the recipe allows; empty where it leaves the choice to the tool.
     """
 
     goals: Sequence[GoalCheck]
@@ -45,6 +50,7 @@ class Shortage:
     trials_allowed: int
     budget: GoalCheck | None = None
     time_limit_s: float | None = None
+    named_rung: str = ""
 
 
 def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, float]) -> str:
@@ -67,15 +73,35 @@ def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, 
     points = 100 * (worst.limit - worst.value)
     far = f"{metric} {worst.value:.4f} on the test rows is {points:.1f} points short of {worst.limit:.4f}"
     if shortage.kept_on_validation:
-        more = max(0.02, math.ceil(2000 * shortage.margin) / 1000)
-        why = ("on validation the goal was kept, so the test rows are harder or validation is too small to tell: ask for more "
-               f"there (--set search.margin={more:g})")
+        why = ("on validation the goal was kept, so the test rows are harder or validation is too small to tell: "
+               f"{_of_the_margin(worst, shortage)}")
     elif shortage.finding == "none":
         why = shortage.finding_text
     else:
         why = f"the best student {shortage.finding_text}"
-    options = [*_of_the_finding(shortage), *_of_the_budgets(ledger, budgets), _of_the_goal(worst, shortage)]
+    larger = _of_the_named_rung(shortage, ledger) or _of_the_budgets(ledger, budgets)
+    options = [*_of_the_finding(shortage), *larger, _of_the_goal(worst, shortage)]
     return f"{far}; {why}. What may help: {'; '.join(option for option in options if option)}."
+
+
+def _of_the_margin(goal: GoalCheck, shortage: Shortage) -> str:
+    """Ask for a larger margin on validation, where it leaves room for a student that is no better than its teacher."""
+    more = max(0.02, math.ceil(2000 * shortage.margin) / 1000)
+    teacher = shortage.teacher.get(goal.metric)
+    room = math.inf if teacher is None or goal.type == "min-value" else teacher - goal.limit
+    if more <= _MOST_OF_THE_ROOM * room:
+        return f"ask for more there (--set search.margin={more:g})"
+    return "give more validation rows (data.validation, or a larger data.validation_share)"
+
+
+def _of_the_named_rung(shortage: Shortage, ledger: Sequence[Prediction]) -> list[str]:
+    """Say how many larger shapes would fit, had the recipe not named one."""
+    chosen = next((row for row in ledger if row.is_chosen), None)
+    if not shortage.named_rung or chosen is None:
+        return []
+    larger = sum(not row.rejected_because and row.int8_bytes > chosen.int8_bytes for row in ledger)
+    count = f": {larger} larger shape{'s fit' if larger != 1 else ' fits'}" if larger else ""
+    return [f"another shape than the one that the recipe names (leave student.rung out{count})"]
 
 
 def _of_the_finding(shortage: Shortage) -> list[str]:

@@ -46,14 +46,17 @@ def choose(
         taken, note = _closest(_of_one_size(met, rungs), min(met, key=lambda t: (_cost(t, rungs), -_figure(t), t.number)))
         return Choice(taken, f"the cheapest student that keeps every goal on validation ({len(met)} of {len(done)} do): "
                              f"{_name(taken)} {_figure(taken):.4f} in int8{note}")
-    within = [t for t in done if t.outcome is not None and t.outcome.is_within_size] or done
+    within = [t for t in done if t.outcome is not None and t.outcome.is_within_budgets] or done
     if not within:
         return None
     best = max(within, key=lambda t: (_figure(t), [-part for part in _cost(t, rungs)], -t.number))
     if look_for == "smallest-that-meets-the-goal":
         taken = best if is_one_metric else min(within, key=lambda t: (_outcome(t).shortfall, -_figure(t), t.number))
         what = "this has the best" if taken is best else "this comes nearest to all of them, with an"
-        return Choice(taken, f"no trial keeps every goal on validation; {what} int8 {_name(taken)} there, {_figure(taken):.4f}")
+        is_close = any(_outcome(t).is_kept_by_chance for t in within)
+        by_how_much = " by more than may be chance (search.margin)" if is_close else ""
+        return Choice(taken, f"no trial keeps every goal on validation{by_how_much}; {what} int8 {_name(taken)} there, "
+                             f"{_figure(taken):.4f}")
     alike = [t for t in within if _cannot_be_told_apart(_outcome(best), _outcome(t))]
     taken, note = _closest(_of_one_size(alike, rungs), min(alike, key=lambda t: (_cost(t, rungs), -_figure(t), t.number)))
     if taken is best:
@@ -131,7 +134,8 @@ def _name(trial: Trial) -> str:
 def _cost(trial: Trial, rungs: Mapping[str, Rung]) -> tuple[float, float]:
     """Bytes and p50 as the plan has them: measured bytes of one shape differ by less than they say.
 
-    A float file that stands in the place of an int8 one has the bytes that it has.
+    A float file that stands in the place of an int8 one has the bytes that it has, and the p50 that is predicted of it.
     """
     rung, outcome = rungs[trial.settings.rung], _outcome(trial)
-    return float(outcome.int8_bytes if outcome.is_float else rung.int8_bytes), rung.latency_p50_s
+    p50 = rung.latency_p50_s if outcome.float_p50_s is None else outcome.float_p50_s
+    return float(outcome.int8_bytes if outcome.is_float else rung.int8_bytes), p50

@@ -29,7 +29,7 @@ class Figures:
         int8_accuracy: the same of the int8 student.
         example: what an example is called: "text" or "picture".
         kept_float: why no int8 file was taken and the float one stands in its place; empty where there is an int8 file.
-        is_within_size: is the file within the size budget?
+        over: the budget that the file is over; empty where it fits.
         has_goals: is anything asked for?
     """
 
@@ -41,7 +41,7 @@ class Figures:
     int8_accuracy: float
     example: str = "text"
     kept_float: str = ""
-    is_within_size: bool = True
+    over: str = ""
     has_goals: bool = True
 
 
@@ -50,8 +50,9 @@ def diagnose(figures: Figures) -> Diagnosis:
 
     In this order:
 
+    - `lost-in-int8`: no int8 file was good enough, and the float one is too large or too slow.
     - `none`: the int8 student keeps every goal.
-    - `lost-in-int8`: the float student keeps every goal; or no int8 file was good enough, and the float one is too large.
+    - `lost-in-int8`: the float student keeps every goal.
     - `answers-like-a-constant`: KL to the teacher on validation is at least 0.9 of what a student has that always gives the
       teacher's mean answer, and on texts of the training it is no better (see `does-not-fit`).
     - `copies-the-teacher`: the teacher itself misses a goal, and on validation more rows are lost by repeating its mistakes
@@ -64,6 +65,9 @@ def diagnose(figures: Figures) -> Diagnosis:
     - `does-not-generalise`: the rest: known texts are followed, new ones are not.
     """
     fit, constant = figures.fit, _like_a_constant(figures)
+    if figures.kept_float and figures.over:
+        text = f"no int8 file is good enough, and the float one is over the {figures.over} budget: {figures.kept_float}"
+        return Diagnosis(finding="lost-in-int8", text=text)
     if figures.int8_shortfall <= 0:
         return _of_one_that_keeps_the_goals(figures, constant)
     if figures.float_shortfall <= 0:
@@ -95,10 +99,7 @@ def diagnose(figures: Figures) -> Diagnosis:
 
 
 def _of_one_that_keeps_the_goals(figures: Figures, constant: str) -> Diagnosis:
-    if figures.kept_float and not figures.is_within_size:
-        return Diagnosis(finding="lost-in-int8", text="keeps every goal, but no int8 file is good enough, and the float one is "
-                                                      f"over the size budget: {figures.kept_float}")
-    notes = [constant and f"though it {constant}", "" if figures.is_within_size else "but the file is over the size budget",
+    notes = [constant and f"though it {constant}", figures.over and f"but the file is over the {figures.over} budget",
              figures.kept_float and f"by the float file: {figures.kept_float}"]
     what = "every goal is kept on validation" if figures.has_goals else "no goal is asked for"
     return Diagnosis(finding="none", text=", ".join([what, *filter(None, notes)]))

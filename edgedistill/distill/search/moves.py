@@ -121,11 +121,12 @@ def _towards_the_best(now: Situation) -> Iterator[Move]:
         yield _at(now, top, "the largest that fits, which is likely the most accurate")
         return
     yield from _calmer_trainings(now, below=len(now.rungs))
-    if top > 0:
+    if top > 0 and not any(now.rank(t) == top - 1 for t in now.trials):
         yield _at(now, top - 1, f"the next cheaper shape, in case it cannot be told apart from {now.rungs[top].id}")
     finished = [t for t in now.trials if t.outcome is not None and t.outcome.state == "done"]
     if finished:
-        best = max(finished, key=lambda t: (_figure(t), -t.number))
+        within = [t for t in finished if t.outcome is not None and t.outcome.is_within_budgets]
+        best = max(within or finished, key=lambda t: (_figure(t), -t.number))
         yield from adjustments(best, now)
 
 

@@ -71,6 +71,9 @@ class TrialOutcome(Document):
     shortfall: float = Field(description="by how much the worst goal is missed on validation; 0 or less: all are kept")
     margin: float = Field(0.0, ge=0, description="by how much that goal had to be exceeded, for chance; counted in")
     is_within_size: bool = Field(description="is the int8 file within the size budget?")
+    is_within_latency: bool = Field(True, description="of a float file that stands in the place of an int8 one: is its predicted "
+                                    "p50 within the budget? The plan has looked at that of int8")
+    float_p50_s: float | None = Field(None, description="that p50; None where there is an int8 file, or nothing was predicted")
     kl_nats: float | None = Field(None, description="mean KL(teacher || float student) on validation; None in older studies")
     right_rows: str = Field("", description="a bit a validation row, packed, hexadecimal: is the int8 answer right?")
     course: tuple[Milestone, ...] = Field((), description="validation accuracy during the training")
@@ -78,6 +81,8 @@ class TrialOutcome(Document):
     was_falling_at_the_end: bool = Field(False, description="was the loss on validation still clearly falling then?")
     diagnosis: Diagnosis
     duration_s: float = Field(ge=0, description="work of the trial's steps, wherever and whenever it was done")
+    step_seconds: dict[str, float] = Field(default_factory=dict, description="that work by the key of each step; trials may "
+                                           "share some")
 
     @property
     def figure(self) -> float:
@@ -97,9 +102,24 @@ class TrialOutcome(Document):
         return self.scheme_used == "float"
 
     @property
+    def missed_by(self) -> float:
+        """By how much the worst goal is missed on validation, the margin not counted; 0 or less: it is kept."""
+        return self.shortfall - self.margin
+
+    @property
+    def is_kept_by_chance(self) -> bool:
+        """Is every goal kept on validation, but not by the margin that is asked for?"""
+        return self.state == "done" and self.missed_by <= 0 < self.shortfall
+
+    @property
+    def is_within_budgets(self) -> bool:
+        """Does the file that would ship fit?"""
+        return self.is_within_size and self.is_within_latency
+
+    @property
     def is_met(self) -> bool:
-        """Does the int8 student keep every goal on validation, within the size budget?"""
-        return self.state == "done" and self.shortfall <= 0 and self.is_within_size
+        """Does the int8 student keep every goal on validation, within the budgets?"""
+        return self.state == "done" and self.shortfall <= 0 and self.is_within_budgets
 
 
 @dataclass(frozen=True)

@@ -62,8 +62,20 @@ def test_advise_when_the_goal_is_a_floor_above_the_teacher_then_says_so() -> Non
 
 
 def test_advise_when_validation_kept_the_goal_then_speaks_of_the_margin() -> None:
-    text = advise(shortage_of(kept_on_validation=True, finding="none"), LEDGER, BUDGETS)
-    assert "search.margin" in text
+    text = advise(shortage_of(limit=0.93, kept_on_validation=True, finding="none"), LEDGER, BUDGETS)
+    assert "--set search.margin=0.02" in text
+
+
+def test_advise_when_the_margin_would_leave_no_room_below_the_teacher_then_asks_for_validation_rows() -> None:
+    text = advise(shortage_of(kept_on_validation=True, finding="none"), LEDGER, BUDGETS)  # 1 point may be lost
+    assert "search.margin" not in text
+    assert "data.validation_share" in text
+
+
+def test_advise_when_the_recipe_names_the_shape_then_to_leave_it_out_and_not_to_raise_budgets() -> None:
+    text = advise(shortage_of(named_rung="small"), (LEDGER[0], row("middle", 2_000_000), row("small", 1_000_000, is_chosen=True)), BUDGETS)
+    assert "leave student.rung out: 1 larger shape fits" in text
+    assert "budgets.model_bytes" not in text
 
 
 def test_advise_when_trials_are_left_then_does_not_ask_for_more() -> None:
@@ -76,9 +88,10 @@ def test_advise_when_it_does_not_generalise_then_asks_for_data() -> None:
 
 
 def test_advise_when_the_margin_was_larger_than_two_points_then_asks_for_more_than_that() -> None:
-    text = advise(shortage_of(kept_on_validation=True, finding="none", margin=0.026), LEDGER, BUDGETS)
+    text = advise(shortage_of(kind="min-value", kept_on_validation=True, finding="none", margin=0.026), LEDGER, BUDGETS)
     assert "--set search.margin=0.052)" in text
-    assert "--set search.margin=0.02)" in advise(shortage_of(kept_on_validation=True, margin=0.004), LEDGER, BUDGETS)
+    again = shortage_of(kind="min-value", kept_on_validation=True, margin=0.004)
+    assert "--set search.margin=0.02)" in advise(again, LEDGER, BUDGETS)
 
 
 def test_advise_when_only_the_budget_of_accuracy_is_missed_then_says_what_it_would_have_to_be() -> None:

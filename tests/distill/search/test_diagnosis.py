@@ -104,13 +104,13 @@ def test_diagnose_when_no_int8_file_does_and_the_float_one_is_too_large_then_los
     given = replace(figures_of(float_shortfall=-0.01, int8_shortfall=-0.01), kept_float="all lose 3 points")
     assert diagnose(given).finding == "none"
     assert "by the float file: all lose 3 points" in diagnose(given).text
-    found = diagnose(replace(given, is_within_size=False))
+    found = diagnose(replace(given, over="size"))
     assert found.finding == "lost-in-int8"
     assert "the float one is over the size budget: all lose 3 points" in found.text
 
 
 def test_diagnose_when_the_int8_file_is_too_large_then_the_text_says_so() -> None:
-    found = diagnose(replace(figures_of(int8_shortfall=-0.01), is_within_size=False))
+    found = diagnose(replace(figures_of(int8_shortfall=-0.01), over="size"))
     assert found.text == "every goal is kept on validation, but the file is over the size budget"
 
 
