@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from edgedistill.manifest import read_valid_manifest
-from edgedistill.stage import storage_errors
+from edgedistill.storage import storage_errors
 
 
 def take_over(source: Path, target: Path, *, key: str) -> bool:

@@ -20,6 +20,7 @@ from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageE
 from edgedistill.orders import Call, Order, look_up, write_down
 from edgedistill.process_group import Board, TorchGroup, as_lost, leave_group, lost_process
 from edgedistill.processes import Group, Seat, is_launched_alone, read_seat, working_in
+from edgedistill.storage import storage_errors
 
 log = logging.getLogger("edgedistill")
 
@@ -78,7 +79,8 @@ class Crew:
             name = self._give(Order(work=write_down(call)))
             if self._board.read(f"{name}/heard/all", within_s=_ANSWER_WITHIN_S) is None:
                 raise lost_process()
-            return self._in_group(work)
+            with storage_errors(call.out):  # a full disk is told alike, and with one exit code, whichever process notices it
+                return self._in_group(work)
         except TrainingDivergedError:  # a result that all came to: the group goes on
             raise
         except BaseException as failure:
@@ -145,7 +147,8 @@ class Crew:
 
     def _do(self, call: Call) -> None:
         self._require_shared_folder(call)
-        call.stage.run(call.settings, call.inputs, call.out)
+        with storage_errors(call.out):
+            call.stage.run(call.settings, call.inputs, call.out)
 
     def _require_shared_folder(self, call: Call) -> None:
         """Wait a little for a folder that the main process has made: a network's file system may lag.

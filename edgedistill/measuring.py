@@ -121,7 +121,8 @@ def calibrate(
         StorageError: the file cannot be written.
     """
     from edgedistill.calibrate import local
-    from edgedistill.stage import storage_errors, write_text_durably
+    from edgedistill.stage import write_text_durably
+    from edgedistill.storage import storage_errors
 
     with storage_errors(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,8 @@ from edgedistill.run_folder import (
     locked_recipe,
     require_outside_data,
 )
-from edgedistill.stage import Done, Workspace, storage_errors, write_text_durably
+from edgedistill.stage import Done, Workspace, write_text_durably
+from edgedistill.storage import storage_errors
 from edgedistill.target import Target
 from edgedistill.tasks.registry import task_named
 from edgedistill.tasks.task import Packing

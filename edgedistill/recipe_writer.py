@@ -15,7 +15,7 @@ from edgedistill.document import Document, parse
 from edgedistill.errors import RecipeError, TeacherError, UsageError
 from edgedistill.prepare.columns import Columns
 from edgedistill.recipe import Recipe, Task, Teacher
-from edgedistill.stage import storage_errors
+from edgedistill.storage import storage_errors
 from edgedistill.tasks.registry import require_own_name, require_own_teacher, task_named
 from edgedistill.tasks.task import TaskDoor
 

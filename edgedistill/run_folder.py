@@ -12,7 +12,8 @@ from filelock import FileLock, Timeout
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import StorageError
 from edgedistill.recipe import Recipe
-from edgedistill.stage import storage_errors, write_text_durably
+from edgedistill.stage import write_text_durably
+from edgedistill.storage import storage_errors
 
 STAGES_FOLDER = ".stages"
 LOCK_FILE = ".lock"

@@ -35,11 +35,19 @@ class Part:
     weight: float
 
 
-def part_of(batch: NDArray[np.int64], *, rank: int, size: int) -> Part:
+def part_of(batch: NDArray[np.int64], *, rank: int, size: int, least: int = 1) -> Part:
     """Return the rows of a batch that a process takes: every `size`-th, so that all parts hold texts of like length.
 
     A process for which no row is left takes the first one with weight 0: it has to come to the averaging of gradients.
+
+    Args:
+        batch: example indices.
+        rank: of the process.
+        size: how many processes there are.
+        least: rows that a part must have; where one had fewer, every process takes the whole batch, whose gradient is the mean.
     """
+    if len(batch) < least * size and least > 1:
+        return Part(batch, 1.0)
     rows = batch[rank::size]
     if len(rows) == 0:
         return Part(batch[:1], 0.0)
@@ -61,17 +69,19 @@ class PartialBatches:
     Attributes:
         whole: the batches.
         group: the processes that share them.
+        least: rows that a part must have.
     """
 
     whole: Batches
     group: Group
+    least: int = 1
 
     def __len__(self) -> int:
         return len(self.whole)
 
     def __getitems__(self, indices: Sequence[int]) -> Mapping[str, NDArray[Any]]:
         """Return this process's part of the batch with these indices."""
-        part = part_of(np.asarray(indices, np.int64), rank=self.group.rank, size=self.group.size)
+        part = part_of(np.asarray(indices, np.int64), rank=self.group.rank, size=self.group.size, least=self.least)
         return {**self.whole.__getitems__(part.rows), WEIGHT: np.array(part.weight, np.float32)}  # type: ignore[arg-type]
 
 
@@ -89,9 +99,26 @@ def group_of_training() -> Group:
     return group
 
 
-def in_parts(whole: Batches, group: Group) -> Batches:
-    """Return batches of which this process gets its part; with one process they are what they were."""
-    return whole if group.size == 1 else PartialBatches(whole, group)
+def in_parts(whole: Batches, group: Group, *, model: torch.nn.Module) -> Batches:
+    """Return batches of which this process gets its part; with one process they are what they were.
+
+    A model that normalizes by its batch gets no part of a single row: it has no variance, and torch refuses it.
+    """
+    if group.size == 1:
+        return whole
+    return PartialBatches(whole, group, least=2 if batch_norms_of(model) else 1)
+
+
+def batch_norms_of(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """Return the modules that keep statistics of the batches they see."""
+    return [module for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001 - the common base of all of them
+
+
+def share_statistics(model: torch.nn.Module) -> None:
+    """Give every process the main one's statistics of batches: the model that is looked at is then the one that is kept."""
+    for module in batch_norms_of(model):
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)
 
 
 def agreed_path(find: Callable[[], Path | None], group: Group) -> Path | None:
@@ -204,6 +231,7 @@ class SharedTrainer(BoundedTrainer):
         if self.group.size == 1:
             return super().evaluation_loop(dataloader, *arguments, **named)
         self.model.eval()
+        share_statistics(self.model)
         found = validate(
             dataloader, lambda inputs: self.prediction_step(self.model, inputs, prediction_loss_only=False),
             total=self._batches, group=self.group,

@@ -5,7 +5,6 @@ write into `<key>.partial/`, writes the manifest last, and makes the result real
 """
 
 import dataclasses
-import errno
 import hashlib
 import json
 import logging
@@ -21,11 +20,12 @@ from typing import Any, Generic, TypeVar
 from edgedistill.artifact import describe, files_below, sha256_of_path
 from edgedistill.crew import run_stage
 from edgedistill.document import Document
-from edgedistill.errors import ArtifactError, EdgedistillError, StorageError
+from edgedistill.errors import ArtifactError
 from edgedistill.host import this_host, tool_version
 from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, read_valid_manifest
 from edgedistill.orders import Call
 from edgedistill.result_folder import KEY_FILE, alone_in, partial_of, remove, remove_partial, require_own
+from edgedistill.storage import storage_errors
 
 log = logging.getLogger("edgedistill")
 
@@ -230,49 +230,6 @@ def input_paths(inputs: Any) -> Mapping[str, Path]:
         elif value is not None:
             raise TypeError(f"{type(inputs).__name__}.{item.name} is neither a path, nor a mapping of paths, nor None")
     return found
-
-
-class storage_errors:  # noqa: N801 - reads as a statement: with storage_errors(folder)
-    """Turn 'no space', 'read-only' and 'not permitted' into one `StorageError`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, trace: object) -> None:
-        if not isinstance(failure, Exception) or isinstance(failure, EdgedistillError):
-            return
-        found = _storage_failure(failure)
-        if found is not None:
-            advice = _STORAGE_ADVICE[found.errno or errno.ENOSPC]
-            raise StorageError(f"{found.filename or self.folder}: {advice[0]}", hint=advice[1]) from failure
-
-
-_STORAGE_ADVICE = {
-    errno.ENOSPC: ("the disk is full", "free some space and run the same command again: finished steps are kept"),
-    errno.EDQUOT: ("the quota is used up", "free some space and run the same command again: finished steps are kept"),
-    errno.EROFS: ("the file system is read-only", "choose another folder with -o DIR"),
-    errno.EACCES: ("may not be written", "choose another folder with -o DIR"),
-    errno.EPERM: ("may not be written", "choose another folder with -o DIR"),
-    errno.ENOTDIR: ("a file stands where a folder is needed", "choose another folder with -o DIR"),
-}
-
-
-def _storage_failure(failure: BaseException | None) -> OSError | None:
-    """Look through a failure and its causes for the system's word about storage.
-
-    Libraries written in Rust or C++ say the errno in words only. What was merely being handled when another failure came
-    up is no cause of it.
-    """
-    while failure is not None:
-        if isinstance(failure, OSError) and failure.errno in _STORAGE_ADVICE:
-            return failure
-        if "No space left on device" in str(failure) or "os error 28" in str(failure):
-            return OSError(errno.ENOSPC, "No space left on device")
-        failure = failure.__cause__
-    return None
 
 
 def _take_up(folder: Path, key: str) -> Manifest | None:

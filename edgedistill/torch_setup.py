@@ -28,6 +28,19 @@ def quickest_attention() -> str | None:
     return None if torch.cuda.is_available() else "eager"
 
 
+_FLOAT_ONLY = ("deberta",)
+"""Families that transformers computes in float32 only: the first DeBERTa masks bfloat16 scores with float32's least number."""
+
+
+def takes_bf16(model_type: str) -> bool:
+    """Can models of a family be computed in bfloat16, where the machine multiplies it?
+
+    Args:
+        model_type: as in config.json.
+    """
+    return model_type not in _FLOAT_ONLY
+
+
 def with_quickest_layout(model: _Module) -> _Module:
     """Return the model with the weights of its convolutions laid out as this machine computes them quickest.
 

@@ -6,7 +6,6 @@ flat token arrays without a Python loop over examples.
 """
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from edgedistill.batch_order import plan_batches
 from edgedistill.batch_parts import WEIGHT
+from edgedistill.checkpoints import CHECKPOINTS, checkpoint_of, last_complete, mark_complete
 from edgedistill.heap import give_back_freed
 from edgedistill.host import this_host
 from edgedistill.loss_curve import TermMeans, add_batch, require_finite, training_log
@@ -29,12 +29,9 @@ from edgedistill.progress import Progress
 from edgedistill.results import Milestone, TrainingLog
 from edgedistill.shared_training import Batches, SharedTrainer, agreed_path, answered_right, group_of_training, in_parts
 from edgedistill.tasks.encoding import Encoded, inputs_of
-from edgedistill.torch_setup import set_up_torch
+from edgedistill.torch_setup import set_up_torch, takes_bf16
 
 log = logging.getLogger("edgedistill")
-
-CHECKPOINTS = "checkpoints"
-_COMPLETE_MARK = "complete"
 
 BestBy = Literal["accuracy", "accuracy-then-loss", "loss"]
 _LOOKED_AT_ONCE = 128
@@ -161,7 +158,7 @@ def _train(
     watch = _GiveUp(schedule.milestones)
     trainer = _BatchTrainer(
         model=model,
-        args=_arguments(schedule, checkpoints, is_learning_beside=loss.learned is not None),
+        args=_arguments(schedule, checkpoints, model_type=model.config.model_type, is_learning_beside=loss.learned is not None),
         train_dataset=training,
         eval_dataset=validation,
         optimizers=(_optimizer(model, schedule), None),
@@ -177,7 +174,7 @@ def _train(
     trainer.remove_callback(PrinterCallback)
     trainer.setup(training, validation, loss, schedule)
     trainer.share(group, seed=schedule.seed)
-    found = agreed_path(lambda: _last_complete_checkpoint(checkpoints), group)
+    found = agreed_path(lambda: last_complete(checkpoints), group)
     if found is not None:
         log.info("continuing from %s", found.name)
     trainer.train(resume_from_checkpoint=str(found) if found else None)
@@ -200,13 +197,18 @@ class _BatchTrainer(SharedTrainer):
         batches = plan_batches(
             self._training.encoded.lengths, batch_size=schedule.batch_size, steps=schedule.steps, seed=schedule.seed
         )
-        return self._loader(in_parts(self._training, self.group), batches)
+        return self._loader(in_parts(self._training, self.group, model=self.model), batches)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         order = np.argsort(self._validation.encoded.lengths, kind="stable")
         # of equal sizes: Trainer averages over batches, and a short last one, of the longest texts, would weigh as much as any
         batches = np.array_split(order, -(-len(order) // _LOOKED_AT_ONCE))
         return self._loader(self._validation, self.own(batches))
+
+    def _sorted_checkpoints(self, *arguments: Any, **named: Any) -> list[str]:
+        """See Trainer, which goes by the time of change: where the clock was set back it would delete the newest."""
+        found: list[str] = super()._sorted_checkpoints(*arguments, **(named | {"use_mtime": False}))
+        return found
 
     def evaluation_loop(self, dataloader: Any, *arguments: Any, **named: Any) -> Any:
         """See Trainer; its figures get one that puts equal accuracies in order."""
@@ -239,7 +241,7 @@ class _BatchTrainer(SharedTrainer):
         super().log(logs, *arguments, **named)
 
 
-def _arguments(schedule: Schedule, checkpoints: Path, *, is_learning_beside: bool) -> TrainingArguments:
+def _arguments(schedule: Schedule, checkpoints: Path, *, model_type: str, is_learning_beside: bool) -> TrainingArguments:
     every = max(1, schedule.steps // schedule.evaluations)
     return TrainingArguments(
         output_dir=str(checkpoints),
@@ -265,7 +267,7 @@ def _arguments(schedule: Schedule, checkpoints: Path, *, is_learning_beside: boo
         report_to=[],
         seed=schedule.seed,
         use_cpu=not torch.cuda.is_available(),
-        bf16=torch.cuda.is_available() or this_host().has_bf16,
+        bf16=(torch.cuda.is_available() or this_host().has_bf16) and takes_bf16(model_type),
         dataloader_pin_memory=False,
         # what the objective learns is used after the model's forward pass: a search for unused parameters would find it
         ddp_find_unused_parameters=False if is_learning_beside else None,
@@ -311,16 +313,16 @@ class _MarkComplete(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.best_global_step:  # the state holds the path of the first run, which may have been moved since
-            state.best_model_checkpoint = str(Path(args.output_dir) / f"checkpoint-{state.best_global_step}")
+            state.best_model_checkpoint = str(checkpoint_of(Path(args.output_dir), state.best_global_step))
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Mark what was just saved; the main process does it, after all have written their part."""
         if control.should_training_stop and state.global_step < state.max_steps:
             return
         self._group.wait()  # every process has written its random state
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        folder = checkpoint_of(Path(args.output_dir), state.global_step)
         if self._group.is_main and folder.is_dir():
-            (folder / _COMPLETE_MARK).touch()
+            mark_complete(folder)
 
 
 class _StopDiverged(TrainerCallback):
@@ -365,14 +367,3 @@ class _Progress(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._progress.__exit__(None, None, None)
-
-
-def _last_complete_checkpoint(checkpoints: Path) -> Path | None:
-    """Return the latest complete checkpoint; half-written ones are removed so that they cannot be taken for one."""
-    found: list[tuple[int, Path]] = []
-    for folder in checkpoints.glob("checkpoint-*"):
-        if (folder / _COMPLETE_MARK).is_file():
-            found.append((int(folder.name.removeprefix("checkpoint-")), folder))
-        else:
-            shutil.rmtree(folder)
-    return max(found)[1] if found else None

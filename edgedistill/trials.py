@@ -21,7 +21,8 @@ from edgedistill.plan import Plan
 from edgedistill.results import Evaluation, Fit, QuantizationVerdict, TrainingLog, Variant
 from edgedistill.run_folder import STUDY_FILE, run_id
 from edgedistill.search_job import Attempt, Found, Job, plan_of, recipe_of
-from edgedistill.stage import Done, Stage, Work, storage_errors
+from edgedistill.stage import Done, Stage, Work
+from edgedistill.storage import storage_errors
 from edgedistill.student_search import search_students
 from edgedistill.tasks.task import TrainingFolders
 

@@ -52,6 +52,29 @@ def test_parts_when_put_together_then_every_row_once_and_the_mean_is_the_batchs(
     assert all(len(p.rows) for p in parts)
 
 
+@pytest.mark.parametrize(("rows", "size"), [(2, 2), (3, 2), (1, 2), (5, 3)])
+def test_parts_when_a_single_row_is_too_few_then_every_process_takes_the_whole_batch(rows: int, size: int) -> None:
+    batch = np.arange(rows) + 7
+    parts = [part_of(batch, rank=rank, size=size, least=2) for rank in range(size)]
+    assert all(part.rows.tolist() == batch.tolist() and part.weight == 1.0 for part in parts)
+
+
+def test_batches_in_parts_when_the_model_normalizes_by_its_batch_then_no_part_of_a_single_row() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2))
+    shared = in_parts(Rows(), Member(1, 2), model=model)
+    assert shared.__getitems__([4, 9, 2])["row"].tolist() == [4, 9, 2]
+    assert shared.__getitems__([4, 9, 2, 5])["row"].tolist() == [9, 5]
+
+
+def test_share_statistics_when_a_model_has_some_then_they_are_sent_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[torch.Tensor] = []
+    monkeypatch.setattr(shared_training.dist, "broadcast", lambda tensor, src: sent.append(tensor))
+    norm = torch.nn.BatchNorm2d(2)
+    shared_training.share_statistics(torch.nn.Sequential(torch.nn.Linear(2, 2), norm))
+    assert [id(tensor) for tensor in sent] == [id(buffer) for buffer in norm.buffers()]
+    assert len(sent) == 3
+
+
 def test_parts_when_texts_are_sorted_by_length_then_all_hold_like_lengths() -> None:
     parts = [part_of(np.arange(32), rank=rank, size=2) for rank in range(2)]
     assert parts[0].rows.tolist() == list(range(0, 32, 2))
@@ -79,7 +102,7 @@ def test_gradient_when_averaged_over_parts_then_that_of_the_batch(size: int) -> 
 
 
 def test_batches_in_parts_when_read_then_the_part_with_its_weight() -> None:
-    second = in_parts(Rows(), Member(1, 2)).__getitems__([4, 9, 2])
+    second = in_parts(Rows(), Member(1, 2), model=torch.nn.Linear(1, 1)).__getitems__([4, 9, 2])
     assert second["row"].tolist() == [9]
     assert second[WEIGHT].dtype == np.float32
     assert float(second[WEIGHT]) == pytest.approx(2 / 3)
@@ -88,7 +111,7 @@ def test_batches_in_parts_when_read_then_the_part_with_its_weight() -> None:
 
 def test_batches_when_there_is_one_process_then_as_they_were() -> None:
     whole = Rows()
-    assert in_parts(whole, ALONE) is whole
+    assert in_parts(whole, ALONE, model=torch.nn.BatchNorm2d(1)) is whole
     assert WEIGHT not in whole.__getitems__([1])
 
 

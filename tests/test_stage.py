@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from edgedistill import storage
 from edgedistill.artifact import sha256_of_file, sha256_of_path
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError, ParityError, StorageError
@@ -490,6 +492,16 @@ def test_perform_when_a_library_wraps_the_full_disk_then_still_a_storage_error(p
     wrapped.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(StorageError, match="the disk is full"):
         perform(run=failing(wrapped))
+
+
+@pytest.mark.parametrize(("free", "raised"), [(0, StorageError), (2**40, RuntimeError)])
+def test_perform_when_torch_cannot_write_then_the_disk_is_blamed_only_if_it_is_full(
+    free: int, raised: type[Exception], perform: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    failure = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")
+    with pytest.raises(raised):
+        perform(run=failing(failure))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")

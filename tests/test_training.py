@@ -2,7 +2,9 @@
 
 import gc
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -236,6 +238,37 @@ def test_train_when_killed_between_the_last_file_and_the_mark_goes_on_from_the_o
     resumed = run(tmp_path)
     assert resumed.weights == uninterrupted.weights
     assert resumed.loss_calls == SCHEDULE.steps - 6
+
+
+def test_train_when_the_best_checkpoint_is_gone_then_ends_with_the_same_bytes_all_the_same(
+    run: Callable[..., Trained], tmp_path: Path
+) -> None:
+    finished = run(tmp_path / "whole", schedule=LONG_AND_WILD)
+    best = min(finished.log.points, key=lambda point: point.validation_loss).step
+    with pytest.raises(Killed):
+        run(tmp_path / "cut", schedule=LONG_AND_WILD, killed_at=LONG_AND_WILD.steps)
+    shutil.rmtree(tmp_path / "cut" / "checkpoints" / f"checkpoint-{best}")
+    assert run(tmp_path / "cut", schedule=LONG_AND_WILD).weights == finished.weights
+
+
+def test_train_when_a_file_of_the_last_checkpoint_is_damaged_then_ends_with_the_same_bytes(
+    run: Callable[..., Trained], uninterrupted: Trained, tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        run(tmp_path, killed_at=8)
+    (tmp_path / "checkpoints" / "checkpoint-6" / "optimizer.pt").write_bytes(b"")
+    assert run(tmp_path).weights == uninterrupted.weights
+
+
+def test_train_when_the_clock_was_set_back_then_the_newest_checkpoints_are_kept(run: Callable[..., Trained], tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run(tmp_path, schedule=LONG_AND_WILD, killed_at=8)
+    ahead = time.time() + 3600
+    for folder in (tmp_path / "checkpoints").iterdir():
+        os.utime(folder, (ahead, ahead))
+    with pytest.raises(Killed):
+        run(tmp_path, schedule=LONG_AND_WILD, killed_at=8)  # from step 6 on
+    assert (tmp_path / "checkpoints" / "checkpoint-12" / "complete").is_file()
 
 
 @pytest.mark.parametrize(("better", "worse"), [

@@ -3,16 +3,18 @@
 import contextlib
 import os
 import shlex
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
 
 from edgedistill import __version__
 from edgedistill.cli import browse, chain, emulated, timing, whole
-from edgedistill.cli.terminal import quiet_libraries, show_work, tell, tell_error
+from edgedistill.cli.terminal import drops, quiet_libraries, show_work, tell, tell_error
 from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageError, UsageError
 from edgedistill.processes import is_launched_alone, read_seat
 
@@ -71,7 +73,31 @@ def run_command_line(arguments: list[str]) -> int:
     """
     _options["traceback"] = False
     quiet_libraries()
-    return _answer(lambda: _with_others(lambda: _answer(lambda: _command(arguments))))
+    with _terminated_as_interrupted():
+        return _answer(lambda: _with_others(lambda: _answer(lambda: _command(arguments))))
+
+
+def _is_one_of_several() -> bool:
+    try:
+        return read_seat(os.environ).size > 1
+    except UsageError:  # a launcher's contradictory variables: said when the command begins
+        return True
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C: programs that were started end too, and half-done work is left so that it can go on.
+
+    A process of several leaves it to the system: it may wait for the others where nothing but its end is noticed.
+    """
+    if threading.current_thread() is not threading.main_thread() or _is_one_of_several():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _with_others(work: Callable[[], int]) -> int:
@@ -86,10 +112,8 @@ def _with_others(work: Callable[[], int]) -> int:
 def _command(arguments: list[str]) -> int:
     result = app(arguments, standalone_mode=False)
     code = result if isinstance(result, int) else 0
-    try:
+    with drops(sys.stdout):  # the reader may be gone; what was found stands all the same
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader went away; what was found stands all the same
-        _drop_stdout()
     if code == INTERRUPTED_EXIT_CODE:  # typer turns Ctrl-C into this result
         tell(INTERRUPTED)
     return code
@@ -103,9 +127,6 @@ def _answer(work: Callable[[], int]) -> int:
         _trace()
         tell_error(failure)
         return failure.exit_code
-    except BrokenPipeError:  # the reader of a pipe went away while something was said
-        _drop_stdout()
-        return 0
     except SystemExit as ended:
         return _code_of(ended)
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """What a person sees: results on stdout, everything else on stderr; errors as one message and one hint."""
 
+import contextlib
 import json
 import logging
 import os
@@ -7,7 +8,8 @@ import sys
 import textwrap
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
 
 from edgedistill.errors import EdgedistillError
 
@@ -16,18 +18,34 @@ _is_work_shown = True
 
 def say(text: str = "") -> None:
     """Write a line of the result to stdout."""
-    sys.stdout.write(text + "\n")
+    _put(sys.stdout, text + "\n")
 
 
 def say_json(text: str) -> None:
     """Write one JSON document, and nothing else, to stdout."""
-    sys.stdout.write(json.dumps(json.loads(text), indent=2) + "\n")
+    _put(sys.stdout, json.dumps(json.loads(text), indent=2) + "\n")
 
 
 def tell(text: str) -> None:
-    """Write a line about the work to stderr."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """Write a line about the work to stderr, at once."""
+    _put(sys.stderr, text + "\n")
+    with drops(sys.stderr):
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def drops(stream: TextIO) -> Iterator[None]:
+    """Let a stream whose reader went away lead nowhere from now on: neither the work nor its exit code depends on a reader."""
+    try:
+        yield
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _put(stream: TextIO, text: str) -> None:
+    with drops(stream):
+        stream.write(text)
 
 
 def tell_error(failure: EdgedistillError) -> None:

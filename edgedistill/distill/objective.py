@@ -33,6 +33,7 @@ from edgedistill.objective import LogitObjective, LossFunction, LossTerms, Objec
 from edgedistill.recipe import Distillation, LossTerm
 from edgedistill.tasks.encoding import inputs_of
 from edgedistill.teach.teacher_model import sentence_vectors_of
+from edgedistill.torch_setup import takes_bf16
 from edgedistill.training import TrainingSet
 
 _DEFAULT_BETA = 8.0
@@ -244,9 +245,8 @@ class GuidedObjective(Objective):
         teacher = self._teacher.to(ids.device)
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
         known = {name: value for name, value in inputs.items() if name in inputs_of(teacher.forward)}
-        autocast = torch.autocast(
-            ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda" or this_host().has_bf16
-        )
+        is_half = (ids.device.type == "cuda" or this_host().has_bf16) and takes_bf16(teacher.config.model_type)
+        autocast = torch.autocast(ids.device.type, torch.bfloat16, enabled=is_half)
         # no_grad, since what inference_mode makes cannot be kept for the student's backward pass
         with torch.no_grad(), autocast:
             return observe(teacher, teacher, known, needs=needs)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, PreTrainedModel
 
+from edgedistill.checkpoints import CHECKPOINTS
 from edgedistill.distill.contextual import contextual_embeddings
 from edgedistill.distill.cut import why_not_cut
 from edgedistill.distill.fit import measure_fit
@@ -43,7 +44,7 @@ from edgedistill.stage import Outcome
 from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, TextEncoder
 from edgedistill.teach.teacher_model import load_classifier
 from edgedistill.torch_setup import quickest_attention, set_up_torch
-from edgedistill.training import CHECKPOINTS, TrainingSet, train
+from edgedistill.training import TrainingSet, train
 
 log = logging.getLogger("edgedistill")
 

@@ -112,7 +112,7 @@ def ensure(
         StorageError: the cache cannot be written, or another process builds there for long.
     """
     from edgedistill.emulation.build import build
-    from edgedistill.stage import storage_errors
+    from edgedistill.storage import storage_errors
 
     folder = _folder_for(onnxruntime)
     found = None if is_rebuilt else _read(folder)

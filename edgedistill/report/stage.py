@@ -40,7 +40,8 @@ from edgedistill.results import (
     Variant,
 )
 from edgedistill.run_folder import REPORT_FILE
-from edgedistill.stage import storage_errors, write_text_durably
+from edgedistill.stage import write_text_durably
+from edgedistill.storage import storage_errors
 from edgedistill.tasks.registry import task_of_examples
 
 REPORT_JSON = REPORT_FILE

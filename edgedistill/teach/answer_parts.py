@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.artifact import sha256_of_path
 from edgedistill.processes import current_group
+from edgedistill.teach.files import TRANSFER_FILE
 
 PARTS = "parts"
 """Folder of the parts below a stage's `out`; scratch, as the finished files hold all of it."""
@@ -37,7 +39,7 @@ class AnswerParts:
             name: of the part; an earlier one of that name gives way.
             arrays: by name; no Python objects.
         """
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f"{name}.tmp"
         with temporary.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
@@ -62,6 +64,15 @@ class AnswerParts:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.npz"
+
+
+def parts_in(out: Path) -> AnswerParts:
+    """Return the parts of a labelling below a stage's `out`; of another transfer set they are others.
+
+    Args:
+        out: holds the transfer set, which every start makes anew from the same settings.
+    """
+    return AnswerParts(out / PARTS / sha256_of_path(out / TRANSFER_FILE)[:16])
 
 
 def resume(parts: AnswerParts, compute: Callable[[int], Iterator[Arrays]]) -> Iterator[Arrays]:

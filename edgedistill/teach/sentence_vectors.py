@@ -109,13 +109,10 @@ def keep_vectors(answers: Iterable[KeptAnswers], path: Path, *, rows: int) -> It
         path: the .npy file to make, float16, shape (rows, VIEWS, dimensions).
         rows: texts.
     """
-    file: np.memmap | None = None
-    start = 0
-    for answer in answers:
-        if file is None:
-            file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, *answer.vectors.shape[1:]))
-        file[start : start + len(answer.logits)] = answer.vectors
-        start += len(answer.logits)
-        yield answer.logits
-    if file is not None:
-        file.flush()
+    with path.open("wb") as file:  # not mapped: a page that finds no room on the disk ends the process without a word
+        for answer in answers:
+            if file.tell() == 0:
+                header = {"descr": "<f2", "fortran_order": False, "shape": (rows, *answer.vectors.shape[1:])}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(np.ascontiguousarray(answer.vectors, "<f2").data)
+            yield answer.logits

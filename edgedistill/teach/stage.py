@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import require_written
+from edgedistill.checkpoints import CHECKPOINTS
 from edgedistill.document import Document
 from edgedistill.errors import TeacherError
 from edgedistill.examples import NO_LABEL, Examples, read_examples, write_examples
@@ -21,7 +22,7 @@ from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder, is_wordpiece
-from edgedistill.teach.answer_parts import PARTS, AnswerParts
+from edgedistill.teach.answer_parts import PARTS, parts_in
 from edgedistill.teach.decoders import require_encoder
 from edgedistill.teach.files import CURVE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.judgement import Answers, judge_taken, judged_rows, warn_of_accuracy
@@ -97,7 +98,7 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     import torch
 
     from edgedistill.teach.fine_tuning import epochs_of, fine_tune, tuning_schedule
-    from edgedistill.training import CHECKPOINTS, BestBy, TrainingSet
+    from edgedistill.training import BestBy, TrainingSet
 
     torch.manual_seed(settings.seed)
     model = load_classifier(inputs.model, labels, problem=known.problem_type)
@@ -196,7 +197,7 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     # a student of any other tokenizer gets a vocabulary of its own: nobody reads them, and of 250,000 tokens they take long
     of_tokens = partial(token_vectors, model, encoder) if is_wordpiece(encoder.tokenizer.to_str()) else no_token_vectors
     group.on_main(lambda: np.save(out / TOKEN_VECTORS_FILE, of_tokens(), allow_pickle=False))
-    answers = label_tables(partial(label_texts, model, encoder), tables, AnswerParts(out / PARTS))
+    answers = label_tables(partial(label_texts, model, encoder), tables, parts_in(out))
     if not group.is_main:
         return only_help(answers)
     logits = keep_vectors(answers, out / SENTENCE_VECTORS_FILE, rows=sum(map(len, tables)))

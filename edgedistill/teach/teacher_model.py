@@ -26,7 +26,7 @@ from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, Encod
 from edgedistill.teach.classifier import ClassifierKind, load_with_head
 from edgedistill.teach.sentence_vectors import VIEWS, TextAnswers
 from edgedistill.teach.units import is_unspaced
-from edgedistill.torch_setup import quickest_attention
+from edgedistill.torch_setup import quickest_attention, takes_bf16
 
 log = logging.getLogger("edgedistill")
 
@@ -176,7 +176,8 @@ def no_token_vectors() -> NDArray[np.float16]:
 
 def _autocast(model: PreTrainedModel) -> torch.autocast:
     kind = model.device.type
-    return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or this_host().has_bf16)
+    is_half = (kind == "cuda" or this_host().has_bf16) and takes_bf16(model.config.model_type)
+    return torch.autocast(kind, torch.bfloat16, enabled=is_half)
 
 
 def _whole_word(token: str, index: int, tokenizer: Tokenizer) -> str | None:

@@ -1,7 +1,11 @@
 """Exit codes: what was found stands when the reader of a pipe goes away, a library that ends the process, --json alone on stdout."""
 
 import json
+import os
+import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,7 @@ import pytest
 from edgedistill.cli import app as cli
 from edgedistill.cli.app import run_command_line
 from edgedistill.cli.chain import _say_checked
-from edgedistill.errors import GoalMissedError, ParityError
+from edgedistill.errors import INTERRUPTED_EXIT_CODE, GoalMissedError, ParityError
 from edgedistill.verify.bundle import BundleCheck
 
 
@@ -19,11 +23,13 @@ class GoneReader:
     def flush(self) -> None:
         raise BrokenPipeError
 
+    def fileno(self) -> int:
+        raise ValueError("closed")
+
 
 def test_command_when_the_reader_goes_away_after_the_result_then_its_code_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "app", lambda *arguments, **named: GoalMissedError.exit_code)
     monkeypatch.setattr(sys, "stdout", GoneReader())
-    monkeypatch.setattr(cli, "_drop_stdout", lambda: None)
     assert run_command_line(["run"]) == GoalMissedError.exit_code
 
 
@@ -64,3 +70,59 @@ def test_plan_when_two_targets_have_one_id_then_refused(tmp_path: Any, capsys: p
     (tmp_path / "mine.yaml").write_text(capsys.readouterr().out)
     assert run_command_line(["plan", "--target", "raspberry-pi", "--target", str(tmp_path / "mine.yaml")]) == 2
     assert "two targets are called 'raspberry-pi'" in capsys.readouterr().err
+
+
+_STAND_IN = """
+import subprocess, sys
+from edgedistill.cli import app as cli
+from edgedistill.cli.terminal import say, tell
+
+def work(*arguments, **named):
+    {body}
+
+cli.app = work
+sys.exit(cli.run_command_line(["run"]))
+"""
+
+
+def _started(body: str, **pipes: Any) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", _STAND_IN.format(body=body)], **pipes)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_command_when_the_reader_of_a_stream_goes_away_in_the_middle_then_the_work_goes_on_and_its_code_stands(
+    stream: str, tmp_path: Path
+) -> None:
+    done = tmp_path / "done"
+    speak = {"stdout": "say", "stderr": "tell"}[stream]
+    body = f"sys.stdin.readline(); [{speak}('x' * 9999) for _ in range(99)]; open({str(done)!r}, 'w').close(); return 3"
+    with _started(body, stdin=subprocess.PIPE, **{stream: subprocess.PIPE}) as process:
+        getattr(process, stream).close()
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        assert process.wait(timeout=60) == GoalMissedError.exit_code
+    assert done.exists()
+
+
+def test_command_when_terminated_then_as_after_ctrl_c_and_what_it_started_ends_too(tmp_path: Path) -> None:
+    mark = tmp_path / "child"
+    child = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    with _started(f"subprocess.run([sys.executable, '-c', {child!r}])", stderr=subprocess.PIPE) as process:
+        while not (mark.is_file() and mark.read_text()):
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=60) == INTERRUPTED_EXIT_CODE
+        assert process.stderr is not None
+        assert b"interrupted: run the same command again" in process.stderr.read()
+    assert _has_ended(int(mark.read_text()))
+
+
+def _has_ended(process_id: int) -> bool:
+    """Is a process gone, or only waiting for somebody to ask how it ended?"""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return True
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(process_id)], capture_output=True, text=True, check=False).stdout
+    return state.strip()[:1] in ("", "Z")

@@ -54,6 +54,14 @@ def test_fit_basis_when_all_texts_are_alike_then_nothing_is_infinite() -> None:
     assert not fit_basis(given).reduce(given).any()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_keep_vectors_when_the_disk_is_full_then_an_error_and_no_signal() -> None:
+    given = vectors(70, 12)
+    answers = KeptAnswers.of(TextAnswers(np.zeros((70, 2), np.float32), given), fit_basis(given))
+    with pytest.raises(OSError, match="No space left"):
+        list(keep_vectors([answers], Path("/dev/full"), rows=70))
+
+
 def test_keep_vectors_when_in_batches_then_each_row_in_its_place(tmp_path: Path) -> None:
     given = vectors(70, 12)
     basis = fit_basis(given)

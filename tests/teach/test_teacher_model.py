@@ -16,6 +16,8 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertModel,
+    DebertaConfig,
+    DebertaForSequenceClassification,
     ElectraConfig,
     ElectraForSequenceClassification,
 )
@@ -316,3 +318,16 @@ def test_token_vectors_are_what_the_teacher_makes_of_each_token_alone(
         centred = view - view.mean(axis=0)
         expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
         assert (part * expected).sum(axis=1).min() > 0.99  # cosine; a host with bfloat16 rounds
+
+
+def test_label_texts_when_the_family_cannot_be_computed_in_bfloat16_then_in_float32(
+    model_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = TextEncoder.load(model_folder("bert"))
+    monkeypatch.setattr(teacher_model, "this_host", lambda: SimpleNamespace(has_bf16=True))
+    config = DebertaConfig(vocab_size=encoder.tokenizer.get_vocab_size(), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+                           intermediate_size=16, relative_attention=True, pos_att_type=["c2p", "p2c"], num_labels=3)
+    model = DebertaForSequenceClassification(config)
+    found = next(label_texts(model, encoder, iter([["quick lamp", "cold radio song"]])))
+    assert np.isfinite(found.logits).all()
+    assert found.logits.shape == (2, 3)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import BertForSequenceClassification
 
+from edgedistill.checkpoints import CHECKPOINTS
 from edgedistill.distill.aware.parts import Parts, find_parts, read_fusion
 from edgedistill.distill.aware.ranges import learn_ranges
 from edgedistill.distill.aware.stage import GAIN_FILE, Gain, Inputs, Settings
@@ -29,7 +30,7 @@ from edgedistill.soft_labels import read_soft_labels
 from edgedistill.stage import Outcome
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.torch_setup import quickest_attention, set_up_torch
-from edgedistill.training import CHECKPOINTS, Schedule, TrainingSet, train
+from edgedistill.training import Schedule, TrainingSet, train
 
 log = logging.getLogger("edgedistill")
 

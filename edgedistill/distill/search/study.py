@@ -14,7 +14,7 @@ from edgedistill.distill.search.moves import Move
 from edgedistill.distill.search.trial import Trial, TrialOutcome, TrialSettings
 from edgedistill.errors import StorageError
 from edgedistill.results import Milestone
-from edgedistill.stage import storage_errors
+from edgedistill.storage import storage_errors
 
 _SETTINGS, _BECAUSE, _MILESTONES, _OUTCOME = "settings", "because", "milestones", "outcome"
 _RUN, _STAGES, _RUN_ID = "run", "stages", "run_id"

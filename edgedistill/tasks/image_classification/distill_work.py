@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from edgedistill.checkpoints import CHECKPOINTS
 from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import hard_label_loss
 from edgedistill.distill.objective import loss_terms, teacher_loss
@@ -41,7 +42,7 @@ from edgedistill.tasks.image_classification.teacher_model import load_image_clas
 from edgedistill.tasks.image_classification.training_settings import BEST_BY
 from edgedistill.tasks.image_classification.transfer_set import TransferSet, read_transfer_set
 from edgedistill.torch_setup import set_up_torch
-from edgedistill.training import CHECKPOINTS, TrainingSet, train
+from edgedistill.training import TrainingSet, train
 
 
 def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path) -> Outcome:

@@ -30,7 +30,7 @@ from edgedistill.tasks.image_classification.encoding import (
     read_preprocessing,
 )
 from edgedistill.tasks.image_classification.pictures import Pixels
-from edgedistill.teach.answer_parts import PARTS, AnswerParts, Arrays, resume
+from edgedistill.teach.answer_parts import PARTS, Arrays, parts_in, resume
 from edgedistill.teach.files import SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
 from edgedistill.teach.labels import kept_order, label_order, require_same_classes, require_same_problem, trained_labels
@@ -178,7 +178,7 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     ids = [*train.ids, *made.ids, *validation.ids]
     pictures = (encoder.encode_examples(train), ChangedPictures(made.changer, encoder.how, made.numbers),
                 encoder.encode_examples(validation))
-    answers = resume(AnswerParts(out / PARTS), partial(_answers, partial(label_pictures, model), pictures))
+    answers = resume(parts_in(out), partial(_answers, partial(label_pictures, model), pictures))
     if not group.is_main:
         return only_help(answers)
     origin = origin_of(inputs, encoder_file=PREPROCESSOR_FILE)

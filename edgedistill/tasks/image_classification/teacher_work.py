@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from edgedistill.checkpoints import CHECKPOINTS
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.processes import current_group
@@ -39,7 +40,7 @@ from edgedistill.teach.fine_tuning import fine_tune, tuning_schedule
 from edgedistill.teach.judgement import Answers, judge_taken, judged_rows, warn_of_accuracy
 from edgedistill.teach.labels import trained_labels
 from edgedistill.torch_setup import own_device, set_up_torch
-from edgedistill.training import CHECKPOINTS, TrainingSet
+from edgedistill.training import TrainingSet
 
 _MOST_EVALUATIONS = 20
 
