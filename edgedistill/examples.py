@@ -27,8 +27,12 @@ _HINT = "edgedistill prepare --recipe RECIPE -o DIR"
 
 
 def folded(text: str) -> str:
-    """Return a text without what does not count where texts are compared: capitals and the width of blanks."""
-    return " ".join(text.split()).lower()
+    """Return a text without what does not count where texts are compared: capitals and the width of blanks.
+
+    Letter by letter, as Arrow does it in `edgedistill.prepare.check.number_texts`: Python's `lower` ends words with a sigma of
+    their own, and makes an i and a dot above (U+0307) of the Turkish capital I with a dot (U+0130), which is an i here.
+    """
+    return " ".join(text.split()).replace("\u0130", "i").lower().replace("\u03c2", "\u03c3")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from edgedistill.errors import ArtifactError
-from edgedistill.examples import NO_LABEL, read_examples, spread_rows, write_examples
+from edgedistill.examples import NO_LABEL, folded, read_examples, spread_rows, write_examples
 
 IDS, TEXTS, LABELS = ["t-0", "t-1", "t-2"], ["lights on", "Größe: 5\tm²\n🙂", ""], [1, 0, NO_LABEL]
 
@@ -80,6 +80,14 @@ def test_read_examples_when_the_columns_are_others_then_says_which_are_expected(
         writer.write_table(table)
     with pytest.raises(ArtifactError, match=r"expected id \(string\), text \(string\), label \(int32, or a fixed-size list of int8\)"):
         read_examples(path)
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("Turn\u00a0 it  UP ", "turn it up"), ("ΟΔΟΣ", "οδοσ"), ("οδος", "οδοσ"), ("İzmir", "izmir"),
+    ("e\u0307I\u0307", "e\u0307i\u0307"),
+])
+def test_folded_when_capitals_and_blanks_are_taken_out_then_letter_by_letter(text: str, expected: str) -> None:
+    assert folded(text) == expected
 
 
 def test_spread_rows_when_there_are_more_than_the_limit_then_first_and_last_are_among_them() -> None:

@@ -97,7 +97,8 @@ def clean(given: Mapping[SplitName, Split], plan: SplitPlan, words: Words) -> Cl
     """Split and clean.
 
     Train loses the rows that repeat an earlier row. Then the missing splits are made from it. Then train loses the
-    contents that stand in validation or test, and validation those that stand in test; test is never touched.
+    contents that stand in validation or test, and validation those that stand in test; test is never touched. The only row of a
+    class stays in train, and so do the rows of other classes that hold the same.
 
     Args:
         given: what was read, train among it.
@@ -149,6 +150,15 @@ def _without(split: Split, other: NDArray[np.int64], words: Words) -> Split:
 
 def _split_off(train: Split, name: SplitName, *, rows: int, seed: int) -> tuple[Split, Split]:
     """Return what is left of train, and the new split."""
-    is_held = hold_out(train.labels, rows=rows, seed=seed, source=train.source)
+    # a content that is held out is left out of train: it must not be that of the only row of a class
+    stays = np.isin(train.contents, train.contents[_is_only_row(train.labels)])
+    is_held = hold_out(train.labels, rows=rows, seed=seed, source=train.source, stays=stays)
     held = train.where(is_held)
     return train.where(~is_held), Split(name, held.source, held.rows, held.labels, held.contents, is_made_here=True)
+
+
+def _is_only_row(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Mark the rows that have a class to themselves, shape (n,)."""
+    if labels.ndim == 2:
+        return np.asarray(labels[:, labels.sum(axis=0) == 1].any(axis=1), bool)
+    return np.asarray(np.bincount(labels)[labels] == 1, bool)

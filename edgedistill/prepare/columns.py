@@ -64,30 +64,40 @@ def check_columns(names: Sequence[str], columns: Columns, *, place: str) -> None
         place: the file and line that messages name.
 
     Raises:
-        DataError: one is missing, or both are the same; says which one was probably meant.
+        DataError: one is missing or there twice, or both are the same; says which one was probably meant.
     """
-    there = f"the columns are: {', '.join(names)}" if names else "there are no columns"
     for role, wanted in (("text", columns.text), ("label", columns.label)):
-        if wanted not in names:
-            raise _missing(role, wanted, names, place=place, words=columns.words)
+        _require_one(role, wanted, names, place=place, words=columns.words)
     if columns.text == columns.label:
         raise DataError(f"{place}: {columns.words.example} and label are both taken from column {columns.text!r}",
-                        hint=f"set {columns.words.key} and data.label_column; {there}")
+                        hint=f"set {columns.words.key} and data.label_column; {_told(names)}")
 
 
 def check_text_column(names: Sequence[str], column: str, *, place: str, words: Wording = TEXTS) -> None:
     """Do the same where only texts are read.
 
     Raises:
-        DataError: the column is missing; says which one was probably meant.
+        DataError: the column is missing or there twice; says which one was probably meant.
     """
-    if column not in names:
-        raise _missing("text", column, names, place=place, words=words)
+    _require_one("text", column, names, place=place, words=words)
+
+
+def _require_one(role: str, wanted: str, names: Sequence[str], *, place: str, words: Wording) -> None:
+    """Refuse a wanted column that is not there exactly once; of the others it does not matter what they are called."""
+    if wanted not in names:
+        raise _missing(role, wanted, names, place=place, words=words)
+    if names.count(wanted) > 1:
+        raise DataError(f"{place}: two columns are called {wanted!r}", hint="give each column a name of its own")
+
+
+def _told(names: Sequence[str]) -> str:
+    """Return what columns there are; one without a name cannot be asked for."""
+    named = [name for name in names if name]
+    return f"the columns are: {', '.join(named)}" if named else "there are no columns"
 
 
 def _missing(role: str, wanted: str, names: Sequence[str], *, place: str, words: Wording) -> DataError:
-    there = f"the columns are: {', '.join(names)}" if names else "there are no columns"
-    meant, key = _guess(role, wanted, names), words.key if role == "text" else "data.label_column"
+    there, meant, key = _told(names), _guess(role, wanted, names), words.key if role == "text" else "data.label_column"
     suggestion = f"; did you mean {meant!r}?" if meant else f"; {there}"
     remedy = words.remedy or f"set {key} (or --{role}-column {meant or 'NAME'})"
     return DataError(f"{place}: no column {wanted!r}{suggestion}", hint=f"{remedy}; {there}")

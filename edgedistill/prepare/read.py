@@ -91,7 +91,8 @@ def holds_lists(path: Path, column: str, *, split: str = "train") -> bool:
         schema = _open_parquet(path).schema_arrow
     else:
         return text_files.holds_lists(path, form, column)
-    kind = schema.field(column).type if column in schema.names else pa.null()
+    at = schema.get_field_index(column)  # -1 where two columns are called so: reading them says so
+    kind = schema.field(at).type if at >= 0 else pa.null()
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
@@ -125,8 +126,19 @@ def text_batches(path: Path, column: str, *, split: str) -> Iterator[Any]:
     """Yield the values of one column of a Parquet file or a saved folder, as Arrow arrays.
 
     Raises:
-        DataError: there is no such column, or the file is damaged.
+        DataError: there is no such column, or two; a string is not UTF-8; or the file is damaged.
     """
+    row = 0
+    for values in _column_batches(path, column, split=split):
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid as bad:
+            raise _not_utf8(str(path), row, first_line(bad)) from None
+        yield values
+        row += len(values)
+
+
+def _column_batches(path: Path, column: str, *, split: str) -> Iterator[Any]:
     if path.is_dir():
         data = load_folder(path, split)
         check_text_column(data.column_names, column, place=str(path))
@@ -205,6 +217,11 @@ def _broken_parquet(path: Path, bad: Exception) -> DataError:
     return DataError(f"{path}: not a whole Parquet file ({first_line(bad)})", hint="copy the file again")
 
 
+def _not_utf8(source: str, row: int, reason: str) -> DataError:
+    return DataError(f"{source}: after row {row}: a string that is not UTF-8 ({reason})",
+                     hint="write the file again with strings in UTF-8")
+
+
 def _class_names(schema: pa.Schema, label_column: str) -> list[str] | None:
     """The class names that `datasets` keeps in a Parquet file's metadata, where the labels are such."""
     try:
@@ -224,8 +241,7 @@ def _collect_batches(
         try:
             texts, labels = batch.column(columns.text).to_pylist(), batch.column(columns.label).to_pylist()
         except UnicodeDecodeError as bad:
-            raise DataError(f"{collector.source}: after row {next(row) - 1}: a string that is not UTF-8 ({bad.reason})",
-                            hint="write the file again with strings in UTF-8") from None
+            raise _not_utf8(collector.source, next(row) - 1, bad.reason) from None
         for text, label in zip(texts, labels, strict=True):
             collector.add(text, label if class_names is None else _named(label, class_names), next(row))
 

@@ -91,6 +91,8 @@ def collect(path: Path, form: TextFormat, columns: Columns, collector: RowCollec
 def texts_of_column(path: Path, form: TextFormat, column: str, words: Wording = TEXTS) -> Iterator[str]:
     """Yield the texts of one column, `words` says what they are; the other columns may hold anything.
 
+    A null of JSONL is left out; empty cells are not.
+
     Raises:
         DataError: names file and line: no such column, a value that is no text, a ragged row.
     """
@@ -98,6 +100,8 @@ def texts_of_column(path: Path, form: TextFormat, column: str, words: Wording = 
         for entry in _json_records(path, words):
             check_text_column(tuple(entry.fields), column, place=f"{path}:{entry.line}", words=words)
             value = entry.fields[column]
+            if value is None:  # no text, as an empty cell of CSV
+                continue
             if not isinstance(value, str):
                 raise DataError(f"{path}:{entry.line}: column {column!r} holds no {words.cell}",
                                 hint=f"name the column that holds the {words.example}s: {words.key} (or --text-column)")
@@ -168,9 +172,6 @@ def _header_of(path: Path, form: TextFormat, records: Iterator[_Record], words: 
     if other:
         raise DataError(f"{path}:1: the columns are separated by {_SEPARATORS[other]}, not by {_SEPARATORS[used]}",
                         hint="commas belong in a .csv file and tabs in a .tsv file: rename it, or write it again")
-    twice = next((name for name in header if header.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"{path}:1: two columns are called {twice!r}", hint="give each column a name of its own")
     return header
 
 

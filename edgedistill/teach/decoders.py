@@ -1,4 +1,4 @@
-"""Which families read texts from left to right and so cannot be teachers here."""
+"""Which families read texts from left to right, or write another text, and so cannot be teachers here."""
 
 from pathlib import Path
 
@@ -18,15 +18,28 @@ DECODERS = frozenset({
 Their classifiers read the answer at the last token that is no padding, which our batches do not promise to tell them.
 """
 
+ENCODER_DECODERS = frozenset({
+    "bart", "bigbird_pegasus", "led", "mbart", "mt5", "mvp", "plbart", "t5", "t5gemma", "umt5",
+})
+"""transformers' families of an encoder and a decoder that have a classifier (4.57.6), for a config that does not say so.
+
+Their classifiers answer from the decoder, at the end of the text, and most give no `hidden_states`.
+"""
+
+_HINT = "name an encoder or its classifier: a BERT, RoBERTa, DeBERTa, ELECTRA, ..."
+
 
 def require_encoder(folder: Path) -> None:
-    """Refuse a teacher that is a decoder.
+    """Refuse a teacher that is a decoder, or has one.
 
     Raises:
         TeacherError: it is one; or its config.json cannot be read.
     """
-    family = config_of(folder).get("model_type")
+    config = config_of(folder)
+    family = config.get("model_type")
+    if config.get("is_encoder_decoder") is True or family in ENCODER_DECODERS:
+        raise TeacherError(f"{folder}: {family or 'this model'} is an encoder-decoder, which answers from its decoder; students "
+                           "are made from encoders here", hint=_HINT)
     if family in DECODERS:
         raise TeacherError(f"{folder}: a {family} reads texts from left to right and answers at the last token; students are "
-                           "made from encoders here",
-                           hint="name an encoder or its classifier: a BERT, RoBERTa, DeBERTa, ELECTRA, ...")
+                           "made from encoders here", hint=_HINT)

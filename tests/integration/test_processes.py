@@ -206,7 +206,7 @@ TOLD_APART = """
 import os, sys
 from edgedistill.__main__ import main
 
-sys.stderr.write(f'process {os.environ["RANK"]} of {os.environ["WORLD_SIZE"]}\n')  # in one piece: the other one writes, too
+sys.stderr.write(f'process {os.environ["RANK"]} of {os.environ["WORLD_SIZE"]}\\n')  # in one piece: the other one writes, too
 main()
 """
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgedistill.errors import DataError
+from edgedistill.examples import folded
 from edgedistill.prepare.check import class_names, count_conflicts, encode_labels, find_repeats, number_texts
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.rows import LabelledTexts, RowCollector
@@ -61,6 +62,22 @@ def test_number_texts_when_capitals_and_blanks_differ_then_equal() -> None:
     first, second = number_texts([rows(("Turn  it UP", "a"), ("off", "a")), rows(("turn it up", "b"), ("up", "b"))])
     assert first[0] == second[0]
     assert len({int(first[0]), int(first[1]), int(second[1])}) == 3
+
+
+@pytest.mark.parametrize(("one", "other", "are_equal"), [
+    ("ΟΔΟΣ ΑΘΗΝΑΣ", "οδος αθηνας", True),
+    ("ΟΔΟΣ", "οδοσ", True),
+    ("İstanbul", "istanbul", True),
+    ("İSTANBUL", "İstanbul", True),
+    ("i\u0307stanbul", "istanbul", False),  # two characters in the source: a dot that nobody lowered
+    ("I\u0307stanbul", "i\u0307stanbul", True),
+    ("ISTANBUL", "ıstanbul", False),
+    ("Straße", "STRASSE", False),
+])
+def test_number_texts_when_letters_have_two_lower_forms_then_equal_as_folded_says(one: str, other: str, are_equal: bool) -> None:
+    (numbers,) = number_texts([rows((one, "a"), (other, "b"))])
+    assert (numbers[0] == numbers[1]) == are_equal
+    assert (folded(one) == folded(other)) == are_equal
 
 
 def test_find_repeats_when_text_and_label_stood_before_then_marked() -> None:

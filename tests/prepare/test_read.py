@@ -79,6 +79,27 @@ def test_read_when_third_column_and_blank_lines_and_crlf_then_ignored(write) -> 
     assert rows_of(path) == [("how far ?", "NUM"), ("where ?", "LOC")]
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+@pytest.mark.parametrize("content", ["text,label,,\nhello,x,,\n", ",n,text,label,n\n1,2,hello,x,3\n"])
+def test_read_when_other_columns_have_no_name_or_the_same_then_ignored(write, name: str, content: str) -> None:
+    path = write(name, content if name == "a.csv" else content.replace(",", "\t"))
+    assert rows_of(path) == [("hello", "x")]
+    assert {"text", "label"} <= set(read_column_names(path))
+
+
+def test_read_when_parquet_has_a_wanted_column_twice_then_one_error_and_another_is_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    values = [pa.array(["hello"]), pa.array(["hi"]), pa.array(["x"])]
+    for twice in ("text", "label"):
+        pq.write_table(pa.Table.from_arrays(values, [twice, twice, "label" if twice == "text" else "text"]), path)
+        error = failure(path)
+        assert error.message == f"{path}: two columns are called {twice!r}"
+        assert "a name of its own" in error.hint
+        assert not holds_lists(path, twice)
+    pq.write_table(pa.Table.from_arrays([*values, pa.array([1])], ["text", "n", "label", "n"]), path)
+    assert rows_of(path) == [("hello", "x")]
+
+
 def test_read_when_byte_order_mark_then_header_is_clean(write) -> None:
     assert rows_of(write("a.csv", b"\xef\xbb\xbftext,label\nhello,x\n")) == [("hello", "x")]
 
@@ -160,6 +181,9 @@ def test_place_when_rows_are_taken_then_still_of_the_source(write) -> None:
         ("a.csv", "text;label\nhi;x\n", ":1: the columns are separated by semicolons, not by commas", ".csv file"),
         ("a.tsv", "text,label\nhi,x\n", ":1: the columns are separated by commas, not by tabs", ".tsv file"),
         ("a.tsv", "text\ttext\tlabel\nhi\tho\tx\n", ":1: two columns are called 'text'", "a name of its own"),
+        ("a.csv", "label,text,label\nx,hi,y\n", ":1: two columns are called 'label'", "a name of its own"),
+        ("a.csv", "label,sentence,,\nx,hi,,\n", ":1: no column 'text'; did you mean", "the columns are: label, sentence"),
+        ("a.csv", ",zzz,,label\n,hi,,x\n", ":1: no column 'text'; the columns are: zzz, label", "--text-column NAME"),
         ("a.tsv", "", ": is empty", "the first line names the columns"),
         ("a.tsv", "label\ttext\n", ": has no rows", "labelled texts"),
         ("a.tsv.gz", b"label\ttext\n", ":1: not a whole gzip file", "copy the file again"),

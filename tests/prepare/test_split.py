@@ -50,3 +50,25 @@ def test_hold_out_when_rows_have_several_labels_then_each_label_in_proportion_an
     assert held.sum() == 200
     assert labels[held].sum(axis=0).tolist() == pytest.approx([100, 40, 10], abs=2)
     assert (~labels[held].any(axis=1)).sum() == pytest.approx(80, abs=2)
+
+
+def test_hold_out_when_a_row_has_to_stay_then_another_of_its_class_takes_its_place_and_no_other_row_moves() -> None:
+    labels = np.tile([0, 1, 2], 50).astype(np.int32)
+    usual = hold_out(labels, rows=30, seed=1, source="x")
+    stays = np.zeros(150, bool)
+    stays[np.flatnonzero(usual)[:2]] = True
+    held = hold_out(labels, rows=30, seed=1, source="x", stays=stays)
+    assert not (held & stays).any()
+    assert np.bincount(labels[held]).tolist() == np.bincount(labels[usual]).tolist()
+    assert (held != usual).sum() == 4
+    nobody = np.zeros(150, bool)
+    assert (hold_out(labels, rows=30, seed=1, source="x", stays=nobody) == usual).all()
+
+
+def test_hold_out_when_all_rows_of_a_class_have_to_stay_then_fewer_are_held_and_none_left_is_an_error() -> None:
+    labels = np.repeat([0, 1], [20, 4]).astype(np.int32)
+    assert np.bincount(labels[hold_out(labels, rows=6, seed=0, source="x")]).tolist() == [5, 1]
+    held = hold_out(labels, rows=6, seed=0, source="x", stays=labels == 1)
+    assert np.bincount(labels[held]).tolist() == [5]
+    with pytest.raises(DataError, match="24 different rows in 2 classes are too few to split off 6 of them"):
+        hold_out(labels, rows=6, seed=0, source="x", stays=np.ones(24, bool))

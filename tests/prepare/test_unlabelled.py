@@ -42,6 +42,44 @@ def test_read_unlabelled_texts_of_parquet_and_of_a_saved_folder_gives_the_texts(
         assert read_unlabelled_texts(path, "text", without=()) == TEXTS
 
 
+@pytest.mark.parametrize("kind", [
+    pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()), pa.dictionary(pa.int8(), pa.string()),
+])
+def test_read_unlabelled_texts_when_parquet_has_another_type_of_strings_then_gives_the_texts(
+    tmp_path: Path, kind: pa.DataType
+) -> None:
+    texts = pa.array([*TEXTS, None, TEXTS[0]])
+    column = texts.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else texts.cast(kind)
+    pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
+    assert pq.read_schema(tmp_path / "a.parquet").field("text").type == kind
+    assert read_unlabelled_texts(tmp_path / "a.parquet", "text", without=()) == TEXTS
+
+
+def test_read_unlabelled_texts_when_jsonl_has_a_null_then_it_is_left_out_as_an_empty_text(write: Write) -> None:
+    path = write("a.jsonl", '{"text": "x"}\n{"text": null}\n{"text": ""}\n{"text": "y"}\n')
+    assert read_unlabelled_texts(path, "text", without=()) == ["x", "y"]
+
+
+def test_read_unlabelled_texts_when_a_parquet_string_is_not_utf8_then_one_error(tmp_path: Path) -> None:
+    damaged = pa.StringArray.from_buffers(2, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff"))
+    pq.write_table(pa.table({"text": damaged}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: after row 0: a string that is not UTF-8") as refused:
+        read_unlabelled_texts(tmp_path / "a.parquet", "text", without=())
+    assert "UTF-8" in (refused.value.hint or "")
+
+
+def test_read_unlabelled_texts_when_a_column_is_there_twice_then_one_error(tmp_path: Path, write: Write) -> None:
+    pq.write_table(pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], ["text", "text"]), tmp_path / "a.parquet")
+    for path in (tmp_path / "a.parquet", write("a.csv", "text,text\nx,y\n")):
+        with pytest.raises(DataError, match="two columns are called 'text'"):
+            read_unlabelled_texts(path, "text", without=())
+
+
+def test_read_unlabelled_texts_when_a_greek_or_turkish_text_is_labelled_in_capitals_then_it_is_left_out(write: Write) -> None:
+    path = write("a.txt", "καλημέρα κόσμος\nistanbul\nnew\n")
+    assert read_unlabelled_texts(path, "text", without=["ΚΑΛΗΜΈΡΑ ΚΌΣΜΟΣ", "İstanbul"]) == ["new"]
+
+
 def test_read_unlabelled_texts_leaves_out_repeats_and_labelled_texts_whatever_their_capitals(write: Write) -> None:
     path = write("texts.txt", "one\nTwo  words\nONE\nthree\ntwo words\n")
     assert read_unlabelled_texts(path, "text", without=["Three"]) == ["one", "Two  words"]
