@@ -51,6 +51,7 @@ class Tuning:
         variants: the folders of the models that are there besides what ships.
         curve: the course of the training; None without one.
         gain: what it bought; None without one.
+        floating: the float export of the fine-tuned student where that one ships; its int8 file may answer as that one does.
     """
 
     shipped: Done
@@ -58,6 +59,7 @@ class Tuning:
     variants: Mapping[Variant, Path] = field(default_factory=dict)
     curve: Path | None = None
     gain: AwareGain | None = None
+    floating: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,15 @@ def tune_for_int8(line: Line, common: Common, plan: Plan, models: Candidates) ->
     exported = export_model(line, plan, "student-aware", tuned)
     int8 = quantize_model(line, common, plan, "student-aware", exported,
                           tuned=Tuned(call.scheme, models.student_onnx.folder))
-    return _compared(line, common, models, _Made(tuned, int8, call, verdict))
+    return _compared(line, common, models, _Made(tuned, exported, int8, call, verdict))
 
 
 @dataclass(frozen=True)
 class _Made:
-    """The fine-tuned student, its int8 file, why it was made, and the verdict on the student before."""
+    """The fine-tuned student, its float export, its int8 file, why it was made, and the verdict on the student before."""
 
     student: Done
+    exported: Done
     int8: Done
     call: Call
     before: QuantizationVerdict
@@ -192,7 +195,8 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
     )
     variants = {_AWARE: made.int8.folder} | ({_REPLACED: models.student_int8.folder} if is_better else {})
     shipped = made.int8 if is_better else models.student_int8
-    return Tuning(shipped, decisions, variants, made.student.folder / CURVE_FILE, gain)
+    floating = made.exported.folder if is_better else None
+    return Tuning(shipped, decisions, variants, made.student.folder / CURVE_FILE, gain, floating)
 
 
 def _sentence(

@@ -33,6 +33,7 @@ from edgedistill.tasks.registry import task_named
 from edgedistill.tasks.task import Packing
 
 if TYPE_CHECKING:
+    from edgedistill.aware_step import Tuning
     from edgedistill.device.session import Device
     from edgedistill.emulated_step import Emulation
     from edgedistill.report.model import RunReport
@@ -184,7 +185,7 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     _prove_reading(line, common, student_int8)
     emulation = emulate(line, plan.target, Replayed(
         student_int8.folder, common.prepared.folder / TEST_FILE, evaluations["student_int8"].folder / LOGITS_FILE))
-    parity = _verify(line, evaluations, emulation)
+    parity = _verify(line, evaluations, emulation, tuned=_answers_of_tuned(line, common, tuning))
     passed = _parity_passed(parity)
     measured = _benchmark(line, common, _distinct(folders)) if passed else None
     on_device = _measure_on(line, common, plan, student_int8, device) if passed and device is not None else None
@@ -212,7 +213,17 @@ def _prove_reading(line: Line, common: Common, student: Done) -> None:
         line.note("prove-ids", line.workspace.do("prove-ids", work))
 
 
-def _verify(line: Line, evaluations: Mapping[Variant, Done], emulation: "Emulation") -> Done:
+def _answers_of_tuned(line: Line, common: Common, tuning: "Tuning") -> Path | None:
+    """Return the test logits of a student that was fine-tuned for int8, in float; None where no such one ships."""
+    from edgedistill.evaluate.stage import LOGITS_FILE
+
+    if tuning.floating is None:
+        return None
+    variant: Variant = "student_onnx_aware"
+    return evaluate_models(line, common, {variant: tuning.floating})[variant].folder / LOGITS_FILE
+
+
+def _verify(line: Line, evaluations: Mapping[Variant, Done], emulation: "Emulation", *, tuned: Path | None) -> Done:
     from edgedistill.evaluate.stage import LOGITS_FILE
     from edgedistill.verify import stage
 
@@ -220,7 +231,7 @@ def _verify(line: Line, evaluations: Mapping[Variant, Done], emulation: "Emulati
     inputs = stage.Inputs(
         torch_logits=evaluations["student"].folder / LOGITS_FILE,
         onnx_logits=evaluations["student_onnx"].folder / LOGITS_FILE,
-        int8_logits=evaluations["student_int8"].folder / LOGITS_FILE, emulated=emulated,
+        int8_logits=evaluations["student_int8"].folder / LOGITS_FILE, emulated=emulated, tuned_logits=tuned,
     )
     settings = stage.Settings(gates=line.recipe.parity, problem_type=line.recipe.data.problem_type)
     return line.note("verify", line.workspace.perform("verify", stage.STAGE, settings, inputs))

@@ -23,6 +23,9 @@ from edgedistill.tasks.registry import task_named
 
 log = logging.getLogger("edgedistill")
 
+_DIGITS = 12
+"""Of a shortfall: a figure that equals its limit may be a rounding below."""
+
 _NOTHING_KEPT = 1.0
 """The shortfall of a training that came to no student: as bad as can be."""
 
@@ -204,7 +207,7 @@ def _shortfall(job: Job, student: Evaluation) -> float:
 
 def _missed_by(job: Job, model: Evaluation) -> float:
     """By how much a model misses the worst goal on validation, without a margin; 0 or less: it keeps all."""
-    return max((check.limit - check.value for check in check_goals(job.goals, job.teacher, model)), default=0.0)
+    return max((round(check.limit - check.value, _DIGITS) for check in check_goals(job.goals, job.teacher, model)), default=0.0)
 
 
 def _worst_goal(job: Job, student: Evaluation) -> tuple[float, float]:
@@ -213,7 +216,7 @@ def _worst_goal(job: Job, student: Evaluation) -> tuple[float, float]:
     found = []
     for check in check_goals(job.goals, job.teacher, student):
         margin = standard_error(check, student) if fixed is None else fixed
-        found.append((check.limit + margin - check.value, margin))
+        found.append((round(check.limit + margin - check.value, _DIGITS), margin))
     return max(found, default=(0.0, 0.0))
 
 

@@ -31,6 +31,12 @@ def test_check_goals_when_compared_then_limit_and_verdict_are_those_by_hand(goal
     assert check.met is met
 
 
+def test_check_goals_when_a_figure_equals_its_limit_then_met_whatever_the_product_rounds_to() -> None:
+    (check,) = check_goals([Goal(value=0.1)], evaluation(0.53, 0.5), evaluation(0.477, 0.5))
+    assert check.limit > check.value  # 0.53 * 0.9 is 0.47700000000000004
+    assert check.met
+
+
 def test_standard_error_of_a_loss_is_that_of_the_paired_difference() -> None:
     # of 10 rows 3 are right with the teacher alone and 1 with the student alone; half a row is added to each of the four cells:
     # of 12 rows 3.5 differ by -1 and 1.5 by 1

@@ -25,10 +25,10 @@ class Steps:
         self.done: list[str] = []
         self.result: Any = SimpleNamespace(folder=folder, trial=None)
         found = Found(trial=None, rows=(), decisions=())  # type: ignore[arg-type] # nobody looks at it
-        tuning = SimpleNamespace(shipped=self.result, variants={}, curve=None)
+        tuning = SimpleNamespace(shipped=self.result, variants={}, curve=None, floating=None)
         for module, names in STEPS_BEFORE.items():
             for name in names:
-                monkeypatch.setattr(f"{module}.{name}", lambda *given: self.result)
+                monkeypatch.setattr(f"{module}.{name}", lambda *given, **named: self.result)
         monkeypatch.setattr("edgedistill.trials.search_line", lambda *given: found)
         monkeypatch.setattr("edgedistill.trials.train_baseline", lambda *given: (self.result, ()))
         monkeypatch.setattr("edgedistill.trials.varied", lambda line, common, plan, trial: (line, common, plan))

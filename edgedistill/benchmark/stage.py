@@ -171,7 +171,7 @@ def _decision(result: Measurements, protocol: BenchmarkProtocol, *, unit: str) -
         step="benchmark",
         what=f"measured {len(result.measurements)} variants at {result.sequence_tokens} {unit} on {protocol.threads} "
         f"thread(s); " + (f"noisy: {', '.join(noisy)}" if noisy else "none was noisy"),
-        why=f"each in a process of its own ({protocol.processes} in all), in turn over {protocol.rounds} rounds, so that what "
+        why=f"each in a process of its own ({protocol.processes} for each), in turn over {protocol.rounds} rounds, so that what "
         f"disturbs the machine disturbs all of them",
     )
 

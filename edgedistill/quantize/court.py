@@ -108,6 +108,12 @@ class Court:
         """Return another model's answers, read as those of the float model are."""
         return self.logits_of_numbers(answers_of(file, self.rows))
 
+    @property
+    def labelled_rows(self) -> int:
+        """How many of the judged rows have a label."""
+        labels = self.rows.labels
+        return 0 if labels is None else int(is_labelled(labels).sum())
+
     @cached_property
     def float_accuracy(self) -> float | None:
         """The accuracy of the float model that is to be kept, on the labelled rows; None where there are none."""

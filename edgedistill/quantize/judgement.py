@@ -79,10 +79,10 @@ def judge_answers(  # noqa: PLR0913 - what a candidate is judged by
     share = min(coverage.weight_bytes_share, coverage.nodes_share) if needs_int8_nodes else coverage.weight_bytes_share
     accuracy = loss = None
     error = 0.0
-    if labels is not None and len(labels) == len(reference):
-        known = is_labelled(labels)
-        was, now = (is_right(logits, labels)[known] for logits in (reference, answers))
-        accuracy, loss = float(now.mean()), float(was.mean() - now.mean())
+    if labels is not None and len(labels) == len(reference) and is_labelled(labels).any():
+        was, now = (is_right(logits, labels)[is_labelled(labels)] for logits in (reference, answers))
+        # of counts: a difference of two means may be a rounding above what is allowed
+        accuracy, loss = float(now.mean()), (int(was.sum()) - int(now.sum())) / len(was)
         error = _paired_error(was, now)
     origin = max((reference,) if own is None else (reference, own), key=lambda logits: is_same(logits, answers, problem).mean())
     agreement = float(is_same(origin, answers, problem).mean())

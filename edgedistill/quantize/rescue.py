@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-
 from edgedistill.quantize.calibration import CalibrationMethod
 from edgedistill.quantize.candidates import Candidate
 from edgedistill.quantize.court import Court
-from edgedistill.quantize.rows import SomeRows, each
+from edgedistill.quantize.rows import each, some_rows
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.sensitivity import Noise, noise_by_node
 from edgedistill.quantize.static_quantizer import Calibration
@@ -48,7 +46,7 @@ DEPARTURES = tuple(range(ROW_SCALES + len(FLOAT_NODES) + 1))
 
 def noisiest(court: Court, start: Candidate) -> tuple[Noise, ...]:
     """Return the nodes of the float model by what a candidate's scheme leaves of them, the worst first."""
-    few = SomeRows(court.rows, np.arange(min(NOISE_ROWS, len(court.rows))))
+    few = some_rows(court.rows, NOISE_ROWS)
     calibration = None if court.calibration is None else Calibration(court.calibration, start.method)
     return noise_by_node(court.source, lambda: each(few), start.scheme, calibration=calibration)
 
@@ -113,7 +111,7 @@ def _by_leaving_one_out(court: Court, base: Candidate, noise: Sequence[Noise]) -
 
     The noisiest by what leaving each in float alone brings, on a subset of the judged rows; the others by their noise.
     """
-    subset = replace(court, rows=SomeRows(court.rows, np.arange(min(SUBSET_ROWS, len(court.rows)))), _made={})
+    subset = replace(court, rows=some_rows(court.rows, SUBSET_ROWS), _made={})
     left: dict[str, float] = {}
     possible = [item for item in noise if _int8_share([item.node], noise) >= court.goal.min_coverage]
     for item in possible[:LEFT_OUT]:

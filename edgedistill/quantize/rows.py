@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgedistill.errors import DataError
 from edgedistill.evaluate.onnx_model import ModelInput
-from edgedistill.examples import NO_LABEL, Examples, map_examples, read_examples
+from edgedistill.examples import NO_LABEL, Examples, map_examples, read_examples, spread_rows
 from edgedistill.quantize.array_file import StoredArray, open_arrays
 from edgedistill.quantize.calibration import Arrays
 from edgedistill.tasks.encoding import Encoded, Encoder
@@ -153,6 +153,11 @@ class SomeRows:
         return None if found is None else found[self.indices]
 
 
+def some_rows(rows: Rows, limit: int) -> Rows:
+    """Return at most `limit` rows, evenly spread over all; all of them where there are no more."""
+    return rows if len(rows) <= limit else SomeRows(rows, spread_rows(len(rows), limit))
+
+
 def each(rows: Rows) -> Iterator[Arrays]:
     """Yield the inputs of every row."""
     for index in range(len(rows)):
@@ -165,18 +170,17 @@ def read_rows(file: Path, model: Path, *, limit: int | None = None) -> Rows:
     Args:
         file: an .npz of arrays, or an Arrow file of examples.
         model: the folder whose encoder makes model inputs of examples.
-        limit: how many at most, from the start.
+        limit: how many at most, evenly spread: of a file that is sorted by class they hold every class.
 
     Raises:
         DataError: the arrays cannot be rows.
     """
     if file.suffix == ".npz":
         rows = _read_arrays(file)
-        return rows if limit is None or limit >= len(rows) else SomeRows(rows, np.arange(limit))
-    examples = read_examples(file)
-    count = len(examples) if limit is None else min(limit, len(examples))
-    encoded = open_encoder(model).encode_examples(examples.first(count))
-    labels = np.asarray(examples.labels[:count], np.int64)
+        return rows if limit is None else some_rows(rows, limit)
+    found = read_examples(file)
+    examples = found if limit is None else found.spread(limit)
+    encoded, labels = open_encoder(model).encode_examples(examples), np.asarray(examples.labels, np.int64)
     return EncodedRows(encoded, labels if bool((labels != NO_LABEL).any()) else None)
 
 

@@ -279,15 +279,16 @@ def _choose(
 ) -> Judged | None:
     """Return what is shipped; None: the float model.
 
-    Of those that keep the goal, those that are fast are left, or where nothing was timed those that are not predicted slower than
-    float; of these, those within the size budget go before others, and then the first that diverges about least.
+    Those that keep the goal and are within the size budget go before others. Of either, those that are fast are left, or where
+    nothing was timed those that are not predicted slower than float; of these the first that diverges about least.
     """
-    usable = _usable(court, judged)
-    allowed = times.allowed(item.candidate.title for item in usable)
-    usable = [item for item in usable if item.candidate.title in allowed]
-    limit = settings.model_bytes_limit
+    usable, limit = _usable(court, judged), settings.model_bytes_limit
     fitting = [item for item in usable if limit is None or item.evidence.size_bytes <= limit]
-    return least_divergent(fitting or usable) if usable else None
+    for some in (fitting, usable):
+        allowed = times.allowed(item.candidate.title for item in some)
+        if quick := [item for item in some if item.candidate.title in allowed]:
+            return least_divergent(quick)
+    return None
 
 
 def _untried(settings: Settings, court: Court, inputs: Inputs) -> dict[str, str]:
@@ -315,7 +316,7 @@ def settings_for(
         seed: draws the calibration rows.
     """
     recipe, host = wanted or PostTraining(), this_host()
-    is_timed = target is not None and recipe.timing and len(choice.schemes) + len(choice.static) > 1 and shares_path(
+    is_timed = target is not None and recipe.timing and shares_path(
         target.cpu, architecture=host.architecture, features=host.features
     )
     return Settings(
@@ -334,7 +335,7 @@ def _ensures(out: Path) -> None:
         raise ArtifactError(f"{out}: holds no model and verdict", hint="run the same command again")
 
 
-_VERSION = 10
+_VERSION = 11
 _TOOLS = ("onnx", "onnxruntime", "numpy", "neural-compressor")
 
 STAGE = Stage(name="quantize", version=_VERSION, run=_run, requires=_requires, ensures=_ensures, tools=_TOOLS)

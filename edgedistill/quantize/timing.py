@@ -18,7 +18,7 @@ from edgedistill.benchmark.protocol import Trace, measure
 from edgedistill.benchmark.statistics import Rounds, is_separable, median_interval, pooled, speed_ratio
 from edgedistill.quantize.calibration import Arrays
 from edgedistill.quantize.forecast import Forecast
-from edgedistill.quantize.rows import Rows
+from edgedistill.quantize.rows import Rows, each, some_rows
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Interval, Variant
 
@@ -72,7 +72,7 @@ class Times:
     def allowed(self, titles: Iterable[str]) -> frozenset[str]:
         """Return the candidates that are about as fast as the fastest; where nothing was measured, all not predicted slower."""
         if self.measured:
-            return fast_enough(self.measured)
+            return fast_enough({title: self.measured[title] for title in titles})
         return frozenset(title for title in titles if title not in self.predicted or not self.predicted[title].is_slower)
 
     @property
@@ -137,7 +137,7 @@ def _by_process(trace: Trace) -> list[Pair]:
 
 def rows_of_median_size(rows: Rows) -> Arrays:
     """Return up to 32 rows of one shape, stacked by input: those whose inputs have the median number of elements."""
-    first = [rows.row(index) for index in range(min(_LOOKED_AT, len(rows)))]
+    first = list(each(some_rows(rows, _LOOKED_AT)))
     sizes = np.array([sum(array.size for array in row.values()) for row in first])
     chosen = sizes[np.argmin(np.abs(sizes - np.median(sizes)))]
     alike = [row for row, size in zip(first, sizes, strict=True) if size == chosen]

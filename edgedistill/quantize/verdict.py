@@ -83,7 +83,8 @@ def _sentence(finding: Finding, court: Court, *, because: str, limit: float | No
     if found.accuracy_loss is not None:
         parts.append(f"its accuracy there differs by {100 * (0.0 - found.accuracy_loss):+.2f} points")
     if chosen.missed:
-        parts.append(f"it {' and '.join(chosen.missed)}, which chance explains on {len(court.rows)} rows; no candidate kept more")
+        parts.append(f"it {' and '.join(chosen.missed)}, which chance explains on {court.labelled_rows} labelled rows; no "
+                     "candidate kept more")
     if chosen.candidate.by_row:
         parts.append(f"a scale for each row of {', '.join(chosen.candidate.by_row)}")
     if chosen.candidate.excluded:

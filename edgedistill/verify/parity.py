@@ -51,9 +51,9 @@ def onnx_gate(gates: Parity) -> Gate:
     return Gate("torch", "onnx", min_agreement=gates.onnx_min_agreement, max_error=gates.onnx_max_error)
 
 
-def int8_gate(gates: Parity) -> Gate:
+def int8_gate(gates: Parity, *, reference: str = "onnx") -> Gate:
     """Return the gate of the int8 model: rounding moves every logit, so only its decisions are judged."""
-    return Gate("onnx", "int8", min_agreement=gates.int8_min_agreement)
+    return Gate(reference, "int8", min_agreement=gates.int8_min_agreement)
 
 
 def emulated_gate(min_agreement: float, *, core: str) -> Gate:

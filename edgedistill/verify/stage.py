@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from edgedistill.decisions import problem_of_labels
@@ -25,7 +27,7 @@ from edgedistill.examples import read_examples, spread_rows
 from edgedistill.manifest import Decision
 from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.recipe import Parity
-from edgedistill.results import ParityReport
+from edgedistill.results import ParityReport, ParityResult
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.registry import open_encoder
 from edgedistill.verify.emulated import judge
@@ -72,18 +74,20 @@ class EmulatedInputs:
 class Inputs:
     """Logits files of the student, all on the same rows in the same order: as torch, as float ONNX, as int8.
 
-    `emulated` is what `EMULATED` found; None where the target's core cannot be emulated here.
+    `emulated` is what `EMULATED` found; None where the target's core cannot be emulated here. `tuned_logits`: float ONNX of the
+    student that was fine-tuned for int8, where int8 was made of that one; it may answer as either does, as in the court.
     """
 
     torch_logits: Path
     onnx_logits: Path
     int8_logits: Path
     emulated: Path | None = None
+    tuned_logits: Path | None = None
 
 
 def _require(settings: Settings, inputs: Inputs) -> None:
     expected = read_logits(inputs.torch_logits).shape
-    for path in (inputs.onnx_logits, inputs.int8_logits):
+    for path in (inputs.onnx_logits, inputs.int8_logits, *([] if inputs.tuned_logits is None else [inputs.tuned_logits])):
         shape = read_logits(path).shape
         if shape != expected:
             raise ArtifactError(f"{path}: logits of shape {shape}, {inputs.torch_logits} has {expected}",
@@ -95,7 +99,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     check = None if inputs.emulated is None else EmulatedCheck.read_json(inputs.emulated)
     report = ParityReport(
         onnx=compare_logits(read_logits(inputs.torch_logits), onnx, gate=onnx_gate(settings.gates), problem=problem_type),
-        int8=compare_logits(onnx, read_logits(inputs.int8_logits), gate=int8_gate(settings.gates), problem=problem_type),
+        int8=_int8_against_float(settings, inputs, onnx),
         arm64=check.parity if check is not None and check.architecture == "aarch64" else None,
         x86_64=check.parity if check is not None and check.architecture == "x86_64" else None,
     )
@@ -104,6 +108,17 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
             log.warning("verify: %s against %s: %s", result.candidate, result.reference, problem)
     (out / PARITY_FILE).write_text(report.to_json(), encoding="utf-8")
     return Outcome()
+
+
+def _int8_against_float(settings: Settings, inputs: Inputs, onnx: NDArray[np.float32]) -> ParityResult:
+    """Compare int8 with the float model that it answers more like: the student's, or that of the student that was fine-tuned."""
+    floats = {"onnx": onnx}
+    if inputs.tuned_logits is not None:
+        floats["fine-tuned onnx"] = read_logits(inputs.tuned_logits)
+    int8 = read_logits(inputs.int8_logits)
+    found = [compare_logits(logits, int8, gate=int8_gate(settings.gates, reference=name), problem=settings.problem_type)
+             for name, logits in floats.items()]
+    return max(found, key=lambda result: result.top1_agreement)  # of equals the first
 
 
 def _ensure(out: Path) -> None:

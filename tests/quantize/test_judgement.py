@@ -42,6 +42,20 @@ def test_judge_answers_without_labels_knows_no_accuracy() -> None:
     assert (found.accuracy, found.accuracy_loss, found.agreement) == (None, None, 1.0)
 
 
+def test_judge_answers_when_no_row_has_a_label_then_knows_no_accuracy() -> None:
+    found = judge_answers(answers(0, 1), answers(0, 1), np.array([-1, -1]), size_bytes=1, coverage=FULL)
+    assert (found.accuracy, found.accuracy_loss, found.loss_error) == (None, None, 0.0)
+
+
+@pytest.mark.parametrize("right", [500, 610, 900, 1000])
+def test_misses_when_exactly_the_allowed_accuracy_is_lost_then_nothing(right: int) -> None:
+    labels = np.zeros(1000, np.int64)
+    was, now = (answers(*[0] * kept, *[1] * (1000 - kept)) for kept in (right, right - 8))
+    found = judge_answers(was, now, labels, size_bytes=1, coverage=FULL)
+    assert misses(found, Goal(min_agreement=0.9, max_accuracy_loss=0.008, min_coverage=0.7)) == ()
+    assert misses(found, Goal(min_agreement=0.9, max_accuracy_loss=0.0079, min_coverage=0.7)) != ()
+
+
 def test_divergence_is_scipys() -> None:
     random = np.random.default_rng(0)
     first, second = random.normal(size=(20, 4)).astype(np.float32), random.normal(size=(20, 4)).astype(np.float32)

@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from edgedistill.benchmark.protocol import Candidate, Trace
-from edgedistill.quantize import timing
+from edgedistill.quantize import stage, timing
+from edgedistill.quantize.candidates import Candidate as Int8Candidate
+from edgedistill.quantize.court import Judged
+from edgedistill.quantize.judgement import Evidence, Goal
 from edgedistill.quantize.rows import ArrayRows
-from edgedistill.quantize.timing import AGAIN, fast_enough, rows_of_median_size, speed_of, time_candidates
+from edgedistill.quantize.scheme_names import parse_scheme
+from edgedistill.quantize.timing import AGAIN, Times, fast_enough, rows_of_median_size, speed_of, time_candidates
 from edgedistill.recipe import BenchmarkProtocol
+from edgedistill.results import Coverage
 
 ROWS = ArrayRows({"ids": np.zeros((4, 3), np.int64)}, None)
 
@@ -100,3 +106,23 @@ def test_rows_of_median_size_have_one_shape() -> None:
 
     found = rows_of_median_size(Ragged({"ids": np.zeros((50, 1))}, None))
     assert found["ids"].shape == (10, 3)
+
+
+def judged_as(name: str, size_bytes: int) -> Judged:
+    coverage = Coverage(weight_bytes_share=1.0, nodes_share=1.0, float_nodes=(), bytes_by_part={})
+    evidence = Evidence(1.0, 0.01, 0.9, 0.0, 0.0, size_bytes, coverage, 1.0)
+    return Judged(Int8Candidate(parse_scheme(name)), Path(name), evidence, ())
+
+
+@pytest.mark.parametrize(("small_s", "chosen"), [(1.04, "small"), (3.0, "large")])
+def test_choose_when_the_fastest_is_over_the_size_budget_then_one_within_it_unless_that_is_slower_than_float(
+    small_s: float, chosen: str
+) -> None:
+    names = {"large": "dynamic_wi8_afp32", "small": "dynamic_wi8_afp32_per_channel"}
+    judged = [judged_as(names["large"], 1_120_000), judged_as(names["small"], 1_080_000)]
+    p50_s = {judged[0].candidate.title: 1.0, judged[1].candidate.title: small_s}
+    times = Times({title: speed_of(rounds(1.5), rounds(value)) for title, value in p50_s.items()}, {})
+    settings, court = SimpleNamespace(model_bytes_limit=1_100_000), SimpleNamespace(goal=Goal(0.9, 0.01, 0.7))
+    found = stage._choose(settings, court, judged, times)  # type: ignore[arg-type] # fakes
+    assert found is not None
+    assert found.candidate.scheme.name == names[chosen]

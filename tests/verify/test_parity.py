@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -193,3 +195,13 @@ def test_compare_logits_of_several_labels_counts_rows_with_another_set():
 def test_settings_of_verify_when_rows_have_one_label_then_written_as_before():
     assert set(stage.Settings(gates=Parity()).model_dump()) == {"gates"}
     assert stage.Settings(gates=Parity(), problem_type=SEVERAL_LABELS).model_dump()["problem_type"] == SEVERAL_LABELS
+
+
+def test_verify_of_a_student_that_was_tuned_for_int8_compares_with_the_float_model_that_it_answers_more_like(inputs, tmp_path):
+    write_logits(inputs.int8_logits, -REFERENCE)
+    write_logits(tmp_path / "tuned.npy", -REFERENCE)
+    found = perform(replace(inputs, tuned_logits=tmp_path / "tuned.npy"), tmp_path)
+    assert (found.int8.passed, found.int8.reference, found.int8.top1_agreement) == (True, "fine-tuned onnx", 1.0)
+    write_logits(inputs.int8_logits, REFERENCE)
+    found = perform(replace(inputs, tuned_logits=tmp_path / "tuned.npy"), tmp_path)
+    assert (found.int8.passed, found.int8.reference) == (True, "onnx")
