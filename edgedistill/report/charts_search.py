@@ -38,7 +38,7 @@ KINDS = ("chosen", "keeps the goal", "keeps it by chance", "misses the goal", "n
 
 _MARKS: tuple[tuple[str, str, str, Callable[[FrontierRow], bool]], ...] = (
     ("misses the goal", COLOURS["student_no_kd"], "x", lambda row: kind_of(row) == "misses the goal"),
-    ("keeps it by chance", COLOURS["student_onnx"], "circle-open", lambda row: kind_of(row) == "keeps it by chance"),
+    ("keeps it by chance", COLOURS["student_onnx"], "diamond", lambda row: kind_of(row) == "keeps it by chance"),
     ("keeps the goal", COLOURS["student"], "circle", lambda row: kind_of(row) == "keeps the goal"),
     ("chosen", COLOURS["student_int8"], "star", lambda row: row.is_chosen),
 )

@@ -50,6 +50,17 @@ def test_frontier_when_the_trials_were_ranked_by_macro_f1_then_table_and_chart_s
     assert "macro-F1" in data["layout"]["yaxis"]["title"]["text"]
 
 
+def test_frontier_when_a_trial_keeps_the_goal_by_chance_then_neither_kept_nor_missed(target_parts, with_target):
+    rows = target_parts.frontier
+    by_chance = rows[1].model_copy(update={"met_goal": False, "is_kept_by_chance": True, "is_chosen": False})
+    target = build_report(with_target(frontier=(rows[0], by_chance, rows[2]))).targets["made-up-board"]
+    assert [row[2] for row in tables.frontier(target).rows] == ["chosen, keeps the goal", "keeps the goal by chance", "given up"]
+    marks = {trace["name"]: trace["y"] for trace in json.loads(charts_search.frontier_over_size(target).figure_json)["data"]}
+    assert marks["keeps it by chance"] == [by_chance.int8_accuracy]
+    assert "misses the goal" not in marks
+    assert list(charts_search.kinds(target)) == ["chosen", "keeps it by chance", "misses the goal", "not trained"]
+
+
 def test_frontier_when_the_recipe_has_no_goal_then_no_student_is_said_to_keep_one(with_target):
     target = build_report(with_target(goals=())).targets["made-up-board"]
     assert [row[2] for row in tables.frontier(target).rows] == ["chosen, fits", "too large", "given up"]
