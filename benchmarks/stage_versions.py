@@ -12,8 +12,8 @@ _SAME_HERE = {
 
 Version 10 of quantize stores a table that is also multiplied once, and times candidates longer where the target's int8 is timed
 here. No student of the suite has such a table, nothing is timed for a raspberry-pi, and two students of snips at 1/30 had the
-same bytes under both (sha256 fe029bdd, c8e46beb). Version 11 judges rows that are spread over validation in the place of the first
-1,000; twelve students of snips, sst2_sentence and clinc150 had the same bytes under both.
+same bytes under both (sha256 fe029bdd, c8e46beb). Version 11 judges rows that are spread over validation in the place of the
+first 1,000; twelve students of snips, sst2_sentence and clinc150 had the same bytes under both.
 
 Version 2 of teach takes, of looks at validation with equal accuracy, the one with the lower loss, and gives sets of fewer than 17
 steps a pass more passes; version 7 of soft_labels draws 150,000 texts to make others from where there are more. The teachers
