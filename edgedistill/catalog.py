@@ -105,6 +105,12 @@ def read_suite(path: Path) -> Suite:
     return parse(Suite, read_text(path), path, error=UsageError)
 
 
+_OTHER_NAMES = dict.fromkeys(
+    ("raspberry-pi-4", "raspberry-pi-4b", "raspberry-pi4", "raspberrypi", "raspberrypi4", "rpi", "rpi4", "rpi-4", "pi", "pi4"),
+    "raspberry-pi")
+"""What people call a target that spelling alone would lead past."""
+
+
 def load_target(name: str | Path) -> Target:
     """Load a target by id, or from a file (anything that ends in .yaml or .yml, or has a slash).
 
@@ -123,7 +129,9 @@ def load_target(name: str | Path) -> Target:
                 raise TargetError(refuse_32_bit_board(str(name).lower()), hint="edgedistill targets list")
             if str(name).lower() in THIRTY_TWO_BIT:
                 raise TargetError(refuse_32_bit(str(name)), hint="edgedistill targets list")
-            raise TargetError(f"no target {str(name)!r}{_did_you_mean(str(name), [*target_ids(), LOCAL])}",
+            meant = _OTHER_NAMES.get(str(name).lower().replace("_", "-"))
+            guess = f"; did you mean {meant!r}?" if meant else _did_you_mean(str(name), [*target_ids(), LOCAL])
+            raise TargetError(f"no target {str(name)!r}{guess}",
                               hint="edgedistill targets list")
     return read_target(path)
 

@@ -1,7 +1,7 @@
 """The plan: which student fits the target, and why the others do not. Made without torch, without a network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgedistill.errors import GoalMissedError, RecipeError
@@ -39,6 +39,10 @@ class PictureSize:
 
     side: int
     channels: int
+
+
+_SHORTER = (256, 128, 64, 32)
+"""Tokens to which texts might be cut where no student is fast enough for whole ones."""
 
 
 @dataclass(frozen=True)
@@ -189,10 +193,30 @@ def make_plan(recipe: Recipe, target: Target, facts: DataFacts, rungs: Sequence[
     if chosen is None:
         nearest = min(reversed(rows), key=lambda row: max(_used(row, budgets).values()))
         misfit = Misfit(recipe, target, budgets, facts, tuple(rows), nearest)
-        raise GoalMissedError(misfit.words, hint="raise that budget in the recipe (budgets:), or choose another --target",
-                              misfit=misfit)
+        hint = "raise that budget in the recipe (budgets:), or choose another --target"
+        if shorter := _fits_when_shorter(misfit, rungs):
+            hint = f"{shorter}; or {hint}"
+        raise GoalMissedError(misfit.words, hint=hint, misfit=misfit)
     ledger = tuple(row.model_copy(update={"is_chosen": row.rung == chosen}) for row in rows)
     return Plan(recipe, target, budgets, facts, ledger, next(shape for shape in shapes if shape.id == chosen))
+
+
+def _fits_when_shorter(misfit: Misfit, rungs: Sequence[Shape]) -> str:
+    """Say to how many tokens texts would have to be cut for a shape to fit; empty where that does not help."""
+    recipe, facts = misfit.recipe, misfit.facts
+    if facts.picture is not None or _used(misfit.nearest, misfit.budgets)["latency_p50_s"] <= 1:
+        return ""
+    for most in (n for n in _SHORTER if n < recipe.teacher.max_tokens):
+        counts: dict[int, int] = {}
+        for length, texts in facts.lengths.items():
+            counts[min(length, most)] = counts.get(min(length, most), 0) + texts
+        cut = replace(facts, median_tokens=min(facts.median_tokens, most), length_counts=tuple(counts.items()))
+        rows = [predict(shape, recipe, misfit.target, cut) for shape in rungs]
+        fitting = [row for row in rows if not _rejection(row, misfit.budgets)]
+        if fitting:
+            largest = max(fitting, key=lambda row: row.int8_bytes)
+            return f"--set teacher.max_tokens={most} cuts longer texts, and {largest.rung} fits"
+    return ""
 
 
 def effective_budgets(wanted: Budgets, target: Target) -> dict[str, Budget]:

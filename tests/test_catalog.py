@@ -52,7 +52,8 @@ def test_load_target_when_a_32_bit_architecture_is_asked_for_then_refused_as_one
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("rasberry-pi", "did you mean 'raspberry-pi'?"), ("raspberry-pi-4", "did you mean 'raspberry-pi"),
+    [("rasberry-pi", "did you mean 'raspberry-pi'?"), ("raspberry-pi-4", "did you mean 'raspberry-pi'?"),
+     ("RPi4", "did you mean 'raspberry-pi'?"), ("pi", "did you mean 'raspberry-pi'?"),
      ("zzz", "there are: android-low, android-midrange, "), ("locl", "did you mean 'local'?"), ("", "there are: ")],
 )
 def test_load_target_when_id_is_unknown_then_suggests(name: str, says: str) -> None:

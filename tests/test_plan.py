@@ -311,3 +311,21 @@ def test_plan_and_run_when_the_ladder_is_wrong_then_refused_before_any_work(
     assert says in planned.value.message
     assert planned.value.message == ran.value.message
     assert not (tmp_path / "run").exists()
+
+
+def test_plan_when_texts_are_too_long_for_every_shape_then_the_hint_says_where_to_cut_them() -> None:
+    long = DataFacts(classes=3, train_rows=100, median_tokens=200, length_counts=((100, 40), (200, 60)))
+    recipe = recipe_with(teacher={"name": "t", "max_tokens": 256})
+    at = {n: predict(RUNGS[0], recipe, target_with(), DataFacts(3, 100, n)).latency_p50_s for n in (64, 128)}
+    with pytest.raises(GoalMissedError) as caught:
+        make_plan(recipe, target_with(latency_p50_s=(at[64] + at[128]) / 2), long, RUNGS)
+    assert caught.value.hint.startswith("--set teacher.max_tokens=64 cuts longer texts, and small fits; or raise that budget")
+
+
+def test_plan_when_no_cut_helps_then_the_hint_names_none() -> None:
+    with pytest.raises(GoalMissedError) as caught:
+        plan_with(recipe_with(teacher={"name": "t", "max_tokens": 256}), latency_p50_s=1e-9)
+    assert "max_tokens" not in caught.value.hint
+    with pytest.raises(GoalMissedError) as caught:
+        plan_with(recipe_with(teacher={"name": "t", "max_tokens": 256}), model_bytes=10)
+    assert "max_tokens" not in caught.value.hint

@@ -204,7 +204,7 @@ def init(  # noqa: PLR0917 - a command's options
 ) -> int:
     """Write a commented recipe for your own data.
 
-    On a terminal it asks for what is not given.
+    On a terminal, without --train or --images, it asks for the data.
 
     Example: edgedistill init --train reviews.tsv --label-column stars -o recipe.yaml
     Example: edgedistill init --images photos -o recipe.yaml

@@ -99,7 +99,7 @@ def _told(names: Sequence[str]) -> str:
 def _missing(role: str, wanted: str, names: Sequence[str], *, place: str, words: Wording) -> DataError:
     there, meant, key = _told(names), _guess(role, wanted, names), words.key if role == "text" else "data.label_column"
     suggestion = f"; did you mean {meant!r}?" if meant else f"; {there}"
-    remedy = words.remedy or f"set {key} (or --{role}-column {meant or 'NAME'})"
+    remedy = words.remedy or f"--set {key}={meant or 'NAME'} (with init: --{role}-column {meant or 'NAME'})"
     return DataError(f"{place}: no column {wanted!r}{suggestion}", hint=f"{remedy}; {there}")
 
 

@@ -1,5 +1,6 @@
 """Labelled texts: the rows of one data source as Arrow columns, each with the place it came from."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from edgedistill.prepare.columns import Columns
 SCHEMA = pa.schema([("text", pa.string()), ("label", pa.string()), ("row", pa.int64()), ("line", pa.int64())])
 _SEVERAL = SCHEMA.set(1, pa.field("label", pa.list_(pa.string())))
 _ROWS_A_BATCH = 10_000
+_LIST_AS_STRING = re.compile(r"""\[(\s*('[^']*'|"[^"]*")\s*(,\s*('[^']*'|"[^"]*")\s*)*)?\]""")
+_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
+"""As pandas writes whole numbers of a column that once held a gap."""
 
 
 @dataclass(frozen=True)
@@ -174,10 +178,15 @@ class RowCollector:
         if not stripped:
             raise self._error(line, f"column {self._columns.label!r}: the label is empty",
                               "remove the row, or give it a label")
+        if isinstance(label, str) and _LIST_AS_STRING.fullmatch(stripped):
+            raise self._error(line, f"column {self._columns.label!r} holds a list as a string",
+                              "with several labels a text: lists in JSONL or Parquet, or labels with a separator between them "
+                              "(data.several_labels, or --label-separator)")
         if has_half_pair(stripped):
             raise self._error(line, f"column {self._columns.label!r}: the label holds half a surrogate pair",
                               "write the character whole, or remove the row")
-        return stripped
+        whole = _WHOLE_NUMBER.fullmatch(stripped)
+        return stripped if whole is None else str(int(whole[1]))
 
     def _error(self, line: int, problem: str, hint: str) -> DataError:
         return DataError(f"{place_name(self.source, line, has_lines=self.has_lines)}: {problem}", hint=hint)

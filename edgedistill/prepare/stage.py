@@ -201,7 +201,7 @@ def _ensures(out: Path) -> None:
 
 STAGE = Stage(
     name="prepare",
-    version=3,
+    version=4,
     run=_run,
     requires=_requires,
     ensures=_ensures,

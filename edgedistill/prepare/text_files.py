@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import shlex
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ TextFormat = Literal["csv", "tsv", "jsonl"]
 _LONGEST_FIELD = 10_000_000
 """Characters of a field of a CSV file: more than any text, and a quote that is never closed is still found before memory ends."""
 
-_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _json_records(path: Path, words: Wording) -> Iterator[_JsonRecord]:
             continue
         if line.text.lstrip().startswith("["):
             raise DataError(f"{path}:{line.number}: a JSON array; one object a line is expected",
-                            hint=f"jq -c '.[]' {path} > {path.with_name('lines-' + path.name)}")
+                            hint=f"jq -c '.[]' {quoted(path)} > {quoted(path.with_name('lines-' + path.name))}")
         try:
             value = json.loads(line.text.rstrip("\r\n"))
         except json.JSONDecodeError as bad:
@@ -170,8 +171,12 @@ def _header_of(path: Path, form: TextFormat, records: Iterator[_Record], words: 
     used = "," if form == "csv" else "\t"
     other = next((s for s in _SEPARATORS if s != used and len(header) == 1 and s in header[0]), None)
     if other:
-        raise DataError(f"{path}:1: the columns are separated by {_SEPARATORS[other]}, not by {_SEPARATORS[used]}",
-                        hint="commas belong in a .csv file and tabs in a .tsv file: rename it, or write it again")
+        hint = "commas belong in a .csv file and tabs in a .tsv file: rename it, or write it again"
+        if other not in ",\t":
+            names = (json.dumps(str(name), ensure_ascii=False) for name in (path, other, path.with_name("commas-" + path.name)))
+            again = "pd.read_csv({}, sep={}).to_csv({}, index=False)".format(*names)
+            hint = f"write it again with commas: python -c {shlex.quote(f'import pandas as pd; {again}')}"
+        raise DataError(f"{path}:1: the columns are separated by {_SEPARATORS[other]}, not by {_SEPARATORS[used]}", hint=hint)
     return header
 
 
@@ -219,6 +224,11 @@ def _lines(path: Path) -> Iterator[_Line]:
         raise DataError(f"{path}: may not be read", hint=f"chmod +r {path}") from None
 
 
+def quoted(path: Path) -> str:
+    """Return a path as it is typed in a shell."""
+    return shlex.quote(str(path))
+
+
 def _decode(raw: bytes, path: Path, number: int) -> str:
     try:
         return raw.decode("utf-8-sig" if number == 1 else "utf-8")  # spreadsheets write a byte order mark
@@ -227,6 +237,6 @@ def _decode(raw: bytes, path: Path, number: int) -> str:
         cat = "zcat" if path.name.lower().endswith(".gz") else "cat"
         raise DataError(
             f"{path}:{number}: byte {bad.start + 1} of the line is not UTF-8",
-            hint=f"{cat} {path} | iconv -f {'UTF-16' if is_wide else 'WINDOWS-1252'} -t UTF-8 > "
-            f"{path.with_name('utf8-' + path.name.removesuffix('.gz'))}",
+            hint=f"{cat} {quoted(path)} | iconv -f {'UTF-16' if is_wide else 'WINDOWS-1252'} -t UTF-8 > "
+            f"{quoted(path.with_name('utf8-' + path.name.removesuffix('.gz')))}",
         ) from None

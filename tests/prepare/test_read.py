@@ -128,7 +128,7 @@ def test_place_when_rows_are_taken_then_still_of_the_source(write) -> None:
             "a.tsv",
             "label\tsentence\nx\thi\n",
             ":1: no column 'text'; did you mean 'sentence'?",
-            "set data.text_column (or --text-column sentence); the columns are: label, sentence",
+            "--set data.text_column=sentence (with init: --text-column sentence); the columns are: label, sentence",
         ),
         ("a.tsv", "lable\ttext\nx\thi\n", ":1: no column 'label'; did you mean 'lable'?", "--label-column lable"),
         ("a.tsv", "label\tzzz\nx\thi\n", ":1: no column 'text'; the columns are: label, zzz", "--text-column NAME"),
@@ -178,7 +178,10 @@ def test_place_when_rows_are_taken_then_still_of_the_source(write) -> None:
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": \n', ":2: not JSON at column 10", "one JSON object a line"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n"b"\n', ":2: a JSON object is expected", '{"text":'),
         ("a.json", '[{"text": "a"}]', ":1: a JSON array; one object a line is expected", "jq -c '.[]'"),
-        ("a.csv", "text;label\nhi;x\n", ":1: the columns are separated by semicolons, not by commas", ".csv file"),
+        ("a.csv", "text;label\nhi;x\n", ":1: the columns are separated by semicolons, not by commas", 'sep=";").to_csv("'),
+        ("a.csv", "text|label\nhi|x\n", ":1: the columns are separated by bars, not by commas", 'sep="|").to_csv("'),
+        ("a.csv", 'text,label\nhi,"[\'a\', \'b\']"\n', "a.csv:2: column 'label' holds a list as a string", "data.several_labels"),
+        ("a.csv", "text,label\nhi,[]\n", "a.csv:2: column 'label' holds a list as a string", "data.several_labels"),
         ("a.tsv", "text,label\nhi,x\n", ":1: the columns are separated by commas, not by tabs", ".tsv file"),
         ("a.tsv", "text\ttext\tlabel\nhi\tho\tx\n", ":1: two columns are called 'text'", "a name of its own"),
         ("a.csv", "label,text,label\nx,hi,y\n", ":1: two columns are called 'label'", "a name of its own"),
@@ -317,3 +320,8 @@ def test_read_when_several_labels_are_written_in_another_way_then_one_error(
 
 def test_read_when_a_cell_of_several_labels_holds_blanks_then_no_class_applies(write) -> None:
     assert read_labelled_texts(write("a.tsv", "text\tlabel\nx\t  \ny\ta\n"), SEVERAL).labels.to_pylist() == [[], ["a"]]
+
+
+def test_read_when_whole_numbers_are_written_with_a_point_then_the_labels_are_as_in_any_other_format(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\na,1.0\nb,0.00\nc,-2.0\nd,1\ne,1.5\nf,v1.0\ng,[x]\n")
+    assert [label for _, label in rows_of(tmp_path / "a.csv")] == ["1", "0", "-2", "1", "1.5", "v1.0", "[x]"]
