@@ -50,9 +50,9 @@ def diagnose(figures: Figures) -> Diagnosis:
 
     In this order:
 
-    - `lost-in-int8`: no int8 file was good enough, and the float one is too large or too slow.
+    - `lost-in-int8`: no int8 file was good enough, and the float one is too large or too slow; or, after `none`, the float student
+      keeps every goal.
     - `none`: the int8 student keeps every goal.
-    - `lost-in-int8`: the float student keeps every goal.
     - `answers-like-a-constant`: KL to the teacher on validation is at least 0.9 of what a student has that always gives the
       teacher's mean answer, and on texts of the training it is no better (see `does-not-fit`).
     - `copies-the-teacher`: the teacher itself misses a goal, and on validation more rows are lost by repeating its mistakes
@@ -66,15 +66,13 @@ def diagnose(figures: Figures) -> Diagnosis:
     """
     fit, constant = figures.fit, _like_a_constant(figures)
     if figures.kept_float and figures.over:
-        text = f"no int8 file is good enough, and the float one is over the {figures.over} budget: {figures.kept_float}"
-        return Diagnosis(finding="lost-in-int8", text=text)
+        return Diagnosis(finding="lost-in-int8", text="no int8 file is good enough, and the float one is over the "
+                                                      f"{figures.over} budget: {figures.kept_float}")
     if figures.int8_shortfall <= 0:
         return _of_one_that_keeps_the_goals(figures, constant)
     if figures.float_shortfall <= 0:
-        return Diagnosis(finding="lost-in-int8", text=(
-            f"good in float, not in int8: validation accuracy {figures.float_accuracy:.4f} in float and "
-            f"{figures.int8_accuracy:.4f} in int8"
-        ))
+        return Diagnosis(finding="lost-in-int8", text=f"good in float, not in int8: validation accuracy {figures.float_accuracy:.4f} "
+                                                      f"in float and {figures.int8_accuracy:.4f} in int8")
     if constant:
         return Diagnosis(finding="answers-like-a-constant", text=constant)
     lost, copied = fit.teacher_right - fit.both_right, fit.same_mistake
