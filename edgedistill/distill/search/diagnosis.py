@@ -71,8 +71,8 @@ def diagnose(figures: Figures) -> Diagnosis:
     if figures.int8_shortfall <= 0:
         return _of_one_that_keeps_the_goals(figures, constant)
     if figures.float_shortfall <= 0:
-        return Diagnosis(finding="lost-in-int8", text=f"good in float, not in int8: validation accuracy {figures.float_accuracy:.4f} "
-                                                      f"in float and {figures.int8_accuracy:.4f} in int8")
+        return Diagnosis(finding="lost-in-int8", text="good in float, not in int8: validation accuracy "
+                         f"{figures.float_accuracy:.4f} in float and {figures.int8_accuracy:.4f} in int8")
     if constant:
         return Diagnosis(finding="answers-like-a-constant", text=constant)
     lost, copied = fit.teacher_right - fit.both_right, fit.same_mistake
