@@ -50,8 +50,8 @@ def diagnose(figures: Figures) -> Diagnosis:
 
     In this order:
 
-    - `lost-in-int8`: no int8 file was good enough, and the float one is too large or too slow; or, after `none`, the float student
-      keeps every goal.
+    - `lost-in-int8`: no int8 file was good enough, and the float one is too large or too slow; or, after `none`, the float
+      student keeps every goal.
     - `none`: the int8 student keeps every goal.
     - `answers-like-a-constant`: KL to the teacher on validation is at least 0.9 of what a student has that always gives the
       teacher's mean answer, and on texts of the training it is no better (see `does-not-fit`).
