@@ -251,15 +251,6 @@ def test_train_when_the_best_checkpoint_is_gone_then_ends_with_the_same_bytes_al
     assert run(tmp_path / "cut", schedule=LONG_AND_WILD).weights == finished.weights
 
 
-def test_train_when_a_file_of_the_last_checkpoint_is_damaged_then_ends_with_the_same_bytes(
-    run: Callable[..., Trained], uninterrupted: Trained, tmp_path: Path
-) -> None:
-    with pytest.raises(Killed):
-        run(tmp_path, killed_at=8)
-    (tmp_path / "checkpoints" / "checkpoint-6" / "optimizer.pt").write_bytes(b"")
-    assert run(tmp_path).weights == uninterrupted.weights
-
-
 def test_train_when_the_clock_was_set_back_then_the_newest_checkpoints_are_kept(run: Callable[..., Trained], tmp_path: Path) -> None:
     with pytest.raises(Killed):
         run(tmp_path, schedule=LONG_AND_WILD, killed_at=8)
