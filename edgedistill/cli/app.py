@@ -14,7 +14,7 @@ import typer
 
 from edgedistill import __version__
 from edgedistill.cli import browse, chain, emulated, timing, whole
-from edgedistill.cli.terminal import drops, quiet_libraries, show_work, tell, tell_error
+from edgedistill.cli.terminal import drop, drops, quiet_libraries, show_work, tell, tell_error
 from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageError, UsageError
 from edgedistill.processes import is_launched_alone, read_seat
 
@@ -139,7 +139,7 @@ def _answer(work: Callable[[], int]) -> int:
 def _code_of(ended: SystemExit) -> int:
     """Return the code of a library that ends the process; typer does so with 1 when the reader of a pipe went away."""
     if isinstance(ended.__context__, BrokenPipeError):
-        _drop_stdout()
+        drop(sys.stdout)
         return 0
     return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
 
@@ -153,7 +153,7 @@ def _unexpected(failure: Exception) -> int:
         return INTERRUPTED_EXIT_CODE
     _trace()
     if isinstance(failure, OSError):
-        _drop_stdout()
+        drop(sys.stdout)
         tell_error(StorageError(f"{failure.filename or 'the output'}: {failure.strerror or failure}",
                                 hint="check that the path is right, that it may be written and that the disk has room"))
         return StorageError.exit_code
@@ -176,12 +176,6 @@ def _usage(failure: Any) -> int:
 
 def _again() -> str:
     return " ".join(["edgedistill", "--traceback", *map(shlex.quote, sys.argv[1:])])
-
-
-def _drop_stdout() -> None:
-    """Let what is still buffered for stdout go nowhere: the interpreter would fail on it once more at its end."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _trace() -> None:

@@ -39,8 +39,13 @@ def drops(stream: TextIO) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        drop(stream)
+
+
+def drop(stream: TextIO) -> None:
+    """Let what a stream holds and gets from now on go nowhere: the interpreter would fail on it once more at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _put(stream: TextIO, text: str) -> None:

@@ -52,7 +52,7 @@ def test_command_when_typer_leaves_because_the_reader_went_away_then_0(monkeypat
             sys.exit(1)
 
     monkeypatch.setattr(cli, "app", leave)
-    monkeypatch.setattr(cli, "_drop_stdout", lambda: None)
+    monkeypatch.setattr(cli, "drop", lambda stream: None)
     assert run_command_line(["targets", "list"]) == 0
 
 
