@@ -1,7 +1,9 @@
 """Writing a commented recipe from a few answers: the core of `edgedistill init`."""
 
+import logging
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -14,10 +16,13 @@ from edgedistill.data_settings import Data
 from edgedistill.document import Document, parse
 from edgedistill.errors import RecipeError, TeacherError, UsageError
 from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.read import splits_of_folder
 from edgedistill.recipe import Recipe, Task, Teacher
 from edgedistill.storage import storage_errors
 from edgedistill.tasks.registry import require_own_name, require_own_teacher, task_named
 from edgedistill.tasks.task import TaskDoor
+
+log = logging.getLogger("edgedistill")
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -126,6 +131,12 @@ def _check_data(answers: RecipeAnswers) -> None:
     for split, path in (("train", answers.train), ("validation", answers.validation), ("test", answers.test)):
         if path is not None:
             task_named(answers.task).check_source(path, columns, split=split)
+    held = splits_of_folder(answers.train)
+    named = {"validation": answers.validation, "test": answers.test}
+    unused = [split for split, path in named.items() if path is None and split in held]
+    if unused:
+        options = " ".join(f"--{split} {shlex.quote(str(answers.train))}" for split in unused)
+        log.warning("%s holds %s too, not used as it is: add %s", answers.train, " and ".join(unused), options)
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -154,6 +165,7 @@ def _teacher(name: str, folder: Path, task: TaskDoor) -> Teacher:
     if local.exists() or not _HUB_ID.fullmatch(name):
         raise TeacherError(f"{name}: neither a model folder nor a model id of the hub",
                            hint=task.teacher_files.otherwise + "; for example --teacher ./my-model")
+    log.warning("the teacher %s is taken for a model of the hub: here is no folder of that name", name)
     return Teacher(name=name, allow_hub=True)  # who names a model of the hub wants it fetched
 
 

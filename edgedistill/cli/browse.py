@@ -90,7 +90,7 @@ def calibrate_target(
     import edgedistill
     from edgedistill.ledger import calibration_words
 
-    found = edgedistill.calibrate(out, on=None if local else f"ssh://{ssh}" if ssh else f"adb:{adb}")
+    found = edgedistill.calibrate(out, on=_address_of(ssh, adb))
     for warning in found.latency.warnings if found.latency else ():
         tell(f"warning: {warning}")
     if as_json:
@@ -99,6 +99,13 @@ def calibrate_target(
         say(calibration_words(found))
         say(str(out))
     return 0
+
+
+def _address_of(ssh: str | None, adb: str | None) -> str | None:
+    """Return the address that --on would take; `ssh://` and `adb:` may stand before the value already."""
+    if ssh is not None:
+        return f"ssh://{ssh.removeprefix('ssh://')}"
+    return None if adb is None else f"adb:{adb.removeprefix('adb:')}"
 
 
 def list_recipes(as_json: JsonOption = False) -> int:

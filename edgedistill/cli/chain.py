@@ -228,6 +228,9 @@ def verify(
         raise UsageError("--instructions-at-most is of a model in the emulator", hint="add --emulate CORE")
     if onnxruntime:
         raise UsageError("--onnxruntime is the version in the emulator", hint="add --emulate CORE")
+    if against is None and data is not None:
+        raise UsageError("--data is of --against or --emulate; a bundle alone is checked with its own golden vectors",
+                         hint="leave out --data, or add --against MODEL or --emulate CORE")
     if against is None:
         return _say_checked(edgedistill.verify(model), as_json=as_json)
     if data is None:

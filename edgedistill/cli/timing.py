@@ -61,6 +61,7 @@ def benchmark(
     Example: edgedistill benchmark work/int8 --data work/data --detail
     Example: edgedistill benchmark runs/home-intents/raspberry-pi/bundle --on ssh://pi@raspberrypi.local
     """
+    _refuse_unused(on, processes, is_detailed=detail)
     if on is not None:
         from edgedistill.user_paths import task_at
 
@@ -76,6 +77,19 @@ def benchmark(
     wanted = processes or (_PROCESSES if len(models) > 1 else 1)
     protocol = BenchmarkProtocol(threads=threads, processes=wanted, rounds=_ROUNDS if wanted > 1 else 5)
     return _here(models, data, out, protocol, as_json=as_json)
+
+
+def _refuse_unused(on: str | None, processes: int | None, *, is_detailed: bool) -> None:
+    """Refuse an option that the chosen measurement would not use.
+
+    Raises:
+        UsageError: --detail with --on; --processes with either.
+    """
+    if on is not None and is_detailed:
+        raise UsageError("--detail is measured on this machine, and --on is another", hint="leave out --detail, or --on")
+    if processes is not None and (on is not None or is_detailed):
+        raise UsageError(f"--processes has no use with {'--on' if on is not None else '--detail'}, which chooses its own",
+                         hint="leave out --processes")
 
 
 def _here(models: list[Path], data: Path, out: Path | None, protocol: "BenchmarkProtocol", *, as_json: bool) -> int:

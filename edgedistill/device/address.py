@@ -9,7 +9,7 @@ _SSH = re.compile(
     r"(?:(?P<user>[A-Za-z0-9_][\w.-]*)@)?(?P<host>[A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:.]+(?:%\w+)?\])(?::(?P<port>\d{1,5}))?"
 )
 _SERIAL = re.compile(r"[A-Za-z0-9][\w.:-]*")
-_HINT = "--on ssh://pi@raspberrypi.local, or --on adb:SERIAL as `adb devices` lists it"
+_HINT = "an address is ssh://pi@raspberrypi.local, or adb:SERIAL as `adb devices` lists it"
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ def detect_format(path: Path) -> Format:
         if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
             return "datasets"
         raise DataError(f"{path}: a folder, but not one that `datasets` saved (it has no dataset_info.json)",
-                        hint="name a file in it, or write the folder with save_to_disk()")
+                        hint="name a file in it, or write the folder with save_to_disk(); a folder of pictures: edgedistill init "
+                             "--images DIR")
     if not path.exists():
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
@@ -193,6 +194,15 @@ def load_folder(path: Path, split: str) -> Any:
         raise DataError(f"{path}: has no split {split!r}; it holds: {', '.join(data)}",
                         hint=f"name a split's own folder, for example {path / next(iter(data), '')}")
     return data[split]
+
+
+def splits_of_folder(path: Path) -> tuple[str, ...]:
+    """Return the names of the splits of a saved `datasets.DatasetDict`; of anything else none."""
+    try:
+        told = json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return tuple(map(str, told)) if isinstance(told, list) else ()
 
 
 def _open_parquet(path: Path) -> pq.ParquetFile:

@@ -14,7 +14,7 @@ from edgedistill.calibrate.timing import time_graphs
 from edgedistill.cli.app import run_command_line
 from edgedistill.latency.rates import rates_of
 from edgedistill.local_target import local_target
-from edgedistill.target import read_target
+from edgedistill.target import Target, read_target
 
 RATES = FittedRates({"int8_macs": 1e-10, "float_macs": 2e-10, "glue_elements": 1e-9, "bytes": 0.0, "nodes": 1e-6, "call": 2e-6},
                     residual_error=0.07, noise=0.1, spread=2.0, warnings=("no time was left for bytes",))
@@ -63,6 +63,25 @@ def test_targets_calibrate_when_nothing_is_named_then_asks_what(tmp_path: Path, 
     assert run_command_line(["targets", "calibrate", "-o", str(tmp_path / "a.yaml")]) == 2
     assert "--local" in capsys.readouterr().err
     assert not (tmp_path / "a.yaml").exists()
+
+
+@pytest.mark.parametrize(("given", "address"), [
+    (["--local"], None),
+    (["--ssh", "pi@board:2222"], "ssh://pi@board:2222"), (["--ssh", "ssh://pi@board"], "ssh://pi@board"),
+    (["--adb", "R58M"], "adb:R58M"), (["--adb", "adb:R58M"], "adb:R58M"), (["--ssh", ""], "ssh://"),
+])
+def test_targets_calibrate_when_a_device_is_named_then_by_its_address(
+    given: list[str], address: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str | None] = []
+
+    def calibrate(out: Path, *, on: str | None) -> Target:
+        asked.append(on)
+        return calibrated_profile(local_target(), RATES, graphs=40, runtime="onnxruntime 1.32.0", exponent=0.8)
+
+    monkeypatch.setattr(edgedistill, "calibrate", calibrate)
+    assert run_command_line(["targets", "calibrate", *given, "-o", str(tmp_path / "a.yaml")]) == 0
+    assert asked == [address]
 
 
 def test_targets_calibrate_when_the_fit_is_noisy_then_warns_and_writes(

@@ -126,3 +126,16 @@ def _has_ended(process_id: int) -> bool:
         return True
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(process_id)], capture_output=True, text=True, check=False).stdout
     return state.strip()[:1] in ("", "Z")
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    ("benchmark a --data b --detail --processes 3", "--processes has no use with --detail"),
+    ("benchmark a --on ssh://pi@board --processes 3", "--processes has no use with --on"),
+    ("benchmark a --on ssh://pi@board --detail", "--detail is measured on this machine"),
+    ("verify a --data b", "--data is of --against or --emulate"),
+])
+def test_command_when_an_option_would_not_be_used_then_refused(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(words.split()) == 2
+    assert message in capsys.readouterr().err

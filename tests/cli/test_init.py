@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import typer
@@ -242,3 +243,26 @@ def test_init_when_the_texts_are_long_then_fewer_rows_with_the_reason(tmp_path: 
 @pytest.mark.parametrize(("tokens", "rows"), [(10, 250_000), (32, 250_000), (50, 160_000), (400, 100_000)])
 def test_rows_seen_for_texts_of_a_length_then_eight_million_tokens_within_limits(tokens: int, rows: int) -> None:
     assert rows_seen_for(np.full(20, tokens), usual=250_000) == rows
+
+
+def test_init_when_a_saved_dictionary_holds_other_splits_then_it_says_that_they_are_not_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = datasets.Dataset.from_dict({"text": ["lamp on", "stop"], "label": ["light", "music"]})
+    saved = tmp_path / "saved"
+    datasets.DatasetDict({"train": rows, "validation": rows, "test": rows}).save_to_disk(str(saved))
+    out = tmp_path / "a.yaml"
+    assert run_command_line(["init", "--train", str(saved), "-o", str(out)]) == 0
+    assert f"add --validation {saved} --test {saved}" in caplog.text + capsys.readouterr().err
+    caplog.clear()
+    named = ["--validation", str(saved), "--test", str(saved)]
+    assert run_command_line(["init", "--train", str(saved), *named, "-o", str(tmp_path / "b.yaml")]) == 0
+    assert "not used" not in caplog.text + capsys.readouterr().err
+    assert read_recipe(tmp_path / "b.yaml").data.test == "saved"
+
+
+def test_init_when_a_folder_of_pictures_is_named_as_texts_then_the_hint_is_the_option(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["init", "--train", str(photos)]) == 2
+    assert "--images" in capsys.readouterr().err
