@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation_table import ablation_table
-from resumable_rows import Row, RowFile
+from resumable_rows import Row, RowFile, key_of, plain_key
 from script_options import ScriptOptions, option_parser, read_options, run_script
 from stage_versions import first_weights
 from student_line import Line, base_keys, wanted_tasks
@@ -83,23 +83,35 @@ def ablation_row(line: Line, rows: RowFile, job: Ablated, command: str) -> Row:
         "teacher_validation": teacher["validation"], "teacher_row": teacher["key"],
         "base": line.base_key(),
     }
-    return rows.add(job_settings(line, job), figures, command=command)
+    return rows.add({**job_settings(line, job), "teacher_row": teacher["key"]}, figures, command=command)
+
+
+def missing_jobs(line: Line, jobs: Sequence[Ablated], file: RowFile, teacher: str) -> list[Ablated]:
+    """Return the jobs whose rows are not there for a teacher."""
+    made = {plain_key(row) for row in file.rows() if row.get("teacher_row") == teacher}
+    return [job for job in jobs if key_of(job_settings(line, job)) not in made]
 
 
 def measure_task(line: Line, jobs: list[Ablated], options: ScriptOptions) -> None:
-    """Make the rows of a task that are missing."""
-    rows = RowFile(options.results / f"{line.task}.json")
-    for job in jobs:
-        settings, name = job_settings(line, job), f"{line.task}: seed {job.seed}, {job.ablation.name}"
-        if rows.find(settings) is not None:
-            continue
-        if options.is_dry:
-            print(name)
-            continue
-        print(name, file=sys.stderr, flush=True)
+    """Make the rows of a task that are missing; those of one teacher are all made, so that its students can be compared."""
+    file = RowFile(options.results / f"{line.task}.json")
+    taught = {str(row.get("teacher_row")) for row in file.rows() if row.get("kind") != "teacher"}
+    fewest = min((missing_jobs(line, jobs, file, teacher) for teacher in sorted(taught)), key=len, default=jobs)
+    if options.is_dry:
+        print(*(_name(line, job) for job in fewest), sep="\n", end="\n" if fewest else "")
+    if options.is_dry or not fewest:
+        return
+    with line.held():
+        teacher = teacher_row(line, file, jobs[0].seed, options.command)["key"]
+    for job in missing_jobs(line, jobs, file, teacher):
+        print(_name(line, job), file=sys.stderr, flush=True)
         with line.held():
-            row = rows.find(settings) or ablation_row(line, rows, job, options.command)
+            row = file.of_teacher(job_settings(line, job), teacher) or ablation_row(line, file, job, options.command)
         print(f"  int8 test {row['int8_test']:.4f}, validation {row['int8_validation']:.4f}", file=sys.stderr, flush=True)
+
+
+def _name(line: Line, job: Ablated) -> str:
+    return f"{line.task}: seed {job.seed}, {job.ablation.name}"
 
 
 def write_table(results: Path, bases: Mapping[str, str], *, suite: str = SUITE) -> None:

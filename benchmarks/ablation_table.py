@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from result_rows import bits_of, markdown_table, marked, mean_of, of_one_setting, points, read_folder, select, shown
+from result_rows import (
+    bits_of,
+    markdown_table,
+    marked,
+    mean_of,
+    of_one_setting,
+    of_one_teacher,
+    points,
+    read_folder,
+    select,
+    shown,
+)
 from resumable_rows import Row
 from row_statistics import draws_of, gain_interval
 from suite_files import AblationSuite, read_suite_file
@@ -20,7 +31,7 @@ def ablation_table(folder: Path, bases: Mapping[str, str], *, suite: str = "abla
         bases: by task, the `base` of rows that are made with today's settings.
         suite: the file that lists the rows.
     """
-    rows = of_one_setting(read_folder(folder), what=suite, current=lambda row: bases.get(row["task"]))
+    rows = of_one_teacher(of_one_setting(read_folder(folder), what=suite, current=lambda row: bases.get(row["task"])))
     if not rows:
         return ""
     listed = read_suite_file(AblationSuite, suite)

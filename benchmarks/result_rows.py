@@ -52,6 +52,45 @@ def of_one_setting(
     return kept
 
 
+def of_one_teacher(rows: Sequence[Row]) -> list[Row]:
+    """Return, for each task and size, the rows of one teacher: of the one with most of the task, else of the newest.
+
+    The same settings on another machine end in another teacher (`students.teacher_row`); a student that it taught stands for
+    itself, and is not held against students of the first. Comparisons count most, as they need a student of the same teacher.
+
+    Args:
+        rows: of one setting a task and size. Teachers of other seeds are other groups.
+    """
+    by_task: dict[tuple[str, object], list[Row]] = {}
+    for row in rows:
+        by_task.setdefault((row["task"], row["settings"].get("teacher_seed")), []).append(row)
+    return [row for group in by_task.values() for row in _of_one_teacher(group)]
+
+
+def _of_one_teacher(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of a task's best covered teacher, and of sizes that it lacks those of the newest that has them."""
+    of_teacher: dict[str, list[Row]] = {}
+    for row in rows:
+        of_teacher.setdefault(str(row.get("teacher_row")), []).append(row)
+    newest = {teacher: max(str(row["made"]) for row in own) for teacher, own in of_teacher.items()}
+    best = max(of_teacher, key=lambda teacher: (*_coverage(of_teacher[teacher]), newest[teacher]))
+    kept = []
+    for size in dict.fromkeys(row["size"] for row in rows):
+        of_size = [row for row in rows if row["size"] == size]
+        students = [row for row in of_size if row["kind"] == "student"]
+        teachers = {str(row.get("teacher_row")) for row in students or of_size}
+        chosen = best if best in teachers else max(teachers, key=lambda teacher: newest[teacher])
+        kept += [row for row in of_size if str(row.get("teacher_row")) == chosen]
+    return kept
+
+
+def _coverage(rows: Sequence[Row]) -> tuple[int, int]:
+    """Return how many comparisons have a student to be held against, and how many rows there are; rungs count as one."""
+    cells = {(row["size"], row["seed"], row["kind"], row.get("name")) for row in rows}
+    compared = sum(kind != "student" and (size, seed, "student", None) in cells for size, seed, kind, _ in cells)
+    return compared, len(cells)
+
+
 def marked(text: str, rows: Iterable[Row]) -> str:
     """Return a cell, which says whether its rows are of older settings than today's."""
     return f"{text}, older settings" if any(row["is_older"] for row in rows) else text

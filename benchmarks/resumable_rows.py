@@ -60,6 +60,11 @@ class RowFile:
         key = key_of(settings)
         return next((row for row in self.rows() if row["key"] == key), None)
 
+    def of_teacher(self, settings: Mapping[str, Any], teacher_row: str) -> Row | None:
+        """Return the row of these settings whose student was taught by the teacher of a row; None when it is not made yet."""
+        key = key_of(settings)
+        return next((row for row in self.rows() if row.get("teacher_row") == teacher_row and plain_key(row) == key), None)
+
     def add(self, settings: Mapping[str, Any], figures: Mapping[str, Any], *, command: str) -> Row:
         """Write a row; when another process has made it meanwhile, that one stays and is returned."""
         row: Row = {"key": key_of(settings), **figures, "settings": dict(settings), "command": command, "commit": commit(),
@@ -73,6 +78,11 @@ class RowFile:
                 return found
             write_text_durably(self.path, _text([*rows, row]))
         return row
+
+
+def plain_key(row: Row) -> str:
+    """Return the key that a row has without the teacher; older rows do not hold it among their settings."""
+    return key_of({name: value for name, value in row["settings"].items() if name != "teacher_row"})
 
 
 def _text(rows: Iterable[Row]) -> str:

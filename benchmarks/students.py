@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from result_rows import preferred_rung
-from resumable_rows import Row, RowFile, key_of
+from resumable_rows import Row, RowFile, key_of, plain_key
 from script_options import ScriptOptions, option_parser, read_options, run_script
 from stage_versions import first_weights
 from student_line import KINDS, Kind, Line, wanted_tasks
@@ -66,7 +66,7 @@ def is_passed_over(job: Job, rows: Sequence[Row], *, first_seed: int, base: str)
 
     Args:
         job: a row to be made.
-        rows: of the task, finished.
+        rows: of the task, finished, all of one teacher where the seeds share it.
         first_seed: the one whose students choose the rung; they are all made.
         base: key of the settings that the job shares with the rows to be looked at.
     """
@@ -74,6 +74,15 @@ def is_passed_over(job: Job, rows: Sequence[Row], *, first_seed: int, base: str)
         return False
     known = [row for row in rows if (row.get("size"), row.get("base"), row["seed"]) == (job.rung.size, base, first_seed)]
     return preferred_rung(known) not in (None, job.rung.rung)
+
+
+def missing_jobs(line: Line, jobs: Sequence[Job], file: RowFile, teacher: str) -> list[Job]:
+    """Return the jobs whose rows are not there for a teacher, without those of rungs that were passed over."""
+    rows = [row for row in file.rows() if line.has_teacher_per_seed or row.get("teacher_row") == teacher]
+    first_seed, base = line.suite.seeds_of(line.task)[0], line.base_key()
+    made = {plain_key(row) for row in rows if row.get("teacher_row") == teacher}
+    return [job for job in jobs if key_of(job_settings(line, job)) not in made
+            and not is_passed_over(job, rows, first_seed=first_seed, base=base)]
 
 
 def job_settings(line: Line, job: Job) -> Row:
@@ -120,24 +129,31 @@ def student_row(line: Line, rows: RowFile, job: Job, command: str) -> Row:
         "teacher_validation": teacher["validation"], "teacher_row": teacher["key"],
         "base": line.base_key(), "overrides": list(line.overrides),
     }
-    return rows.add(job_settings(line, job), figures, command=command)
+    return rows.add({**job_settings(line, job), "teacher_row": teacher["key"]}, figures, command=command)
 
 
 def measure_task(line: Line, jobs: list[Job], options: ScriptOptions) -> None:
-    """Make the rows of a task that are missing."""
-    rows = RowFile(options.results / f"{line.task}.json")
-    first_seed, base = line.suite.seeds_of(line.task)[0], line.base_key()
-    for job in jobs:
-        if rows.find(job_settings(line, job)) is not None:
-            continue
-        if is_passed_over(job, rows.rows(), first_seed=first_seed, base=base):
-            continue
-        if options.is_dry:
-            print(f"{line.task}: {job.name}")
-            continue
+    """Make the rows of a task that are missing; those of one teacher are all made, so that its students can be compared."""
+    file = RowFile(options.results / f"{line.task}.json")
+    for teacher_seed in dict.fromkeys(line.teacher_seed(job.seed) for job in jobs):
+        measure_teacher(line, [job for job in jobs if line.teacher_seed(job.seed) == teacher_seed], file, options)
+
+
+def measure_teacher(line: Line, jobs: Sequence[Job], file: RowFile, options: ScriptOptions) -> None:
+    """Make the rows of one teacher that are missing; nothing where some teacher has them all."""
+    taught = {str(row.get("teacher_row")) for row in file.rows() if row.get("kind") != "teacher"}
+    fewest = min((missing_jobs(line, jobs, file, teacher) for teacher in sorted(taught)), key=len, default=list(jobs))
+    if options.is_dry:
+        print(*(f"{line.task}: {job.name}" for job in fewest), sep="\n", end="\n" if fewest else "")
+    if options.is_dry or not fewest:
+        return
+    with line.held():
+        teacher = teacher_row(line, file, jobs[0].seed, options.command)["key"]
+    while missing := missing_jobs(line, jobs, file, teacher):  # a rung may be passed over once its rivals are made
+        job = missing[0]
         print(f"{line.task}: {job.name}", file=sys.stderr, flush=True)
         with line.held():
-            row = rows.find(job_settings(line, job)) or student_row(line, rows, job, options.command)
+            row = file.of_teacher(job_settings(line, job), teacher) or student_row(line, file, job, options.command)
         print(f"  {row['int8_bytes']} bytes, int8 test {row['int8_test']:.4f} of {row['teacher_test']:.4f} "
               f"({row['int8_test'] / max(row['teacher_test'], 1e-9):.4f}), {row['distill_s']:.0f} s", file=sys.stderr, flush=True)
 

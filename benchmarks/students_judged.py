@@ -168,10 +168,10 @@ def _verdict_cells(students: Students, figures: Sequence[TaskFigures]) -> list[s
     return [
         f"{mean:.4f} of {goal:g}, {_met(mean >= goal)}",
         f"{lowest.task} {lowest.kept.value:.4f} of {floor:g}, {_met(lowest.kept.value >= floor)}",
-        _verdict([of_task.task for of_task in figures if of_task.is_over]),
-        _verdict(times["missed"], unknown=times["not known"]),
+        _verdict([of_task.task for of_task in figures if of_task.is_over], of=len(figures)),
+        _verdict(times["missed"], unknown=times["not known"], of=len(figures)),
         *(_verdict([t.task for t in figures if kind in t.gains and t.gains[kind].drawn.value <= 0],
-                   unknown=[t.task for t in figures if kind not in t.gains]) for kind in _COMPARISONS),
+                   unknown=[t.task for t in figures if kind not in t.gains], of=len(figures)) for kind in _COMPARISONS),
     ]
 
 
@@ -188,9 +188,12 @@ def _unfinished(students: Students, figures: Sequence[TaskFigures]) -> str:
     return "; ".join(said) or "nothing"
 
 
-def _verdict(failing: Sequence[str], unknown: Sequence[str] = ()) -> str:
+def _verdict(failing: Sequence[str], unknown: Sequence[str] = (), *, of: int) -> str:
+    """Return what came of a demand on so many tasks, of which some failed and of some it is not known."""
     if failing:
         return f"missed: {', '.join(failing)}"
+    if len(unknown) == of:
+        return "not known"
     return f"met but for what is not known: {', '.join(unknown)}" if unknown else "met"
 
 

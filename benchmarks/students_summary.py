@@ -15,6 +15,7 @@ from result_rows import (
     marked,
     mean_of,
     of_one_setting,
+    of_one_teacher,
     of_preferred_rungs,
     points,
     seeds_in_words,
@@ -45,10 +46,10 @@ class Students:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """The students' rows, one settings' worth and one rung a task and size."""
-        return of_preferred_rungs(
+        """The students' rows, one settings' worth, one teacher and one rung a task and size."""
+        return of_preferred_rungs(of_one_teacher(
             of_one_setting(self.everything, what="students", current=lambda row: self.bases.get(row["task"]))
-        )
+        ))
 
     @property
     def tasks(self) -> list[str]:

@@ -1,12 +1,13 @@
 """Which rows are wanted, and what makes a row another one."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import students as script
 from result_rows import of_preferred_rungs, preferred_rung
-from resumable_rows import RowFile, key_of, pack_bits
+from resumable_rows import Row, RowFile, key_of, pack_bits
 from script_options import ScriptOptions, option_parser, read_options
 from stage_versions import FIRST_WEIGHTS, has_todays_start
 from student_line import KINDS, Line, wanted_tasks
@@ -126,11 +127,32 @@ def test_preferred_rung_when_accuracy_cannot_tell_them_apart_then_the_closest_to
 def test_measure_task_when_row_exists_then_makes_nothing(suite: StudentsSuite, line: Line, tmp_path: Path) -> None:
     job = _job(suite)
     rows = RowFile(tmp_path / "results" / "trec6.json")
-    rows.add(script.job_settings(line, job), {"int8_test": 0.5}, command="c")
+    figures = {"kind": "student", "teacher_row": "t", "seed": 13, "int8_test": 0.5}
+    rows.add(script.job_settings(line, job), figures, command="c")
     options = ScriptOptions(line.data, line.work, tmp_path / "results", None, None, (), False, "c")
     script.measure_task(line, [job], options)  # there is no data: making a row would fail
     assert len(rows.rows()) == 1
     assert not line.work.exists()
+
+
+def test_measure_task_when_a_row_is_missing_then_all_of_this_machines_teacher_are_made(
+    suite: StudentsSuite, line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, file = [_job(suite), replace(_job(suite), kind="no_kd")], RowFile(tmp_path / "results" / "trec6.json")
+    figures = {"int8_bytes": 1, "int8_test": 0.5, "teacher_test": 1.0, "distill_s": 1.0, "seed": 13}
+    file.add(script.job_settings(line, jobs[0]), figures | {"kind": "student", "teacher_row": "elsewhere"}, command="c")
+
+    def make(line: Line, rows: RowFile, job: script.Job, command: str) -> Row:
+        settings = {**script.job_settings(line, job), "teacher_row": "here"}
+        return rows.add(settings, figures | {"kind": job.kind, "teacher_row": "here"}, command=command)
+
+    monkeypatch.setattr(script, "teacher_row", lambda *_: {"key": "here"})
+    monkeypatch.setattr(script, "student_row", make)
+    options = ScriptOptions(line.data, line.work, tmp_path / "results", None, None, (), False, "c")
+    for _ in range(2):
+        script.measure_task(line, jobs, options)
+        assert [(row["kind"], row["teacher_row"]) for row in file.rows()] == [
+            ("student", "elsewhere"), ("student", "here"), ("no_kd", "here")]
 
 
 def test_measure_task_when_dry_then_names_what_is_missing(

@@ -54,7 +54,7 @@ def test_verdicts_then_say_met_or_missed_of_each_thing_asked_for_and_what_is_mis
     cells = _cells(verdicts(students), 2)
     assert cells == [
         "1/80", "0.8125 of 0.98, missed", "trec6 0.8125 of 0.965, missed", "met", "met", "met",
-        "met but for what is not known: trec6",
+        "not known",
         "trec6 (2 of 3 seeds); sst2_sentence (no row); clinc150 (no row); snips (no row); agnews_10k (no row); sst2_glue (no row)",
     ]
 
@@ -92,11 +92,11 @@ def test_judged_table_when_a_training_was_interrupted_then_its_seconds_do_not_co
     write_row("students", kind="student", size="1/80", right=_ALL, teacher_row=teacher["key"], distill_s_is_whole=False)
     rows = read_folder(tmp_path / "results" / "students")
     assert "interrupted" in judged_table(_students(rows))
-    assert _cells(verdicts(_students(rows)), 2)[4] == "met but for what is not known: trec6"
+    assert _cells(verdicts(_students(rows)), 2)[4] == "not known"
 
 
 @pytest.mark.parametrize(("threads", "seconds", "cell", "verdict"), [
-    ([1, 1], 1000.0, "not known for two; threads: 1", "met but for what is not known: trec6"),
+    ([1, 1], 1000.0, "not known for two; threads: 1", "not known"),
     ([2, 2], 1000.0, "missed; threads: 2", "missed: trec6"),
     ([1, 1], 1900.0, "missed; threads: 1", "missed: trec6"),  # two threads are not more than twice as fast
     ([1, 1], 800.0, "met; threads: 1", "met"),
@@ -138,6 +138,19 @@ def test_tables_when_a_size_has_only_older_rows_then_the_newest_stand_marked(
     assert ">trec6, older settings<" in frontier_svg(again)
 
 
+def test_gain_when_the_comparison_had_another_teacher_then_none_and_the_best_compared_teacher_stands(
+    students: Students, write_row: Write, tmp_path: Path
+) -> None:
+    other = write_row("students", kind="teacher", right=_SEVEN, note="other machine")
+    write_row("students", kind="student", size="1/80", right=_ALL, teacher_row=other["key"])  # newer, and better
+    write_row("students", kind="student", size="1/30", right=_ALL, teacher_row=other["key"])
+    write_row("students", kind="no_kd", size="1/30", right=_HALF, teacher_row=students.everything[0]["key"])
+    again = _students(read_folder(tmp_path / "results" / "students"))
+    wide, narrow = _cells(judged_table(again), 2), _cells(judged_table(again), 4)
+    assert narrow[4:7] == _cells(judged_table(students), 2)[4:7]
+    assert (wide[0], wide[6]) == ("1/30", "-")
+
+
 def test_judged_table_when_teachers_row_is_missing_then_refused(write_row: Write, tmp_path: Path) -> None:
     write_row("students", kind="student", size="1/80", right=_ALL, teacher_row="none")
     rows = read_folder(tmp_path / "results" / "students")
@@ -168,7 +181,7 @@ def test_rivals_table_when_rival_has_one_seed_then_stands_against_each_of_ours(s
 
 def test_ablation_table_then_says_the_difference_to_the_first_line(write_row: Write, tmp_path: Path) -> None:
     for name, right in (("all of it", _ALL), ("no transfer set", _SIX)):
-        write_row("ablation", kind="ablation", name=name, right=right)
+        write_row("ablation", kind="ablation", size="1/80", name=name, right=right)
     table = ablation_table(tmp_path / "results" / "ablation", {"trec6": "same"})
     assert _cells(table, 2) == ["all of it", "1.000 (1 seed)"]
     assert _cells(table, 3)[1].startswith("0.750, -25.0 (")
