@@ -1,4 +1,7 @@
-"""The rival student as a stage: a BERT of random weights, distilled by plain transformers on the training texts."""
+"""The rival student as a stage: a BERT of random weights, distilled by plain transformers on the training texts.
+
+Its first weights are spread by its width as our random ones are (docs/adr/0023); the rest of its configuration is BERT's own.
+"""
 
 import json
 from dataclasses import dataclass
@@ -61,6 +64,7 @@ def _run(settings: PlainSettings, inputs: PlainInputs, out: Path) -> Outcome:
     from plain_distillation import PlainSchedule, encoded, plain_trainer, read_tokenizer
     from transformers import BertConfig, BertForSequenceClassification
 
+    from edgedistill.distill.student_model import random_range
     from edgedistill.examples import read_examples
     from edgedistill.results import Labels
     from edgedistill.soft_labels import read_soft_labels
@@ -74,7 +78,7 @@ def _run(settings: PlainSettings, inputs: PlainInputs, out: Path) -> Outcome:
     model = BertForSequenceClassification(BertConfig(
         vocab_size=len(tokenizer), hidden_size=student.hidden, num_hidden_layers=student.layers,
         num_attention_heads=student.heads, intermediate_size=student.intermediate,
-        max_position_embeddings=settings.max_tokens, id2label=dict(enumerate(names)),
+        max_position_embeddings=settings.max_tokens, initializer_range=random_range(student.hidden), id2label=dict(enumerate(names)),
         label2id={name: i for i, name in enumerate(names)},
     ))
     soft = read_soft_labels(inputs.soft_labels)
@@ -114,4 +118,4 @@ def _write_tokenizer(settings: PlainSettings, inputs: PlainInputs, texts: list[s
     tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
 
 
-PLAIN = Stage(name="plain-distill", version=1, run=_run, tools=("torch", "transformers", "tokenizers", "numpy"))
+PLAIN = Stage(name="plain-distill", version=2, run=_run, tools=("torch", "transformers", "tokenizers", "numpy"))

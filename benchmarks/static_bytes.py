@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 _HEAD_BYTES = 2
-_MAP_AND_WEIGHT_BYTES = 4
+_WEIGHT_BYTES = 2
 
 
 @dataclass(frozen=True)
@@ -12,8 +12,9 @@ class StaticTable:
 
     Attributes:
         tokens: of the vocabulary.
-        clusters: rows of the table that the tokens share; 0: a row a token. With clusters there are an int16 map and a
-            float16 weight a token. model2vec stores both wider: the count is in its favour.
+        clusters: rows of the table that the tokens share; 0: a row a token. With clusters there is a float16 weight a token.
+            The map of tokens to rows is not counted: it could lie in the tokenizer file, as our aliases do. model2vec stores
+            both, and wider: the count is in its favour.
         number_bytes: of a number in the table: 1 for int8, 2 for float16.
         classes: of the head.
     """
@@ -37,4 +38,4 @@ class StaticTable:
 
     @property
     def _beside_bytes(self) -> int:
-        return (_MAP_AND_WEIGHT_BYTES * self.tokens if self.clusters else 0) + _HEAD_BYTES * self.classes
+        return (_WEIGHT_BYTES * self.tokens if self.clusters else 0) + _HEAD_BYTES * self.classes

@@ -188,7 +188,7 @@ class Line:
         data = self.prepared(teacher_seed).folder
         transfer = recipe.distillation.transfer_set
         drawn = self.transfer_seed(seed) if transfer.rows else teacher_seed  # nothing is drawn: label only once
-        return self.perform_noted(
+        return self.perform_resumable(
             "soft-labels", stage.SOFT_LABELS,
             stage.SoftLabelSettings(transfer_set=transfer, seed=drawn),
             stage.SoftLabelInputs(self.teacher(teacher_seed).folder, *_split_files(data), data / UNLABELLED_FILE),
@@ -315,7 +315,7 @@ class Line:
         labelled = self.soft_labels(recipe, seed) if has_teacher else None
         return {
             "distill_s": model.manifest.duration_s,
-            "distill_s_is_whole": not model.folder.with_name(f"{model.folder.name}.resumed").exists(),
+            "distill_s_is_whole": not any(was_resumed(done) for done in (labelled, model) if done is not None),
             "soft_labels_s": labelled.manifest.duration_s if labelled else 0.0,
             "threads": [threads_of(done) for done in (labelled, model) if done is not None],
             "rows_seen": last * recipe.distillation.batch_size,
@@ -340,6 +340,11 @@ class Answers:
     def accuracy(self) -> float:
         """Share of right answers."""
         return self.evaluation.accuracy.value
+
+
+def was_resumed(done: Done) -> bool:
+    """Was a step killed and continued, so that its seconds are those of the last part?"""
+    return done.folder.with_name(f"{done.folder.name}.resumed").exists()
 
 
 def threads_of(done: Done) -> int | None:
