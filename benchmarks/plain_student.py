@@ -78,8 +78,8 @@ def _run(settings: PlainSettings, inputs: PlainInputs, out: Path) -> Outcome:
     model = BertForSequenceClassification(BertConfig(
         vocab_size=len(tokenizer), hidden_size=student.hidden, num_hidden_layers=student.layers,
         num_attention_heads=student.heads, intermediate_size=student.intermediate,
-        max_position_embeddings=settings.max_tokens, initializer_range=random_range(student.hidden), id2label=dict(enumerate(names)),
-        label2id={name: i for i, name in enumerate(names)},
+        max_position_embeddings=settings.max_tokens, initializer_range=random_range(student.hidden),
+        id2label=dict(enumerate(names)), label2id={name: i for i, name in enumerate(names)},
     ))
     soft = read_soft_labels(inputs.soft_labels)
     data = {"train": encoded(train.texts, train.labels, tokenizer, soft_labels=np.asarray(soft.logits[soft.rows_of(train.ids)])),
