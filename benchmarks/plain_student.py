@@ -105,12 +105,13 @@ def _write_tokenizer(settings: PlainSettings, inputs: PlainInputs, texts: list[s
 
         save_tokenizer(inputs.teacher, out, max_tokens=settings.max_tokens)
         return
+    from tokenizers.normalizers import BertNormalizer
     from transformers import BertTokenizerFast
 
-    from edgedistill.distill.wordpiece import learn_wordpieces
+    from edgedistill.distill.wordpiece import count_words, learn_pieces
     from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS
 
-    tokens = learn_wordpieces(texts, SPECIAL_TOKENS, size=settings.vocabulary)
+    tokens = learn_pieces(count_words(texts, normalizer=BertNormalizer()), SPECIAL_TOKENS, size=settings.vocabulary)
     (out / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
     tokenizer = BertTokenizerFast(str(out / "vocab.txt"), model_max_length=settings.max_tokens)
     tokenizer.backend_tokenizer.enable_truncation(settings.max_tokens)

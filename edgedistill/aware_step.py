@@ -1,15 +1,17 @@
 """The steps of a run that fine-tune the chosen student for int8, and the decision on validation which int8 student ships."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgedistill.errors import TrainingDivergedError
+from edgedistill.goals import METRIC_NAMES, figure_of
 from edgedistill.int8_settings import Quantization
 from edgedistill.line import Common, Line, Tuned, evaluate_models, export_model, quantize_model
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
+from edgedistill.recipe import Metric
 from edgedistill.results import AwareGain, Evaluation, Int8Candidate, QuantizationVerdict, Variant
 from edgedistill.search_job import Found
 from edgedistill.stage import Done
@@ -177,16 +179,18 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
     }
     judged = evaluate_models(line, common, asked, split="validation")
     in_float, before, after = (
-        Evaluation.read_json(judged[name].folder / EVALUATION_FILE).accuracy.value
-        for name in ("student_onnx", "student_int8", _AWARE)
+        Evaluation.read_json(judged[name].folder / EVALUATION_FILE) for name in ("student_onnx", "student_int8", _AWARE)
     )
     verdict = QuantizationVerdict.read_json(made.int8.folder / VERDICT_FILE)
-    is_better = not verdict.is_float and (made.before.is_float or after > before)
+    metric = line.recipe.goals[0].metric if line.recipe.goals else "accuracy"  # as the search ranks its students
+    figures = tuple(figure_of(evaluation, metric).value for evaluation in (in_float, before, after))
+    is_better = not verdict.is_float and (made.before.is_float or figures[2] > figures[1])
     wanted = line.recipe.quantization
     gain = AwareGain(
-        scheme=made.call.scheme, steps=wanted.aware_steps, learning_rate=wanted.aware_learning_rate, float_accuracy=in_float,
-        post_training_accuracy=before, aware_accuracy=after, keeps_the_goal=not verdict.is_float, is_shipped=is_better,
-        text=_sentence(made, verdict, is_better=is_better, accuracies=(in_float, before, after)),
+        scheme=made.call.scheme, steps=wanted.aware_steps, learning_rate=wanted.aware_learning_rate,
+        float_accuracy=in_float.accuracy.value, post_training_accuracy=before.accuracy.value,
+        aware_accuracy=after.accuracy.value, keeps_the_goal=not verdict.is_float, is_shipped=is_better,
+        text=_sentence(made, verdict, is_better=is_better, metric=metric, figures=figures),
     )
     decisions = (
         Decision(step=STEP, what=f"fine-tuned the student for {made.call.scheme}", why=made.call.why),
@@ -200,11 +204,12 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
 
 
 def _sentence(
-    made: _Made, verdict: QuantizationVerdict, *, is_better: bool, accuracies: tuple[float, float, float]
+    made: _Made, verdict: QuantizationVerdict, *, is_better: bool, metric: Metric, figures: Sequence[float]
 ) -> str:
-    in_float, before, after = accuracies
+    """Say what the figures of the float student, of what there was and of the fine-tuned one come to."""
+    in_float, before, after = figures
     without = "the float model, as no int8 file keeps the goal," if made.before.is_float else "int8 without it"
-    text = (f"validation accuracy: float student {in_float:.4f}, {without} {before:.4f}, fine-tuned "
+    text = (f"validation {METRIC_NAMES[metric]}: float student {in_float:.4f}, {without} {before:.4f}, fine-tuned "
             f"{'in float' if verdict.is_float else 'in int8'} {after:.4f}")
     if verdict.is_float:
         return f"{text}; the fine-tuned student misses the goal in int8, too: {verdict.decision}"

@@ -13,7 +13,7 @@ METRIC_NAMES: Mapping[Metric, str] = {"accuracy": "accuracy", "macro_f1": "macro
 _ADDED_ROWS, _ADDED_PAIRS = 4, 0.5
 """Made-up rows that keep the error of a share away from 0 where few rows are all right; see `standard_error`."""
 
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 """A limit is a product: a figure that equals it may be a rounding below."""
 
 _HALF_95 = 1.96
@@ -39,7 +39,7 @@ def check_goals(goals: Sequence[Goal], teacher: Evaluation, student: Evaluation)
     checks = []
     for goal in goals:
         value, limit = figure_of(student, goal.metric).value, _limit(goal, teacher)
-        is_met = value >= limit - _ROUNDING
+        is_met = value >= limit - ROUNDING
         checks.append(GoalCheck(metric=goal.metric, type=goal.type, limit=limit, value=value, met=is_met))
     return tuple(checks)
 

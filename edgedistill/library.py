@@ -287,11 +287,11 @@ def package(
 
 
 def report(run_folder: Path) -> "RunReport":
-    """Read the report of a run and write report.md and report.html anew from report.json."""
-    from edgedistill.report.stage import read_report, write_report
+    """Read the report of a run, a folder or a file, and write report.md and report.html anew; the file stays as it is."""
+    from edgedistill.report.stage import read_report, write_pages
 
     found = read_report(run_folder)
-    write_report(found, run_folder if run_folder.is_dir() else run_folder.parent)
+    write_pages(found, run_folder if run_folder.is_dir() else run_folder.parent)
     return found
 
 

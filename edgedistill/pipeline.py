@@ -284,7 +284,7 @@ def _package(
     from edgedistill.evaluate.stage import EVALUATION_FILE
     from edgedistill.package import stage
     from edgedistill.package.base_model import base_model_of
-    from edgedistill.package.card import CardFigures
+    from edgedistill.package.card import CardFigures, retention_of
     from edgedistill.quantize.stage import VERDICT_FILE
     from edgedistill.results import QuantizationVerdict
 
@@ -300,7 +300,7 @@ def _package(
         architecture=plan.target.cpu.architecture, platform=plan.target.runtime.platform,
         card=CardFigures(
             description=recipe.description, test_rows=student.n, accuracy=student.accuracy, macro_f1=student.macro_f1,
-            teacher_accuracy=teacher.accuracy, retention=student.accuracy.value / max(teacher.accuracy.value, 1e-9),
+            teacher_accuracy=teacher.accuracy, retention=retention_of(student.accuracy, teacher.accuracy),
             teacher_licence=recipe.teacher.licence, data_licence=recipe.data.licence,
         ),
         tolerance=recipe.parity.bundle_tolerance, tolerances=recipe.parity.bundle_tolerances, seed=recipe.seed,

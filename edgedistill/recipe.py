@@ -161,10 +161,16 @@ class Distillation(Document):
     alpha: float = Field(0.9, ge=0, le=1, description="weight of the soft term")
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="peak of the linear schedule")
     batch_size: int = Field(128, ge=1, le=4096, description="examples a step")
-    rows_seen: int = Field(250_000, ge=1, description="examples the student is trained on in all, repeats counted")
+    rows_seen: int = Field(
+        250_000, ge=1, description="examples the student is trained on in all, repeats counted; the steps are planned for so "
+        "many, and it sees fewer where the last batch of a pass is short, as with a small set"
+    )
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")
-    patience: int = Field(6, ge=1, description="evaluations of 12 without progress on validation before it stops")
+    patience: int = Field(
+        6, ge=1, description="looks at validation without progress before it stops; there is one every twelfth of the steps, "
+        "rounded down"
+    )
     losses: tuple[LossTerm, ...] = Field(
         (LossTerm(name="sentence-vectors", weight=8.0),), description="losses beside it, by name and weight"
     )

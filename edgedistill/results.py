@@ -175,7 +175,7 @@ class Int8Candidate(Document):
 
 
 class AwareGain(Document):
-    """What quantization-aware fine-tuning bought. All accuracies are on validation, on which it was decided."""
+    """What quantization-aware fine-tuning bought. All accuracies are on validation, on which it was decided, by the metric of the first goal."""
 
     scheme: str
     steps: int = Field(description="optimizer steps of the fine-tuning")
@@ -212,7 +212,9 @@ class QuantizationVerdict(Document):
     speed_source: Literal["measured", "predicted"] | None = Field(
         None, description="where the times of the candidates are from; null: nothing said whether int8 is faster than float"
     )
-    float_predicted_p50_s: float | None = Field(None, description="of the float model; only where the source is `predicted`")
+    float_predicted_p50_s: float | None = Field(
+        None, description="of the float model on the target; null without a target, or where the shape is not known"
+    )
     noisiest_nodes: dict[str, float] = Field(
         {}, description="signal-to-quantization-noise ratio in decibels, of the nodes that suffer most; only where it was needed"
     )

@@ -14,22 +14,26 @@ from edgedistill.device.stage import DEVICE_FILE
 from edgedistill.distill.search.advice import Shortage, advise
 from edgedistill.emulated_step import Emulation
 from edgedistill.evaluate.stage import EVALUATION_FILE, LOGITS_FILE
-from edgedistill.goals import accuracy_goal, check_goals
+from edgedistill.goals import ROUNDING, accuracy_goal, check_goals
 from edgedistill.host import this_host, tool_version
+from edgedistill.latency.rates import float_rates_of
 from edgedistill.local_target import LOCAL
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.prepare.stage import DATA_REPORT_FILE, LABELS_FILE, TEST_FILE
+from edgedistill.quantize.scheme_names import computes_in_float
 from edgedistill.quantize.stage import VERDICT_FILE
 from edgedistill.recipe import Recipe
 from edgedistill.report.build import build_report
-from edgedistill.report.model import RunReport, StepReport
+from edgedistill.report.model import RunReport, StepReport, TargetLatency
 from edgedistill.report.stage import Inputs, Settings, TargetInputs, TargetSettings, read_parts
-from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, QuantizationVerdict, Variant
+from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, ParityResult, QuantizationVerdict, Variant
 from edgedistill.run_folder import LOCKED_RECIPE_FILE
 from edgedistill.search_job import Found
 from edgedistill.stage import Done
+from edgedistill.target import Target
 from edgedistill.tasks.registry import task_named
+from edgedistill.verify.parity import advice_of, explanation_of, is_refused
 from edgedistill.verify.stage import EMULATED_FILE, PARITY_FILE
 
 _TOOLS = ("edgedistill", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers",
@@ -140,15 +144,30 @@ def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, .
     goals = check_goals(recipe.goals, teacher, student)
     device = _device_of(result)
     verdict = QuantizationVerdict.read_json(result.student_int8.folder / VERDICT_FILE)
-    costs = Costs(teacher, measured, device, verdict.float_predicted_p50_s if verdict.is_float else None)
+    costs = Costs(teacher, measured, device, verdict.float_predicted_p50_s if computes_in_float(verdict.scheme) else None)
     return TargetSettings(
         name=result.plan.target.name, predictions=result.plan.ledger,
         budgets=check_budgets(result.plan, student, costs), goals=goals,
         frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals), device=device,
+        target_latencies=predicted_in_float(costs.float_p50_s, result.plan.target),
         not_checked=unseen + _unchecked(result, device),
         aware=result.tuning.gain if result.tuning is not None else None,
         not_emulated=tuple(line for line in result.emulation.not_checked if not line.is_target or _unchecked(result, device)),
     )
+
+
+def predicted_in_float(p50_s: float | None, target: Target) -> dict[Variant, TargetLatency]:
+    """Return what stands in the place of the plan's prediction, which is of int8, where what ships computes in float.
+
+    Args:
+        p50_s: predicted of the float model; None where an int8 one ships, or nobody knows.
+        target: its rates say how far the p50 may be off.
+    """
+    if p50_s is None:
+        return {}
+    rates = float_rates_of(target)
+    interval_s = (p50_s * rates.low, p50_s * rates.high)
+    return {"student_int8": TargetLatency(p50_s=p50_s, interval_s=interval_s, source="predicted")}
 
 
 def _unchecked(result: TargetResults, device: DeviceMeasurement | None) -> tuple[str, ...]:
@@ -193,7 +212,8 @@ class Costs:
         teacher: on the test split.
         host: None after a failed gate.
         device: None when there was none.
-        float_p50_s: predicted for the target where the float model ships; None where an int8 one does, or nobody knows.
+        float_p50_s: predicted for the target where what ships computes in float; None where int8 products are made, or nobody
+            knows.
     """
 
     teacher: Evaluation
@@ -206,7 +226,8 @@ def check_budgets(plan: Plan, student: Evaluation, costs: Costs) -> tuple[Budget
     """Compare the int8 student with the target's budgets.
 
     Size is the file's, the accuracy that is lost is counted on the test split. Memory is the device's, else this host's;
-    latency is the device's, else the plan's prediction for the target: each says so.
+    latency is the device's, else what is predicted for the target, of float where that is what ships: each says so. A loss of
+    accuracy that equals its limit is within it, as with the goals.
     """
     found = [
         ("model_bytes", float(student.size_bytes), "bytes", "measured"),
@@ -219,7 +240,7 @@ def check_budgets(plan: Plan, student: Evaluation, costs: Costs) -> tuple[Budget
     return tuple(
         BudgetCheck.model_validate({
             "name": name, "limit": plan.budgets[name].limit, "value": value, "unit": unit, "source": source,
-            "met": value <= plan.budgets[name].limit, "why": plan.budgets[name].why,
+            "met": value <= plan.budgets[name].limit + (ROUNDING if unit == "share" else 0.0), "why": plan.budgets[name].why,
         })
         for name, value, unit, source in found
     )
@@ -261,11 +282,19 @@ def misses_of(report: RunReport) -> tuple[str, ...]:
 
 
 def parity_problems_of(report: RunReport) -> tuple[str, ...]:
-    """Return a sentence for every conversion that changed the answers."""
-    return tuple(
-        f"{name}: {gate.candidate} agrees with {gate.reference} on {gate.top1_agreement:.2%} of {gate.n} test rows "
-        f"({gate.decisions_flipped} decisions flipped, largest difference {gate.max_abs_error:.3g})"
-        for name, target in report.targets.items()
-        for gate in target.parity.gates.values()
-        if not gate.passed
-    )
+    """Return a sentence for every conversion that changed the answers: the gates that failed, and how much of it is the same."""
+    return tuple(f"{name}: {explanation_of(gate)}{_likeness(gate)}" for name, gate in _failed_gates(report))
+
+
+def _likeness(gate: ParityResult) -> str:
+    return "" if is_refused(gate) else (
+        f" ({gate.top1_agreement:.2%} of {gate.n} test rows agree, largest difference of a logit {gate.max_abs_error:.3g})")
+
+
+def parity_advice_of(report: RunReport) -> str:
+    """Return what to do about the first conversion that changed the answers; empty when none did."""
+    return next((advice_of(gate) for _, gate in _failed_gates(report)), "")
+
+
+def _failed_gates(report: RunReport) -> list[tuple[str, ParityResult]]:
+    return [(name, gate) for name, target in report.targets.items() for gate in target.parity.gates.values() if not gate.passed]

@@ -17,6 +17,7 @@ from edgedistill.errors import TrainingDivergedError
 from edgedistill.frontier import FrontierRow
 from edgedistill.goals import check_goals, constant_that_passes, figure_of, standard_error
 from edgedistill.manifest import Decision
+from edgedistill.quantize.scheme_names import computes_in_float
 from edgedistill.results import Evaluation, Prediction
 from edgedistill.search_job import Attempt, Attempter, Found, Job
 from edgedistill.tasks.registry import task_named
@@ -44,10 +45,13 @@ def search_students(job: Job, attempt: Attempter) -> Found:
     for easy in constant_that_passes(job.goals, job.teacher):
         log.warning("search: %s (%s)", easy.what, easy.why)
     for trial in study.trials():
+        is_own = trial.run_id == job.owner.run_id
+        if is_own and trial.outcome is not None:  # it may have been killed between the outcome and what the sampler hears of it
+            study.finish(trial, trial.outcome, value=_score(job, trial, trial.outcome))
         is_lost = trial.outcome is not None and trial.outcome.state == "diverged"  # and would diverge again
         is_over = trial.outcome is None and _finished(study.trials()) >= job.recipe.search.trials  # fewer are asked for by now
-        if trial.run_id == job.owner.run_id and not (is_lost or is_over):
-            _make(job, study, trial, attempt, failures)
+        if is_own and not (is_lost or is_over):
+            _make(job, study, _resumed(job, study, trial), attempt, failures)
     while not (ending := _ending(job, study.trials())):
         claimed = _next(job, study)
         if claimed is None:
@@ -110,9 +114,22 @@ def _next(job: Job, study: SearchStudy) -> Trial | None:
     space = Space(job.base, best_settings(now), tuple(rung.id for rung in job.rungs), highest_rank=top)
     claimed = study.claim(guided_moves(now), job.owner, space=space)
     if claimed is None:
-        cheaper = top if job.look_for == "best-that-fits" else min(top, now.ceiling - 1)
-        claimed = study.sample(job.owner, space=dataclasses.replace(space, highest_rank=cheaper))
-    if claimed is None or not job.recipe.search.pruning:
+        cheaper = top if job.look_for == "best-that-fits" else min(top, (now.ceiling or now.limit) - 1)
+        if cheaper >= 0:
+            claimed = study.sample(job.owner, space=dataclasses.replace(space, highest_rank=cheaper))
+    return None if claimed is None else _with_milestones(job, study, claimed, trials)
+
+
+def _resumed(job: Job, study: SearchStudy, trial: Trial) -> Trial:
+    """Fix what a trial's training must reach where it was killed between its claim and that."""
+    if trial.outcome is not None or study.remembers(trial):
+        return trial
+    return _with_milestones(job, study, trial, [other for other in study.trials() if other.number < trial.number])
+
+
+def _with_milestones(job: Job, study: SearchStudy, claimed: Trial, trials: Sequence[Trial]) -> Trial:
+    """Fix what a trial's training must reach, by those that were there before."""
+    if not job.recipe.search.pruning:
         return claimed
     trained = [t for t in trials if t.outcome is not None and t.settings.is_same_training(claimed.settings)]
     if trained:  # another int8 scheme of a student that is there: what was asked of its training is part of the step's key
@@ -170,7 +187,7 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
         )
     is_within_size = made.int8_student.size_bytes <= job.plan.budgets["model_bytes"].limit
     verdict = made.verdict
-    float_p50_s = verdict.float_predicted_p50_s if verdict is not None and verdict.is_float else None
+    float_p50_s = verdict.float_predicted_p50_s if verdict is not None and computes_in_float(verdict.scheme) else None
     is_within_latency = float_p50_s is None or float_p50_s <= job.plan.budgets["latency_p50_s"].limit
     shortfall, margin = _worst_goal(job, made.int8_student)
     in_float, in_int8 = _shortfall(job, made.float_student), shortfall

@@ -98,7 +98,8 @@ class Schedule:
         batch_size: examples a step.
         learning_rate: peak; rises linearly over `warmup_share` of the steps, then falls linearly to 0.
         weight_decay: on matrices other than embeddings.
-        evaluations: how often validation is looked at, evenly spread.
+        evaluations: how often validation is looked at, evenly spread: after each of as many parts of the steps, rounded down, so
+            that a short training is looked at more often, and its last few steps may not be.
         patience: evaluations without a better validation figure before it stops.
         best_by: what of validation says which model is the best, the one that is returned: "accuracy" (of the hard labels;
             the first of equals), "accuracy-then-loss" (of equals the one with the least loss) or "loss".
@@ -243,7 +244,7 @@ class _BatchTrainer(SharedTrainer):
 
 def _arguments(schedule: Schedule, checkpoints: Path, *, model_type: str, is_learning_beside: bool) -> TrainingArguments:
     every = max(1, schedule.steps // schedule.evaluations)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(checkpoints),
         max_steps=schedule.steps,
         per_device_train_batch_size=schedule.batch_size,
@@ -273,6 +274,9 @@ def _arguments(schedule: Schedule, checkpoints: Path, *, model_type: str, is_lea
         ddp_find_unused_parameters=False if is_learning_beside else None,
         save_safetensors=True,
     )
+    # a process takes one GPU: where it sees more, Trainer would make the model a DataParallel
+    arguments._n_gpu = min(1, arguments.n_gpu)  # noqa: SLF001 - as Trainer does for models in parts; there is no setting for it
+    return arguments
 
 
 def _optimizer(model: PreTrainedModel, schedule: Schedule) -> torch.optim.Optimizer:

@@ -1,12 +1,18 @@
 """When a student is fine-tuned for int8, and for which scheme."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from edgedistill.aware_step import call_for
+from edgedistill import aware_step
+from edgedistill.aware_step import Call, _compared, _Made, call_for
+from edgedistill.evaluate.stage import EVALUATION_FILE
 from edgedistill.int8_settings import PostTraining, Quantization
-from edgedistill.results import Coverage, Int8Candidate, QuantizationVerdict
+from edgedistill.quantize.stage import VERDICT_FILE
+from edgedistill.recipe import Goal
+from edgedistill.results import Coverage, Evaluation, Int8Candidate, Interval, QuantizationVerdict
 
 PLAIN, COLUMNS, STATIC = "dynamic_wi8_afp32", "dynamic_wi8_afp32_per_channel", "static_wi8_ai8_per_channel"
 
@@ -95,3 +101,41 @@ def test_call_when_the_target_saturates_then_only_for_schemes_that_cannot() -> N
 def test_post_training_settings_know_nothing_of_the_fine_tuning() -> None:
     one, other = (Quantization.model_validate({"trials": 3, "aware": aware}).post_training for aware in ("never", "always"))
     assert one == other == PostTraining(trials=3)
+
+
+def evaluated(folder: Path, accuracy: float, macro_f1: float) -> Any:
+    """A step's folder with an evaluation of these figures."""
+    def point(value: float) -> Interval:
+        return Interval(value=value, low=value, high=value)
+
+    folder.mkdir()
+    (folder / EVALUATION_FILE).write_text(Evaluation(
+        variant="student_int8", model_sha256="0", parameters=1, size_bytes=1, split="validation", n=100, accuracy=point(accuracy),
+        macro_f1=point(macro_f1), calibration_error=point(0), agreement_with_teacher=None, mcnemar_against_teacher=None, classes=(),
+        confusion=(),
+    ).to_json())
+    return SimpleNamespace(folder=folder)
+
+
+@pytest.mark.parametrize(("goals", "is_shipped", "says"), [
+    ((), False, "validation accuracy: float student 0.9000, int8 without it 0.8800, fine-tuned in int8 0.8700: no better"),
+    (("accuracy", "macro_f1"), False, "fine-tuned in int8 0.8700: no better"),
+    (("macro_f1", "accuracy"), True, "validation macro-F1: float student 0.7000, int8 without it 0.6000, fine-tuned in int8 0.6500: better"),
+])
+def test_fine_tuned_student_when_better_by_the_metric_of_the_first_goal_then_ships(
+    goals: tuple[str, ...], is_shipped: bool, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = {"student_onnx": evaluated(tmp_path / "float", 0.9, 0.7), "student_int8": evaluated(tmp_path / "before", 0.88, 0.6),
+              "student_int8_aware": evaluated(tmp_path / "after", 0.87, 0.65)}
+    monkeypatch.setattr(aware_step, "evaluate_models", lambda *arguments, **named: judged)
+    (tmp_path / "after" / VERDICT_FILE).write_text(GOOD.to_json())
+    asked = tuple(Goal.model_validate({"metric": name}) for name in goals)
+    line: Any = SimpleNamespace(recipe=SimpleNamespace(goals=asked, quantization=Quantization()))
+    before, models = judged["student_int8"], judged["student_onnx"]
+    every: Any = SimpleNamespace(teacher_onnx=models, student_onnx=models, student_int8=before)
+    after = judged["student_int8_aware"]
+    found = _compared(line, None, every, _Made(after, after, after, Call(COLUMNS, "because"), GOOD))  # type: ignore[arg-type]
+    assert found.shipped is (after if is_shipped else before)
+    assert found.gain is not None
+    assert found.gain.text.endswith(says)
+    assert (found.gain.post_training_accuracy, found.gain.aware_accuracy, found.gain.is_shipped) == (0.88, 0.87, is_shipped)

@@ -9,9 +9,10 @@ import pytest
 from edgedistill import run_report
 from edgedistill.catalog import load_target
 from edgedistill.emulated_step import Emulation
+from edgedistill.goals import accuracy_goal, check_goals
 from edgedistill.plan import DataFacts, Plan, make_plan
 from edgedistill.recipe import Recipe
-from edgedistill.results import BudgetCheck, Evaluation, Interval
+from edgedistill.results import BudgetCheck, Coverage, Evaluation, Interval, QuantizationVerdict
 from edgedistill.run_report import Costs, TargetResults, check_budgets, command_of
 from edgedistill.shape import StudentShape
 from tests.report.test_device import MIB, measurement
@@ -35,7 +36,8 @@ def plan() -> Plan:
 
 
 def _checks(plan: Plan, **costs: Any) -> dict[str, BudgetCheck]:
-    found = check_budgets(plan, _evaluation(costs.pop("accuracy", 0.81)), Costs(_evaluation(0.9), None, **costs))
+    teacher = _evaluation(costs.pop("teacher", 0.9))
+    found = check_budgets(plan, _evaluation(costs.pop("accuracy", 0.81)), Costs(teacher, None, **costs))
     return {check.name: check for check in found}
 
 
@@ -44,6 +46,41 @@ def test_budgets_when_accuracy_is_lost_then_it_is_a_share_of_the_teachers(plan: 
     check = _checks(plan, accuracy=accuracy)["accuracy_loss"]
     assert check.value == pytest.approx(loss)
     assert (check.met, check.unit, check.source) == (met, "share", "measured")
+
+
+def test_budgets_when_the_loss_equals_its_limit_then_it_is_met_as_a_goal_is(plan: Plan) -> None:
+    teacher, student = 0.8, 0.72  # one right answer in ten is lost, and the budget is 0.1; 1 - 0.72 / 0.8 is a rounding above
+    check = _checks(plan, teacher=teacher, accuracy=student)["accuracy_loss"]
+    assert (check.limit, check.met) == (0.1, True)
+    assert check_goals([accuracy_goal(0.1)], _evaluation(teacher), _evaluation(student))[0].met
+    assert not _checks(plan, teacher=teacher, accuracy=student - 1e-9)["accuracy_loss"].met
+
+
+@pytest.mark.parametrize(("scheme", "is_in_float"), [
+    ("float", True), ("weight_only_wi8_afp32_per_channel", True), ("dynamic_wi8_afp32", False),
+])
+def test_target_when_what_ships_computes_in_float_then_budget_and_headline_have_the_latency_of_float(
+    scheme: str, is_in_float: bool, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coverage = Coverage(weight_bytes_share=0.0, nodes_share=0.0, float_nodes=(), bytes_by_part={})
+    verdict = QuantizationVerdict(scheme=scheme, candidates={}, coverage=coverage, decision="", float_predicted_p50_s=0.5)
+    (tmp_path / "verdict.json").write_text(verdict.to_json())
+    (tmp_path / "evaluation.json").write_text(_evaluation(0.9).to_json())
+    done = SimpleNamespace(folder=tmp_path)
+    result = cast(TargetResults, SimpleNamespace(
+        plan=plan, evaluations={"teacher": done, "student_int8": done}, student_int8=done, benchmark=None, device=None, tuning=None,
+        found=SimpleNamespace(rows=()), emulation=Emulation(None, unchecked="Not looked at."),
+    ))
+    monkeypatch.setattr(run_report, "_advice", lambda *given: "")
+    found = run_report._target_settings(plan.recipe, result, ())
+    latency = next(check for check in found.budgets if check.name == "latency_p50_s")
+    assert (latency.value, latency.met, latency.source) == (
+        (0.5, False, "predicted") if is_in_float else (plan.chosen.latency_p50_s, True, "predicted"))
+    assert set(found.target_latencies) == ({"student_int8"} if is_in_float else set())
+    for told in found.target_latencies.values():
+        low, high = (end / plan.chosen.latency_p50_s for end in plan.chosen.latency_interval_s)  # factors, of any graph
+        assert (told.p50_s, told.source) == (0.5, "predicted")
+        assert told.interval_s == pytest.approx((0.5 * low, 0.5 * high))
 
 
 def test_budgets_when_nothing_ran_on_a_device_then_latency_is_predicted(plan: Plan) -> None:

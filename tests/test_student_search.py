@@ -7,11 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from edgedistill import search_job
 from edgedistill.catalog import load_target
-from edgedistill.distill.search.study import Owner
+from edgedistill.distill.search.study import Owner, SearchStudy
 from edgedistill.distill.search.trial import Trial, TrialSettings
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.plan import DataFacts, make_plan
@@ -277,6 +280,34 @@ def test_search_when_killed_in_a_trial_then_goes_on_with_it_and_ends_alike(job: 
     assert rungs_asked(resumed) == ["w24", "w8", "w16"]
 
 
+@pytest.mark.parametrize("name", ["remember", "tell"])
+def test_search_when_killed_between_two_words_to_the_study_then_both_are_said_in_the_end(
+    name: str, job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(owner: Any) -> None:
+        as_ever, calls = getattr(owner, name), []
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            calls.append(arguments)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return as_ever(*arguments, **named)
+
+        patch.setattr(owner, name, call)
+
+    wanted, whole = job(limit=0.99, student={"rung": "w16"}, trials=2), by_width(RISING)
+    made = search_students(dataclasses.replace(wanted, study=tmp_path / "other.journal"), whole)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        dying(SearchStudy if name == "remember" else optuna.Study)
+        search_students(wanted, by_width(RISING))
+    resumed = by_width(RISING)
+    assert search_students(wanted, resumed) == made
+    assert [trial.milestones for trial in resumed.asked] == [trial.milestones for trial in whole.asked]
+    assert whole.asked[1].milestones
+    told = optuna.load_study(study_name=wanted.study_name, storage=JournalStorage(JournalFileBackend(str(wanted.study)))).trials
+    assert [trial.state.name for trial in told] == ["COMPLETE"] * 2
+
+
 def test_search_when_killed_and_fewer_trials_are_allowed_than_are_finished_then_does_not_go_on(job: Callable[..., Job]) -> None:
     dying = by_width(RISING)
     dying.dies_at = 1
@@ -395,6 +426,14 @@ def test_study_name_when_the_goal_changes_then_another_and_when_trials_change_th
     assert job(trials=3).study_name == job(trials=9).study_name
 
 
+def test_study_name_when_only_the_baseline_is_another_then_the_same(job: Callable[..., Job]) -> None:
+    made = job()
+    without = made.recipe.distillation.model_copy(update={"baseline": False, "baseline_rows_seen": 7})
+    assert dataclasses.replace(made, recipe=made.recipe.model_copy(update={"distillation": without})).study_name == made.study_name
+    other = made.recipe.distillation.model_copy(update={"rows_seen": 7})
+    assert dataclasses.replace(made, recipe=made.recipe.model_copy(update={"distillation": other})).study_name != made.study_name
+
+
 def test_study_name_when_the_recipe_has_a_ladder_then_what_it_holds_counts_and_not_where_it_lies(job: Callable[..., Job]) -> None:
     assert job(student={"ladder": "here.yaml"}).study_name == job(student={"ladder": "/there.yaml"}).study_name == job().study_name
     made = job(student={"ladder": "here.yaml"}).recipe
@@ -483,28 +522,41 @@ def test_search_when_no_int8_file_does_then_the_float_file_counts_by_its_own_byt
     assert found.trial.settings.rung == "w24"
 
 
-def float_at(rung: str, p50_s: float, *, size_bytes: int = 1000) -> Callable[[Trial, Path | None], Attempt | None]:
-    """Trainings of which one shape comes to no int8 file."""
+def float_at(
+    rung: str, p50_s: float, *, size_bytes: int = 1000, scheme: str = "float"
+) -> Callable[[Trial, Path | None], Attempt | None]:
+    """Trainings of which one shape comes to no file that computes in int8."""
     def attempt(trial: Trial, source: Path | None) -> Attempt | None:
         made = by_width(RISING)(trial, source)
         if made is None or made.int8_student is None or trial.settings.rung != rung:
             return made
         whole = made.int8_student.model_copy(update={"size_bytes": size_bytes})
         return dataclasses.replace(
-            made, int8_student=whole, verdict=VERDICT.model_copy(update={"scheme": "float", "float_predicted_p50_s": p50_s}))
+            made, int8_student=whole, verdict=VERDICT.model_copy(update={"scheme": scheme, "float_predicted_p50_s": p50_s}))
 
     return attempt
 
 
-@pytest.mark.parametrize(("p50_s", "rungs_that_keep_it"), [(9.9, ["w24"]), (1e-6, ["w24", "w16"])])
-def test_search_when_the_float_file_is_too_slow_then_it_does_not_fit(
-    p50_s: float, rungs_that_keep_it: list[str], job: Callable[..., Job]
+@pytest.mark.parametrize(("scheme", "p50_s", "rungs_that_keep_it"), [
+    ("float", 9.9, ["w24"]), ("float", 1e-6, ["w24", "w16"]), ("weight_only_wi8_afp32", 9.9, ["w24"]),
+])
+def test_search_when_a_file_that_computes_in_float_is_too_slow_then_it_does_not_fit(
+    scheme: str, p50_s: float, rungs_that_keep_it: list[str], job: Callable[..., Job]
 ) -> None:
-    found = search_students(job(limit=0.84, trials=3), float_at("w16", p50_s))
+    found = search_students(job(limit=0.84, trials=3), float_at("w16", p50_s, scheme=scheme))
     assert [row.rung for row in found.rows if row.met_goal] == rungs_that_keep_it
     of_w16 = next(row for row in found.rows if row.rung == "w16")
     assert of_w16.latency_p50_s == p50_s
-    assert ("the float one is over the latency budget" in of_w16.finding_text) == (p50_s > 1)
+    said = "the float one is over the latency budget" if scheme == "float" else "but the file is over the latency budget"
+    assert (said in of_w16.finding_text) == (p50_s > 1)
+
+
+def test_search_when_the_middle_keeps_the_goal_in_a_file_that_is_too_large_then_a_cheaper_one_is_found(job: Callable[..., Job]) -> None:
+    attempt = float_at("w24", 1e-6, size_bytes=10**9)
+    easy, hard = (dataclasses.replace(job(limit=limit, trials=2), schemes=()) for limit in (0.79, 0.89))
+    found, missed = search_students(easy, attempt), search_students(hard, attempt)
+    assert [(row.rung, row.is_chosen) for row in found.rows] == [("w24", False), ("w8", True)]
+    assert missed.decisions[-1].why.startswith("no trial whose file fits keeps every goal on validation, as trial 1 does")
 
 
 def test_search_for_the_best_when_the_largest_comes_to_a_float_file_that_is_too_large_then_the_others_get_the_trials(

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
-from transformers import BertForSequenceClassification
+from transformers import BertForSequenceClassification, TrainingArguments
 
 from edgedistill import training
 from edgedistill.errors import UsageError
@@ -444,3 +444,12 @@ def test_train_that_diverges_ends_at_the_first_look_that_shows_it_and_says_what_
         train(BertForSequenceClassification.from_pretrained(start), *sets, loss=loss, schedule=SCHEDULE, out=tmp_path)
     assert "learning_rate" in failure.value.hint
     assert steps == EVERY
+
+
+def test_arguments_when_the_process_sees_several_gpus_then_it_takes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingArguments, "n_gpu", property(lambda self: 4))
+        made = training._arguments(SCHEDULE, tmp_path, model_type="bert", is_learning_beside=False)
+    assert made.n_gpu == 1  # with more Trainer wraps the model in torch's DataParallel
+    usual = training._arguments(SCHEDULE, tmp_path, model_type="bert", is_learning_beside=False)
+    assert usual.n_gpu == min(1, torch.cuda.device_count())

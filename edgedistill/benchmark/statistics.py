@@ -12,7 +12,8 @@ A measurement is a sequence of rounds, each a sequence of seconds. Nothing here 
     undecided       else: the noise of this machine is larger than the difference
     noisy           (max - min) / median of the round medians > ROUND_SPREAD_LIMIT, or p90 / p50 > TAIL_LIMIT
 
-Runs of one round resemble each other, so the round, not the run, is the unit of the ratio's interval.
+Runs of one round resemble each other, so the round, not the run, is the unit of the ratio's interval. Rounds of one process
+resemble each other too, by where the loader put it in memory: of several processes a model, each is one round, see `by_process`.
 """
 
 import math
@@ -156,6 +157,15 @@ def summarize(rounds: Rounds) -> LatencySummary:
         p90_interval_s=percentile_interval(samples, 90),
         p99_interval_s=percentile_interval(samples, 99),
     )
+
+
+def by_process(processes: Sequence[Rounds]) -> tuple[tuple[float], ...]:
+    """Return each of several processes as a round of one run: the geometric mean of the medians of its rounds.
+
+    Args:
+        processes: as `Measurement.processes_s`.
+    """
+    return tuple((math.exp(float(np.log(_round_medians(rounds)).mean())),) for rounds in processes)
 
 
 def speed_ratio(reference: Rounds, candidate: Rounds) -> Interval:

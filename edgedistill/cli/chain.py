@@ -21,11 +21,12 @@ from edgedistill.cli.options import (
     TargetOption,
     add_command,
 )
-from edgedistill.cli.terminal import mebibytes, say, say_json, table
+from edgedistill.cli.terminal import mebibytes, say, say_json, table, tell
 from edgedistill.errors import ParityError, UsageError
 
 if TYPE_CHECKING:
     from edgedistill.manifest import Manifest
+    from edgedistill.results import ParityResult
     from edgedistill.verify.bundle import BundleCheck
 
 log = logging.getLogger("edgedistill")
@@ -237,12 +238,23 @@ def verify(
         raise UsageError("--against needs texts to compare on", hint="add --data FILE or --data PREPARED_FOLDER")
     from edgedistill.library import verify_models
 
-    parity = verify_models(against, model, data)
+    return _say_compared(verify_models(against, model, data), as_json=as_json)
+
+
+def _say_compared(parity: "ParityResult", *, as_json: bool) -> int:
+    """Print how two models compare, with the gates that failed, and return the exit code."""
+    from edgedistill.verify.parity import advice_of
+
     say_json(parity.to_json()) if as_json else say(
         f"{parity.top1_agreement:.2%} of {parity.n} rows agree, {parity.decisions_flipped} decisions flipped, "
         f"largest difference {parity.max_abs_error:.4g}"
     )
-    return 0 if parity.passed else ParityError.exit_code
+    for problem in () if as_json else parity.problems:  # the document has them
+        say(f"problem: {problem}")
+    if parity.passed:
+        return 0
+    tell(f"hint:  {advice_of(parity)}")
+    return ParityError.exit_code
 
 
 def _say_checked(check: "BundleCheck", *, as_json: bool) -> int:

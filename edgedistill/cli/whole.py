@@ -102,7 +102,9 @@ def _exit_code(result: "RunResult") -> int:
     for sentence in (*result.parity_problems, *result.missed):
         tell(f"missed: {sentence}")
     if result.parity_problems:
-        tell("hint:  --set quantization.scheme=dynamic_wi8_afp32_per_channel_reduced_range, or loosen parity: in the recipe")
+        from edgedistill.run_report import parity_advice_of
+
+        tell(f"hint:  {parity_advice_of(result.report)}")
         return ParityError.exit_code
     if result.missed:
         tell("hint:  read report.html; then raise the budget, lower the goal, or choose another target")

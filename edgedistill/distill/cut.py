@@ -76,6 +76,8 @@ def why_not_cut(teacher_config: object, shape: StudentShape) -> str:
     positions = getattr(config, "position_embedding_type", "absolute")
     if positions != "absolute":
         return f"only teachers with absolute positions are cut, and this one has {positions!r} ones"
+    if any((getattr(config, "pruned_heads", None) or {}).values()):
+        return "only teachers with all their heads are cut, and some were pruned from this one (pruned_heads)"
     sizes = (("layers", shape.layers, config.num_hidden_layers), ("hidden", shape.hidden, config.hidden_size),
              ("intermediate", shape.intermediate, config.intermediate_size))
     larger = [f"{name} {wanted} is more than its {has}" for name, wanted, has in sizes if wanted > has]

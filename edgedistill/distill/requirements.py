@@ -17,6 +17,8 @@ from edgedistill.teach.sentence_vectors import VIEWS
 _FAMILIES = ("bert", "distilbert", "electra")
 """WordPiece families whose queries, keys and values are found by name."""
 
+_TEACH_AGAIN = "make the soft labels anew: edgedistill teach, into a new folder"
+
 
 def require_same_length(max_tokens: int, teacher: Path) -> None:
     """Refuse to make a student that reads more or fewer tokens than the teacher whose answers it learns.
@@ -73,6 +75,12 @@ def require_fitting_losses(losses: Sequence[LossTerm], teacher: Path) -> None:
             f"positions; this teacher is of {family!r} with {positions!r} ones",
             hint="use hidden-states or decoupled-kd, or choose another teacher",
         )
+    pruned = config.get("pruned_heads")
+    if any(name != "hidden-states" for name in names) and isinstance(pruned, dict) and any(pruned.values()):
+        raise RecipeError(
+            f"distillation.losses: {shown}: attention is compared head by head, and some heads were pruned from this teacher "
+            "(pruned_heads in its config.json)", hint="use hidden-states or decoupled-kd, or choose another teacher",
+        )
 
 
 def require_one_target(losses: Sequence[LossTerm], problem: ProblemType) -> None:
@@ -94,14 +102,19 @@ def require_views(losses: Sequence[LossTerm], vectors: Path) -> None:
         vectors: the .npy file, shape (texts, VIEWS, dimensions).
 
     Raises:
-        ArtifactError: it has another shape.
+        ArtifactError: it has another shape, is missing or damaged.
     """
     if not any(term.name == "sentence-vectors" for term in losses):
         return
-    shape = np.load(vectors, mmap_mode="r", allow_pickle=False).shape
+    try:
+        shape = np.load(vectors, mmap_mode="r", allow_pickle=False).shape
+    except FileNotFoundError:
+        raise ArtifactError(f"{vectors}: no such file", hint=_TEACH_AGAIN) from None
+    except (ValueError, EOFError, OSError) as bad:
+        raise ArtifactError(f"{vectors}: cannot be read as an array ({bad})", hint=_TEACH_AGAIN) from None
     if len(shape) != 3 or shape[1] != VIEWS:
         raise ArtifactError(f"{vectors}: is of shape {shape}, where {VIEWS} vectors a text are compared: of an earlier version",
-                            hint="make the soft labels anew: edgedistill teach, into a new folder")
+                            hint=_TEACH_AGAIN)
 
 
 def _read_config(teacher: Path) -> dict[str, Any]:

@@ -20,11 +20,6 @@ def count_words(texts: Iterable[str], *, normalizer: BertNormalizer) -> Counter[
     return Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
 
 
-def learn_wordpieces(texts: Iterable[str], special_tokens: Sequence[str], *, size: int) -> tuple[str, ...]:
-    """Learn a WordPiece vocabulary from texts, lower-cased and without accents as BERT reads them; see `learn_pieces`."""
-    return learn_pieces(count_words(texts, normalizer=BertNormalizer()), special_tokens, size=size)
-
-
 def learn_pieces(words: Mapping[str, int], special_tokens: Sequence[str], *, size: int) -> tuple[str, ...]:
     """Learn a WordPiece vocabulary by merging the most frequent pairs (Sennrich et al. 2016, algorithm 1).
 

@@ -182,6 +182,8 @@ def _first_weights(  # noqa: PLR0913 - private, and every argument is a differen
 ) -> tuple[BertForSequenceClassification, Decision]:
     """Return the untrained student and how it was made."""
     shape, wanted = settings.shape, settings.initialisation
+    heads = "" if config.num_attention_heads == shape.heads else (
+        f", with {config.num_attention_heads} heads, which fit the teacher's, and not the {shape.heads} of the shape")
     against = why_not_cut(teacher.config, shape)
     if not against and tokenizer.kept_tokens is None:
         against = "its tokenizer is no WordPiece"
@@ -190,19 +192,19 @@ def _first_weights(  # noqa: PLR0913 - private, and every argument is a differen
         model = cut_student(teacher, config, shape, tokenizer.kept_tokens, sample, seed=settings.seed)
         sizes = [c.hidden_size // c.num_attention_heads for c in (teacher.config, config)]
         resized = f", its heads of {sizes[0]} made heads of {sizes[1]}" if sizes[0] != sizes[1] else ""
-        return model, Decision(step="distill", what=f"cut {shape.id} out of the teacher{resized}",
+        return model, Decision(step="distill", what=f"cut {shape.id} out of the teacher{resized}{heads}",
                                why="a student cut from its teacher starts close to it (see docs/distill.md)")
     config.initializer_range = random_range(shape.hidden)
     model = BertForSequenceClassification(config)
     if wanted == "random":
-        return model, Decision(step="distill", what=f"started {shape.id} from random weights", why="the recipe says so")
+        return model, Decision(step="distill", what=f"started {shape.id} from random weights{heads}", why="the recipe says so")
     embeddings = model.bert.embeddings.word_embeddings.weight.data
     special = len(SPECIAL_TOKENS)
     embeddings[special:] = contextual_embeddings(teacher, encoder, tokenizer.tokens[special:], width=shape.hidden,
                                                  positions_std=config.initializer_range)
     why = "the recipe says so" if wanted == "contextual" else f"this teacher cannot be cut to that shape: {against}"
     return model, Decision(step="distill", why=why, what=f"started {shape.id} from random layers and embeddings out of the "
-                           "teacher's contextual output")
+                           f"teacher's contextual output{heads}")
 
 
 def _vocabulary_decision(tokenizer: StudentTokenizer, lost: FitOn | None) -> Decision:

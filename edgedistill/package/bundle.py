@@ -1,6 +1,6 @@
 """The bundle: from a model and what goes with it to the bytes of every file in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -25,12 +25,9 @@ TOOLS = ("edgedistill", "numpy", "onnx", "onnxruntime", "onnxruntime-extensions"
 _LISTED = (contents.ONNX_FILE, contents.ORT_FILE, contents.TEXT_MODEL_FILE, contents.TOKENIZER_FILE)
 """Files that the bill of materials lists with their hash; bundle.json has all of them."""
 
-
-_SOURCES = "`android/`, `ios/`, `web/`, `Package.swift`, `verify.py`"
-_USED = (
-    ("onnxruntime-extensions", "MIT", "runs the tokenizer in the graph; not contained in this bundle"),
-    ("tokenizers", "Apache-2.0", "reads `tokenizer.json`; not contained in this bundle"),
-)
+_APP_SOURCES = ("android/", "ios/", "web/", "Package.swift")
+_EXTENSIONS = ("onnxruntime-extensions", "MIT", "runs the tokenizer in the graph; not contained in this bundle")
+_TOKENIZERS = ("tokenizers", "Apache-2.0", "reads `tokenizer.json`; not contained in this bundle")
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,8 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
         contents.OPERATORS_FILE: parts.ort.operators.encode(),
         contents.LABELS_FILE: Labels(labels=tuple(parts.labels), problem_type=parts.problem).to_json().encode(),
         contents.GOLDEN_FILE: parts.golden.to_json().encode(),
-        contents.LICENCES_FILE: licence_notes(identity, figures, sources=_SOURCES, more=_USED).encode(),
+        contents.LICENCES_FILE: licence_notes(
+            identity, figures, sources=_sources(apps), more=(*((_EXTENSIONS,) if apps else ()), _TOKENIZERS)).encode(),
         contents.VERIFIER_FILE: files("edgedistill.package").joinpath("standalone_verify.py").read_bytes(),
     }
     listed = {name: made[name] for name in _LISTED if name in made}
@@ -97,6 +95,13 @@ def bundle_files(parts: BundleParts, identity: BundleIdentity, figures: CardFigu
     manifest = _manifest(parts, identity, made, build)
     made[contents.MANIFEST_FILE] = contents.sealed_json(manifest).encode()
     return dict(sorted(made.items()))
+
+
+def _sources(apps: Iterable[str]) -> str:
+    """Return, as Markdown, where sources are in a bundle that has these files for apps."""
+    names = tuple(apps)
+    held = [place for place in _APP_SOURCES if any(name.startswith(place) for name in names)]
+    return ", ".join(f"`{place}`" for place in (*held, contents.VERIFIER_FILE))
 
 
 def _text_files(parts: BundleParts, identity: BundleIdentity) -> dict[str, bytes]:

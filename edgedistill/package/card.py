@@ -27,6 +27,9 @@ from edgedistill.results import Interval
 _ALL_RIGHT = "share of texts with all labels right"
 """What accuracy is called where a text may have several labels."""
 
+MODULES = ("android/", "ios/")
+"""The folders of the modules for apps, where a bundle has both."""
+
 _WORDS = {ONE_LABEL: ("text classifier", "the decision"), SEVERAL_LABELS: ("multi-label text classifier", "which labels apply")}
 """What the model is called, and what must be the same everywhere."""
 
@@ -51,6 +54,11 @@ class CardFigures(Document):
     retention: float | None = None
     teacher_licence: str = "unknown"
     data_licence: str = "unknown"
+
+
+def retention_of(student: Interval, teacher: Interval) -> float | None:
+    """Return the share of the teacher's accuracy that a student keeps; None for a teacher that is right on no row."""
+    return student.value / teacher.value if teacher.value else None
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,13 @@ class CardParts:
     def has_several(self) -> bool:
         """May a text have several labels?"""
         return self.problem == SEVERAL_LABELS
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The folders of the modules for apps; those that a bundle lacks are left out."""
+        if self.preprocessing.file is None:
+            return ()
+        return MODULES if self.has_android else MODULES[1:]
 
 
 def model_card(identity: BundleIdentity, figures: CardFigures, parts: CardParts) -> str:
@@ -137,7 +152,7 @@ Give one text a call{precision.one_call}.
 
 ## Runtime
 
-{runtime_words(parts.build, own="tokenizer")}
+{runtime_words(parts.build, own="tokenizer", modules=parts.modules)}
 
 ## Check
 
@@ -166,11 +181,14 @@ class Kind:
 def data_words(identity: BundleIdentity, figures: CardFigures, kind: Kind, rows: Mapping[str, int]) -> str:
     """Return the section on the data, of which there are so many `rows` by split."""
     told = ", ".join(f"{count:,} {split}" for split, count in rows.items())
+    served = "the figures above, " if figures.accuracy else ""
     return f"""## Data
 
 Labelled {kind.one}s of `{identity.recipe_id}`: {told} rows; licence: {figures.data_licence}. In a run the
-student learns from the train rows, from variations of them and from what the teacher says to both; validation rows choose
-among students and int8 schemes; test rows serve the figures above and the golden vectors, and nothing else."""
+student learns from the train rows, from {kind.one}s without labels where the recipe names any, from variations of both, and from
+what the teacher says to all of them; validation rows choose among students and int8 schemes. Test rows take no part in that.
+They serve {served}the checks of a run (goals, budgets, equal answers after each conversion), its timings and the
+golden vectors."""
 
 
 def limits_words(
@@ -224,12 +242,13 @@ def _over_budget(preprocessing: Preprocessing) -> str:
     return " and over the target's budget for model files" if preprocessing.fits_budget is False else ""
 
 
-def runtime_words(build: RuntimeBuild, *, own: str) -> str:
+def runtime_words(build: RuntimeBuild, *, own: str, modules: Sequence[str] = MODULES) -> str:
     """Return how the runtime is made smaller, and what to run the model on.
 
     Args:
         build: the command and the verdicts.
         own: what an app must bring that loads `model.ort`.
+        modules: the folders of the modules for apps that are in the bundle.
     """
     rows = "\n".join(f"| {a.name} | {'try it' if a.use else 'no'} | {a.why} |" for a in build.accelerators)
     return f"""A build of onnxruntime with nothing but what `model.ort` needs, made in a checkout of onnxruntime{_machine(build)}
@@ -240,12 +259,20 @@ def runtime_words(build: RuntimeBuild, *, own: str) -> str:
 ```
 
 That runtime loads `model.ort` and no other model of this bundle (`--minimal_build`, `--disable_ml_ops`): it is for apps that
-bring their own {own}. Modules in `android/` and `ios/` use onnxruntime's ordinary packages, because they load
-`{TEXT_MODEL_FILE}`.
+bring their own {own}.{_modules_words(modules)}
 
 | accelerator | use | why |
 |---|---|---|
 {rows}"""
+
+
+def _modules_words(modules: Sequence[str]) -> str:
+    """Say which packages the modules for apps use; empty where there are none."""
+    if not modules:
+        return ""
+    what, use, load = ("Modules in", "use", "they load") if len(modules) > 1 else ("The module in", "uses", "it loads")
+    places = " and ".join(f"`{folder}`" for folder in modules)
+    return f" {what} {places} {use} onnxruntime's ordinary packages, because {load}\n`{TEXT_MODEL_FILE}`."
 
 
 def _machine(build: RuntimeBuild) -> str:

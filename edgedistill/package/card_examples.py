@@ -14,6 +14,7 @@ def example_of_text(inputs: Sequence[ModelInput], golden: GoldenVectors) -> str:
     feed = ", ".join(f'"{i.name}": np.array([e.{_FROM_ENCODING[i.name]}], "{i.dtype}")' for i in inputs)
     return f"""import json, numpy as np, onnxruntime, tokenizers
 model, tokenizer = onnxruntime.InferenceSession("model.onnx"), tokenizers.Tokenizer.from_file("tokenizer.json")
+tokenizer.no_padding()
 e = tokenizer.encode({ascii(example.text)})
 logits = model.run(None, {{{feed}}})[0][0]
 {_decision(example)}"""

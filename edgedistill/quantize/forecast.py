@@ -40,8 +40,18 @@ def forecast(work: Workload, *, int8_share: float, int8: Rates, floating: Rates)
         floating: the target's rates for float graphs.
     """
     found = estimate(_with(work, int8_share), int8)
+    return Forecast(found.p50_s, found.interval_s, float_p50_of(work, floating))
+
+
+def float_p50_of(work: Workload, floating: Rates) -> float:
+    """Predict the p50 of the float model in seconds; a model whose weights alone are in 8 bits restores them and takes as long.
+
+    Args:
+        work: of the model with all its weights in int8.
+        floating: the target's rates for float graphs.
+    """
     in_float = replace(_with(work, 0.0), gathered_bytes=_FLOAT_BYTES * work.gathered_bytes)
-    return Forecast(found.p50_s, found.interval_s, estimate(in_float, floating).p50_s)
+    return estimate(in_float, floating).p50_s
 
 
 def _with(work: Workload, int8_share: float) -> Workload:

@@ -49,6 +49,15 @@ class Scheme:
         return self.kind == "static"
 
 
+def computes_in_float(name: str) -> bool:
+    """Are the products of a model in float: is it the float model itself, or one whose weights alone are stored in 8 bits?
+
+    Args:
+        name: of a scheme, or `FLOAT`.
+    """
+    return name == FLOAT or (name in _BY_NAME and _BY_NAME[name].kind == "weight_only")
+
+
 def all_schemes() -> tuple[Scheme, ...]:
     """Return every scheme that can be made.
 

@@ -7,7 +7,7 @@ verdict model.ort and the replays on emulated cores, which in a run `package` an
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from edgedistill.quantize.calibration_rows import draw_rows
 from edgedistill.quantize.court import Court, Judged, answers_of, best_by_chance, least_divergent
 from edgedistill.quantize.delivery import Delivery, deliver, open_environment
 from edgedistill.quantize.finite_weights import require_finite_weights
-from edgedistill.quantize.forecast import TargetRates, forecasts_of
+from edgedistill.quantize.forecast import TargetRates, float_p50_of, forecasts_of
 from edgedistill.quantize.fused_form import fused_form
 from edgedistill.quantize.instruction_rules import shares_path
 from edgedistill.quantize.judgement import Goal
@@ -253,25 +253,32 @@ def _usable(court: Court, judged: Sequence[Judged]) -> list[Judged]:
 
 
 def _time(settings: Settings, inputs: Inputs, court: Court, judged: Sequence[Judged]) -> Times:
-    """Time what may be shipped, where this machine makes the target's int8 products; else predict it for the target."""
+    """Time what may be shipped, where this machine makes the target's int8 products; else predict it for the target.
+
+    The float model is predicted in either case: it is what ships where no candidate can be.
+    """
     usable = _usable(court, judged)
     if settings.timed_on is None:
         return _predict(settings, inputs, court, usable)
     files = {item.candidate.title: item.file for item in usable}
     speeds = time_candidates(court.source, files, court.rows, protocol=BenchmarkProtocol(), seed=settings.seed) if files else {}
-    return Times(speeds, {})
+    return replace(_predict(settings, inputs, court, ()), measured=speeds)
 
 
 def _predict(settings: Settings, inputs: Inputs, court: Court, usable: Sequence[Judged]) -> Times:
-    """Predict what may be shipped by the shape that config.json says; a weight-only scheme is not in the latency model."""
+    """Predict the float model and what may be shipped by the shape that config.json says.
+
+    A weight-only scheme computes in float: nothing is predicted of it besides the float model.
+    """
     rates = settings.predicted_by
-    if rates is None or not usable:
+    if rates is None:
         return Times({}, {})
     row = {name: array[:1] for name, array in rows_of_median_size(court.rows).items()}
     work = task_of_model(inputs.model).work_of(inputs.model, row, classes=court.own.shape[1])
     shares = {item.candidate.title: item.evidence.coverage.nodes_share for item in usable
               if item.candidate.scheme.kind != "weight_only"}
-    return Times({}, forecasts_of(work, rates, shares), rates.target)
+    float_p50_s = None if work is None else float_p50_of(work, rates.floating)
+    return Times({}, forecasts_of(work, rates, shares), rates.target, float_p50_s)
 
 
 def _choose(
@@ -322,7 +329,7 @@ def settings_for(
     return Settings(
         schemes=choice.schemes, static=choice.static, order_because=choice.why, min_agreement=min_agreement,
         host_saturates=host_saturates, wanted=recipe, seed=seed, timed_on=host if is_timed else None,
-        predicted_by=None if target is None or is_timed else TargetRates(target.id, rates_of(target), float_rates_of(target)),
+        predicted_by=None if target is None else TargetRates(target.id, rates_of(target), float_rates_of(target)),
         model_bytes_limit=target.budgets.model_bytes.limit if target else None,
         max_ir_version=target.runtime.max_ir_version if target else None, max_opset=target.runtime.max_opset if target else None,
         norms="fused" if target is None else norm_form(target),
@@ -335,7 +342,7 @@ def _ensures(out: Path) -> None:
         raise ArtifactError(f"{out}: holds no model and verdict", hint="run the same command again")
 
 
-_VERSION = 11
+_VERSION = 12
 _TOOLS = ("onnx", "onnxruntime", "numpy", "neural-compressor")
 
 STAGE = Stage(name="quantize", version=_VERSION, run=_run, requires=_requires, ensures=_ensures, tools=_TOOLS)

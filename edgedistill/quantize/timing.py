@@ -63,11 +63,14 @@ class Times:
         measured: here, where this machine has the target's int8 instructions.
         predicted: for the target, where nothing was measured.
         target: the id of the target that was predicted for.
+        float_p50_s: predicted of the float model on that target, whatever is known of candidates; None without a target, or for a
+            model whose shape is not known.
     """
 
     measured: Mapping[str, Speed]
     predicted: Mapping[str, Forecast]
     target: str = ""
+    float_p50_s: float | None = None
 
     def allowed(self, titles: Iterable[str]) -> frozenset[str]:
         """Return the candidates that are about as fast as the fastest; where nothing was measured, all not predicted slower."""

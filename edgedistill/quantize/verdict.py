@@ -63,7 +63,7 @@ def write_verdict(
         judged_rows=len(court.rows), float_accuracy=court.float_accuracy,
         float_size_bytes=court.source.stat().st_size,
         speed_source="measured" if finding.times.measured else "predicted" if finding.times.predicted else None,
-        float_predicted_p50_s=next((each.float_p50_s for each in finding.times.predicted.values()), None),
+        float_predicted_p50_s=finding.times.float_p50_s,
         noisiest_nodes={item.node: round(item.worst_db, 1) for item in finding.noise[:_NAMED_NODES]},
         noisiest_by=_noisiest_by(finding),
     )

@@ -92,6 +92,7 @@ class TargetParts:
         not_emulated: a line for each core on which it was not replayed.
         aware: what quantization-aware fine-tuning bought; None without one.
         thumbnail_of: gives the picture of a test row as a data URI; None for texts.
+        pictures_sha256: of the test pictures, whose names are in `texts`; empty for texts.
     """
 
     name: str
@@ -118,6 +119,7 @@ class TargetParts:
     not_emulated: tuple[InstructionSetCheck, ...] = ()
     aware: AwareGain | None = None
     thumbnail_of: Callable[[int], str | None] = lambda row: None
+    pictures_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
         emulated=parts.emulated,
         instruction_sets=_instruction_sets(parts),
         aware=parts.aware,
-        test_sha256=right_rows.fingerprint(parts.texts, parts.gold),
+        test_sha256=right_rows.fingerprint((parts.pictures_sha256,) if parts.pictures_sha256 else parts.texts, parts.gold),
         teacher_confusion=parts.evaluations["teacher"].confusion,
         teacher_classes=parts.evaluations["teacher"].classes,
         answers_apart=answers.answers_apart(parts.gold, parts.labels, **both),

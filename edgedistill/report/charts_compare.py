@@ -3,7 +3,7 @@
 A difference that is real is filled; one that cannot be told from chance is open and grey.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -89,22 +89,22 @@ def _forest(
     rows = [d for d in rows if d.finding != "same"]
     if not rows:
         return NoChart(title, "All figures are equal.")
-    figure = go.Figure()
+    figure, short = go.Figure(), short_names(comparison.runs)
     groups: tuple[tuple[str, str, bool, tuple[Finding, ...]], ...] = (
         ("real", _REAL, True, ("real",)), ("not separable from chance", _UNSURE, False, ("cannot separate",)),
     )
     for name, colour, is_filled, findings in groups:
         for is_first, d in _numbered(d for d in rows if d.finding in findings):
-            low, value, high = limits(d)
+            (low, value, high), row = limits(d), _row_name(d, short)
             figure.add_scatter(
-                x=[value], y=[_row_name(d)], name=name, legendgroup=name, showlegend=is_first, mode="markers",
+                x=[value], y=[row], name=name, legendgroup=name, showlegend=is_first, mode="markers",
                 marker={"color": colour, "symbol": "diamond" if is_filled else "diamond-open", "size": 12, "line": {"width": 2}},
                 error_x=error_bar(value, low, high, colour), hoverinfo="text",
-                hovertext=f"{_row_name(d)}<br>{value:+.2f} ({low:+.2f} to {high:+.2f}) {unit}<br>{d.finding}: {escape(d.why)}",
+                hovertext=f"{row}<br>{value:+.2f} ({low:+.2f} to {high:+.2f}) {unit}<br>{d.finding}: {escape(d.why)}",
             )
     centre = 0.0 if unit == "points" else 1.0
     figure.add_vline(x=centre, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"})
-    names = list(dict.fromkeys(_row_name(d) for d in rows))
+    names = list(dict.fromkeys(_row_name(d, short) for d in rows))
     lay_out(figure, x={"title": {"text": unit}}, y={
         "type": "category", "automargin": True, "categoryorder": "array", "categoryarray": names[::-1]})
     return Chart(title, figure_json(figure), "Filled: a real difference; open and grey: it cannot be told from chance. "
@@ -117,14 +117,18 @@ def _numbered(rows: Iterator[Difference]) -> Iterator[tuple[bool, Difference]]:
         yield place == 0, row
 
 
-def _row_name(difference: Difference) -> str:
+def _row_name(difference: Difference, short: Mapping[str, str]) -> str:
     what = "retention" if difference.metric == "retention" else difference.variant
-    return f"{escape(what)}, {escape(difference.target)}<br>{escape(short_name(difference.run))}"
+    return f"{escape(what)}, {escape(difference.target)}<br>{escape(short[difference.run])}"
 
 
-def short_name(run: str) -> str:
-    """Return the end of a run's path that fits beside a chart."""
-    return run if len(run) <= _NAME_CHARACTERS else f"…{run[-_NAME_CHARACTERS:]}"
+def short_names(runs: Sequence[str]) -> dict[str, str]:
+    """Return the end of each run's path that fits beside a chart; more of all of them where two would look alike."""
+    for characters in range(_NAME_CHARACTERS, max(map(len, runs), default=0)):
+        short = {run: run if len(run) <= characters else f"…{run[-characters:]}" for run in runs}
+        if len(set(short.values())) == len(short):
+            return short
+    return {run: run for run in runs}
 
 
 def accuracy_over(comparison: Comparison, what: str) -> Chart | NoChart:
@@ -136,14 +140,14 @@ def accuracy_over(comparison: Comparison, what: str) -> Chart | NoChart:
     title = f"Accuracy over {what}, all runs"
     if not rows:
         return NoChart(title, "No run was timed.")
-    figure = go.Figure()
+    figure, short = go.Figure(), short_names(comparison.runs)
     for index, run in enumerate(comparison.runs):
         own = [row for row in rows if row.run == run]
         if not own:
             continue
         colour = _colour(index)
         figure.add_scatter(
-            x=[place(row) for row in own], y=[row.accuracy for row in own], name=str(escape(short_name(run))), mode="markers",
+            x=[place(row) for row in own], y=[row.accuracy for row in own], name=str(escape(short[run])), mode="markers",
             marker=mark(colour, _SYMBOLS[index % len(_SYMBOLS)], 12), hoverinfo="text",
             hovertext=[_figure_text(row) for row in own],
             error_y={"type": "data", "symmetric": False, "color": colour, "thickness": 1.2, "width": 4,
@@ -175,12 +179,12 @@ _CURVES = {
 def training_curve(reports: Mapping[str, RunReport], which: str) -> Chart | NoChart:
     """Return a figure of the student's training over steps, by run and target (`which`: accuracy, hard loss)."""
     wanted = _CURVES[which]
-    figure, rows = go.Figure(), []
+    figure, rows, short = go.Figure(), [], short_names(tuple(reports))
     for index, (run, report) in enumerate(reports.items()):
         for target_id, target in report.targets.items():
             known = _known(target.curves.get("student", ()), wanted.attribute)
             if known:
-                name = short_name(run) if len(report.targets) == 1 else f"{short_name(run)}, {target_id}"
+                name = short[run] if len(report.targets) == 1 else f"{short[run]}, {target_id}"
                 figure.add_scatter(x=[s for s, _ in known], y=[v for _, v in known], mode="lines+markers",
                                    name=str(escape(name)), line={"color": _colour(index), "width": 2}, marker={"size": 5})
                 rows += [(run, target_id, str(step), f"{value:.4f}") for step, value in known]

@@ -17,6 +17,7 @@ from edgedistill.host import Host
 from edgedistill.report.model import RunReport, TargetReport, VariantReport
 from edgedistill.report.paired import retention_difference, two_proportion_p
 from edgedistill.report.right_rows import unpack
+from edgedistill.report.tables import is_kept_known
 from edgedistill.report.wording import SIGNIFICANT, accuracy_text, p_text
 from edgedistill.results import Interval, Variant
 
@@ -39,7 +40,9 @@ class ComparedVariant(Document):
     latency_is_noisy: bool
     threads: int | None
     sequence_tokens: int | None
-    retention: float | None = Field(description="of the int8 student; null for the other variants")
+    retention: float | None = Field(
+        description="of the int8 student; null for the other variants, and where the teacher is right on no test row"
+    )
     retention_ci95: tuple[float, float] | None
 
 
@@ -110,7 +113,7 @@ def _figures(run: str, report: RunReport) -> Iterator[ComparedVariant]:
 
 def _figure(run: str, target_id: str, target: TargetReport, name: Variant, variant: VariantReport) -> ComparedVariant:
     host, kept = variant.latency.host, target.headline.retention
-    is_shipped = name == "student_int8"
+    has_kept = name == "student_int8" and is_kept_known(target)
     return ComparedVariant(
         run=run,
         target=target_id,
@@ -124,8 +127,8 @@ def _figure(run: str, target_id: str, target: TargetReport, name: Variant, varia
         latency_is_noisy=host is not None and host.noisy,
         threads=None if host is None else host.threads,
         sequence_tokens=None if host is None else host.sequence_tokens,
-        retention=target.retention if is_shipped else None,
-        retention_ci95=(kept.low, kept.high) if is_shipped else None,
+        retention=target.retention if has_kept else None,
+        retention_ci95=(kept.low, kept.high) if has_kept else None,
     )
 
 

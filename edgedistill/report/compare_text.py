@@ -109,7 +109,8 @@ def headlines_table(reports: Mapping[str, RunReport]) -> Table:
             UNKNOWN if top.speed_ratio is None else (
                 f"{times_text(top.speed_ratio.value)} measured on the host{speed_doubts(target)}"
             ),
-            f"{share_text(top.retention.value)} ({range_text((top.retention.low, top.retention.high))})",
+            tables.kept_text(target)
+            + (f" ({range_text((top.retention.low, top.retention.high))})" if tables.is_kept_known(target) else ""),
             UNKNOWN if top.memory_bytes is None else f"{size_text(top.memory_bytes)} {top.memory_source}",
             "yes" if top.fits else "no",
         )

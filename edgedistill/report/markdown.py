@@ -1,6 +1,7 @@
 """report.md: the report for a pull request, short enough for a comment there."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 from edgedistill.report import markdown_answers, tables, tables_int8, tables_marked, wording
 from edgedistill.report.markdown_part import ALWAYS, Part
@@ -21,26 +22,36 @@ def render_markdown(report: RunReport, limit_bytes: int = LIMIT_BYTES) -> str:
     Args:
         report: the run.
         limit_bytes: of the whole text in UTF-8. Where it would be passed, the parts that matter least are left out, of every
-            target alike, and named at the end; what a verdict needs always stays.
+            target alike; where what a verdict needs is too long by itself, the last targets are left out but for their row at
+            the top. The end names what is left out. The first target always stays.
     """
-    parts = [*_top(report), *(part for target in report.targets.values() for part in _target(target)), *_run(report)]
-    return _within(parts, limit_bytes)
+    top, targets, run = _top(report), [_target(target) for target in report.targets.values()], _run(report)
+    names = [target.name for target in report.targets.values()]
+    text = ""
+    for shown in range(len(targets), 0, -1):
+        text = _within([*top, *chain(*targets[:shown]), *run], limit_bytes, absent=names[shown:])
+        if len(text.encode()) <= limit_bytes:
+            break
+    return text
 
 
-def _within(parts: Sequence[Part], limit_bytes: int) -> str:
+def _within(parts: Sequence[Part], limit_bytes: int, *, absent: Sequence[str]) -> str:
+    """Return as many parts as fit, else those that always stay; `absent` are the names of the targets that are left out."""
     for most in sorted({part.rank for part in parts}, reverse=True):
-        text = _joined(parts, most)
+        text = _joined(parts, most, absent=absent)
         if len(text.encode()) <= limit_bytes:
             return text
-    return _joined(parts, ALWAYS)
+    return _joined(parts, ALWAYS, absent=absent)
 
 
-def _joined(parts: Sequence[Part], most: int) -> str:
+def _joined(parts: Sequence[Part], most: int, *, absent: Sequence[str]) -> str:
     kept = [part.text for part in parts if part.text and part.rank <= most]
     left_out = dict.fromkeys(part.name for part in parts if part.text and part.rank > most)
     where = "Everything, with charts and every class: `report.html` beside this file; for tools: `report.json`."
     if left_out:
         kept.append(f"Left out here, since a comment holds no more: {', '.join(left_out)}.")
+    if absent:
+        kept.append(f"Of these targets only the row at the top is here, for the same reason: {', '.join(map(plain, absent))}.")
     return "\n\n".join([*kept, where]) + "\n"
 
 

@@ -45,7 +45,7 @@ class HostLatency(Document):
     n: int = Field(description="timed runs")
     noisy: bool = Field(description="the machine was disturbed, or cannot tell this variant from another")
     p50_interval_s: tuple[float, float] | None = Field(
-        None, description="95 % interval of the p50, the round as the unit; null below two rounds"
+        None, description="95 % interval of the p50, the round as the unit, of several processes the process; null below two"
     )
     p90_interval_s: tuple[float, float] | None = Field(
         None, description="95 % interval of the p90 from order statistics, the run as the unit; null below 36 runs"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.errors import ArtifactError
+from edgedistill.examples import Examples
 
 
 def pack(is_right: NDArray[np.bool_]) -> str:
@@ -33,7 +34,7 @@ def fingerprint(texts: Sequence[str], labels: NDArray[np.int32]) -> str:
     """Return a sha256 of the texts and their classes, in their order: equal for equal test splits only.
 
     Args:
-        texts: n texts.
+        texts: n texts; in the place of n pictures what `pictures_sha256` gives.
         labels: shape (n,); where several may apply 0 and 1, shape (n, classes).
     """
     digest = hashlib.sha256()
@@ -41,4 +42,17 @@ def fingerprint(texts: Sequence[str], labels: NDArray[np.int32]) -> str:
         raw = text.encode()
         digest.update(len(raw).to_bytes(8, "little") + raw)
     digest.update(np.ascontiguousarray(labels, dtype="<i4").tobytes())
+    return digest.hexdigest()
+
+
+def pictures_sha256(examples: Examples) -> str:
+    """Return a sha256 of the pixels of all pictures, in their order; empty for texts.
+
+    Names do not count: pictures of other data may have the same ones.
+    """
+    if "image" not in examples.table.column_names:
+        return ""
+    digest = hashlib.sha256()
+    for chunk in examples.table.column("image").chunks:
+        digest.update(np.ascontiguousarray(chunk.flatten()).data)
     return digest.hexdigest()

@@ -25,6 +25,7 @@ from edgedistill.report.compare_text import comparison_markdown
 from edgedistill.report.html import render_html
 from edgedistill.report.markdown import render_markdown
 from edgedistill.report.model import RunReport, StepReport, TargetLatency
+from edgedistill.report.right_rows import pictures_sha256
 from edgedistill.results import (
     AwareGain,
     BudgetCheck,
@@ -192,6 +193,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         not_emulated=settings.not_emulated,
         aware=settings.aware,
         thumbnail_of=lambda row: task_of_examples(test).thumbnail(test, row),
+        pictures_sha256=pictures_sha256(test),
     )
 
 
@@ -204,6 +206,16 @@ def write_report(report: RunReport, out: Path) -> None:
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         write_text_durably(out / REPORT_JSON, report.to_json())
+    write_pages(report, out)
+
+
+def write_pages(report: RunReport, out: Path) -> None:
+    """Write report.md and report.html in the folder `out`, each absent, old or whole at any moment.
+
+    Raises:
+        StorageError: the folder cannot be written or the disk is full.
+    """
+    with storage_errors(out):
         write_text_durably(out / REPORT_MARKDOWN, render_markdown(report))
         write_text_durably(out / REPORT_HTML, render_html(report))
 

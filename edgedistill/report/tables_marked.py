@@ -1,7 +1,7 @@
 """The tables of report.md in which every cost carries a mark that says how it is known. Plain text in cells."""
 
 from edgedistill.report.model import HostLatency, RunReport, TargetLatency, TargetReport, VariantReport
-from edgedistill.report.tables import UNKNOWN, Table, answer_cells, answer_headers
+from edgedistill.report.tables import UNKNOWN, Table, answer_cells, answer_headers, is_kept_known, kept_text
 from edgedistill.report.wording import (
     BUDGET_NAMES,
     amount_text,
@@ -30,7 +30,7 @@ def headlines(report: RunReport) -> Table:
     rows = tuple(
         (target.name, target.verdict, size_text(target.headline.size_bytes),
          UNKNOWN if target.headline.speed_ratio is None else times_text(target.headline.speed_ratio.value) + speed_doubts(target),
-         share_text(target.headline.retention.value),
+         kept_text(target),
          UNKNOWN if target.headline.memory_bytes is None else size_text(target.headline.memory_bytes),
          "yes" if target.headline.fits else "no")
         for target in report.targets.values()
@@ -41,19 +41,24 @@ def headlines(report: RunReport) -> Table:
 def headline(target: TargetReport) -> Table:
     """Return the five numbers, each with its interval and how it is known."""
     figures = target.headline
-    kept = figures.retention
     ratio = figures.size_ratio
     smaller = f"{times_text(ratio)} smaller" if ratio >= 1 else f"{times_text(1 / ratio)} bigger"
     met = sum(budget.met for budget in target.budgets)
     rows = (
         ("size", size_text(figures.size_bytes), f"{smaller} than the teacher"),
         ("speed", *_speed(target)),
-        ("accuracy kept", share_text(kept.value),
-         f"of the teacher's; 95 % interval {range_text((kept.low, kept.high))} %; ■ measured on the same test rows"),
+        ("accuracy kept", kept_text(target), _kept(target)),
         ("memory", *_memory(target)),
         ("fits?", "yes" if figures.fits else "no", f"{met} of {len(target.budgets)} budgets met"),
     )
     return Table(("", target.name, ""), rows, words=3)
+
+
+def _kept(target: TargetReport) -> str:
+    if not is_kept_known(target):
+        return "not known: the teacher is right on no test row"
+    kept = target.headline.retention
+    return f"of the teacher's; 95 % interval {range_text((kept.low, kept.high))} %; ■ measured on the same test rows"
 
 
 def _speed(target: TargetReport) -> tuple[str, str]:

@@ -33,7 +33,7 @@ from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_read
 from edgedistill.teach.sentence_vectors import keep_vectors
 from edgedistill.teach.set_judgement import judge_taken_sets
 from edgedistill.teach.table_labelling import label_tables
-from edgedistill.teach.tokenizer_files import require_tokenizer_packages
+from edgedistill.teach.tokenizer_files import require_known_tokens, require_tokenizer_packages
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, share_with_neighbours, words_of
 from edgedistill.teach.units import UnitSplitter, unspaced_units
 
@@ -71,12 +71,14 @@ def _require_readable(settings: TeacherSettings, inputs: TeacherInputs) -> None:
     """Refuse a teacher that cannot read the texts, before any work.
 
     Raises:
-        TeacherError: it reads shorter texts only, is a decoder, or gives one label where the texts may have several.
+        TeacherError: it reads shorter texts only, is a decoder, gives one label where the texts may have several, or lacks
+            tokens of its tokenizer.
         MissingDependencyError: its tokenizer needs a package that is not installed.
     """
     require_encoder(inputs.model)
     require_same_problem(inputs.model, Labels.read_json(inputs.labels).problem_type)
     require_tokenizer_packages(inputs.model)
+    require_known_tokens(inputs.model)
     limit = token_limit(inputs.model)
     if limit is not None and settings.max_tokens > limit:
         raise TeacherError(f"{inputs.model}: the teacher reads {limit} tokens at most, not {settings.max_tokens}",
@@ -84,12 +86,12 @@ def _require_readable(settings: TeacherSettings, inputs: TeacherInputs) -> None:
 
 
 def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> Outcome:
-    from edgedistill.teach.teacher_model import load_classifier, save_tokenizer
+    from edgedistill.teach.teacher_model import load_classifier
 
     group = current_group()
     known = Labels.read_json(inputs.labels)
     labels = known.labels
-    group.on_main(lambda: save_tokenizer(inputs.model, out, max_tokens=settings.max_tokens))
+    group.on_main(lambda: _save_tokenizer(settings, inputs, out))
     told = group.on_main(lambda: _tell_what_is_cut(settings, inputs, out)) or ()
     if trained_labels(inputs.model) is not None:
         group.on_main(lambda: _take_as_it_is(inputs, labels, out))
@@ -123,6 +125,13 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
         ),
         scratch=(CHECKPOINTS,),
     )
+
+
+def _save_tokenizer(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> None:
+    from edgedistill.teach.teacher_model import save_tokenizer
+
+    save_tokenizer(inputs.model, out, max_tokens=settings.max_tokens)
+    require_known_tokens(inputs.model, tokenizer=out)  # a folder may have had no tokenizer.json before
 
 
 def _tell_what_is_cut(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -> tuple[Decision, ...]:

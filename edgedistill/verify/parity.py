@@ -22,6 +22,7 @@ from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport, ParityResult, Source
 
 _HINT_ROWS = "evaluate both models on the same split"
+_REFUSED = "it does not run there"
 _HINT_BROKEN = "do not ship it: evaluate the float model, and if that answers, export and quantize again"
 
 
@@ -65,8 +66,13 @@ def refused(gate: Gate, n: int, why: str) -> ParityResult:
     """Return the result of a candidate that gave no answer at all to n rows."""
     return ParityResult(
         reference=gate.reference, candidate=gate.candidate, n=n, top1_agreement=0.0, decisions_flipped=n, max_abs_error=0.0,
-        mean_abs_error=0.0, passed=False, problems=(f"it does not run there: {why}",), source=gate.source,
+        mean_abs_error=0.0, passed=False, problems=(f"{_REFUSED}: {why}",), source=gate.source,
     )
+
+
+def is_refused(result: ParityResult) -> bool:
+    """Did the candidate give no answer at all? Its figures then say nothing."""
+    return any(problem.startswith(_REFUSED) for problem in result.problems)
 
 
 def compare_logits(
@@ -116,7 +122,7 @@ def require_parity(report: ParityReport) -> None:
     """
     failed = [result for result in report.gates.values() if not result.passed]
     if failed:
-        raise ParityError("\n".join(_explain(result) for result in failed), hint=_advice(failed[0]))
+        raise ParityError("\n".join(explanation_of(result) for result in failed), hint=advice_of(failed[0]))
 
 
 def _require_comparable(first: NDArray[np.float64], second: NDArray[np.float64], gate: Gate) -> None:
@@ -140,7 +146,8 @@ def _problems(gate: Gate, *, n: int, kept: int, broken: int, max_error: float) -
     return tuple(problems)
 
 
-def _explain(result: ParityResult) -> str:
+def explanation_of(result: ParityResult) -> str:
+    """Return a sentence about a comparison that failed: who does not answer as whom, and every gate with its figures."""
     figures = result.problems or (
         f"{result.decisions_flipped} of {result.n} decisions flipped, largest difference of a logit "
         f"{result.max_abs_error:.3g}",
@@ -148,17 +155,21 @@ def _explain(result: ParityResult) -> str:
     return f"{result.candidate} does not answer as {result.reference} does: {'; '.join(figures)}"
 
 
-def _advice(result: ParityResult) -> str:
-    """Return what to do about the first failure: what comes later in the line was made from it."""
+def advice_of(result: ParityResult) -> str:
+    """Return what to do about a comparison that failed; of several about the first: what comes later was made from it."""
     if any("NaN" in problem for problem in result.problems):
         return _HINT_BROKEN
+    if is_refused(result):
+        return (f"look whether another version of the runtime runs it: edgedistill verify MODEL --emulate {result.candidate} "
+                "--onnxruntime VERSION; see docs/verify.md")
+    if result.candidate in ("int8", "device"):
+        floor = math.floor(result.top1_agreement * 1000) / 1000
+        return ("try the 7-bit weights: edgedistill run --set "
+                "quantization.scheme=dynamic_wi8_afp32_per_channel_reduced_range; to accept what it loses: edgedistill run "
+                f"--set parity.int8_min_agreement={floor:g}")
     if result.source == "emulated":
         return ("try the 7-bit weights, or name the target that it is for: edgedistill quantize MODEL --target TARGET; to "
                 "accept what differs there: parity.emulated_min_agreement; see docs/verify.md")
-    if result.candidate == "int8":
-        floor = math.floor(result.top1_agreement * 1000) / 1000
-        return ("try the 7-bit weights: --set quantization.scheme=dynamic_wi8_afp32_per_channel_reduced_range; "
-                f"to accept what it loses: --set parity.int8_min_agreement={floor:g}")
     if result.candidate == "onnx" and result.decisions_flipped == 0 and result.max_abs_error > 0:
         return f"no decision changed; to accept it: --set parity.onnx_max_error={_round_up(result.max_abs_error):g}"
     return "the conversion changed the model: compare the versions in constraints.txt with `edgedistill doctor`"

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from edgedistill.benchmark.statistics import (
+    by_process,
     compare,
     is_noisy,
     is_separable,
@@ -122,6 +123,11 @@ def test_speed_ratio_when_five_rounds_are_given_equals_scipy():
     expected = stats.ttest_1samp(np.log(np.divide(slow, fast)), 0).confidence_interval(0.95)
     ratio = speed_ratio(_rounds(*slow), _rounds(*fast))
     assert (ratio.low, ratio.high) == pytest.approx((np.exp(expected.low), np.exp(expected.high)))
+
+
+def test_by_process_when_the_rounds_of_a_process_differ_then_takes_their_geometric_mean():
+    found = by_process([_rounds(1.0, 4.0), _rounds(3.0, 3.0)])
+    assert found == (pytest.approx((2.0,)), pytest.approx((3.0,)))
 
 
 def test_speed_ratio_when_both_are_slowed_together_does_not_change():

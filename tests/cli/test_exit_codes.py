@@ -6,15 +6,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgedistill.cli import app as cli
 from edgedistill.cli.app import run_command_line
-from edgedistill.cli.chain import _say_checked
+from edgedistill.cli.chain import _say_checked, _say_compared
+from edgedistill.cli.whole import _exit_code
 from edgedistill.errors import INTERRUPTED_EXIT_CODE, GoalMissedError, ParityError
+from edgedistill.results import ParityReport
+from edgedistill.run_report import parity_problems_of
 from edgedistill.verify.bundle import BundleCheck
+from edgedistill.verify.parity import Gate, compare_logits, emulated_gate, refused
 
 
 class GoneReader:
@@ -63,6 +69,36 @@ def test_verify_when_the_bundle_fails_and_json_is_asked_for_then_stdout_is_one_d
     assert json.loads(capsys.readouterr().out)["problems"] == ["model.onnx: altered"]
     assert _say_checked(check, as_json=False) == ParityError.exit_code
     assert "problem: model.onnx: altered" in capsys.readouterr().out
+
+
+def test_run_when_a_gate_fails_then_names_it_and_says_what_helps_against_that_one(capsys: pytest.CaptureFixture[str]) -> None:
+    logits = np.array([[2.0, 0.0], [0.0, 1.0]])
+    gate = Gate("torch", "onnx", min_agreement=0.9, max_error=0.01)
+    onnx, int8 = (compare_logits(logits, moved, gate=gate) for moved in (logits + 1 / 64, logits))
+    arm64 = refused(emulated_gate(0.99, core="cortex-a72"), 2, "SIGILL")
+    targets = {"pi": SimpleNamespace(parity=ParityReport(onnx=onnx, int8=int8, arm64=arm64))}
+    result: Any = SimpleNamespace(report=SimpleNamespace(targets=targets), missed=())
+    result.parity_problems = parity_problems_of(result.report)
+    assert _exit_code(result) == ParityError.exit_code
+    assert capsys.readouterr().err.splitlines() == [
+        "missed: pi: onnx does not answer as torch does: parity.onnx_max_error: the largest difference of a logit is 0.0156, at most "
+        "0.01 is asked for (100.00% of 2 test rows agree, largest difference of a logit 0.0156)",
+        "missed: pi: cortex-a72 does not answer as int8 does: it does not run there: SIGILL",
+        "hint:  no decision changed; to accept it: --set parity.onnx_max_error=0.02",
+    ]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_verify_when_two_models_differ_then_the_gate_is_named_with_what_to_type(
+    as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logits = np.array([[2.0, 0.0], [0.0, 1.0]])
+    parity = compare_logits(logits, -logits, gate=Gate("onnx", "int8", min_agreement=0.95))
+    assert _say_compared(parity, as_json=as_json) == ParityError.exit_code
+    found = capsys.readouterr()
+    assert (json.loads(found.out)["problems"][0] if as_json else found.out.splitlines()[1].removeprefix("problem: ")).startswith(
+        "parity.int8_min_agreement: 2 of 2 decisions flipped")
+    assert "parity.int8_min_agreement=0" in found.err
 
 
 def test_plan_when_two_targets_have_one_id_then_refused(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:

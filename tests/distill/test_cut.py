@@ -69,6 +69,8 @@ def test_can_be_cut_only_a_smaller_shape(
 @pytest.mark.parametrize(("family", "changes", "says"), [
     ("roberta", {}, "of 'roberta'"),
     ("bert", {"position_embedding_type": "relative_key"}, "'relative_key'"),
+    ("bert", {"pruned_heads": {1: [0, 2]}}, "some were pruned"),
+    ("bert", {"pruned_heads": {1: []}}, ""),
     ("bert", {"num_hidden_layers": 1, "hidden_size": 16}, "layers 2 is more than its 1, hidden 32 is more than its 16"),
     ("bert", {}, ""),
 ])

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def with_byte_pairs(teacher: Path) -> Path:
     return teacher
 
 
-def with_config(teacher: Path, **config: str) -> Path:
+def with_config(teacher: Path, **config: Any) -> Path:
     (teacher / "config.json").write_text(json.dumps(config))
     return teacher
 
@@ -49,10 +50,14 @@ def test_require_fitting_losses_with_a_byte_pair_teacher_accepts_losses_on_logit
     assert require_fitting_losses((), with_byte_pairs(teacher)) is None
 
 
-@pytest.mark.parametrize("config", [{"model_type": "mobilebert"}, {"model_type": "bert", "position_embedding_type": "relative_key"}])
-def test_require_fitting_losses_on_attention_that_is_not_known_is_refused(config: dict[str, str], teacher: Path) -> None:
+@pytest.mark.parametrize(("config", "says"), [
+    ({"model_type": "mobilebert"}, "mobilebert"),
+    ({"model_type": "bert", "position_embedding_type": "relative_key"}, "'bert' with 'relative_key' ones"),
+    ({"model_type": "bert", "pruned_heads": {"1": [0, 2]}}, "some heads were pruned from this teacher"),
+])
+def test_require_fitting_losses_on_attention_that_is_not_known_is_refused(config: dict[str, Any], says: str, teacher: Path) -> None:
     with_config(teacher, **config)
-    with pytest.raises(RecipeError, match=config["model_type"]):
+    with pytest.raises(RecipeError, match=says):
         require_fitting_losses([LossTerm(name="minilm-v2")], teacher)
     require_fitting_losses([LossTerm(name="hidden-states")], teacher)
 
@@ -75,6 +80,17 @@ def test_sentence_vectors_of_an_earlier_version_are_refused_where_a_loss_compare
     assert require_views(LOGITS, tmp_path / "old.npy") is None
     with pytest.raises(ArtifactError, match=r"old.npy: is of shape \(7, 2, 5\), where 3 vectors a text") as refused:
         require_views([*LOGITS, LossTerm(name="sentence-vectors")], tmp_path / "old.npy")
+    assert "edgedistill teach" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    (None, "no such file"), (b"", "cannot be read"), (b"no array", "cannot be read"), (b"\x93NUMPY\x01\x00v\x00{'descr'", "cannot be read"),
+])
+def test_sentence_vectors_that_are_missing_or_damaged_are_refused(content: bytes | None, says: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "damaged.npy").write_bytes(content)
+    with pytest.raises(ArtifactError, match=rf"damaged.npy: {says}") as refused:
+        require_views([LossTerm(name="sentence-vectors")], tmp_path / "damaged.npy")
     assert "edgedistill teach" in str(refused.value.hint)
 
 

@@ -18,6 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from edgedistill.batch_order import plan_batches
 from edgedistill.distill import work
 from edgedistill.distill.stage import BASELINE, STUDENT, BaselineInputs, StudentInputs, StudentSettings
+from edgedistill.distill.student_model import student_config
 from edgedistill.distill.text_sets import text_training_set
 from edgedistill.errors import ArtifactError, RecipeError
 from edgedistill.evaluate.torch_model import TorchModel
@@ -379,3 +380,16 @@ def test_few_passes_when_not_even_every_training_text_is_seen_then_says_so(rows_
     told = work._few_passes(settings, 200)
     assert [decision.what for decision in told] == (
         ["the student sees 199 rows, and there are 200 training texts besides the transfer set"] if says else [])
+
+
+@pytest.mark.parametrize(("heads", "says"), [(2, ""), (4, ", with 2 heads, which fit the teacher's, and not the 4 of the shape")])
+def test_first_weights_when_the_student_has_other_heads_than_its_shape_then_said(
+    heads: int, says: str, tiny_config: Callable[..., Any], labels: tuple[str, ...]
+) -> None:
+    teacher: Any = SimpleNamespace(config=tiny_config("bert"))  # heads of 8: two of them make a width of 16
+    wanted = SETTINGS.model_copy(update={"shape": SHAPE.model_copy(update={"heads": heads}), "initialisation": "random"})
+    config = student_config(wanted.shape, labels, vocabulary=20, positions=16, teacher=teacher)
+    nothing: Any = SimpleNamespace(kept_tokens=None)
+    model, decision = work._first_weights(wanted, teacher, nothing, config, nothing, nothing)
+    assert model.config.num_attention_heads == 2
+    assert decision.what == f"started tiny from random weights{says}"

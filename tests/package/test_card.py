@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from edgedistill.package.card import CardFigures, CardParts, model_card
+from edgedistill.package.card import CardFigures, CardParts, model_card, retention_of
 from edgedistill.package.contents import (
     Accelerator,
     BundleIdentity,
@@ -25,13 +25,13 @@ SIZES = Sizes(files_bytes=2345678, deflated_bytes=8765, deflated={"model.onnx": 
 DYNAMIC = "dynamic_wi8_afp32_per_channel"
 
 
-def _card(base_model="someone/teacher", text="turn the lights down", scheme=DYNAMIC, labels=None, **figures):
+def _card(base_model="someone/teacher", text="turn the lights down", scheme=DYNAMIC, labels=None, told=NONE, has_android=False, **figures):
     identity = BundleIdentity("intents", "text-classification", "raspberry-pi", base_model, "1.17", scheme=scheme)
     vector = GoldenVector(text=text, ids=(1,), logits=(0.0, 1.0), label="light", labels=labels)
     golden = GoldenVectors(tolerance=0.1, runtime="onnxruntime 1", architecture="x86_64", vectors=(vector,))
     inputs = [ModelInput(name="input_ids", dtype="int64")]
-    parts = CardParts(model_bytes=1234567, sizes=SIZES, classes=27, inputs=inputs, golden=golden, preprocessing=NONE, has_android=False, build=BUILD,
-                      rows={"train": 1800, "test": 200}, max_tokens=48,
+    parts = CardParts(model_bytes=1234567, sizes=SIZES, classes=27, inputs=inputs, golden=golden, preprocessing=told,
+                      has_android=has_android, build=BUILD, rows={"train": 1800, "test": 200}, max_tokens=48,
                       problem=ONE_LABEL if labels is None else SEVERAL_LABELS)
     return model_card(identity, CardFigures(**figures), parts)
 
@@ -87,6 +87,7 @@ def test_card_when_the_example_text_is_odd_stays_python():
     assert len(examples) == 2
     for example in examples:
         compile(example, "card", "exec")
+    assert examples[0].splitlines()[2] == "tokenizer.no_padding()"  # some files pad every text to one length
 
 
 def test_card_when_the_runtime_can_be_reduced_says_how_and_what_to_run_it_on():
@@ -98,11 +99,27 @@ def test_card_when_the_runtime_can_be_reduced_says_how_and_what_to_run_it_on():
     assert "| NNAPI | no | it takes 1 of 9 nodes |" in text
 
 
+@pytest.mark.parametrize(("file", "has_android", "said"), [
+    (None, False, "their own tokenizer.\n\n|"),
+    ("m.onnx", True, "Modules in `android/` and `ios/` use onnxruntime's ordinary packages, because they load\n`model_with_preprocessing.onnx`.\n"),
+    ("m.onnx", False, "The module in `ios/` uses onnxruntime's ordinary packages, because it loads\n`model_with_preprocessing.onnx`.\n"),
+])
+def test_card_when_a_module_is_missing_does_not_speak_of_it(file, has_android, said):
+    text = _card(told=NONE.model_copy(update={"file": file}), has_android=has_android)
+
+    assert said in text
+    assert ("`android/`" in text) == has_android
+    assert ("ios/" in text) == (file is not None)
+
+
 def test_card_when_read_tells_data_and_limits():
     text = _card(data_licence="CC0-1.0")
 
     assert "1,800 train, 200 test rows; licence: CC0-1.0" in text
     assert "It knows 27 classes" in text
+    assert "from texts without labels where the recipe names any" in text
+    assert "They serve the checks of a run (goals," in text
+    assert "They serve the figures above, the checks of a run (goals," in _card(accuracy=RIGHT)
     assert "Texts are cut after 48 tokens." in text
     assert "It derives from `someone/teacher`" in text
 
@@ -141,6 +158,7 @@ def test_card_when_a_text_may_have_several_labels_says_what_the_share_of_right_a
     assert "| share of texts with all labels right on test rows | 81.0 % (95 % interval 80.0 to 82.0 %) |" in text
     assert "| share of texts with all labels right of the teacher | 81.0 %" in text
     assert "accuracy" not in text.split("---\n")[2]
+    assert "| retention of its share of texts with all labels right | 90.0 % |" in text
     (metric,) = yaml.safe_load(text.split("---")[1])["model-index"][0]["results"][0]["metrics"]
     assert metric == {"type": "accuracy", "name": "share of texts with all labels right", "value": 0.81}
 
@@ -152,3 +170,11 @@ def test_card_when_a_text_has_one_label_says_nothing_of_several():
     assert "sigmoid" not in text
     assert "several labels" not in text
     assert "share of texts" not in text
+
+
+@pytest.mark.parametrize(("teacher", "kept"), [(0.9, 0.9), (0.0, None)])
+def test_retention_when_the_teacher_is_never_right_is_left_out(teacher, kept):
+    found = retention_of(RIGHT, Interval(value=teacher, low=0, high=1))
+
+    assert found == (None if kept is None else pytest.approx(kept))
+    assert ("retention" in _card(accuracy=RIGHT, retention=found)) == (kept is not None)

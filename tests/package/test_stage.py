@@ -95,7 +95,7 @@ def test_readme_when_its_example_is_run_prints_the_golden_label(packed):
 
     (asked,) = re.findall(r"encode\('(.*)'\)", example)
     assert printed(example) == printed(of_ids) == next(v["label"] for v in golden if v["text"] == asked)
-    assert {len(program.strip().splitlines()) for program in (example, of_ids, raw_text)} == {5}
+    assert [len(program.strip().splitlines()) for program in (example, of_ids, raw_text)] == [6, 5, 5]
     assert of_ids.startswith("import json, numpy as np, onnxruntime\n")
     compile(raw_text, "card", "exec")  # run in an environment of its own by tests/verify/test_empty_environment.py
     assert "95.0 % (95 % interval 90.0 to 98.0 %)" in text
@@ -107,6 +107,8 @@ def test_licences_when_written_name_teacher_and_data(packed):
 
     assert "| `someone/teacher` (teacher) | Apache-2.0 |" in text
     assert "| data of `tiny-intents` | CC0-1.0 |" in text
+    assert "| sources: `android/`, `ios/`, `web/`, `Package.swift`, `verify.py` | Apache-2.0 |" in text
+    assert "| onnxruntime-extensions | MIT |" in text
 
 
 def test_requires_when_labels_differ_from_the_model_refuses(settings, inputs, tmp_path):
@@ -265,6 +267,9 @@ def test_bundle_when_the_tokenizer_is_not_berts_ships_without_text_model_and_say
     assert "its normalizer is Lowercase, not BERT's BertNormalizer" in told.reason
     assert not (tmp_path / "pi" / "bundle" / "android").exists()
     assert told.reason in (tmp_path / "pi" / "bundle" / "README.md").read_text().replace("\n", " ")
+    licences = (tmp_path / "pi" / "bundle" / "LICENSES.md").read_text()
+    assert "| sources: `verify.py` | Apache-2.0 |" in licences
+    assert "onnxruntime-extensions" not in licences
     (warning,) = caplog.messages
     assert warning == f"no modules for Android and iOS and no web page in the bundle: {told.reason}"
     run = SimpleNamespace(report=SimpleNamespace(targets={"pi": SimpleNamespace(verdict="pass", summary="", variants={})}), folder=tmp_path)
@@ -284,6 +289,7 @@ def test_bundle_when_pieces_hold_characters_that_java_cannot_hand_over_has_no_an
     assert warning.startswith("no module for Android in the bundle")
     assert (tmp_path / "out" / "bundle" / "Package.swift").is_file()
     assert "- Android: no module" in (tmp_path / "out" / "bundle" / "README.md").read_text()
+    assert "sources: `ios/`, `web/`, `Package.swift`, `verify.py`" in (tmp_path / "out" / "bundle" / "LICENSES.md").read_text()
 
 
 def test_bundle_when_ideographs_are_letters_ships_with_text_model_and_modules(settings, inputs, tmp_path):

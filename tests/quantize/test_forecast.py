@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from edgedistill.int8_settings import PostTraining
 from edgedistill.latency.constants import fitted_constants
 from edgedistill.latency.rates import float_rates_of, rates_of
 from edgedistill.latency.workload import Workload, workload_of
+from edgedistill.quantize import stage
 from edgedistill.quantize.forecast import Forecast, forecast
+from edgedistill.quantize.rows import read_rows
 from edgedistill.quantize.schemes import SchemeChoice
 from edgedistill.quantize.stage import STAGE, Inputs, Settings, settings_for
 from edgedistill.quantize.timing import Speed, Times
@@ -136,7 +139,22 @@ def test_int8_that_is_not_slower_beyond_the_interval_is_shipped_and_the_verdict_
     assert low < verdict.table[0].predicted_p50_s < high
 
 
+@pytest.mark.parametrize("is_timed", [False, True])
+def test_float_p50_when_no_candidate_may_be_shipped_or_times_are_measured_then_it_is_predicted_all_the_same(
+    exported: Inputs, monkeypatch: pytest.MonkeyPatch, is_timed: bool
+) -> None:
+    monkeypatch.setattr(stage, "shares_path", lambda *given, **named: is_timed)
+    wanted = settings_for(SCHEMES, min_agreement=0.95, host_saturates=False, target=with_rates(int8=4e9, floating=1e9))
+    assert (wanted.timed_on is not None) == is_timed
+    rows = read_rows(exported.validation, exported.model, limit=30)
+    found = stage._time(wanted, exported, SimpleNamespace(rows=rows, own=np.zeros((30, 3)), goal=None), [])
+    work = task_named("text-classification").work_of(exported.model, {"input_ids": np.zeros((1, 6))}, classes=3)
+    # at 1e9 multiply-accumulates a second; reading takes next to nothing, and each of its nodes a nanosecond
+    expected = (work.int8_macs + work.float_macs) / 1e9 + work.nodes * 1e-9
+    assert found == Times({}, {}, "raspberry-pi", pytest.approx(expected, rel=1e-3))
+
+
 def test_where_nothing_is_known_of_the_speed_the_verdict_says_so(exported: Inputs, tmp_path: Path) -> None:
     verdict = verdict_of(tmp_path, exported, None)
-    assert (verdict.scheme, verdict.speed_source) == ("dynamic_wi8_afp32", None)
+    assert (verdict.scheme, verdict.speed_source, verdict.float_predicted_p50_s) == ("dynamic_wi8_afp32", None, None)
     assert "speed not checked" in verdict.decision

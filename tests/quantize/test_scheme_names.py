@@ -3,7 +3,7 @@
 import pytest
 
 from edgedistill.errors import UsageError
-from edgedistill.quantize.scheme_names import Scheme, all_schemes, parse_scheme
+from edgedistill.quantize.scheme_names import FLOAT, Scheme, all_schemes, computes_in_float, parse_scheme
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,12 @@ def test_parse_scheme_when_there_is_none_then_lists_those_there_are(name: str) -
     with pytest.raises(UsageError, match="no int8 scheme") as failure:
         parse_scheme(name)
     assert "static_wi8_ai8" in failure.value.hint
+
+
+def test_only_the_float_model_and_weight_only_schemes_compute_in_float() -> None:
+    assert [scheme.name for scheme in all_schemes() if computes_in_float(scheme.name)] == [
+        "weight_only_wi8_afp32", "weight_only_wi8_afp32_per_channel"]
+    assert computes_in_float(FLOAT)
 
 
 def test_only_static_schemes_need_calibration() -> None:

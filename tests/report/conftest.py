@@ -263,7 +263,7 @@ def parts(target_parts):
         recipe="made-up", task="text-classification", created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), host=HOST,
         tools={"torch": "2.13.0", "onnxruntime": "1.32.0"}, targets={"made-up-board": target_parts},
         decisions=(Decision(step="plan", what="student 6x192", why="the largest that fits"),),
-        steps=(StepReport(step="prepare", duration_s=0.4), StepReport(step="teach", duration_s=41.0, was_skipped=True)),
+        steps=(StepReport(step="prepare", duration_s=0.4), StepReport(step="teach", duration_s=41.0)),
         data={"classes": list(LABELS), "train": {"rows": 12, "rows_by_class": dict.fromkeys(map(str, range(30)), 4)}},
     )
 

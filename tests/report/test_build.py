@@ -190,6 +190,7 @@ def test_target_latency_when_measured_on_the_device_wins(with_target):
     known = {"student_int8": TargetLatency(p50_s=0.004, interval_s=(0.003, 0.005), source="measured")}
     target = target_of(with_target(target_latencies=known))
     assert target.variants["student_int8"].latency.target.source == "measured"
+    assert (target.headline.target_p50_s, target.headline.target_p50_source) == (0.004, "measured")
     assert not any("not measured: nothing ran" in sentence for sentence in target.not_checked)
 
 

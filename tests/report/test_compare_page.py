@@ -49,6 +49,17 @@ def test_page_when_two_runs_have_logs_then_curves_are_drawn_by_run(page):
     assert page.figures()["c-hard-figure"]["data"][0]["y"] == [1.3, 0.8]
 
 
+def test_runs_when_their_paths_end_alike_then_stay_apart(with_target, make, read_page):
+    first, faster = (build_report(with_target(measurements={n: make.measurement(n, p50_s) for n in ("teacher", "student_int8")}))
+                     for p50_s in (0.004, 0.002))
+    runs = {"on-monday/runs/a-long-name-of-a-recipe": first, "on-tuesday/runs/a-long-name-of-a-recipe": faster, "short": faster}
+    names = ["…nday/runs/a-long-name-of-a-recipe", "…sday/runs/a-long-name-of-a-recipe", "short"]
+    drawn = read_page(render_comparison(compare_reports(runs), runs)).figures()
+    for chart in ("validation", "size"):
+        assert [trace["name"] for trace in drawn[f"c-{chart}-figure"]["data"]] == names
+    assert {trace["y"][0].split("<br>")[1] for trace in drawn["c-latencies-figure"]["data"]} == set(names[1:])
+
+
 def test_page_when_no_run_was_timed_says_so(with_target, read_page):
     bare = build_report(with_target(measurements={}, curves={}))
     found = compare_reports({"a": bare, "b": bare})

@@ -12,7 +12,7 @@ from edgedistill.report.html import render_html
 from edgedistill.report.markdown import render_markdown
 from edgedistill.report.model import RunReport, TargetReport
 from edgedistill.results import Interval, ParityResult
-from edgedistill.run_report import parity_problems_of
+from edgedistill.run_report import parity_advice_of, parity_problems_of
 
 MIB = 2**20
 STATE = DeviceState(governors=(), frequencies_hz={}, temperatures_c={}, throttling=(), load_average=None)
@@ -91,7 +91,9 @@ def test_report_when_a_device_of_any_architecture_answers_otherwise_then_its_gat
     assert [name for name, result in target.parity.gates.items() if not result.passed] == [gate]
     assert target.verdict == "fail"
     assert f"parity {gate} failed: 2 of 6 flipped" in target.summary
-    assert parity_problems_of(report)  # by which a run ends with exit code 4
+    (sentence,) = parity_problems_of(report)  # by which a run ends with exit code 4
+    assert "device does not answer as host does: 2 of 6 flipped (100.00 % of 6 test rows agree" in sentence.replace("%", " %")
+    assert "parity.int8_min_agreement" in parity_advice_of(report)
 
 
 def test_report_when_a_device_was_timed_then_says_what_of_power_and_heat_was_not_recorded_where(parts: Any) -> None:

@@ -246,8 +246,25 @@ def test_report_when_too_long_then_leaves_out_what_matters_least_and_says_so(lif
     (said,) = [line for line in text.splitlines() if line.startswith("Left out here")]
     assert "steps" in said
     assert "Steps and how long they took" not in text
+    assert "Of these targets" not in text
     for kept in ("### Budgets and goals", "### Variants", "### What was not checked", "### What distillation bought"):
         assert text.count(kept) == 6
+
+
+def test_report_when_all_verdicts_are_too_long_then_the_last_targets_have_their_row_alone(lifelike_parts):
+    board = lifelike_parts.targets["raspberry-pi"]
+    four = dataclasses.replace(lifelike_parts, targets={f"t{i}": dataclasses.replace(board, name=f"Board {i}") for i in range(4)})
+    report = build_report(four)
+    text = render_markdown(report, limit_bytes=10_000)
+    assert len(text.encode()) <= 10_000
+    assert [f"\n## Board {i}\n" in text for i in range(4)] == [True, True, False, False]
+    assert all(f"| Board {i} | pass |" in text for i in range(4))
+    assert "\n\nOf these targets only the row at the top is here, for the same reason: Board 2, Board 3.\n\n" in text
+    assert "\n## Board 0\n" in render_markdown(report, limit_bytes=1)
+
+
+def test_steps_then_say_how_long_they_took_when_they_were_done(parts):
+    assert "| step | took, when it was done |\n|---|--:|\n| prepare | 0.4 s |\n| teach | 41.0 s |" in render_markdown(build_report(parts))
 
 
 def test_report_when_texts_and_names_are_very_long_then_cells_are_cut(with_target, parts):

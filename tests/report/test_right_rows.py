@@ -1,10 +1,14 @@
 """Rows in a report: packed, unpacked, and known again."""
 
+import hashlib
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from edgedistill.errors import ArtifactError
-from edgedistill.report.right_rows import fingerprint, pack, unpack
+from edgedistill.examples import Examples
+from edgedistill.report.right_rows import fingerprint, pack, pictures_sha256, unpack
 
 
 def test_pack_when_given_rows_writes_the_first_as_the_highest_bit():
@@ -35,3 +39,16 @@ def test_fingerprint_when_several_labels_apply_then_each_of_them_counts():
     labels = np.array([[0, 1], [1, 1]], dtype=np.int32)
     found = {fingerprint(("a", "b"), labels), fingerprint(("a", "b"), labels[:, ::-1]), fingerprint(("a", "b"), labels[0])}
     assert len(found) == 3
+
+
+def test_pictures_then_are_known_by_their_pixels_whatever_their_names_and_the_pieces_of_the_file():
+    pixels = np.arange(24, dtype=np.uint8)
+
+    def of(values, *, name="row 1", pieces=1):
+        columns = {"name": pa.array([name] * 6), "image": pa.FixedSizeListArray.from_arrays(pa.array(values), 4)}
+        table = pa.table(columns)
+        return pictures_sha256(Examples(pa.concat_tables([table.slice(i * 6 // pieces, 6 // pieces) for i in range(pieces)])))
+
+    assert of(pixels) == of(pixels, name="a.png", pieces=3) == hashlib.sha256(bytes(range(24))).hexdigest()
+    assert of(pixels[::-1]) != of(pixels)
+    assert pictures_sha256(Examples(pa.table({"text": ["a"]}))) == ""

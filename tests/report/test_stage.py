@@ -8,6 +8,7 @@ import stat
 import numpy as np
 import pytest
 
+import edgedistill
 from edgedistill.decisions import problem_of_labels
 from edgedistill.errors import ArtifactError, StorageError, UsageError
 from edgedistill.examples import write_examples
@@ -133,6 +134,14 @@ def test_write_report_when_done_leaves_three_files_and_reads_back(parts, tmp_pat
     write_report(report, tmp_path / "run")
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == sorted([REPORT_JSON, REPORT_MARKDOWN, REPORT_HTML])
     assert read_report(tmp_path / "run") == read_report(tmp_path / "run" / REPORT_JSON) == report
+
+
+def test_report_when_its_file_has_another_name_then_writes_the_pages_and_no_report_json(parts, tmp_path):
+    (tmp_path / REPORT_JSON).write_text("of this run")
+    (tmp_path / "theirs.json").write_text(build_report(parts).to_json())
+    edgedistill.report(tmp_path / "theirs.json")
+    assert (tmp_path / REPORT_JSON).read_text() == "of this run"
+    assert {p.name for p in tmp_path.iterdir()} == {REPORT_JSON, "theirs.json", REPORT_MARKDOWN, REPORT_HTML}
 
 
 def test_write_report_when_done_twice_gives_the_same_bytes(parts, tmp_path):

@@ -5,6 +5,7 @@ from markupsafe import escape
 
 from edgedistill.report import compare_text, tables_marked, wording
 from edgedistill.report.build import build_report
+from edgedistill.report.compare import compare_reports
 from edgedistill.report.html import render_html
 from edgedistill.report.model import DistillationGain
 from edgedistill.results import Interval, McNemar
@@ -136,5 +137,14 @@ def test_summary_when_the_float_model_ships_then_does_not_call_it_int8(with_targ
 def test_summary_when_the_teacher_is_never_right_then_what_is_kept_is_unknown(parts):
     target = build_report(parts).targets["made-up-board"]
     wrong = target.variants["teacher"].model_copy(update={"accuracy": 0.0})
-    found = wording.summary(target.model_copy(update={"variants": {**target.variants, "teacher": wrong}}))
+    never = target.model_copy(update={"variants": {**target.variants, "teacher": wrong}})
+    found = wording.summary(never)
     assert "keeps an unknown share of its accuracy (the teacher is right on no test row), and fits" in found
+    reports = dict.fromkeys("ab", build_report(parts).model_copy(update={"targets": {"made-up-board": never}}))
+    assert tables_marked.headlines(reports["a"]).rows[0][4] == "–"
+    assert tables_marked.headline(never).rows[2] == ("accuracy kept", "–", "not known: the teacher is right on no test row")
+    assert '<dd>–</dd><dd class="note">not known: the teacher is right on no test row</dd>' in render_html(reports["a"])
+    assert compare_text.headlines_table(reports).rows[0][5] == "–"
+    compared = compare_reports(reports)
+    assert {row.retention for row in compared.figures} == {None}
+    assert "retention" not in {difference.metric for difference in compared.differences}

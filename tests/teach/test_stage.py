@@ -148,6 +148,25 @@ def test_teach_with_a_tokenizer_that_needs_a_missing_package_is_refused_before_a
     assert not (tmp_path / "stages").exists()
 
 
+@pytest.mark.parametrize("has_file", [True, False], ids=["tokenizer.json", "vocab.txt"])
+def test_teach_with_tokens_beyond_the_embedding_is_refused_before_any_training(
+    has_file: bool, model_folder: Callable[[str], Path], data: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(model_folder("bert"), tmp_path / "model"))
+    known = TextEncoder.load(model).tokenizer.get_vocab()
+    if has_file:
+        tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+        tokenizer.add_tokens(["beyond"])
+        tokenizer.save(str(model / "tokenizer.json"))
+    else:
+        (model / "tokenizer.json").unlink()
+        (model / "vocab.txt").write_text("\n".join([*sorted(known, key=known.__getitem__), "beyond"]))
+        (model / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    with pytest.raises(TeacherError, match=f"'beyond' has the id {len(known)}, and the teacher's embedding has {len(known)} rows"):
+        perform_teacher(tmp_path / "stages", model, data)
+    assert (tmp_path / "stages").exists() is not has_file
+
+
 def test_teach_of_a_folder_that_is_not_there_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(TeacherError, match=r"config\.json: no such file"):
         perform_teacher(tmp_path, tmp_path / "nowhere", data)

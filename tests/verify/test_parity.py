@@ -9,7 +9,16 @@ from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport
 from edgedistill.verify import stage
-from edgedistill.verify.parity import Gate, compare_logits, int8_gate, onnx_gate, require_parity
+from edgedistill.verify.parity import (
+    Gate,
+    advice_of,
+    compare_logits,
+    emulated_gate,
+    int8_gate,
+    onnx_gate,
+    refused,
+    require_parity,
+)
 
 GATE = Gate("torch", "onnx", min_agreement=0.75, max_error=0.5)
 REFERENCE = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 1.0], [0.0, 4.0]], np.float32)
@@ -138,6 +147,14 @@ def test_require_parity_of_a_failed_arm64_comparison_is_refused():
     arm64 = compare_logits(REFERENCE, -REFERENCE, gate=Gate("int8", "arm64", min_agreement=1.0))
     with pytest.raises(ParityError, match="arm64 does not answer as int8 does"):
         require_parity(report().model_copy(update={"arm64": arm64}))
+
+
+def test_advice_when_a_model_does_not_run_or_a_device_answers_otherwise_then_what_helps_there():
+    emulated = emulated_gate(0.99, core="cortex-a72")
+    assert "verify MODEL --emulate cortex-a72 --onnxruntime VERSION" in advice_of(refused(emulated, 4, "SIGILL"))
+    assert "parity.emulated_min_agreement" in advice_of(compare_logits(REFERENCE, -REFERENCE, gate=emulated))
+    device = compare_logits(REFERENCE, moved(r1c0=1.5), gate=Gate("host", "device", min_agreement=0.95, key="int8"))
+    assert "--set parity.int8_min_agreement=0.75" in advice_of(device)
 
 
 @pytest.fixture

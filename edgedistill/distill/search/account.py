@@ -43,8 +43,7 @@ def result_of(outcome: TrialOutcome, *, has_goals: bool = True) -> str:
     if outcome.is_met:
         return f"{'keeps the goal' if has_goals else 'is within the size budget'}: {got}"
     if not outcome.is_within_budgets:
-        over = "size budget" if not outcome.is_within_size else "latency budget, in float"
-        return f"is over the {over}: {got}"
+        return f"is over the {outcome.over}: {got}"
     asked = f"{100 * outcome.margin:.1f} points (search.margin)"
     if outcome.is_kept_by_chance:
         return f"keeps the goal by {100 * -outcome.missed_by:.1f} points, which may be chance, as less than {asked}: {got}"

@@ -55,8 +55,10 @@ def choose(
         what = "this has the best" if taken is best else "this comes nearest to all of them, with an"
         is_close = any(_outcome(t).is_kept_by_chance for t in within)
         by_how_much = " by more than may be chance (search.margin)" if is_close else ""
-        return Choice(taken, f"no trial keeps every goal on validation{by_how_much}; {what} int8 {_name(taken)} there, "
-                             f"{_figure(taken):.4f}")
+        over = _over_a_budget(done)
+        fits = " whose file fits" if over else ""
+        return Choice(taken, f"no trial{fits} keeps every goal on validation{by_how_much}{over}; {what} int8 {_name(taken)} "
+                             f"there, {_figure(taken):.4f}")
     alike = [t for t in within if _cannot_be_told_apart(_outcome(best), _outcome(t))]
     taken, note = _closest(_of_one_size(alike, rungs), min(alike, key=lambda t: (_cost(t, rungs), -_figure(t), t.number)))
     if taken is best:
@@ -64,6 +66,16 @@ def choose(
     cheaper = ", and cheaper" if _cost(taken, rungs) < _cost(best, rungs) else ""
     return Choice(taken, f"int8 {_name(taken)} {_figure(taken):.4f} on validation, within one standard error of trial "
                          f"{best.number + 1}'s {_figure(best):.4f}{cheaper}{note}")
+
+
+def _over_a_budget(done: Sequence[Trial]) -> str:
+    """Name the trials that keep every goal in a file that does not fit, in a clause; empty for none."""
+    found = [t for t in done if _outcome(t).keeps_the_goals and not _outcome(t).is_within_budgets]
+    if not found:
+        return ""
+    if len(found) == 1:
+        return f", as trial {found[0].number + 1} does, which is over the {_outcome(found[0]).over}"
+    return f", as trials {', '.join(str(t.number + 1) for t in found)} do, which are over a budget"
 
 
 def _of_one_size(trials: Sequence[Trial], rungs: Mapping[str, Rung]) -> list[Trial]:

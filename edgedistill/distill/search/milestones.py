@@ -1,8 +1,9 @@
 """Milestones: what a training must have reached by a share of its steps, or it is given up.
 
-The rule is that of the median (Golovin et al. 2017, "Google Vizier", section 3.2.2): a trial is stopped when its best
-figure so far is below the median of the earlier trials at the same point. Here with a slack, because accuracy on a small
-validation split moves by chance. The figure is accuracy: losses at another temperature or alpha are other formulas.
+After the median rule of Golovin et al. 2017, "Google Vizier", section 3.2.2: a trial is stopped when its best figure so far is
+below the median of the earlier trials at the same point. There it is the median of their running averages up to that point, here
+of their best figures so far, which asks for more, and so with a slack: accuracy on a small validation split moves by chance. The
+figure is accuracy: losses at another temperature or alpha are other formulas.
 """
 
 import math

@@ -5,6 +5,7 @@ The shapes that fit are a ladder from cheap to dear. For the smallest student th
 is diagnosed, and the finding decides whether another rung or another setting is tried next.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,14 +59,36 @@ class Situation:
 
     @property
     def ceiling(self) -> int:
-        """The cheapest rung that keeps the goal; one above the ladder while none does."""
-        ranks = [self.rank(t) for t in self.trials if t.outcome is not None and t.outcome.is_met]
+        """The cheapest rung that keeps the goal; one above the ladder while none does.
+
+        In a file over a budget, too: those of dearer rungs are larger still, so that what fits is looked for below.
+        """
+        ranks = [self.rank(t) for t in self.trials if t.outcome is not None and t.outcome.keeps_the_goals]
         return min(ranks, default=len(self.rungs))
+
+    @property
+    def limit(self) -> int:
+        """The rung from which on none can be better than what was found; one above the ladder while any can.
+
+        It is above the ceiling where a file that computes in float keeps the goal: the int8 file of a dearer rung may be smaller,
+        or be the one that fits.
+        """
+        return min((self._limit_by(t) for t in self.trials), default=len(self.rungs))
+
+    def _limit_by(self, trial: Trial) -> int:
+        outcome = trial.outcome
+        if outcome is None or not outcome.keeps_the_goals:
+            return len(self.rungs)
+        if not outcome.is_float and outcome.is_within_latency:
+            return self.rank(trial)
+        most = outcome.int8_bytes if outcome.is_met else math.inf
+        dearer = range(self.rank(trial) + 1, len(self.rungs))
+        return next((rank for rank in dearer if self.rungs[rank].int8_bytes >= most), len(self.rungs))
 
     @property
     def floor(self) -> int:
         """The dearest rung below the ceiling that was tried to its end and misses the goal; -1 for none."""
-        ranks = [self.rank(t) for t in self.trials if t.outcome is not None and not t.outcome.is_met]
+        ranks = [self.rank(t) for t in self.trials if t.outcome is not None and not t.outcome.keeps_the_goals]
         return max((rank for rank in ranks if rank < self.ceiling), default=-1)
 
 
@@ -78,8 +101,12 @@ def guided_moves(now: Situation) -> Iterator[Move]:
 
 
 def is_settled(now: Situation) -> bool:
-    """Can nothing better be found, because the cheapest rung of all keeps the goal?"""
-    return now.look_for == "smallest-that-meets-the-goal" and now.ceiling == 0
+    """Can nothing better be found, because the cheapest rung of all keeps the goal within the budgets?
+
+    In a float file only where no int8 file of a dearer rung could be smaller.
+    """
+    is_kept = any(t.outcome is not None and t.outcome.is_met and now.rank(t) == 0 for t in now.trials)
+    return now.look_for == "smallest-that-meets-the-goal" and is_kept and now.limit <= 1
 
 
 def _towards_the_smallest(now: Situation) -> Iterator[Move]:
@@ -89,6 +116,8 @@ def _towards_the_smallest(now: Situation) -> Iterator[Move]:
         what = "the only trial" if not now.trials else "the last trial"
         yield _at(now, top, f"{what} goes to the largest that fits, which is the likeliest to keep the goal")
     yield from _calmer_trainings(now, below=now.ceiling)
+    for trial in _over_a_budget(now):
+        yield from adjustments(trial, now)  # int8 schemes, for which nothing is trained
     open_ranks = [rank for rank in range(now.floor + 1, now.ceiling) if rank not in taken]
     missed = _nearest_miss(now)
     if missed is not None and (not open_ranks or _is_worth_another_setting(missed, now)):
@@ -96,6 +125,9 @@ def _towards_the_smallest(now: Situation) -> Iterator[Move]:
     middle = (now.floor + now.ceiling) // 2
     for rank in sorted(open_ranks, key=lambda r: (abs(r - middle), -r)):
         yield _at(now, rank, _why_this_rung(now, rank))
+    for rank in range(now.ceiling + 1, now.limit):
+        if rank not in taken:
+            yield _at(now, rank, f"no cheaper shape is left to try, and {now.rungs[rank].id} in int8 would be within the budgets")
 
 
 def _why_this_rung(now: Situation, rank: int) -> str:
@@ -111,8 +143,26 @@ def _why_this_rung(now: Situation, rank: int) -> str:
         found = "" if last is None or last.outcome is None else f" ({last.outcome.diagnosis.text})"
         parts.append(f"{now.rungs[below].id} misses the goal{found}")
     if above < len(now.rungs):
-        parts.append(f"{now.rungs[above].id} keeps it")
+        parts.append(f"{now.rungs[above].id} keeps it{_in_which_file(now)}")
     return f"{asked}: {', '.join(parts)}"
+
+
+def _in_which_file(now: Situation) -> str:
+    """Return a clause on the file that keeps the goal on the ceiling's rung; empty where it is one in int8 that fits."""
+    found = [t.outcome for t in _at_the_ceiling(now) if t.outcome is not None]
+    if any(outcome.is_met and not outcome.is_float for outcome in found):
+        return ""
+    return " in float" if any(outcome.is_met for outcome in found) else f" in a file over the {found[0].over}"
+
+
+def _over_a_budget(now: Situation) -> list[Trial]:
+    """Return the trials that keep the goal on the ceiling's rung where the files of all of them are over a budget; else none."""
+    found = _at_the_ceiling(now)
+    return [] if any(t.outcome is not None and t.outcome.is_met for t in found) else found
+
+
+def _at_the_ceiling(now: Situation) -> list[Trial]:
+    return [t for t in now.trials if t.outcome is not None and t.outcome.keeps_the_goals and now.rank(t) == now.ceiling]
 
 
 def _towards_the_best(now: Situation) -> Iterator[Move]:

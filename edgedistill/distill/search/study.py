@@ -119,8 +119,12 @@ class SearchStudy:
         """Keep with a trial what its training must reach: a trial that is done again asks for the same."""
         self._set(trial.number, _MILESTONES, json.dumps([m.model_dump() for m in milestones]))
 
+    def remembers(self, trial: Trial) -> bool:
+        """Was it kept what the trial's training must reach, be it nothing?"""
+        return _MILESTONES in self._study.get_trials(deepcopy=False)[trial.number].user_attrs
+
     def finish(self, trial: Trial, outcome: TrialOutcome, *, value: float) -> None:
-        """Record what came of a trial.
+        """Record what came of a trial; nothing where that was done.
 
         Args:
             trial: as claimed.

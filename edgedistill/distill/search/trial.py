@@ -71,9 +71,9 @@ class TrialOutcome(Document):
     shortfall: float = Field(description="by how much the worst goal is missed on validation; 0 or less: all are kept")
     margin: float = Field(0.0, ge=0, description="by how much that goal had to be exceeded, for chance; counted in")
     is_within_size: bool = Field(description="is the int8 file within the size budget?")
-    is_within_latency: bool = Field(True, description="of a float file that stands in the place of an int8 one: is its predicted "
+    is_within_latency: bool = Field(True, description="of a file that computes in float: is its predicted "
                                     "p50 within the budget? The plan has looked at that of int8")
-    float_p50_s: float | None = Field(None, description="that p50; None where there is an int8 file, or nothing was predicted")
+    float_p50_s: float | None = Field(None, description="that p50; None where int8 products are made, or nothing was predicted")
     kl_nats: float | None = Field(None, description="mean KL(teacher || float student) on validation; None in older studies")
     right_rows: str = Field("", description="a bit a validation row, packed, hexadecimal: is the int8 answer right?")
     course: tuple[Milestone, ...] = Field((), description="validation accuracy during the training")
@@ -117,9 +117,21 @@ class TrialOutcome(Document):
         return self.is_within_size and self.is_within_latency
 
     @property
+    def over(self) -> str:
+        """Which budget that file is over; empty where it fits."""
+        if self.is_within_budgets:
+            return ""
+        return "latency budget, in float" if self.is_within_size else "size budget"
+
+    @property
+    def keeps_the_goals(self) -> bool:
+        """Does the student keep every goal on validation, in a file that fits or not?"""
+        return self.state == "done" and self.shortfall <= 0
+
+    @property
     def is_met(self) -> bool:
         """Does the int8 student keep every goal on validation, within the budgets?"""
-        return self.state == "done" and self.shortfall <= 0 and self.is_within_budgets
+        return self.keeps_the_goals and self.is_within_budgets
 
 
 @dataclass(frozen=True)

@@ -216,4 +216,4 @@ def _ensures(out: Path) -> None:
     require_sound_bundle(out / BUNDLE_FOLDER)
 
 
-STAGE = Stage(name="package", version=7, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=8, run=_run, requires=_requires, ensures=_ensures, tools=TOOLS)

@@ -132,13 +132,15 @@ class TextClassification:
         )
 
     def check(self, recipe: Recipe, teacher: Path | None) -> None:
-        """Refuse a decoder, losses that cannot compare a student with this teacher, and one that is too large to be exported."""
+        """Refuse a decoder, tokens without an embedding, losses that do not fit the teacher, and one too large to export."""
         from edgedistill.distill.requirements import require_fitting_losses, require_one_target
         from edgedistill.export.requirements import require_float_file_fits
         from edgedistill.teach.decoders import require_encoder
         from edgedistill.teach.labels import require_same_problem
+        from edgedistill.teach.tokenizer_files import require_known_tokens
 
         require_encoder(_given(teacher))
+        require_known_tokens(_given(teacher))
         require_same_problem(_given(teacher), recipe.data.problem_type)
         require_one_target(recipe.distillation.losses, recipe.data.problem_type)
         require_fitting_losses(recipe.distillation.losses, _given(teacher))
@@ -273,13 +275,15 @@ class TextClassification:
     ) -> Work:
         """Cut a BERT student out of the teacher and train it."""
         from edgedistill.distill import stage
+        from edgedistill.distill.what_counts import without_baseline
         from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
         from edgedistill.teach.stage import SENTENCE_VECTORS_FILE, SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
 
         data, taught = folders.data, folders.taught
         settings = stage.StudentSettings(
             shape=_bert(shape), initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
-            distillation=recipe.distillation, max_tokens=recipe.teacher.max_tokens, seed=recipe.seed, milestones=milestones,
+            distillation=without_baseline(recipe.distillation), max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
+            milestones=milestones,
         )
         return Work(stage.STUDENT, settings, stage.StudentInputs(
             teacher=folders.teacher, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,
@@ -292,13 +296,14 @@ class TextClassification:
     ) -> Work:
         """Fine-tune with the same texts and soft labels as the distillation."""
         from edgedistill.distill.aware import stage
+        from edgedistill.distill.what_counts import without_baseline
         from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
         from edgedistill.teach.stage import SOFT_LABELS_FILE, TRANSFER_FILE
 
         wanted, data, taught = recipe.quantization, folders.data, folders.taught
         settings = stage.Settings(
             scheme=scheme, steps=wanted.aware_steps, learning_rate=wanted.aware_learning_rate,
-            distillation=recipe.distillation, calibration=wanted.calibration, seed=recipe.seed,
+            distillation=without_baseline(recipe.distillation), calibration=wanted.calibration, seed=recipe.seed,
         )
         return Work(stage.STAGE, settings, stage.Inputs(
             student=student, graph=graph, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,

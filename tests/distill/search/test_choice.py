@@ -116,3 +116,16 @@ def test_choose_when_a_study_is_older_and_knows_no_distances_then_the_cheaper() 
     wide = trial(0, "wide", outcome(shortfall=-0.01, accuracy=0.8, right_rows=right_on("1111011110")))
     tokens = trial(1, "tokens", outcome(shortfall=-0.01, accuracy=0.9, right_rows=right_on("1111111110"), kl_nats=0.20))
     assert number(choose((wide, tokens), SAME_BYTES, look_for="smallest-that-meets-the-goal")) == 0
+
+
+def test_smallest_when_the_goals_are_kept_only_by_files_that_do_not_fit_then_said_so() -> None:
+    missed, over = trial(0, "r1", outcome(shortfall=0.03, accuracy=0.87)), outcome(shortfall=-0.01, is_within_size=False)
+    found = smallest(missed, trial(1, "r3", over))
+    assert number(found) == 0
+    assert found is not None
+    assert found.why.startswith("no trial whose file fits keeps every goal on validation, as trial 2 does, which is over the size "
+                                "budget; this has the best")
+    slow = outcome(shortfall=-0.01, is_within_latency=False)
+    found = smallest(missed, trial(1, "r3", over), trial(2, "r2", slow))
+    assert found is not None
+    assert ", as trials 2, 3 do, which are over a budget; this" in found.why

@@ -284,3 +284,41 @@ def test_moves_and_trials_when_the_examples_are_pictures_then_say_nothing_of_wor
     assert "words of text" in of_texts
     assert "pictures, and" in of_pictures
     assert "text" not in of_pictures
+
+
+OVER = outcome(shortfall=-0.01, is_within_size=False)
+IN_FLOAT = outcome(shortfall=-0.01, scheme_used="float", int8_bytes=5_500_000)
+"""A float file as large as an int8 one between r4 and r5."""
+
+
+@pytest.mark.parametrize("left", [1, 4])
+@pytest.mark.parametrize("over", [OVER, outcome(shortfall=-0.01, scheme_used="float", is_within_latency=False)])
+def test_next_move_when_the_goal_is_kept_in_a_file_over_a_budget_then_a_cheaper_rung(over: TrialOutcome, left: int) -> None:
+    now = after(trial(0, "r3", over), left=left)
+    assert first(now) == on("r1")
+    assert f"r3 keeps it in a file over the {over.over}" in next(iter(guided_moves(now))).because
+    assert not is_settled(after(trial(0, "r0", over)))
+
+
+def test_moves_when_a_file_over_a_budget_and_nothing_cheaper_is_left_then_dearer_rungs_only_if_it_computes_in_float() -> None:
+    def rungs(over: TrialOutcome) -> list[str]:
+        return [move.settings.rung for move in guided_moves(after(trial(0, "r0", over), rungs=RUNGS[:4]))]
+
+    assert rungs(OVER) == []  # an int8 file of a dearer rung is larger
+    assert rungs(outcome(shortfall=-0.01, scheme_used="float", is_within_size=False)) == ["r1", "r2", "r3"]
+
+
+def test_next_move_when_a_float_file_is_too_large_then_int8_schemes_that_were_not_tried_come_first() -> None:
+    over = outcome(shortfall=-0.01, scheme_used="float", is_within_size=False).model_copy(
+        update={"diagnosis": outcome(shortfall=0.1, finding="lost-in-int8").diagnosis})
+    assert [move.settings.scheme for move in guided_moves(after(trial(0, "r3", over)))][:2] == list(START.schemes)
+    kept = trial(1, on("r3", scheme=START.schemes[1]), outcome(shortfall=-0.01))
+    assert first(after(trial(0, "r3", over), kept)) == on("r1")
+
+
+def test_moves_when_the_goal_is_kept_in_float_then_cheaper_rungs_first_and_then_dearer_ones_that_would_be_smaller_in_int8() -> None:
+    assert first(after(trial(0, "r3", IN_FLOAT))) == on("r1")
+    cheapest = after(trial(0, "r0", IN_FLOAT))
+    assert not is_settled(cheapest)
+    assert [move.settings.rung for move in guided_moves(cheapest)] == ["r1", "r2", "r3", "r4"]
+    assert is_settled(after(trial(0, "r0", IN_FLOAT), rungs=RUNGS[:1]))

@@ -30,4 +30,6 @@ def test_card_when_the_scheme_is_told_then_goes_by_it(scheme: str | None, row: s
 
     assert f"| {row} | 1,234 bytes, compressed 567 |" in text
     assert f"\n{summary}\n" in text
+    assert "Modules in `android/` and `ios/` use" in text
+    assert "from pictures without labels where the recipe names any" in text
     assert yaml.safe_load(text.split("---")[1])["tags"] == tags

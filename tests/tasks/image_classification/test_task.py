@@ -16,6 +16,7 @@ from edgedistill.tasks.image_classification.shape import ResNetShape
 from edgedistill.tasks.image_classification.starting_point import amounts_for
 from edgedistill.tasks.image_classification.task import DOOR
 from edgedistill.tasks.image_classification.training_settings import enough_for_a_new_teacher
+from edgedistill.tasks.task import TrainingFolders
 
 from .conftest import MakeFolder
 
@@ -51,6 +52,16 @@ def test_baseline_when_only_the_teaching_is_another_then_the_same_and_when_its_t
                                   transfer_set=TransferSet(rows=9, copies=2))
     for change in ({"learning_rate": 0.5}, {"batch_size": 7}, {"rows_seen": 9}, {"baseline_rows_seen": 9}, {"weight_decay": 0.5}):
         assert settings() != settings(**change)
+
+
+def test_student_when_only_the_baseline_is_another_then_the_same() -> None:
+    def settings(**changes: object) -> str:
+        recipe = _recipe()
+        recipe = recipe.model_copy(update={"distillation": recipe.distillation.model_copy(update=changes)})
+        return DOOR.distil(recipe, SHAPE, TrainingFolders(Path("data"), Path("teacher"), Path("taught"))).settings.to_json()
+
+    assert settings() == settings(baseline=False, baseline_rows_seen=9)
+    assert settings() != settings(rows_seen=9)
 
 
 def test_check_when_the_teacher_s_family_has_no_export_then_refused_before_any_work(tmp_path: Path) -> None:
