@@ -175,7 +175,7 @@ class Int8Candidate(Document):
 
 
 class AwareGain(Document):
-    """What quantization-aware fine-tuning bought. All accuracies are on validation; what ships was decided there, by the first goal."""
+    """What quantization-aware fine-tuning bought: accuracies on validation, where the first goal decided what ships."""
 
     scheme: str
     steps: int = Field(description="optimizer steps of the fine-tuning")
