@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation_table import ablation_table
-from resumable_rows import Row, RowFile, key_of, plain_key
+from resumable_rows import Row, RowFile
 from script_options import ScriptOptions, option_parser, read_options, run_script
 from stage_versions import first_weights
 from student_line import Line, base_keys, wanted_tasks
-from students import teacher_row
+from students import missing_anywhere, teacher_row
 from suite_files import Ablation, AblationSuite, StudentsSuite, read_suite_file, shape_of
 
 from edgedistill.errors import UsageError
@@ -88,15 +88,13 @@ def ablation_row(line: Line, rows: RowFile, job: Ablated, command: str) -> Row:
 
 def missing_jobs(line: Line, jobs: Sequence[Ablated], file: RowFile, teacher: str) -> list[Ablated]:
     """Return the jobs whose rows are not there for a teacher."""
-    made = {plain_key(row) for row in file.rows() if row.get("teacher_row") == teacher}
-    return [job for job in jobs if key_of(job_settings(line, job)) not in made]
+    return [job for job in jobs if file.of_teacher(job_settings(line, job), teacher) is None]
 
 
 def measure_task(line: Line, jobs: list[Ablated], options: ScriptOptions) -> None:
     """Make the rows of a task that are missing; those of one teacher are all made, so that its students can be compared."""
     file = RowFile(options.results / f"{line.task}.json")
-    taught = {str(row.get("teacher_row")) for row in file.rows() if row.get("kind") != "teacher"}
-    fewest = min((missing_jobs(line, jobs, file, teacher) for teacher in sorted(taught)), key=len, default=jobs)
+    fewest = missing_anywhere(file, jobs, lambda teacher: missing_jobs(line, jobs, file, teacher))
     if options.is_dry:
         print(*(_name(line, job) for job in fewest), sep="\n", end="\n" if fewest else "")
     if options.is_dry or not fewest:

@@ -96,7 +96,7 @@ def marked(text: str, rows: Iterable[Row]) -> str:
     return f"{text}, older settings" if any(row["is_older"] for row in rows) else text
 
 
-def preferred_rung(rows: Sequence[Row]) -> str | None:
+def preferred_rung(rows: Sequence[Row], *, by_accuracy_alone: bool = False) -> str | None:
     """Return the rung that a task takes of several with the same size, chosen on validation as the search chooses.
 
     The most accurate; of those that cannot be told apart from it, rows paired, the closest to its teacher. Rows that do not
@@ -105,6 +105,7 @@ def preferred_rung(rows: Sequence[Row]) -> str | None:
 
     Args:
         rows: of one task and one size.
+        by_accuracy_alone: as if no row said how close it is.
     """
     students = [row for row in rows if row["kind"] == "student"]
     if not students:
@@ -112,20 +113,20 @@ def preferred_rung(rows: Sequence[Row]) -> str | None:
     first = min(row["seed"] for row in students)
     judged = [row for row in students if row["seed"] == first]
     best = max(judged, key=lambda row: (row["int8_validation"], -row["int8_bytes"]))
-    if all("kl_validation" in row for row in judged):
+    if not by_accuracy_alone and all("kl_validation" in row for row in judged):
         right = [unpack_bits(row["right_validation"], row["n_validation"]) for row in judged]
         alike = [row for row, own in zip(judged, right, strict=True) if are_alike(right[judged.index(best)], own)]
         best = min(alike, key=lambda row: row["kl_validation"])
     return str(best["rung"])
 
 
-def of_preferred_rungs(rows: Sequence[Row]) -> list[Row]:
+def of_preferred_rungs(rows: Sequence[Row], *, by_accuracy_alone: bool = False) -> list[Row]:
     """Return the rows without those of rungs that were passed over for another of the same task and size."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["task"], row["size"]), []).append(row)
-    return [row for group in groups.values() for chosen in [preferred_rung(group)] for row in group
-            if chosen is None or row["rung"] == chosen]
+    chosen = {key: preferred_rung(group, by_accuracy_alone=by_accuracy_alone) for key, group in groups.items()}
+    return [row for key, group in groups.items() for row in group if chosen[key] in (None, row["rung"])]
 
 
 def select(rows: Sequence[Row], **wanted: object) -> dict[int, Row]:

@@ -9,17 +9,19 @@ transfer set, cut and training only; with --teacher-per-seed the seed goes into 
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from result_rows import preferred_rung
-from resumable_rows import Row, RowFile, key_of, plain_key
+from resumable_rows import Row, RowFile, key_of
 from script_options import ScriptOptions, option_parser, read_options, run_script
 from stage_versions import first_weights
 from student_line import KINDS, Kind, Line, wanted_tasks
 from suite_files import StudentsSuite, SuiteRung, read_suite_file, shape_of
 
 SUITE = "students"
+Wanted = TypeVar("Wanted")
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,14 @@ def missing_jobs(line: Line, jobs: Sequence[Job], file: RowFile, teacher: str) -
     """Return the jobs whose rows are not there for a teacher, without those of rungs that were passed over."""
     rows = [row for row in file.rows() if line.has_teacher_per_seed or row.get("teacher_row") == teacher]
     first_seed, base = line.suite.seeds_of(line.task)[0], line.base_key()
-    made = {plain_key(row) for row in rows if row.get("teacher_row") == teacher}
-    return [job for job in jobs if key_of(job_settings(line, job)) not in made
+    return [job for job in jobs if file.of_teacher(job_settings(line, job), teacher) is None
             and not is_passed_over(job, rows, first_seed=first_seed, base=base)]
+
+
+def missing_anywhere(file: RowFile, jobs: Sequence[Wanted], missing: Callable[[str], list[Wanted]]) -> list[Wanted]:
+    """Return the jobs that are missing of the teacher that lacks fewest; all where there is no teacher yet."""
+    taught = {str(row.get("teacher_row")) for row in file.rows() if row.get("kind") != "teacher"}
+    return min(map(missing, sorted(taught)), key=len, default=list(jobs))
 
 
 def job_settings(line: Line, job: Job) -> Row:
@@ -141,8 +148,7 @@ def measure_task(line: Line, jobs: list[Job], options: ScriptOptions) -> None:
 
 def measure_teacher(line: Line, jobs: Sequence[Job], file: RowFile, options: ScriptOptions) -> None:
     """Make the rows of one teacher that are missing; nothing where some teacher has them all."""
-    taught = {str(row.get("teacher_row")) for row in file.rows() if row.get("kind") != "teacher"}
-    fewest = min((missing_jobs(line, jobs, file, teacher) for teacher in sorted(taught)), key=len, default=list(jobs))
+    fewest = missing_anywhere(file, jobs, lambda teacher: missing_jobs(line, jobs, file, teacher))
     if options.is_dry:
         print(*(f"{line.task}: {job.name}" for job in fewest), sep="\n", end="\n" if fewest else "")
     if options.is_dry or not fewest:

@@ -1,7 +1,7 @@
 """The judged sizes of docs/students.md: a line a task with retention, gains and minutes, and what was met or missed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from result_rows import bits_of, markdown_table, marked, mean_of, points, seeds_in_words, select, shown, teacher_bits
@@ -157,7 +157,16 @@ def verdicts(students: Students) -> str:
             lines.append([rung.size, *_verdict_cells(students, figures), _unfinished(students, figures)])
     header = ("size", "mean kept", "lowest task", "file", "time",
               *(f"{what}: above 0 on every task" for what in _COMPARISONS.values()), "not finished")
-    return markdown_table(header, lines) if lines else ""
+    return f"{markdown_table(header, lines)}\n\n{_without_the_tie_break(students)}" if lines else ""
+
+
+def _without_the_tie_break(students: Students) -> str:
+    """Return a sentence with the means kept where shapes of one size are chosen among by accuracy on validation alone."""
+    plain = replace(students, by_accuracy_alone=True)
+    means = {rung.size: mean_over_tasks([of_task.kept for of_task in figures]).value
+             for rung in students.suite.rungs if rung.is_judged and (figures := figures_of(plain, rung))}
+    return (f"Were shapes of one size chosen among by accuracy on validation alone, the means would be "
+            f"{' and '.join(f'{mean:.4f} at {size}' for size, mean in means.items())}.")
 
 
 def _verdict_cells(students: Students, figures: Sequence[TaskFigures]) -> list[str]:
@@ -183,9 +192,17 @@ def _unfinished(students: Students, figures: Sequence[TaskFigures]) -> str:
         found = by_task[task].found if task in by_task else []
         if not found:
             said.append(f"{task} (no row)")
-        elif found[0]["is_older"] or len(found) < wanted:
-            said.append(marked(f"{task} ({len(found)} of {seeds_in_words(wanted)})", found))
+        elif found[0]["is_older"] or len(found) < wanted or _lacks_shapes(students, figures[0].rung, task):
+            shapes = ", one of two shapes" if _lacks_shapes(students, figures[0].rung, task) else ""
+            said.append(marked(f"{task} ({len(found)} of {seeds_in_words(wanted)}{shapes})", found))
     return "; ".join(said) or "nothing"
+
+
+def _lacks_shapes(students: Students, rung: SuiteRung, task: str) -> bool:
+    """Is a shape of a size missing, so that validation had nothing to choose among?"""
+    wanted = (task, rung.size, "student")
+    made = {row["rung"] for row in students.of_all_rungs if (row["task"], row["size"], row["kind"]) == wanted}
+    return not {choice.rung for choice in rung.choices()} <= made
 
 
 def _verdict(failing: Sequence[str], unknown: Sequence[str] = (), *, of: int) -> str:

@@ -38,18 +38,25 @@ class Students:
         suite: tasks and sizes.
         everything: the rows.
         bases: by task, the `base` of rows that are made with today's settings.
+        by_accuracy_alone: choose the rung of a size without regard to how close its student is to the teacher.
     """
 
     suite: StudentsSuite
     everything: Sequence[Row]
     bases: Mapping[str, str]
+    by_accuracy_alone: bool = False
 
     @cached_property
     def rows(self) -> list[Row]:
         """The students' rows, one settings' worth, one teacher and one rung a task and size."""
-        return of_preferred_rungs(of_one_teacher(
+        return of_preferred_rungs(self.of_all_rungs, by_accuracy_alone=self.by_accuracy_alone)
+
+    @cached_property
+    def of_all_rungs(self) -> list[Row]:
+        """The same, with the rungs that were passed over."""
+        return of_one_teacher(
             of_one_setting(self.everything, what="students", current=lambda row: self.bases.get(row["task"]))
-        ))
+        )
 
     @property
     def tasks(self) -> list[str]:

@@ -182,7 +182,7 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
         Evaluation.read_json(judged[name].folder / EVALUATION_FILE) for name in ("student_onnx", "student_int8", _AWARE)
     )
     verdict = QuantizationVerdict.read_json(made.int8.folder / VERDICT_FILE)
-    metric = line.recipe.goals[0].metric if line.recipe.goals else "accuracy"  # as the search ranks its students
+    metric = models.found.chosen.metric
     figures = tuple(figure_of(evaluation, metric).value for evaluation in (in_float, before, after))
     is_better = not verdict.is_float and (made.before.is_float or figures[2] > figures[1])
     wanted = line.recipe.quantization

@@ -191,6 +191,11 @@ class Distillation(Document):
             raise ValueError("losses: decoupled-kd replaces the soft part, which alpha: 0 switches off")
         return self
 
+    def without_baseline(self) -> Self:
+        """Return the settings with what is said of the baseline as it is by default: another one makes no other student."""
+        default = type(self)()
+        return self.model_copy(update={"baseline": default.baseline, "baseline_rows_seen": default.baseline_rows_seen})
+
     def without_teacher(self) -> Self:
         """Return the settings with what is said of the teacher as it is by default.
 

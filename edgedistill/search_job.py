@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from edgedistill.distill.search.study import Owner
 from edgedistill.distill.search.trial import LookFor, Rung, Trial, TrialOutcome, TrialSettings, by_cost
-from edgedistill.distill.what_counts import without_baseline
 from edgedistill.frontier import FrontierRow
 from edgedistill.goals import goals_within
 from edgedistill.manifest import Decision
@@ -130,7 +129,7 @@ class Job:
         recipe = self.recipe
         parts = [
             *TrialSettings.model_fields,  # a journal of a version whose trials had other settings is another study
-            *self.origin, without_baseline(recipe.distillation).to_json(), _without_ladder(recipe.student),
+            *self.origin, recipe.distillation.without_baseline().to_json(), _without_ladder(recipe.student),
             recipe.quantization.post_training.to_json(), recipe.parity.to_json(), *(goal.to_json() for goal in recipe.goals),
             self.look_for, str(recipe.search.margin), str(recipe.seed), str(recipe.teacher.max_tokens),
             json.dumps([(rung.id, rung.int8_bytes) for rung in self.rungs]),

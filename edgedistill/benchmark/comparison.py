@@ -26,6 +26,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.benchmark.statistics import log_median
 from edgedistill.errors import UsageError
 from edgedistill.results import Interval
 
@@ -82,7 +83,7 @@ def compare_pairs(reference: Sequence[Pair], candidate: Sequence[Pair]) -> Paire
     if len(reference) != len(candidate) or not reference:
         raise UsageError(f"{len(reference)} and {len(candidate)} processes cannot be paired",
                          hint="compare models that were measured by the same `edgedistill benchmark`")
-    differences = np.array([_log_median(a) - _log_median(b) for a, b in zip(reference, candidate, strict=True)])
+    differences = np.array([log_median(a) - log_median(b) for a, b in zip(reference, candidate, strict=True)])
     low, middle, high = (math.exp(value) for value in signed_rank_interval(differences))
     ratio = Interval(value=middle, low=low, high=high)
     return PairedComparison(ratio, _verdict(ratio, len(differences)), len(differences))
@@ -111,10 +112,6 @@ def signed_rank_place(n: int, tail: float) -> int:
     for rank in range(1, n + 1):
         ways[rank:] = ways[rank:] + ways[:-rank]
     return max(0, int((np.cumsum(ways / 2.0**n) <= tail).sum()) - 1)
-
-
-def _log_median(rounds: Pair) -> float:
-    return float(np.mean([math.log(float(np.median(samples))) for samples in rounds]))
 
 
 def _verdict(ratio: Interval, pairs: int) -> Verdict:

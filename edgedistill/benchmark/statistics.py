@@ -13,7 +13,8 @@ A measurement is a sequence of rounds, each a sequence of seconds. Nothing here 
     noisy           (max - min) / median of the round medians > ROUND_SPREAD_LIMIT, or p90 / p50 > TAIL_LIMIT
 
 Runs of one round resemble each other, so the round, not the run, is the unit of the ratio's interval. Rounds of one process
-resemble each other too, by where the loader put it in memory: of several processes a model, each is one round, see `by_process`.
+resemble each other too, by where the loader put it in memory: of several processes a model, each is one round
+(`process_medians`).
 """
 
 import math
@@ -159,13 +160,18 @@ def summarize(rounds: Rounds) -> LatencySummary:
     )
 
 
-def by_process(processes: Sequence[Rounds]) -> tuple[tuple[float], ...]:
+def log_median(rounds: Rounds) -> float:
+    """Return the mean over rounds of the logarithm of their median."""
+    return float(np.log(_round_medians(rounds)).mean())
+
+
+def process_medians(processes: Sequence[Rounds]) -> tuple[tuple[float], ...]:
     """Return each of several processes as a round of one run: the geometric mean of the medians of its rounds.
 
     Args:
         processes: as `Measurement.processes_s`.
     """
-    return tuple((math.exp(float(np.log(_round_medians(rounds)).mean())),) for rounds in processes)
+    return tuple((math.exp(log_median(rounds)),) for rounds in processes)
 
 
 def speed_ratio(reference: Rounds, candidate: Rounds) -> Interval:

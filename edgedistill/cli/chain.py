@@ -243,7 +243,7 @@ def verify(
 
 def _say_compared(parity: "ParityResult", *, as_json: bool) -> int:
     """Print how two models compare, with the gates that failed, and return the exit code."""
-    from edgedistill.verify.parity import advice_of
+    from edgedistill.verify.parity import advice_alone
 
     say_json(parity.to_json()) if as_json else say(
         f"{parity.top1_agreement:.2%} of {parity.n} rows agree, {parity.decisions_flipped} decisions flipped, "
@@ -253,7 +253,7 @@ def _say_compared(parity: "ParityResult", *, as_json: bool) -> int:
         say(f"problem: {problem}")
     if parity.passed:
         return 0
-    tell(f"hint:  {advice_of(parity)}")
+    tell(f"hint:  {advice_alone(parity)}")
     return ParityError.exit_code
 
 

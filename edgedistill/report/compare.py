@@ -17,8 +17,7 @@ from edgedistill.host import Host
 from edgedistill.report.model import RunReport, TargetReport, VariantReport
 from edgedistill.report.paired import retention_difference, two_proportion_p
 from edgedistill.report.right_rows import unpack
-from edgedistill.report.tables import is_kept_known
-from edgedistill.report.wording import SIGNIFICANT, accuracy_text, p_text
+from edgedistill.report.wording import SIGNIFICANT, accuracy_text, is_kept_known, p_text
 from edgedistill.results import Interval, Variant
 
 Finding = Literal["real", "same", "cannot separate", "not comparable"]

@@ -7,7 +7,7 @@ from edgedistill.report.compare import ComparedVariant, Comparison, Difference, 
 from edgedistill.report.markup import bullets, plain, table
 from edgedistill.report.model import RunReport
 from edgedistill.report.tables import UNKNOWN, Table
-from edgedistill.report.wording import range_text, share_text, size_text, speed_doubts, time_text, times_text
+from edgedistill.report.wording import is_kept_known, range_text, share_text, size_text, speed_doubts, time_text, times_text
 from edgedistill.results import Interval
 
 METRIC_NAMES: dict[Metric, str] = {
@@ -110,7 +110,7 @@ def headlines_table(reports: Mapping[str, RunReport]) -> Table:
                 f"{times_text(top.speed_ratio.value)} measured on the host{speed_doubts(target)}"
             ),
             tables.kept_text(target)
-            + (f" ({range_text((top.retention.low, top.retention.high))})" if tables.is_kept_known(target) else ""),
+            + (f" ({range_text((top.retention.low, top.retention.high))})" if is_kept_known(target) else ""),
             UNKNOWN if top.memory_bytes is None else f"{size_text(top.memory_bytes)} {top.memory_source}",
             "yes" if top.fits else "no",
         )

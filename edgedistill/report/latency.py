@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from edgedistill.benchmark.statistics import Rounds, by_process, percentile, pooled, speed_ratio, summarize
+from edgedistill.benchmark.statistics import Rounds, percentile, pooled, process_medians, speed_ratio, summarize
 from edgedistill.device.results import DeviceMeasurement
 from edgedistill.report.model import QUANTILES_PERCENT, DeviceReport, HostLatency, PeakRss, TargetLatency
 from edgedistill.results import Interval, Measurement, Prediction, Variant
@@ -39,7 +39,7 @@ def host_latency(measurement: Measurement) -> HostLatency:
 
 def _units(measurement: Measurement) -> Rounds:
     """Return what an interval counts as independent: the rounds of the one process, or of several processes each as a round."""
-    return measurement.rounds_s if measurement.protocol.processes == 1 else by_process(measurement.processes_s)
+    return measurement.rounds_s if measurement.protocol.processes == 1 else process_medians(measurement.processes_s)
 
 
 def round_interval(rounds: Rounds, *, p50_s: float) -> tuple[float, float] | None:

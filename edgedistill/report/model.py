@@ -287,7 +287,9 @@ class TargetReport(Document):
         (), description="its answers by instruction set, a core for each, or why they are not known; the target's first"
     )
     aware: AwareGain | None = Field(None, description="the fine-tuning for int8; null: there was none, `decisions` says why")
-    test_sha256: str | None = Field(None, description="of the test texts and their labels: runs on the same rows can be paired")
+    test_sha256: str | None = Field(
+        None, description="of the test texts, or the pictures' pixels, and their labels: runs on the same rows can be paired"
+    )
     teacher_confusion: tuple[tuple[int, ...], ...] = Field((), description="the teacher; rows: true label, columns: answer")
     teacher_classes: tuple[ClassFigures, ...] = Field((), description="the teacher, by class, in the order of `classes`")
     answers_apart: tuple[AnswersApart, ...] = Field((), description="how often which answers differ, the most frequent first")
@@ -298,7 +300,7 @@ class StepReport(Document):
 
     step: str
     duration_s: float
-    was_skipped: bool = False
+    was_skipped: bool = Field(False, description="not used any more: always false")
 
 
 class RunReport(Document):

@@ -8,6 +8,7 @@ from edgedistill.report.wording import (
     BUDGET_NAMES,
     amount_text,
     energy_text,
+    is_kept_known,
     p_text,
     parity_gates,
     range_text,
@@ -100,11 +101,6 @@ def budgets(target: TargetReport) -> Table:
         for b in target.budgets
     )
     return Table(("budget", "verdict", "source", "value", "limit", "used"), rows, words=3)
-
-
-def is_kept_known(target: TargetReport) -> bool:
-    """Can it be said what share of the teacher's accuracy is kept? Not of a teacher that is right on no test row."""
-    return target.variants["teacher"].accuracy > 0
 
 
 def kept_text(target: TargetReport) -> str:

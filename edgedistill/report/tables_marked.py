@@ -1,10 +1,11 @@
 """The tables of report.md in which every cost carries a mark that says how it is known. Plain text in cells."""
 
 from edgedistill.report.model import HostLatency, RunReport, TargetLatency, TargetReport, VariantReport
-from edgedistill.report.tables import UNKNOWN, Table, answer_cells, answer_headers, is_kept_known, kept_text
+from edgedistill.report.tables import UNKNOWN, Table, answer_cells, answer_headers, kept_text
 from edgedistill.report.wording import (
     BUDGET_NAMES,
     amount_text,
+    is_kept_known,
     memory_place,
     range_text,
     share_text,

@@ -125,11 +125,16 @@ def _nothing_bought_text(gain: DistillationGain | None) -> str:
             f"(95 % interval {points.low * 100:+.1f} to {points.high * 100:+.1f}).")
 
 
+def is_kept_known(target: TargetReport) -> bool:
+    """Can it be said what share of the teacher's accuracy is kept? Not of a teacher that is right on no test row."""
+    return target.variants["teacher"].accuracy > 0
+
+
 def _gains_text(target: TargetReport) -> str:
     ratio, kept = target.headline.size_ratio, target.headline.retention
     smaller = f"{times_text(ratio)} smaller" if ratio >= 1 else f"{times_text(1 / ratio)} bigger"
     keeps = f"keeps {share_text(kept.value)} of its accuracy (95 % interval {range_text((kept.low, kept.high))} %)"
-    if not target.variants["teacher"].accuracy:
+    if not is_kept_known(target):
         keeps = "keeps an unknown share of its accuracy (the teacher is right on no test row)"
     return f"the {shipped_name(target.variants['student_int8'])} is {smaller}{_speed_clause(target)}, {keeps}"
 

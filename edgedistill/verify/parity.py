@@ -155,6 +155,14 @@ def explanation_of(result: ParityResult) -> str:
     return f"{result.candidate} does not answer as {result.reference} does: {'; '.join(figures)}"
 
 
+def advice_alone(result: ParityResult) -> str:
+    """Return what to do about two models that were compared by themselves, outside of a run, and do not answer alike."""
+    if any("NaN" in problem for problem in result.problems):
+        return _HINT_BROKEN
+    return ("see on labelled rows whether anything is lost: edgedistill evaluate MODEL --data DATA; an int8 model may be better "
+            "with 7-bit weights: edgedistill quantize MODEL --data DATA --scheme dynamic_wi8_afp32_per_channel_reduced_range")
+
+
 def advice_of(result: ParityResult) -> str:
     """Return what to do about a comparison that failed; of several about the first: what comes later was made from it."""
     if any("NaN" in problem for problem in result.problems):

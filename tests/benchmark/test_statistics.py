@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 
 from edgedistill.benchmark.statistics import (
-    by_process,
     compare,
     is_noisy,
     is_separable,
@@ -17,6 +16,7 @@ from edgedistill.benchmark.statistics import (
     noise_warnings,
     percentile,
     percentile_interval,
+    process_medians,
     round_spread,
     speed_ratio,
     summarize,
@@ -126,7 +126,7 @@ def test_speed_ratio_when_five_rounds_are_given_equals_scipy():
 
 
 def test_by_process_when_the_rounds_of_a_process_differ_then_takes_their_geometric_mean():
-    found = by_process([_rounds(1.0, 4.0), _rounds(3.0, 3.0)])
+    found = process_medians([_rounds(1.0, 4.0), _rounds(3.0, 3.0)])
     assert found == (pytest.approx((2.0,)), pytest.approx((3.0,)))
 
 

@@ -55,6 +55,9 @@ def choose(
         what = "this has the best" if taken is best else "this comes nearest to all of them, with an"
         is_close = any(_outcome(t).is_kept_by_chance for t in within)
         by_how_much = " by more than may be chance (search.margin)" if is_close else ""
+        if not _outcome(taken).is_within_budgets:
+            return Choice(taken, f"no trial has a file within the budgets; {what} int8 {_name(taken)} on validation, "
+                                 f"{_figure(taken):.4f}")
         over = _over_a_budget(done)
         fits = " whose file fits" if over else ""
         return Choice(taken, f"no trial{fits} keeps every goal on validation{by_how_much}{over}; {what} int8 {_name(taken)} "

@@ -79,7 +79,7 @@ class Situation:
         outcome = trial.outcome
         if outcome is None or not outcome.keeps_the_goals:
             return len(self.rungs)
-        if not outcome.is_float and outcome.is_within_latency:
+        if not outcome.is_float:  # a file with weights alone in int8 too: dearer ones are as they are, and slower
             return self.rank(trial)
         most = outcome.int8_bytes if outcome.is_met else math.inf
         dearer = range(self.rank(trial) + 1, len(self.rungs))
@@ -125,9 +125,11 @@ def _towards_the_smallest(now: Situation) -> Iterator[Move]:
     middle = (now.floor + now.ceiling) // 2
     for rank in sorted(open_ranks, key=lambda r: (abs(r - middle), -r)):
         yield _at(now, rank, _why_this_rung(now, rank))
+    is_met = any(t.outcome is not None and t.outcome.is_met for t in now.trials)
+    gained = "smaller than the float file that keeps the goal" if is_met else "within the budgets"
     for rank in range(now.ceiling + 1, now.limit):
         if rank not in taken:
-            yield _at(now, rank, f"no cheaper shape is left to try, and {now.rungs[rank].id} in int8 would be within the budgets")
+            yield _at(now, rank, f"no cheaper shape is left to try, and {now.rungs[rank].id} in int8 would be {gained}")
 
 
 def _why_this_rung(now: Situation, rank: int) -> str:

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from edgedistill.distill.what_counts import without_baseline
 from edgedistill.picture_settings import PictureChanges
 from edgedistill.recipe import Distillation, FineTuning
 from edgedistill.tasks.image_classification.refusals import PICTURE_LOSSES
@@ -35,7 +34,7 @@ def enough_for_a_new_teacher(tuning: FineTuning, rows: int, *, rows_seen: int) -
 def of_pictures(distillation: Distillation) -> Distillation:
     """Return what counts for a student, without losses that are for texts; `check` lets only the default ones be there."""
     kept = tuple(term for term in distillation.losses if term.name in PICTURE_LOSSES)
-    return without_baseline(distillation).model_copy(update={"losses": kept})
+    return distillation.without_baseline().model_copy(update={"losses": kept})
 
 
 def unmixed(changes: PictureChanges) -> PictureChanges:

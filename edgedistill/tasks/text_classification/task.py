@@ -275,14 +275,13 @@ class TextClassification:
     ) -> Work:
         """Cut a BERT student out of the teacher and train it."""
         from edgedistill.distill import stage
-        from edgedistill.distill.what_counts import without_baseline
         from edgedistill.prepare.stage import LABELS_FILE, TRAIN_FILE, VALIDATION_FILE
         from edgedistill.teach.stage import SENTENCE_VECTORS_FILE, SOFT_LABELS_FILE, TOKEN_VECTORS_FILE, TRANSFER_FILE
 
         data, taught = folders.data, folders.taught
         settings = stage.StudentSettings(
             shape=_bert(shape), initialisation=recipe.student.initialisation, aliases=recipe.student.aliases,
-            distillation=without_baseline(recipe.distillation), max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
+            distillation=recipe.distillation.without_baseline(), max_tokens=recipe.teacher.max_tokens, seed=recipe.seed,
             milestones=milestones,
         )
         return Work(stage.STUDENT, settings, stage.StudentInputs(
@@ -296,14 +295,13 @@ class TextClassification:
     ) -> Work:
         """Fine-tune with the same texts and soft labels as the distillation."""
         from edgedistill.distill.aware import stage
-        from edgedistill.distill.what_counts import without_baseline
         from edgedistill.prepare.stage import TRAIN_FILE, VALIDATION_FILE
         from edgedistill.teach.stage import SOFT_LABELS_FILE, TRANSFER_FILE
 
         wanted, data, taught = recipe.quantization, folders.data, folders.taught
         settings = stage.Settings(
             scheme=scheme, steps=wanted.aware_steps, learning_rate=wanted.aware_learning_rate,
-            distillation=without_baseline(recipe.distillation), calibration=wanted.calibration, seed=recipe.seed,
+            distillation=recipe.distillation.without_baseline(), calibration=wanted.calibration, seed=recipe.seed,
         )
         return Work(stage.STAGE, settings, stage.Inputs(
             student=student, graph=graph, train=data / TRAIN_FILE, transfer=taught / TRANSFER_FILE,

@@ -129,3 +129,6 @@ def test_smallest_when_the_goals_are_kept_only_by_files_that_do_not_fit_then_sai
     found = smallest(missed, trial(1, "r3", over), trial(2, "r2", slow))
     assert found is not None
     assert ", as trials 2, 3 do, which are over a budget; this" in found.why
+    found = smallest(trial(0, "r3", over))
+    assert found is not None
+    assert found.why.startswith("no trial has a file within the budgets; this has the best")

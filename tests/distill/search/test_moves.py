@@ -305,6 +305,8 @@ def test_moves_when_a_file_over_a_budget_and_nothing_cheaper_is_left_then_dearer
         return [move.settings.rung for move in guided_moves(after(trial(0, "r0", over), rungs=RUNGS[:4]))]
 
     assert rungs(OVER) == []  # an int8 file of a dearer rung is larger
+    weights_alone = outcome(shortfall=-0.01, scheme_used="weight_only_wi8_per_channel", is_within_latency=False)
+    assert rungs(weights_alone) == []  # and slower where it computes in float too
     assert rungs(outcome(shortfall=-0.01, scheme_used="float", is_within_size=False)) == ["r1", "r2", "r3"]
 
 
