@@ -11,7 +11,6 @@ from edgedistill.aware_step import Call, _compared, _Made, call_for
 from edgedistill.evaluate.stage import EVALUATION_FILE
 from edgedistill.int8_settings import PostTraining, Quantization
 from edgedistill.quantize.stage import VERDICT_FILE
-from edgedistill.recipe import Goal
 from edgedistill.results import Coverage, Evaluation, Int8Candidate, Interval, QuantizationVerdict
 
 PLAIN, COLUMNS, STATIC = "dynamic_wi8_afp32", "dynamic_wi8_afp32_per_channel", "static_wi8_ai8_per_channel"
@@ -117,22 +116,21 @@ def evaluated(folder: Path, accuracy: float, macro_f1: float) -> Any:
     return SimpleNamespace(folder=folder)
 
 
-@pytest.mark.parametrize(("goals", "is_shipped", "says"), [
-    ((), False, "validation accuracy: float student 0.9000, int8 without it 0.8800, fine-tuned in int8 0.8700: no better"),
-    (("accuracy", "macro_f1"), False, "fine-tuned in int8 0.8700: no better"),
-    (("macro_f1", "accuracy"), True, "validation macro-F1: float student 0.7000, int8 without it 0.6000, fine-tuned in int8 0.6500: better"),
+@pytest.mark.parametrize(("metric", "is_shipped", "says"), [
+    ("accuracy", False, "validation accuracy: float student 0.9000, int8 without it 0.8800, fine-tuned in int8 0.8700: no better"),
+    ("macro_f1", True, "validation macro-F1: float student 0.7000, int8 without it 0.6000, fine-tuned in int8 0.6500: better"),
 ])
-def test_fine_tuned_student_when_better_by_the_metric_of_the_first_goal_then_ships(
-    goals: tuple[str, ...], is_shipped: bool, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_fine_tuned_student_when_better_by_the_metric_that_trials_are_ranked_by_then_ships(
+    metric: str, is_shipped: bool, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged = {"student_onnx": evaluated(tmp_path / "float", 0.9, 0.7), "student_int8": evaluated(tmp_path / "before", 0.88, 0.6),
               "student_int8_aware": evaluated(tmp_path / "after", 0.87, 0.65)}
     monkeypatch.setattr(aware_step, "evaluate_models", lambda *arguments, **named: judged)
     (tmp_path / "after" / VERDICT_FILE).write_text(GOOD.to_json())
-    asked = tuple(Goal.model_validate({"metric": name}) for name in goals)
-    line: Any = SimpleNamespace(recipe=SimpleNamespace(goals=asked, quantization=Quantization()))
+    line: Any = SimpleNamespace(recipe=SimpleNamespace(quantization=Quantization()))
+    found_by: Any = SimpleNamespace(chosen=SimpleNamespace(metric=metric))
     before, models = judged["student_int8"], judged["student_onnx"]
-    every: Any = SimpleNamespace(teacher_onnx=models, student_onnx=models, student_int8=before)
+    every: Any = SimpleNamespace(teacher_onnx=models, student_onnx=models, student_int8=before, found=found_by)
     after = judged["student_int8_aware"]
     found = _compared(line, None, every, _Made(after, after, after, Call(COLUMNS, "because"), GOOD))  # type: ignore[arg-type]
     assert found.shipped is (after if is_shipped else before)

@@ -98,7 +98,7 @@ def test_verify_when_two_models_differ_then_the_gate_is_named_with_what_to_type(
     found = capsys.readouterr()
     assert (json.loads(found.out)["problems"][0] if as_json else found.out.splitlines()[1].removeprefix("problem: ")).startswith(
         "parity.int8_min_agreement: 2 of 2 decisions flipped")
-    assert "parity.int8_min_agreement=0" in found.err
+    assert "edgedistill evaluate MODEL --data DATA" in found.err
 
 
 def test_plan_when_two_targets_have_one_id_then_refused(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
