@@ -1,6 +1,8 @@
 """Adapter to onnxruntime's transformer optimizer: attention, LayerNorm and GELU become one node each."""
 
+import contextlib
 import logging
+import sys
 from pathlib import Path
 
 import onnx
@@ -23,10 +25,11 @@ def fuse(source: Path, out: Path, *, model_type: str, heads: int, hidden: int) -
     """
     for name in ("fusion_base", "onnx_model", "onnx_model_bert", "fusion_utils", "onnxruntime.transformers.optimizer"):
         logging.getLogger(name).setLevel(logging.WARNING)  # it tells every fusion on these loggers
-    model = optimize_model(
-        str(source), model_type=FAMILIES.get(model_type, "bert"), num_heads=heads, hidden_size=hidden, opt_level=0,
-        optimization_options=FusionOptions("bert"), only_onnxruntime=False,
-    ).model
+    with contextlib.redirect_stdout(sys.stderr):  # it prints what it cannot infer, and stdout is for the result
+        model = optimize_model(
+            str(source), model_type=FAMILIES.get(model_type, "bert"), num_heads=heads, hidden_size=hidden, opt_level=0,
+            optimization_options=FusionOptions("bert"), only_onnxruntime=False,
+        ).model
     del model.metadata_props[:]
     for node in model.graph.node:
         node.doc_string = ""

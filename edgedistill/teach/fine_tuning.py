@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 
 from edgedistill.processes import current_group
 from edgedistill.recipe import FineTuning
-from edgedistill.teach.files import CURVE_FILE
+from edgedistill.teach.files import CURVE_FILE, ONE_FILE
 from edgedistill.training import BestBy, Schedule, TrainingSet, train
 
 _ENOUGH_STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 1500, 3, 12
@@ -35,14 +35,15 @@ def tuning_schedule(tuning: FineTuning, rows: int, *, seed: int, most_evaluation
         tuning: what the recipe says.
         rows: examples of a pass.
         seed: of the order and of dropout.
-        most_evaluations: looks at validation at most; None: one a pass.
+        most_evaluations: looks at validation at most; None: one a pass, but 12 where a small set has more passes by default. With
+            a look a pass such a training would end in its warm-up, and write as many checkpoints.
         best_by: which of the looks counts.
     """
     epochs = epochs_of(tuning, rows)
     return Schedule(
         steps=_steps_a_pass(tuning, rows) * epochs, batch_size=tuning.batch_size, learning_rate=tuning.learning_rate,
         warmup_share=tuning.warmup_share, weight_decay=tuning.weight_decay,
-        evaluations=epochs if most_evaluations is None else min(epochs, most_evaluations),
+        evaluations=min(epochs, most_evaluations or tuning.epochs or _MOST_EPOCHS),
         patience=tuning.patience, best_by=best_by, seed=seed,
     )
 
@@ -67,7 +68,7 @@ def fine_tune(model: PreTrainedModel, sets: tuple[TrainingSet, TrainingSet], *, 
         model, *sets, loss=lambda logits, hard, soft: _hard_loss(logits, hard), schedule=schedule, out=out,
     )
     if current_group().is_main:
-        model.save_pretrained(out, safe_serialization=True)
+        model.save_pretrained(out, max_shard_size=ONE_FILE, safe_serialization=True)
         (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
     looks = [point for point in curve.points if point.validation_loss is not None]
     if schedule.best_by == "loss":

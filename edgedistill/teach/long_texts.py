@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edgedistill.manifest import Decision
-from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.tasks.text_classification.encoding import TextEncoder, portions
 from edgedistill.teach.units import unspaced_characters
 
 MOST_TOKENS = 512
@@ -21,7 +21,6 @@ _FEW = 0.01
 _SAMPLE_TEXTS = 2_000
 _TOKENS_PER_WORD = 1.4
 _SPECIAL_TOKENS = 2
-_TEXTS_AT_ONCE = 1_000
 
 
 def sampled_rows(count: int) -> NDArray[np.int64]:
@@ -43,7 +42,7 @@ def whole_lengths(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int6
     """Return how many tokens texts have to their ends, special ones counted, shape (n,)."""
     whole = Tokenizer.from_str(tokenizer.to_str())
     whole.no_truncation()
-    return np.array([len(encoding.ids) for encoding in whole.encode_batch_fast(list(texts))], np.int64)
+    return np.array([len(encoding.ids) for some in portions(texts) for encoding in whole.encode_batch_fast(some)], np.int64)
 
 
 def tokens_that_hold(lengths: NDArray[np.int64], *, most: int = MOST_TOKENS, above: int = 0) -> int:
@@ -98,9 +97,8 @@ def ends_of_reading(encoder: TextEncoder, texts: Sequence[str]) -> dict[int, int
         return {}
     full = np.flatnonzero(encoder.encode(texts).lengths >= truncation["max_length"]).tolist()
     ends: dict[int, int] = {}
-    for start in range(0, len(full), _TEXTS_AT_ONCE):
-        numbers = full[start : start + _TEXTS_AT_ONCE]
-        for number, encoding in zip(numbers, encoder.tokenizer.encode_batch([texts[i] for i in numbers]), strict=True):
-            if encoding.overflowing:
-                ends[number] = max(end for _, end in encoding.offsets)
+    found = (encoding for some in portions(texts[i] for i in full) for encoding in encoder.tokenizer.encode_batch(some))
+    for number, encoding in zip(full, found, strict=True):
+        if encoding.overflowing:
+            ends[number] = max(end for _, end in encoding.offsets)
     return ends if len(ends) >= _FEW * len(texts) else {}

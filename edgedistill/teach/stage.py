@@ -24,7 +24,7 @@ from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder, is_wordpiece
 from edgedistill.teach.answer_parts import PARTS, parts_in
 from edgedistill.teach.decoders import require_encoder
-from edgedistill.teach.files import CURVE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
+from edgedistill.teach.files import CURVE_FILE, ONE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
 from edgedistill.teach.judgement import Answers, judge_taken, judged_rows, warn_of_accuracy
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
 from edgedistill.teach.labels import require_same_classes, require_same_problem, token_limit, trained_labels
@@ -151,7 +151,7 @@ def _take_as_it_is(inputs: TeacherInputs, labels: tuple[str, ...], out: Path) ->
 
     require_same_classes(inputs.model, labels,
                          advice="give a teacher that was fine-tuned on these labels, or an encoder to fine-tune")
-    load_classifier(inputs.model, labels, is_trained=True).save_pretrained(out, safe_serialization=True)
+    load_classifier(inputs.model, labels, is_trained=True).save_pretrained(out, max_shard_size=ONE_FILE, safe_serialization=True)
     (out / CURVE_FILE).write_text(TrainingLog(points=()).to_json(), encoding="utf-8")
 
 
@@ -178,7 +178,7 @@ def _judgement(folder: Path, logits: NDArray[np.float32], rows: Examples, names:
 
 
 TEACHER = Stage(
-    name="teach", version=2, run=_make_teacher, requires=_require_readable,
+    name="teach", version=3, run=_make_teacher, requires=_require_readable,
     ensures=partial(require_written, names=(WEIGHTS_FILE, TOKENIZER_FILE, "config.json")),
     tools=("torch", "transformers", "tokenizers"), is_resumable=True, is_shared=True,
 )

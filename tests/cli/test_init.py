@@ -240,6 +240,13 @@ def test_init_when_the_texts_are_long_then_fewer_rows_with_the_reason(tmp_path: 
     assert "fewer than usual, as the texts have about 50 tokens" in (tmp_path / "recipe.yaml").read_text()
 
 
+def test_init_when_a_few_texts_are_very_long_then_what_is_not_read_of_them_does_not_count(tmp_path: Path) -> None:
+    rows = [f"{i % 2}\t{'word ' * (20_000 if i % 50 == 0 else 12)}" for i in range(200)]
+    (tmp_path / "a.tsv").write_text("label\ttext\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    assert run_command_line(["init", "--train", str(tmp_path / "a.tsv"), "-o", str(tmp_path / "recipe.yaml")]) == 0
+    assert read_recipe(tmp_path / "recipe.yaml").distillation.rows_seen == 250_000
+
+
 @pytest.mark.parametrize(("tokens", "rows"), [(10, 250_000), (32, 250_000), (50, 160_000), (400, 100_000)])
 def test_rows_seen_for_texts_of_a_length_then_eight_million_tokens_within_limits(tokens: int, rows: int) -> None:
     assert rows_seen_for(np.full(20, tokens), usual=250_000) == rows

@@ -24,7 +24,7 @@ from edgedistill.stage import Workspace
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.teach import table_labelling, tokenizer_files
 from edgedistill.teach.answer_parts import AnswerParts, Arrays
-from edgedistill.teach.fine_tuning import enough_epochs
+from edgedistill.teach.fine_tuning import enough_epochs, tuning_schedule
 from edgedistill.teach.labelling import origin_of
 from edgedistill.teach.stage import (
     SOFT_LABELS,
@@ -96,6 +96,16 @@ def test_teach_with_a_fine_tuned_teacher_takes_it_as_it_is(teacher: Path, model_
                                                        (1790, 3)])
 def test_enough_epochs_makes_1500_steps_within_3_to_12_or_200_steps(steps_a_pass: int, epochs: int) -> None:
     assert enough_epochs(steps_a_pass) == epochs
+
+
+@pytest.mark.parametrize(("rows", "epochs", "steps", "looks"), [
+    (26, None, 200, 12), (26, 30, 30, 30), (4650, None, 1606, 11), (67_000, None, 6282, 3)])
+def test_schedule_when_a_small_set_gets_many_passes_then_its_patience_is_longer_than_its_warm_up(
+    rows: int, epochs: int | None, steps: int, looks: int
+) -> None:
+    schedule = tuning_schedule(FineTuning(epochs=epochs, learning_rate=1e-4), rows, seed=3)
+    assert (schedule.steps, schedule.evaluations) == (steps, looks)
+    assert epochs is not None or schedule.patience * (steps // looks) > schedule.warmup_share * steps
 
 
 def test_teach_with_an_encoder_fine_tunes_it(

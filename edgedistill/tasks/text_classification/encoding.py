@@ -1,9 +1,8 @@
 """Texts to token ids, by the `tokenizer.json` of a model folder. One encoder for torch, ONNX and the bundle."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,26 @@ from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples
 
 TOKENIZER_FILE = "tokenizer.json"
-_TEXTS_AT_ONCE = 10_000
+_TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 10_000, 5_000_000
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """Of a WordPiece, in the order of a student's ids."""
+
+
+def portions(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield lists of up to 10,000 texts, which end with the text that makes them 5 million characters long.
+
+    `tokenizers` holds what it cut off of every text of a list until all are done: some 25 bytes a character.
+    """
+    some: list[str] = []
+    characters = 0
+    for text in texts:
+        some.append(text)
+        characters += len(text)
+        if len(some) == _TEXTS_AT_ONCE or characters >= _CHARACTERS_AT_ONCE:
+            yield some
+            some, characters = [], 0
+    if some:
+        yield some
 
 
 def is_wordpiece(tokenizer_json: str) -> bool:
@@ -126,8 +142,8 @@ class TextEncoder:
 
     def encode(self, texts: Iterable[str]) -> EncodedTexts:
         """Encode texts; special tokens are added. What the tokenizer holds of a text besides its ids is let go piece by piece."""
-        remaining, ids, lengths = iter(texts), [np.empty(0, np.int32)], [np.empty(0, np.int64)]
-        while some := list(islice(remaining, _TEXTS_AT_ONCE)):
+        ids, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+        for some in portions(texts):
             found = [np.asarray(encoding.ids, np.int32) for encoding in self.tokenizer.encode_batch_fast(some)]
             ids += found
             lengths.append(np.fromiter(map(len, found), np.int64, len(found)))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.catalog import LocatedRecipe
@@ -86,12 +87,14 @@ class TextClassification:
         """Begin with the encoder that needs no hub; lists say that a text may have several labels, long texts are fewer rows."""
         from edgedistill.prepare.read import holds_lists
         from edgedistill.tasks.text_classification.first_texts import lengths_of_first_texts, rows_seen_for
+        from edgedistill.teach.long_texts import tokens_that_hold
 
         start = StartingPoint(DEFAULT_TEACHER, Distillation(), Pictures(), columns.text)
         lengths = None if train is None else lengths_of_first_texts(train, columns.text, folder=None)
         if train is None or lengths is None or not len(lengths):
             return start
         start = dataclasses.replace(start, several_labels=holds_lists(train, columns.label))
+        lengths = np.minimum(lengths, tokens_that_hold(lengths))  # what is read of them
         rows = rows_seen_for(lengths, usual=start.distillation.rows_seen)
         if rows == start.distillation.rows_seen:
             return start

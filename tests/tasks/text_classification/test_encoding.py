@@ -45,6 +45,14 @@ def test_encode_takes_any_iterable_of_texts(folder: Path) -> None:
     assert len(TextEncoder.load(folder).encode(text for text in ("a", "b", "c"))) == 3
 
 
+def test_portions_then_every_text_once_in_order_and_no_list_is_longer_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr(encoding, "_CHARACTERS_AT_ONCE", 10)
+    found = list(encoding.portions(iter(["a", "b", "c", "d", "e" * 12, "f" * 4, "g" * 6, "h"])))
+    assert found == [["a", "b", "c"], ["d", "e" * 12], ["f" * 4, "g" * 6], ["h"]]
+    assert list(encoding.portions([])) == []
+
+
 def test_batch_pads_to_its_own_longest_text() -> None:
     batch = flat([1, 2], [3], [4, 5, 6, 7]).batch([1, 0])
     assert batch["input_ids"].tolist() == [[3, 9], [1, 2]]
