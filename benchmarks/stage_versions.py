@@ -19,7 +19,8 @@ float model would take on the target, and chooses as before.
 Version 2 of teach takes, of looks at validation with equal accuracy, the one with the lower loss, and gives sets of fewer than 17
 steps a pass more passes; version 7 of soft_labels draws 150,000 texts to make others from where there are more. The teachers
 of agnews_10k and sst2_glue that were trained under version 1 had no two looks of one accuracy, no set is so small, and none so
-large. Version 3 of teach looks less often at sets of fewer than 17 steps a pass. Version 3 of prepare knows Unicode's blanks where it compares texts, of which the six sets have none, and sorts LABEL_10
+large. Version 3 of teach looks less often at sets of fewer than 17 steps a pass.
+Version 3 of prepare knows Unicode's blanks where it compares texts, of which the six sets have none, and sorts LABEL_10
 after LABEL_9; version 4 knows Greek and Turkish capitals there, and writes a label 1.0 as 1: the splits of the six sets are the
 same bytes under 3 and 4.
 
