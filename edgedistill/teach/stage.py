@@ -33,7 +33,7 @@ from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_read
 from edgedistill.teach.sentence_vectors import keep_vectors
 from edgedistill.teach.set_judgement import judge_taken_sets
 from edgedistill.teach.table_labelling import label_tables
-from edgedistill.teach.tokenizer_files import require_known_tokens, require_tokenizer_packages
+from edgedistill.teach.tokenizer_files import cuts_the_beginning, require_known_tokens, require_tokenizer_packages
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, share_with_neighbours, words_of
 from edgedistill.teach.units import UnitSplitter, unspaced_units
 
@@ -142,6 +142,9 @@ def _tell_what_is_cut(settings: TeacherSettings, inputs: TeacherInputs, out: Pat
     told = cut_decision(lengths, max_tokens=settings.max_tokens, most=most)
     if told is None:
         return ()
+    if cuts_the_beginning(inputs.model):
+        told = told.model_copy(update={"why": f"{told.why}. The beginning is read, by teacher and student, although the teacher's "
+                                              "tokenizer_config.json says truncation_side: left"})
     log.warning("teach: %s: %s", told.what, told.why)
     return (told,)
 

@@ -58,6 +58,14 @@ def require_known_tokens(model: Path, *, tokenizer: Path | None = None) -> None:
             hint="model.resize_token_embeddings(len(tokenizer)) in transformers gives it the rows; then save both again")
 
 
+def cuts_the_beginning(folder: Path) -> bool:
+    """Does a teacher's own tokenizer_config.json say that it reads the ends of long texts?"""
+    try:
+        return bool(json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("truncation_side") == "left")
+    except (OSError, ValueError, AttributeError):  # the file is not needed, and what is amiss with it is not said here
+        return False
+
+
 def _ids_of(content: dict[str, Any]) -> dict[str, int]:
     """Return the ids of a tokenizer.json's tokens; Unigram has a list of pieces, the others a mapping."""
     known = content["model"]["vocab"]

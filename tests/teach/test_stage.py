@@ -393,11 +393,14 @@ def test_teach_with_texts_that_are_cut_says_so_and_varies_what_is_read_of_them(
     train = read_examples(data / "train.arrow")
     long = [f"{text} {' '.join(['quick'] * 20)} unread" for text in train.texts]
     write_examples(tmp_path / "data" / "train.arrow", train.ids, long, train.labels.tolist())
-    inputs = TeacherInputs(model_folder("bert"), *(tmp_path / "data" / name for name in ("train.arrow", "validation.arrow", "labels.json")))
+    model = Path(shutil.copytree(model_folder("bert"), tmp_path / "model"))
+    (model / "tokenizer_config.json").write_text('{"truncation_side": "left"}', encoding="utf-8")
+    inputs = TeacherInputs(model, *(tmp_path / "data" / name for name in ("train.arrow", "validation.arrow", "labels.json")))
     taught = Workspace(tmp_path / "stages").perform("teach", TEACHER, SETTINGS, inputs)
     told = taught.manifest.decisions[1]
     assert told.what == "100% of the training texts are longer than 16 tokens and are cut"
-    assert told.why.endswith("--set teacher.max_tokens=40")  # its positions
+    assert "truncation_side: left" in told.why
+    assert "--set teacher.max_tokens=40. The" in told.why  # its positions
     assert told.what in caplog.text
     soft = Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SOFT, soft_inputs(taught.folder, tmp_path / "data"))
     made = read_examples(soft.folder / "transfer.arrow").texts
