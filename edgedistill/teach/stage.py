@@ -143,8 +143,8 @@ def _tell_what_is_cut(settings: TeacherSettings, inputs: TeacherInputs, out: Pat
     if told is None:
         return ()
     if cuts_the_beginning(inputs.model):
-        told = told.model_copy(update={"why": f"{told.why}. The beginning is read, by teacher and student, although the teacher's "
-                                              "tokenizer_config.json says truncation_side: left"})
+        told = told.model_copy(update={"why": f"{told.why}. The beginning is read, by teacher and student, although the "
+                                              "teacher's tokenizer_config.json says truncation_side: left"})
     log.warning("teach: %s: %s", told.what, told.why)
     return (told,)
 
