@@ -27,6 +27,9 @@ their source, some go far."""
 _DROP_RATE = 0.1
 _LONGEST_NGRAM = 7
 _LONGEST_SPAN = 3
+_MOST_COSINES = 2**25
+"""Held at once, 128 MiB: a multilingual vocabulary has 250,000 words."""
+
 _CORE = re.compile(r"^(\W*)(.*?)(\W*)$", re.DOTALL)
 """A word between what touches it and is no letter; combining marks that follow the word are given back to it."""
 
@@ -63,15 +66,26 @@ def find_neighbours(
     centred = vectors - vectors.mean(axis=0)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
     found: dict[str, tuple[tuple[str, ...], NDArray[np.float64]]] = {}
-    for start in range(0, len(known), 1024):
-        part = known[start : start + 1024]
+    at_once = max(1, min(1024, _MOST_COSINES // len(vocabulary)))
+    for start in range(0, len(known), at_once):
+        part = known[start : start + at_once]
         cosines = unit[[row_of[word] for word in part]] @ unit.T
         cosines[np.arange(len(part)), [row_of[word] for word in part]] = -np.inf
-        nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+        nearest = _largest(cosines, min(k, len(vocabulary)))
         for word, rows, scores in zip(part, nearest, np.take_along_axis(cosines, nearest, 1), strict=True):
             weights = np.exp((scores - scores.max()) / _SOFTMAX_WIDTH)
             found[word] = (tuple(vocabulary[row] for row in rows), np.cumsum(weights / weights.sum()))
     return Neighbours(found)
+
+
+def _largest(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Return the columns of the k largest scores of each row, shape (rows, k), largest first; of equal ones the first columns."""
+    least = np.partition(scores, -k, axis=1)[:, -k]
+    found = np.empty((len(scores), k), dtype=np.int64)
+    for row, (values, limit) in enumerate(zip(scores, least, strict=True)):
+        columns = np.flatnonzero(values >= limit)
+        found[row] = columns[np.argsort(-values[columns], kind="stable")[:k]]
+    return found
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,17 @@ def test_find_neighbours_in_a_vocabulary_smaller_than_k_never_gives_the_word_its
     near, cumulative = found.words["lamp"]
     likely = [word for word, share in zip(near, np.diff(cumulative, prepend=0.0), strict=True) if share > 0]
     assert sorted(likely) == ["bulb", "light"]
+
+
+def test_find_neighbours_takes_the_first_of_equal_words_however_many_are_looked_at_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.tile(np.vstack([np.eye(3), -np.eye(3)]), (10, 1)).astype(np.float32)  # exact: the mean is 0, cosines are 1, 0, -1
+    words = tuple(f"w{i}" for i in range(60))
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    wanted = {w: tuple(words[i] for i in np.argsort(-cosines[row], kind="stable")[:12]) for row, w in enumerate(words)}
+    for most in (60 * 60, 7 * 60, 1):
+        monkeypatch.setattr(sys.modules[find_neighbours.__module__], "_MOST_COSINES", most)
+        assert {word: near for word, (near, _) in find_neighbours(words, words, vectors, k=12).words.items()} == wanted, most
 
 
 def test_find_neighbours_orders_by_the_cosine_of_centred_vectors_and_weighs_by_its_softmax() -> None:
