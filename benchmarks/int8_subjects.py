@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from images import SUITE as IMAGES_SUITE
 from images import ImagesSuite
 from resumable_rows import Row, pack_bits
+from stage_versions import stage_versions
 from student_line import Line as StudentLine
 from student_line import NotTrainedError, wanted_tasks
 from students import SUITE as STUDENTS_SUITE
@@ -255,7 +256,8 @@ def picture_subject(task: str, run: Path, work: Path, *, target: str) -> Subject
     known_by = {
         "task": task, "seed": recipe.seed, "student": sha256_of_file(model / "model.safetensors"), "target": target,
         "quantization": recipe.quantization.post_training.model_dump(mode="json"),
-        "stages": {stage.name: stage.version for stage in (export_stage.STAGE, quantize_stage.STAGE, evaluate_stage.STAGE)},
+        "stages": {"export": stage_versions()["export"],
+                   **{stage.name: stage.version for stage in (quantize_stage.STAGE, evaluate_stage.STAGE)}},
     }
     return Subject(
         task, recipe.seed, "pictures", recipe.student.rung or "planned", Workspace(work / task), recipe, model=model, data=data,

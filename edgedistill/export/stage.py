@@ -84,5 +84,5 @@ def _ensures(out: Path) -> None:
     onnx.checker.check_model(str(out / ONNX_FILE), full_check=False, skip_opset_compatibility_check=True)
 
 
-STAGE = Stage(name="export", version=1, run=_run, requires=_requires, ensures=_ensures,
+STAGE = Stage(name="export", version=2, run=_run, requires=_requires, ensures=_ensures,
               tools=("torch", "transformers", "optimum-onnx", "onnx", "onnxruntime"))
