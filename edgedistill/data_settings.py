@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgedistill.document import Document
 from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
@@ -40,6 +40,10 @@ class Data(Document):
         False, description="may a text have several labels, or none? The column then holds lists, or strings of labels between "
         "separators; an empty one says that no class applies. Text tasks"
     )
+    label_columns: tuple[str, ...] = Field(
+        (), description="instead of label_column: columns of 0 and 1, one for each class, of texts that may have several "
+        "labels"
+    )
     label_separator: str = Field(
         ",", min_length=1, max_length=8, description="with several_labels: what stands between the labels of a string"
     )
@@ -49,12 +53,26 @@ class Data(Document):
     @property
     def separator(self) -> str | None:
         """What stands between the labels of a text; None where it has one."""
-        return self.label_separator if self.several_labels else None
+        return self.label_separator if self.may_have_several else None
+
+    @property
+    def may_have_several(self) -> bool:
+        """May an example have several labels, or none?"""
+        return self.several_labels or bool(self.label_columns)
 
     @property
     def problem_type(self) -> ProblemType:
         """May an example have several labels?"""
-        return SEVERAL_LABELS if self.several_labels else ONE_LABEL
+        return SEVERAL_LABELS if self.may_have_several else ONE_LABEL
+
+    @field_validator("label_columns")
+    @classmethod
+    def _classes(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(names) == 1:
+            raise ValueError("one column of 0 and 1 says which of two classes a text has: name it as label_column")
+        if len(set(names)) < len(names) or not all(name.strip() for name in names):
+            raise ValueError("a name for each class, each once, none of them empty")
+        return names
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -54,6 +54,7 @@ class RecipeAnswers:
         label_column: column that holds the labels.
         teacher: a model folder, or a model id of the hub; None: the one that the task begins with.
         label_separator: between the labels of a text that may have several; None: each has one, unless the data hold lists.
+        label_columns: instead of `label_column`: columns of 0 and 1, one for each class.
     """
 
     recipe_id: str
@@ -65,6 +66,12 @@ class RecipeAnswers:
     label_column: str = "label"
     teacher: str | None = None
     label_separator: str | None = None
+    label_columns: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> Columns:
+        """Where texts and labels are."""
+        return Columns(self.text_column, self.label_column, flags=self.label_columns)
 
 
 def suggest_recipe_id(train: Path) -> str:
@@ -97,10 +104,9 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
     _check_data(answers)
     folder = path.parent.resolve()
     task = task_named(answers.task)
-    start = task.starting_point(Columns(answers.text_column, answers.label_column), answers.train)
+    start = task.starting_point(answers.columns, answers.train)
     teacher = start.teacher if answers.teacher in (None, start.teacher.name) else _teacher(answers.teacher, folder, task)
-    fitted = task.fit_to_data(teacher, answers.train, Columns(answers.text_column, answers.label_column),
-                              folder=_folder_of(answers.teacher))
+    fitted = task.fit_to_data(teacher, answers.train, answers.columns, folder=_folder_of(answers.teacher))
     recipe = Recipe(
         id=answers.recipe_id,
         task=answers.task,
@@ -110,7 +116,8 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
             test=_relative(answers.test, folder) if answers.test else None,
             text_column=start.text_column,
             label_column=answers.label_column,
-            several_labels=start.several_labels or answers.label_separator is not None,
+            several_labels=start.several_labels or answers.label_separator is not None or bool(answers.label_columns),
+            label_columns=answers.label_columns,
             label_separator=answers.label_separator or Data.model_fields["label_separator"].default,
         ),
         teacher=fitted.teacher,
@@ -127,10 +134,9 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
 
 
 def _check_data(answers: RecipeAnswers) -> None:
-    columns = Columns(answers.text_column, answers.label_column)
     for split, path in (("train", answers.train), ("validation", answers.validation), ("test", answers.test)):
         if path is not None:
-            task_named(answers.task).check_source(path, columns, split=split)
+            task_named(answers.task).check_source(path, answers.columns, split=split)
     held = splits_of_folder(answers.train)
     named = {"validation": answers.validation, "test": answers.test}
     unused = [split for split, path in named.items() if path is None and split in held]

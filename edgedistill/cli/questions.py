@@ -15,29 +15,48 @@ _LONGEST_SEPARATOR = 8
 
 def ask_missing(  # noqa: PLR0913 - the answers of one form
     *, task: TaskDoor, train: Path | None, validation: Path | None, test: Path | None, columns: tuple[str, str],
-    teacher: str | None, may_ask: bool, label_separator: str | None = None,
+    teacher: str | None, may_ask: bool, label_separator: str | None = None, label_columns: str | None = None,
 ) -> RecipeAnswers:
     """Return the answers for a recipe.
 
     Raises:
         UsageError: something needed is missing and nobody can be asked; an example of the task has one label.
     """
-    if label_separator is not None and not task.takes_several_labels:
-        raise UsageError(f"--label-separator: a {task.example} has one label", hint="leave --label-separator out")
+    for option, value in (("--label-separator", label_separator), ("--label-columns", label_columns)):
+        if value is not None and not task.takes_several_labels:
+            raise UsageError(f"{option}: a {task.example} has one label", hint=f"leave {option} out")
     if label_separator is not None and not 1 <= len(label_separator) <= _LONGEST_SEPARATOR:
         raise UsageError(f"--label-separator: 1 to {_LONGEST_SEPARATOR} characters are expected, not {len(label_separator)}",
                          hint="for example --label-separator ';'")
     text_column, label_column = columns
+    flags = () if label_columns is None else _names_of(label_columns, label_separator)
     if train is None:
         if not may_ask:
             raise UsageError("no training data given", hint=f"edgedistill init {task.questions.option}")
         train = Path(typer.prompt(task.questions.data, err=True))
         text_column = typer.prompt(task.questions.column, default=text_column, err=True)
-        label_column = typer.prompt("Column with the label", default=label_column, err=True)
+        if not flags:
+            label_column = typer.prompt("Column with the label", default=label_column, err=True)
         default = teacher or task.starting_point(Columns(text_column, label_column)).teacher.name
         answer = typer.prompt("Teacher (model folder or hub id)", default=default, err=True)
         teacher = answer if answer != default else teacher
     return RecipeAnswers(
         recipe_id=suggest_recipe_id(train), task=task.name, train=train, validation=validation, test=test,
         text_column=text_column, label_column=label_column, teacher=teacher, label_separator=label_separator,
+        label_columns=flags,
     )
+
+
+def _names_of(columns: str, separator: str | None) -> tuple[str, ...]:
+    """Return the names in --label-columns.
+
+    Raises:
+        UsageError: they are no names of several columns, or what stands between labels is given too.
+    """
+    if separator is not None:
+        raise UsageError("--label-columns and --label-separator both say how several labels are written", hint="give one of them")
+    names = tuple(name.strip() for name in columns.split(","))
+    if len(names) < 2 or len(set(names)) < len(names) or not all(names):
+        raise UsageError(f"--label-columns: the names of two columns or more are expected, each once, not {columns!r}",
+                         hint="for example --label-columns toxic,insult,threat; one column alone: --label-column NAME")
+    return names

@@ -199,6 +199,9 @@ def init(  # noqa: PLR0917 - a command's options
     label_separator: Annotated[str | None, typer.Option(
         "--label-separator", metavar="TEXT", help="A text may have several labels, with this between them; lists need none.")
     ] = None,
+    label_columns: Annotated[str | None, typer.Option(
+        "--label-columns", metavar="NAMES", help="Columns of 0 and 1, one for each class, with commas between their names.")
+    ] = None,
     images: ImagesOption = None,
     teacher: TeacherOption = None,
     task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="The ML task; with --images it is known.")] = None,
@@ -220,7 +223,8 @@ def init(  # noqa: PLR0917 - a command's options
     found = task_asked(task, option=None if images is None else "--images")
     columns = (text_column or found.content_column, label_column)
     answers = ask_missing(task=found, train=images or train, validation=validation, test=test, columns=columns, teacher=teacher,
-                          label_separator=label_separator, may_ask=sys.stdin.isatty() and sys.stderr.isatty())
+                          label_separator=label_separator, label_columns=label_columns,
+                          may_ask=sys.stdin.isatty() and sys.stderr.isatty())
     write_recipe(answers, out)
     say(f"wrote {out}")
     tell(f"next: edgedistill plan --recipe {shlex.quote(str(out))} --target raspberry-pi")

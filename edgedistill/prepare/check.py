@@ -50,6 +50,18 @@ def class_names(train: LabelledTexts, *, order: tuple[str, ...] | None = None) -
     return tuple(sorted(names))
 
 
+def require_flagged(train: LabelledTexts, flags: Sequence[str]) -> None:
+    """Refuse a column of 0 and 1 that is 0 in every training row: nothing says what the class is.
+
+    Raises:
+        DataError: names the column.
+    """
+    unused = sorted(set(flags) - set(pc.unique(train.label_words).to_pylist())) if flags else []
+    if unused:
+        raise DataError(f"{train.source}: column {unused[0]!r} is 0 in all {len(train)} rows",
+                        hint="add rows of that class, or leave the column out of data.label_columns (with init: --label-columns)")
+
+
 def encode_labels(rows: LabelledTexts, classes: Sequence[str]) -> NDArray[np.int32]:
     """Return the class number of each row, shape (n,), values 0 .. classes - 1; of several a row 0 and 1, shape (n, classes).
 

@@ -47,12 +47,23 @@ class Columns:
         label: its name.
         words: for messages.
         separator: what stands between the labels of a text that may have several; None: each has one.
+        flags: columns of 0 and 1, one for each class, in the place of the column `label`; the separator is no None then.
     """
 
     text: str
     label: str
     words: Wording = TEXTS
     separator: str | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The names of the columns that say the labels."""
+        return self.flags or (self.label,)
+
+    def label_of(self, cells: Sequence[object]) -> object:
+        """Return what a row says of its labels: its cells in `label_columns`, the only one by itself."""
+        return tuple(cells) if self.flags else cells[0]
 
 
 def check_columns(names: Sequence[str], columns: Columns, *, place: str) -> None:
@@ -66,11 +77,11 @@ def check_columns(names: Sequence[str], columns: Columns, *, place: str) -> None
     Raises:
         DataError: one is missing or there twice, or both are the same; says which one was probably meant.
     """
-    for role, wanted in (("text", columns.text), ("label", columns.label)):
-        _require_one(role, wanted, names, place=place, words=columns.words)
-    if columns.text == columns.label:
+    for role, wanted in (("text", columns.text), *(("label", name) for name in columns.label_columns)):
+        _require_one(role, wanted, names, place=place, words=columns.words, is_flag=bool(columns.flags) and role == "label")
+    if columns.text in columns.label_columns:
         raise DataError(f"{place}: {columns.words.example} and label are both taken from column {columns.text!r}",
-                        hint=f"set {columns.words.key} and data.label_column; {_told(names)}")
+                        hint=f"set {columns.words.key} and data.label_column{'s' if columns.flags else ''}; {_told(names)}")
 
 
 def check_text_column(names: Sequence[str], column: str, *, place: str, words: Wording = TEXTS) -> None:
@@ -82,8 +93,12 @@ def check_text_column(names: Sequence[str], column: str, *, place: str, words: W
     _require_one("text", column, names, place=place, words=words)
 
 
-def _require_one(role: str, wanted: str, names: Sequence[str], *, place: str, words: Wording) -> None:
+def _require_one(role: str, wanted: str, names: Sequence[str], *, place: str, words: Wording, is_flag: bool = False) -> None:
     """Refuse a wanted column that is not there exactly once; of the others it does not matter what they are called."""
+    if wanted not in names and is_flag:
+        near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
+        raise DataError(f"{place}: no column {wanted!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
+                        hint=f"correct data.label_columns (with init: --label-columns); {_told(names)}")
     if wanted not in names:
         raise _missing(role, wanted, names, place=place, words=words)
     if names.count(wanted) > 1:
@@ -99,7 +114,8 @@ def _told(names: Sequence[str]) -> str:
 def _missing(role: str, wanted: str, names: Sequence[str], *, place: str, words: Wording) -> DataError:
     there, meant, key = _told(names), _guess(role, wanted, names), words.key if role == "text" else "data.label_column"
     suggestion = f"; did you mean {meant!r}?" if meant else f"; {there}"
-    remedy = words.remedy or f"--set {key}={meant or 'NAME'} (with init: --{role}-column {meant or 'NAME'})"
+    flags = "" if role == "text" or meant else "; of a column of 0 and 1 for each class: --label-columns A,B"
+    remedy = words.remedy or f"--set {key}={meant or 'NAME'} (with init: --{role}-column {meant or 'NAME'}{flags})"
     return DataError(f"{place}: no column {wanted!r}{suggestion}", hint=f"{remedy}; {there}")
 
 

@@ -167,9 +167,9 @@ def read_dataset(data: Any, columns: Columns, *, source: str) -> LabelledTexts:
         DataError: names the row.
     """
     check_columns(data.column_names, columns, place=source)
-    feature = data.features[columns.label]
+    feature = None if columns.flags else data.features[columns.label]
     class_names = getattr(getattr(feature, "feature", feature), "names", None)  # of a list, what its items are called
-    wanted = data.select_columns([columns.text, columns.label]).with_format("arrow")
+    wanted = data.select_columns([columns.text, *columns.label_columns]).with_format("arrow")
     collector = RowCollector(source, columns, has_lines=False)
     _collect_batches(wanted.iter(batch_size=_BATCH_ROWS), columns, collector, class_names=class_names)
     return collector.finish()
@@ -215,9 +215,9 @@ def _open_parquet(path: Path) -> pq.ParquetFile:
 def _collect_parquet(path: Path, columns: Columns, collector: RowCollector) -> None:
     file = _open_parquet(path)
     check_columns(file.schema_arrow.names, columns, place=str(path))
-    class_names = _class_names(file.schema_arrow, columns.label)
+    class_names = None if columns.flags else _class_names(file.schema_arrow, columns.label)
     try:
-        batches = file.iter_batches(_BATCH_ROWS, columns=[columns.text, columns.label])
+        batches = file.iter_batches(_BATCH_ROWS, columns=[columns.text, *columns.label_columns])
         _collect_batches(batches, columns, collector, class_names=class_names)
     except (pa.ArrowInvalid, OSError) as bad:
         raise _broken_parquet(path, bad) from None
@@ -249,10 +249,11 @@ def _collect_batches(
     row = itertools.count(1)
     for batch in batches:
         try:
-            texts, labels = batch.column(columns.text).to_pylist(), batch.column(columns.label).to_pylist()
+            texts = batch.column(columns.text).to_pylist()
+            cells = zip(*(batch.column(name).to_pylist() for name in columns.label_columns), strict=True)
         except UnicodeDecodeError as bad:
             raise _not_utf8(collector.source, next(row) - 1, bad.reason) from None
-        for text, label in zip(texts, labels, strict=True):
+        for text, label in zip(texts, map(columns.label_of, cells), strict=True):
             collector.add(text, label if class_names is None else _named(label, class_names), next(row))
 
 

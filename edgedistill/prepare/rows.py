@@ -15,6 +15,7 @@ SCHEMA = pa.schema([("text", pa.string()), ("label", pa.string()), ("row", pa.in
 _SEVERAL = SCHEMA.set(1, pa.field("label", pa.list_(pa.string())))
 _ROWS_A_BATCH = 10_000
 _LIST_AS_STRING = re.compile(r"""\[(\s*('[^']*'|"[^"]*")\s*(,\s*('[^']*'|"[^"]*")\s*)*)?\]""")
+_FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
 """As pandas writes whole numbers of a column that once held a gap."""
 
@@ -108,7 +109,8 @@ class RowCollector:
         Args:
             text: a string.
             label: a string, a whole number or a truth value; a float counts as a number when it is whole. Where a text may have
-                several: a list of such, or a string of some between separators; empty where no class applies.
+                several: a list of such, or a string of some between separators; empty where no class applies. Of columns of 0
+                and 1 the cell of each.
             line: line of the file, or row of the table, from 1.
 
         Raises:
@@ -116,7 +118,10 @@ class RowCollector:
         """
         self._texts.append(self._text(text, line))
         separator = self._columns.separator
-        self._labels.append(self._label(label, line) if separator is None else self._several(label, line, separator))
+        if isinstance(label, tuple) and self._columns.flags:
+            self._labels.append(self._flagged(label, line))
+        else:
+            self._labels.append(self._label(label, line) if separator is None else self._several(label, line, separator))
         self._lines.append(line)
         if len(self._texts) >= _ROWS_A_BATCH:
             self._flush()
@@ -146,6 +151,19 @@ class RowCollector:
                               "write the character whole, or remove the row")
         return stripped
 
+    def _flagged(self, cells: tuple[object, ...], line: int) -> list[str]:
+        """Return the names of the columns whose cell says 1."""
+        found = []
+        for name, cell in zip(self._columns.flags, cells, strict=True):
+            told = _FLAGS.get(cell.strip().lower()) if isinstance(cell, str) else cell
+            if told not in (0, 1):  # None and NaN are neither
+                said = "is empty" if cell is None or cell != cell or not str(cell).strip() else f"holds {cell!r:.40}"
+                raise self._error(line, f"column {name!r} {said}, 0 or 1 is expected",
+                                  "write 1 where the class applies and 0 where not, or remove the row")
+            if told:
+                found.append(name)
+        return found
+
     def _several(self, labels: object, line: int, separator: str) -> list[str]:
         """Return the labels of a text, each once, in the order of the source; an empty cell says that no class applies."""
         if isinstance(labels, str):
@@ -160,7 +178,7 @@ class RowCollector:
         parts = list(labels) if isinstance(labels, list | tuple | set) else [labels]
         if len(set(map(str, parts))) < len(parts) and all(part in (0, 1) for part in parts):
             raise self._error(line, f"column {self._columns.label!r} holds 0 and 1 for each class",
-                              "write the names of the classes that apply")
+                              "write the names of the classes that apply, or give each class a column: data.label_columns")
         return list(dict.fromkeys(self._label(part, line) for part in parts))
 
     def _label(self, label: object, line: int) -> str:

@@ -14,6 +14,7 @@ from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
 from edgedistill.manifest import Decision
 from edgedistill.prepare.assemble import CleanData, Sources, assemble
+from edgedistill.prepare.check import require_flagged
 from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.data_report import DataReport, SplitName, SplitReport
@@ -42,6 +43,7 @@ class Settings(Document):
 
     text_column: str = Field("text", description="column that holds the text")
     label_column: str = Field("label", description="column that holds the label")
+    label_columns: tuple[str, ...] = Field((), description="instead: columns of 0 and 1, one for each class")
     label_separator: str | None = Field(None, description="between the labels of a text that may have several; null: it has one")
     validation_share: float = Field(0.15, gt=0, lt=0.5, description="of train, where validation is missing")
     test_share: float = Field(0.2, gt=0, lt=0.5, description="of train, where test is missing")
@@ -51,7 +53,11 @@ class Settings(Document):
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(self, write(self), "label_separator")
+        return without_defaults(self, write(self), "label_separator", "label_columns")
+
+    def columns(self) -> Columns:
+        """Return where texts and labels are."""
+        return Columns(self.text_column, self.label_column, separator=self.label_separator, flags=self.label_columns)
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,8 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
         DataError: names file and line of what cannot be used.
     """
     sources = _read_hub(settings, settings.hub) if settings.hub is not None else _read_files(settings, inputs)
+    if settings.label_order is None:
+        require_flagged(sources.train, settings.label_columns)
     plan = SplitPlan(settings.validation_share, settings.test_share, settings.seed, settings.label_order)
     data = assemble(sources, plan)
     for file, split in ((TRAIN_FILE, data.train), (VALIDATION_FILE, data.validation), (TEST_FILE, data.test)):
@@ -113,7 +121,7 @@ def _read_unlabelled(settings: Settings, inputs: Inputs, data: CleanData) -> lis
 
 
 def _read_files(settings: Settings, inputs: Inputs) -> Sources:
-    columns = Columns(settings.text_column, settings.label_column, separator=settings.label_separator)
+    columns = settings.columns()
 
     def read(path: Path | None, split: SplitName) -> LabelledTexts | None:
         return None if path is None else read_labelled_texts(path, columns, split=split)
@@ -125,7 +133,7 @@ def _read_files(settings: Settings, inputs: Inputs) -> Sources:
 
 
 def _read_hub(settings: Settings, hub: HubData) -> Sources:
-    columns = Columns(settings.text_column, settings.label_column, separator=settings.label_separator)
+    columns = settings.columns()
 
     def read(split: str | None) -> LabelledTexts | None:
         return None if split is None else read_hub_split(hub, split, columns)

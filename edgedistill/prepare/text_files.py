@@ -75,18 +75,19 @@ def collect(path: Path, form: TextFormat, columns: Columns, collector: RowCollec
     """
     if form == "jsonl":
         for entry in _json_records(path, columns.words):
-            if columns.text not in entry.fields or columns.label not in entry.fields:
+            if not {columns.text, *columns.label_columns} <= entry.fields.keys():
                 check_columns(tuple(entry.fields), columns, place=f"{path}:{entry.line}")
-            collector.add(entry.fields[columns.text], entry.fields[columns.label], entry.line)
+            label = columns.label_of([entry.fields[name] for name in columns.label_columns])
+            collector.add(entry.fields[columns.text], label, entry.line)
         return
     records = _records(path, form)
     header = _header_of(path, form, records, columns.words)
     check_columns(header, columns, place=f"{path}:1")
-    text_at, label_at = header.index(columns.text), header.index(columns.label)
+    text_at, labels_at = header.index(columns.text), [header.index(name) for name in columns.label_columns]
     for record in records:
         if len(record.fields) != len(header):
             raise _ragged(path, record, header, form, columns.words)
-        collector.add(record.fields[text_at], record.fields[label_at], record.line)
+        collector.add(record.fields[text_at], columns.label_of([record.fields[at] for at in labels_at]), record.line)
 
 
 def texts_of_column(path: Path, form: TextFormat, column: str, words: Wording = TEXTS) -> Iterator[str]:

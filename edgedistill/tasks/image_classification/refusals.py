@@ -114,6 +114,6 @@ def _refuse_keys_of_texts(recipe: Recipe) -> None:
         raise RecipeError("teacher.max_tokens: for texts", hint="take it out; pictures.side says how large pictures are")
     if recipe.data.text_column != Data.model_fields["text_column"].default:
         raise RecipeError("data.text_column: for texts", hint=f"pictures: {{column: {recipe.data.text_column}}}")
-    if recipe.data.several_labels:
-        raise RecipeError("data.several_labels: for texts; a picture has one label",
+    if recipe.data.may_have_several:
+        raise RecipeError("data.several_labels and data.label_columns: for texts; a picture has one label",
                           hint="take it out, and give each picture one label")

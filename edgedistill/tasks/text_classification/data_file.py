@@ -25,10 +25,15 @@ def write_text_examples(source: DataFile, path: Path) -> None:
         DataError: it cannot be used, or the model does not know one of its labels.
     """
     data, split = source.path, source.split
-    if detect_format(data) and not {"text", "label"} <= set(read_column_names(data, split=split)):
-        raise DataError(f"{data}: has no columns called text and label", hint="rename them, or prepare the data first: "
-                        "edgedistill prepare --recipe RECIPE -o DIR")
-    columns = Columns("text", "label", _WORDS, separator="," if source.problem == SEVERAL_LABELS else None)
+    there = set(read_column_names(data, split=split)) if detect_format(data) else set()
+    may_have_several = source.problem == SEVERAL_LABELS
+    is_flagged = may_have_several and "label" not in there and bool(source.names) and set(source.names or ()) <= there
+    flags = tuple(source.names or ()) if is_flagged else ()
+    if not {"text", *(flags or ("label",))} <= there:
+        otherwise = ", or text and a column of 0 and 1 for each class" if may_have_several else ""
+        raise DataError(f"{data}: has no columns called text and label{otherwise}",
+                        hint="rename them, or prepare the data first: edgedistill prepare --recipe RECIPE -o DIR")
+    columns = Columns("text", "label", _WORDS, separator="," if may_have_several else None, flags=flags)
     rows = read_labelled_texts(data, columns, split=split)
     labels = np.full(len(rows), NO_LABEL) if source.names is None else _encoded(rows, source.names)
     write_examples(path, [f"row-{i:06d}" for i in range(len(labels))], rows.texts.to_pylist(), labels)

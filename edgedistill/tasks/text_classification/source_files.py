@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import DataError
-from edgedistill.prepare.check import class_names
+from edgedistill.prepare.check import class_names, require_flagged
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.read import detect_format, read_labelled_texts
 from edgedistill.teach.labels import label_order
@@ -33,6 +33,9 @@ def train_texts(located: LocatedRecipe, teacher: Path) -> tuple[list[str], int]:
         raise DataError("a data set of the hub is read only by `prepare` and `run`",
                         hint="edgedistill prepare --recipe RECIPE -o DIR")
     require_data(located)
-    columns = Columns(data.text_column, data.label_column, separator=data.separator)
+    columns = Columns(data.text_column, data.label_column, separator=data.separator, flags=data.label_columns)
     rows = read_labelled_texts(located.path(data.train), columns)
-    return rows.texts.to_pylist(), len(class_names(rows, order=label_order(teacher)))
+    order = label_order(teacher)
+    if order is None:
+        require_flagged(rows, data.label_columns)
+    return rows.texts.to_pylist(), len(class_names(rows, order=order))

@@ -65,7 +65,7 @@ class TextClassification:
     kind = "sequence classifier"
     shown_keys: Mapping[str, tuple[str, ...]] = {
         "data": ("train", "validation", "test", "licence", "text_column", "label_column", "several_labels", "label_separator",
-                 "validation_share", "test_share"),
+                 "label_columns", "validation_share", "test_share"),
         "teacher": ("name", "licence", "revision", "sha256", "package", "allow_hub", "max_tokens"),
         "student": ("rung", "initialisation"),
         "distillation": ("temperature", "alpha", "rows_seen", "patience", "baseline"),
@@ -93,7 +93,7 @@ class TextClassification:
         lengths = None if train is None else lengths_of_first_texts(train, columns.text, folder=None)
         if train is None or lengths is None or not len(lengths):
             return start
-        start = dataclasses.replace(start, several_labels=holds_lists(train, columns.label))
+        start = dataclasses.replace(start, several_labels=not columns.flags and holds_lists(train, columns.label))
         lengths = np.minimum(lengths, tokens_that_hold(lengths))  # what is read of them
         rows = rows_seen_for(lengths, usual=start.distillation.rows_seen)
         if rows == start.distillation.rows_seen:
@@ -228,6 +228,7 @@ class TextClassification:
         data = located.recipe.data
         settings = stage.Settings(
             text_column=data.text_column, label_column=data.label_column, label_separator=data.separator,
+            label_columns=data.label_columns,
             validation_share=data.validation_share, test_share=data.test_share, hub=data.hub, seed=located.recipe.seed,
             label_order=label_order(_given(teacher)),
         )

@@ -40,3 +40,12 @@ def test_write_text_examples_when_the_model_gives_several_then_a_zero_or_one_a_c
 def test_write_text_examples_when_the_model_does_not_know_one_of_several_then_names_its_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.tsv:3: the model does not know the label 'sideways'; it knows up, down"):
         written(tmp_path, "a.tsv", "text\tlabel\nx\tup\ny\tup,sideways\n", names=NAMES, problem=SEVERAL_LABELS)
+
+
+def test_write_text_examples_when_each_class_has_a_column_then_a_zero_or_one_a_class(tmp_path: Path) -> None:
+    assert written(tmp_path, "a.csv", "text,down,up\nx,1,1\ny,0,0\nz,1,0\n", names=NAMES, problem=SEVERAL_LABELS) == [[1, 1], [0, 0], [0, 1]]
+
+
+def test_write_text_examples_when_a_class_has_no_column_then_says_what_is_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no columns called text and label, or text and a column of 0 and 1 for each class"):
+        written(tmp_path, "a.csv", "text,down\nx,1\n", names=NAMES, problem=SEVERAL_LABELS)
