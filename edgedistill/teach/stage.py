@@ -216,11 +216,17 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     write_soft_labels(out / SOFT_LABELS_FILE, zip(_id_batches(tables), logits, strict=True), classes=len(labels),
                       origin=origin_of(inputs, encoder_file=TOKENIZER_FILE))
     return Outcome(decisions=(
-        Decision(step="teach", what=f"made {len(tables[1]) - len(own)} unlabelled texts from {len(train)} training texts"
-                 + (f" and {len(own)} unlabelled ones, and labelled these too" if len(own) else ""),
+        Decision(step="teach", what=f"made {len(tables[1]) - len(own)} unlabelled texts from "
+                 + _told_sources(len(train), len(own), settings.transfer_set.rows),
                  why="a student learns most from the teacher's answers on many texts (Jiao et al. 2020, table 2)"),
         *noted,
     ), scratch=(PARTS,))
+
+
+def _told_sources(train: int, own: int, most: int) -> str:
+    """Return what texts were made from: `most` of those that are there, at most."""
+    drawn = f"{most} of " if 0 < most < train + own else ""
+    return f"{drawn}{train} training texts" + (f" and {own} unlabelled ones, and labelled these too" if own else "")
 
 
 def _write_transfer(settings: SoftLabelSettings, inputs: SoftLabelInputs, out: Path) -> tuple[Decision, ...]:
@@ -255,10 +261,20 @@ def _make_transfer(
                     "of your own as data.unlabelled", single, len(rows))
     made = make_transfer_texts(rows, neighbours, settings.transfer_set, mask_token=vectors.mask_token, seed=settings.seed,
                                without=read_examples(inputs.validation).texts)
-    share = share_with_neighbours(rows, neighbours)
-    if settings.transfer_set.neighbours == 0 or share >= _FEW_NEIGHBOURS:
-        return made, ()
-    return made, (Decision(
+    return made, (*_masking_decisions(settings.transfer_set, vectors.mask_token),
+                  *_neighbour_decisions(settings.transfer_set, share_with_neighbours(rows, neighbours)))
+
+
+def _masking_decisions(kinds: TransferSet, mask_token: str | None) -> tuple[Decision, ...]:
+    if mask_token is not None or not (kinds.masking or kinds.spans):
+        return ()
+    return (Decision(step="teach", what="masked no words", why="the teacher's tokenizer has no mask token"),)
+
+
+def _neighbour_decisions(kinds: TransferSet, share: float) -> tuple[Decision, ...]:
+    if kinds.neighbours == 0 or share >= _FEW_NEIGHBOURS:
+        return ()
+    return (Decision(
         step="teach", what=f"only {share:.1%} of the words of the texts have neighbours: the others are not replaced by any",
         why="a word has neighbours where it is one token of the teacher's vocabulary; with a teacher of the texts' language "
             "more words are",

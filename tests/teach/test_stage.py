@@ -295,6 +295,25 @@ def test_soft_labels_of_words_that_the_teacher_does_not_know_say_that_few_have_n
     assert "only 14.3% of the words of the texts have neighbours" in done.manifest.decisions[1].what  # 20 of 140
 
 
+def test_soft_labels_of_fewer_texts_than_there_are_say_how_many_they_were_made_from(
+    teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    settings = SOFT.model_copy(update={"transfer_set": SOFT.transfer_set.model_copy(update={"rows": 10})})
+    done = Workspace(tmp_path).perform("soft", SOFT_LABELS, settings, soft_inputs(teacher, data))
+    assert done.manifest.decisions[0].what == "made 10 unlabelled texts from 10 of 48 training texts"
+
+
+def test_soft_labels_of_a_teacher_without_a_mask_token_say_that_nothing_is_masked(
+    soft_labels: Path, teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    maskless = Path(shutil.copytree(teacher, tmp_path / "teacher"))
+    path = maskless / "tokenizer.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("[MASK]", "[NONE]"), encoding="utf-8")
+    done = Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SOFT, soft_inputs(maskless, data))
+    assert "masked no words" in [decision.what for decision in done.manifest.decisions]
+    assert "masked no words" not in (soft_labels / "manifest.json").read_text(encoding="utf-8")
+
+
 def test_soft_labels_made_again_have_the_same_bytes(soft_labels: Path, teacher: Path, data: Path, tmp_path: Path) -> None:
     again = Workspace(tmp_path).perform("soft", SOFT_LABELS, SOFT, soft_inputs(teacher, data)).folder
     for name in ("soft_labels.arrow", "transfer.arrow"):
