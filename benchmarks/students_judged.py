@@ -36,6 +36,7 @@ class TaskFigures:
         kept: the share of the teacher's accuracy.
         gains: by comparison; those that were not made are missing.
         limit_s: how long soft labels and distillation may take.
+        timed: the row of a time that was taken alone on the machine; None: there is none.
     """
 
     task: str
@@ -44,6 +45,7 @@ class TaskFigures:
     kept: Drawn
     gains: Mapping[str, Gain]
     limit_s: float
+    timed: Row | None = None
 
     @property
     def is_over(self) -> bool:
@@ -53,7 +55,9 @@ class TaskFigures:
 
     @property
     def slowest(self) -> Row | None:
-        """The row whose soft labels and training took longest; None: all of them were interrupted."""
+        """The row that was timed alone, else that whose soft labels and training took longest; None: all were interrupted."""
+        if self.timed is not None:
+            return self.timed
         whole = [row for row in self.found if row["distill_s_is_whole"]]
         return max(whole, key=_seconds) if whole else None
 
@@ -80,7 +84,7 @@ def figures_of(students: Students, rung: SuiteRung) -> list[TaskFigures]:
             kept = retention(bits_of(found), teacher_bits(found, students.everything), seed=draws_of(task))
             gains = {kind: made for kind in _COMPARISONS
                      if (made := _gain(students.rows, task, rung.size, kind)) is not None}
-            figures.append(TaskFigures(task, rung, found, kept, gains, students.suite.limit_of(task)))
+            figures.append(TaskFigures(task, rung, found, kept, gains, students.suite.limit_of(task), students.timed(found[0])))
     return figures
 
 
@@ -144,6 +148,7 @@ def _time_cell(figures: TaskFigures) -> str:
         return "interrupted"
     noted = sorted({-1 if threads is None else threads for threads in row.get("threads") or [None]})
     threads = "threads not noted" if -1 in noted else f"threads: {' and '.join(map(str, noted))}"
+    threads += ", alone" if row is figures.timed else ""
     return (f"{row['soft_labels_s'] / 60:.1f} + {row['distill_s'] / 60:.1f} = {_seconds(row) / 60:.1f} min of "
             f"{figures.limit_s / 60:.0f}, {_TIME_VERDICTS[figures.time_verdict]}; {threads}")
 

@@ -39,12 +39,19 @@ class Students:
         everything: the rows.
         bases: by task, the `base` of rows that are made with today's settings.
         by_accuracy_alone: choose the rung of a size without regard to how close its student is to the teacher.
+        times: the rows of students_time.py.
     """
 
     suite: StudentsSuite
     everything: Sequence[Row]
     bases: Mapping[str, str]
     by_accuracy_alone: bool = False
+    times: Sequence[Row] = ()
+
+    def timed(self, student: Row) -> Row | None:
+        """Return the row of a time that was taken alone on the machine, of a student's task and shape; None: there is none."""
+        wanted = (student["task"], student["size"], student["rung"], self.bases.get(student["task"]))
+        return next((row for row in self.times if (row["task"], row["size"], row["rung"], row["base"]) == wanted), None)
 
     @cached_property
     def rows(self) -> list[Row]:

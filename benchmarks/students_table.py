@@ -36,7 +36,7 @@ _NOTHING = "Not measured yet: `{}`."
 def students_of(results: Path) -> Students:
     """Return the students' rows of a results folder, read once."""
     suite = read_suite_file(StudentsSuite, "students")
-    return Students(suite, read_folder(results / "students"), base_keys(suite))
+    return Students(suite, read_folder(results / "students"), base_keys(suite), times=read_folder(results / "students_time"))
 
 
 def parts_of(results: Path) -> dict[str, str]:
