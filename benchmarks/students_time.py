@@ -7,6 +7,7 @@ left them; labels and student are made anew in a folder of their own, with as ma
 --threads says. A machine that is busy is refused.
 """
 
+import itertools
 import os
 import shutil
 import sys
@@ -39,10 +40,10 @@ def require_idle() -> None:
                          hint=f"stop what else runs, wait until `uptime` says {_MOST_LOAD} or less, and start again")
 
 
-def time_settings(line: Line, rung: SuiteRung, threads: int) -> Row:
+def time_settings(line: Line, rung: SuiteRung, seed: int, threads: int) -> Row:
     """Return the settings that a row is known by."""
-    recipe, seed = line.kind_recipe("student"), line.suite.teacher_seed
-    return {**line.base_settings(recipe, teacher_seed=seed), "kind": "time", "seed": seed, "threads": threads,
+    settings = line.base_settings(line.kind_recipe("student"), teacher_seed=line.teacher_seed(seed))
+    return {**settings, "kind": "time", "seed": seed, "threads": threads,
             "shape": shape_of(rung).model_dump(mode="json")}
 
 
@@ -55,15 +56,15 @@ def rung_to_time(suite: StudentsSuite, task: str, size: str, bases: dict[str, st
     return next((rung for rung in choices if rung.rung == chosen), choices[0])
 
 
-def timed_row(line: Line, rung: SuiteRung, rows: RowFile, *, threads: int, command: str) -> Row:
+def timed_row(line: Line, rung: SuiteRung, rows: RowFile, *, seed: int, threads: int, command: str) -> Row:
     """Label and distil in a folder of its own, and write what it took.
 
     Raises:
         UsageError: the machine is busy.
     """
     require_idle()
-    load, seed = os.getloadavg()[0], line.suite.teacher_seed
-    line.teacher(seed)  # found done, or made before anything is timed
+    load = os.getloadavg()[0]
+    line.teacher(line.teacher_seed(seed))  # found done, or made before anything is timed
     line.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=line.work, prefix="timing-") as scratch:
         fresh = Line(line.suite, line.task, line.data, Path(scratch), line.overrides)
@@ -77,7 +78,7 @@ def timed_row(line: Line, rung: SuiteRung, rows: RowFile, *, threads: int, comma
             "soft_labels_s": labelled.manifest.duration_s, "distill_s": student.manifest.duration_s, "distill_s_is_whole": True,
             "threads": [threads], "load_before": load, "base": line.base_key(), "overrides": list(line.overrides),
         }
-    return rows.add(time_settings(line, rung, threads), figures, command=command)
+    return rows.add(time_settings(line, rung, seed, threads), figures, command=command)
 
 
 def main() -> None:
@@ -91,14 +92,14 @@ def main() -> None:
     threads = given.threads or available_cores()
     for task in wanted_tasks(suite, options.tasks):
         line, rows = Line(suite, task, options.data, options.work, options.overrides), RowFile(options.results / f"{task}.json")
-        for size in sizes:
+        for seed, size in itertools.product(options.seeds or suite.seeds_of(task)[:1], sizes):
             rung = rung_to_time(suite, task, size, {task: line.base_key()})
-            if rows.find(time_settings(line, rung, threads)) is not None:
+            if rows.find(time_settings(line, rung, seed, threads)) is not None:
                 continue
-            print(f"{task}: {size}, {rung.rung}", file=sys.stderr, flush=True)
+            print(f"{task}: seed {seed}, {size}, {rung.rung}", file=sys.stderr, flush=True)
             if not options.is_dry:
                 with line.held():
-                    row = timed_row(line, rung, rows, threads=threads, command=options.command)
+                    row = timed_row(line, rung, rows, seed=seed, threads=threads, command=options.command)
                 print(f"  {row['soft_labels_s']:.0f} + {row['distill_s']:.0f} s", file=sys.stderr, flush=True)
 
 

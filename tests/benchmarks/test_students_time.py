@@ -39,13 +39,14 @@ def test_time_on_a_busy_machine_is_refused_before_anything_is_done(
 ) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (1.7, 0.0, 0.0))
     with pytest.raises(UsageError, match="busy: a load of 1.7"):
-        script.timed_row(line, suite.rung_of("1/80"), RowFile(tmp_path / "trec6.json"), threads=2, command="")
+        script.timed_row(line, suite.rung_of("1/80"), RowFile(tmp_path / "trec6.json"), seed=13, threads=2, command="")
     assert not line.work.exists()
 
 
-def test_time_settings_when_threads_or_size_differ_then_another_row(line: Line, suite: StudentsSuite) -> None:
-    keys = {key_of(script.time_settings(line, suite.rung_of(size), threads)) for size in ("1/30", "1/80") for threads in (1, 2)}
-    assert len(keys) == 4
+def test_time_settings_when_threads_seed_or_size_differ_then_another_row(line: Line, suite: StudentsSuite) -> None:
+    keys = {key_of(script.time_settings(line, suite.rung_of(size), seed, threads))
+            for size in ("1/30", "1/80") for seed in (13, 14) for threads in (1, 2)}
+    assert len(keys) == 8
 
 
 @pytest.mark.usefixtures("idle")
@@ -69,9 +70,9 @@ def test_timed_row_labels_and_distils_in_a_folder_of_its_own(
     monkeypatch.setattr(Line, "soft_labels", step_of(100.0))
     monkeypatch.setattr(Line, "student", step_of(200.0))
     rows = RowFile(tmp_path / "trec6.json")
-    row = script.timed_row(line, suite.rung_of("1/80"), rows, threads=2, command="")
+    row = script.timed_row(line, suite.rung_of("1/80"), rows, seed=13, threads=2, command="")
     assert (row["soft_labels_s"], row["distill_s"], row["threads"], row["load_before"]) == (100.0, 200.0, [2], 0.2)
-    assert rows.find(script.time_settings(line, suite.rung_of("1/80"), 2)) == row
+    assert rows.find(script.time_settings(line, suite.rung_of("1/80"), 13, 2)) == row
     assert all(folder != line.work and not folder.exists() for folder in where)
 
 
