@@ -34,6 +34,7 @@ from edgedistill.distill.student_model import (
 from edgedistill.distill.text_sets import ids_of, text_training_set, texts_of
 from edgedistill.distill.vocabulary import prove_ids
 from edgedistill.distill.vocabulary_loss import StandInEncoder, measure_vocabulary
+from edgedistill.distill.without_teacher import SLOWER, train_without_teacher
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.objective import LogitObjective, Objective
@@ -235,18 +236,12 @@ def _finish(model: PreTrainedModel, start: Path, out: Path) -> None:
 def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path) -> Outcome:
     """Train the same shape on hard labels alone, from random weights, with the dropout such a training wants."""
     set_up_torch()
-    torch.manual_seed(settings.seed)
-    config = BertConfig.from_json_file(inputs.config)
-    config.hidden_dropout_prob = config.attention_probs_dropout_prob = _BASELINE_DROPOUT
-    config.initializer_range = random_range(config.hidden_size)
-    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=quickest_attention())
-    split_embedding(model)
     group, tokenizer = current_group(), inputs.tokenizer.read_text(encoding="utf-8")
     group.on_main(lambda: write_tokenizer(tokenizer, out, max_tokens=settings.max_tokens))
     encoder = TextEncoder.load(out)
     labelled = read_examples(inputs.train)
-    curve = train(
-        model,
+    trained = train_without_teacher(
+        partial(_untrained_baseline, settings, inputs.config),
         text_training_set(encoder, [labelled], None),
         text_training_set(encoder, [read_examples(inputs.validation).spread(_LOOKED_AT_ROWS)], None),
         loss=lambda logits, hard, soft: hard_multi_label_loss(logits, hard) if hard.ndim == 2 else hard_label_loss(logits, hard),
@@ -257,11 +252,21 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
         out=out,
     )
     if group.is_main:
-        merge_embedding(model)
-        model.save_pretrained(out, safe_serialization=True)
-        (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
+        merge_embedding(trained.model)
+        trained.model.save_pretrained(out, safe_serialization=True)
+        (out / CURVE_FILE).write_text(trained.curve.to_json(), encoding="utf-8")
     return Outcome(
         decisions=(Decision(step="baseline", what="trained the same student without the teacher, from random weights",
-                            why="only against it can be said what distillation bought"),),
-        scratch=(CHECKPOINTS,),
+                            why="only against it can be said what distillation bought"), *trained.decisions),
+        scratch=(CHECKPOINTS, *SLOWER),
     )
+
+
+def _untrained_baseline(settings: StudentSettings, config_file: Path) -> PreTrainedModel:
+    torch.manual_seed(settings.seed)
+    config = BertConfig.from_json_file(config_file)
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = _BASELINE_DROPOUT
+    config.initializer_range = random_range(config.hidden_size)
+    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=quickest_attention())
+    split_embedding(model)
+    return model

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from edgedistill.batch_order import plan_batches
-from edgedistill.distill import work
+from edgedistill.distill import without_teacher, work
 from edgedistill.distill.stage import BASELINE, STUDENT, BaselineInputs, StudentInputs, StudentSettings
 from edgedistill.distill.student_model import student_config
 from edgedistill.distill.text_sets import text_training_set
@@ -372,6 +372,22 @@ def test_baseline_trains_the_students_shape_on_hard_labels_alone(distilled: Done
     assert (first.folder / "model.safetensors").read_bytes() == (second.folder / "model.safetensors").read_bytes()
     assert not (first.folder / "checkpoints").exists()
     assert os.listdir(first.folder).count("training_log.json") == 1
+
+
+def test_baseline_that_learns_nothing_is_trained_anew_and_leaves_no_trace_but_a_decision(
+    distilled: Done, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(without_teacher, "has_learned_nothing", lambda curve, constant: True)
+    inputs = BaselineInputs(
+        distilled.folder / "config.json", distilled.folder / "tokenizer.json", data.folder / "train.arrow",
+        data.folder / "validation.arrow",
+    )
+    done = Workspace(tmp_path).perform("baseline", BASELINE, SETTINGS, inputs)
+    told = [decision.what for decision in done.manifest.decisions]
+    assert len(told) == 3
+    assert all("anew at a learning rate of" in what for what in told[1:])
+    assert not [path for path in done.folder.iterdir() if path.is_dir()]
+    assert len(load_file(done.folder / "model.safetensors")) == len(load_file(distilled.folder / "model.safetensors"))
 
 
 @pytest.mark.parametrize(("rows_seen", "says"), [(199, True), (200, False)])

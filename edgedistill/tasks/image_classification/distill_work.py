@@ -12,6 +12,7 @@ from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.losses import hard_label_loss
 from edgedistill.distill.objective import loss_terms, teacher_loss
 from edgedistill.distill.schedule import baseline_schedule, distillation_schedule
+from edgedistill.distill.without_teacher import SLOWER, train_without_teacher
 from edgedistill.examples import Examples, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.objective import LogitObjective, Objective
@@ -116,13 +117,16 @@ def _write(model: PreTrainedModel, how: Preprocessing, curve: TrainingLog, out: 
 def train_baseline(settings: BaselineSettings, inputs: BaselineInputs, out: Path) -> Outcome:
     """Train the same shape on hard labels alone: on train and on changed copies of it, as the teacher was."""
     set_up_torch()
-    torch.manual_seed(settings.seed)
     labelled, validation = read_examples(inputs.train), read_examples(inputs.validation)
-    how = student_preprocessing(pixels_of(labelled))
-    model = build_student(settings.shape, how.size, Labels.read_json(inputs.labels).labels)
+    how, labels = student_preprocessing(pixels_of(labelled)), Labels.read_json(inputs.labels).labels
+
+    def untrained() -> PreTrainedModel:
+        torch.manual_seed(settings.seed)
+        return build_student(settings.shape, how.size, labels)
+
     changer = Changer(pixels_of(labelled), settings.changes, settings.seed, is_mixing=False)
-    curve = train(
-        model,
+    trained = train_without_teacher(
+        untrained,
         TrainingSet(ChangedPictures.all_of(changer, how, copies=settings.copies), np.tile(labelled.labels, 1 + settings.copies)),
         TrainingSet(EncodedPictures(pixels_of(validation), how), validation.labels),
         loss=lambda logits, hard, soft: hard_label_loss(logits, hard),
@@ -130,9 +134,9 @@ def train_baseline(settings: BaselineSettings, inputs: BaselineInputs, out: Path
         out=out,
     )
     if current_group().is_main:
-        _write(model, how, curve, out)
+        _write(trained.model, how, trained.curve, out)
     return Outcome(
         decisions=(Decision(step="baseline", what="trained the same student without the teacher, on changed pictures too",
-                            why="only against it can be said what distillation bought"),),
-        scratch=(CHECKPOINTS,),
+                            why="only against it can be said what distillation bought"), *trained.decisions),
+        scratch=(CHECKPOINTS, *SLOWER),
     )
