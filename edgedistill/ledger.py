@@ -128,8 +128,9 @@ def _byte_words(plan: Plan) -> str:
 
 def _deeper(plan: Plan, chosen: StudentShape) -> StudentShape | None:
     """Return the chosen shape with more layers and as much less vocabulary as they need, None when none fits."""
+    least = max(_LEAST_VOCABULARY, chosen.vocabulary // 2)
     for more in range(_MOST_MORE_LAYERS, 0, -1):
-        for vocabulary in range(chosen.vocabulary, max(_LEAST_VOCABULARY, chosen.vocabulary // 2) - 1, -_VOCABULARY_STEP):
+        for vocabulary in range(chosen.vocabulary - _VOCABULARY_STEP, least - 1, -_VOCABULARY_STEP):
             shape = chosen.model_copy(update={"layers": chosen.layers + more, "vocabulary": vocabulary})
             row = predict(shape, plan.recipe, plan.target, plan.facts)
             if all(value <= plan.budgets[name].limit for name, value in values_of(row).items()):

@@ -154,6 +154,10 @@ class LossTerm(Document):
         return self
 
 
+FEWEST_STEPS = 12
+"""Of every training of a student, and so often validation is looked at."""
+
+
 class Distillation(Document):
     """alpha * T^2 * KL(teacher_T || student_T) + (1 - alpha) * CE(student, hard label)."""
 
@@ -163,7 +167,7 @@ class Distillation(Document):
     batch_size: int = Field(128, ge=1, le=4096, description="examples a step")
     rows_seen: int = Field(
         250_000, ge=1, description="examples the student is trained on in all, repeats counted; the steps are planned for so "
-        "many, and it sees fewer where the last batch of a pass is short, as with a small set"
+        "many, but 12 at least, and it sees fewer where the last batch of a pass is short, as with a small set"
     )
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")

@@ -183,9 +183,11 @@ def _advice(recipe: Recipe, result: TargetResults, teacher: Evaluation, goals: t
     budget = None if allowed is None else check_goals([accuracy_goal(allowed.limit)], teacher, student)[0]
     shortage = Shortage(
         goals=goals, teacher={"accuracy": teacher.accuracy.value, "macro_f1": teacher.macro_f1.value},
-        kept_on_validation=chosen.is_met, finding=chosen.diagnosis.finding, finding_text=chosen.diagnosis.text,
-        trials=len(result.found.rows), trials_allowed=recipe.search.trials, margin=chosen.margin, budget=budget,
+        kept_on_validation=bool(recipe.goals) and chosen.is_met, finding=chosen.diagnosis.finding,
+        finding_text=chosen.diagnosis.text, trials=len(result.found.rows), trials_allowed=recipe.search.trials,
+        margin=chosen.margin, budget=budget,
         time_limit_s=recipe.search.time_limit_s if result.found.is_out_of_time else None, named_rung=recipe.student.rung or "",
+        is_smallest_wanted=recipe.search.look_for == "smallest-that-meets-the-goal",
     )
     return advise(shortage, result.plan.ledger, {name: budget.limit for name, budget in result.plan.budgets.items()})
 

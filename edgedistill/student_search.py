@@ -15,7 +15,7 @@ from edgedistill.distill.search.study import SearchStudy, Space
 from edgedistill.distill.search.trial import Diagnosis, Rung, Trial, TrialOutcome
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.frontier import FrontierRow
-from edgedistill.goals import check_goals, constant_that_passes, figure_of, standard_error
+from edgedistill.goals import METRIC_NAMES, check_goals, constant_that_passes, figure_of, standard_error
 from edgedistill.manifest import Decision
 from edgedistill.quantize.scheme_names import computes_in_float
 from edgedistill.results import Evaluation, Prediction
@@ -200,14 +200,14 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
         float_accuracy=made.float_student.accuracy.value, int8_accuracy=made.int8_student.accuracy.value,
         int8_macro_f1=made.int8_student.macro_f1, metric=job.metric, teacher_accuracy=teacher,
         scheme_used="" if verdict is None else verdict.scheme, schemes_no_better=made.schemes_no_better,
-        shortfall=shortfall, margin=margin, is_within_size=is_within_size, is_within_latency=is_within_latency,
-        float_p50_s=float_p50_s, step_seconds=dict(made.step_seconds),
+        shortfall=shortfall, margin=margin, miss=_missed_by(job, made.int8_student), is_within_size=is_within_size,
+        is_within_latency=is_within_latency, float_p50_s=float_p50_s, step_seconds=dict(made.step_seconds),
         kl_nats=made.fit.validation.kl_nats, right_rows=pack_rows(made.is_right), course=course, duration_s=made.duration_s,
         was_falling_at_the_end=is_still_falling(made.log),
         was_best_at_the_end=len(course) > 1 and course[-1].validation_accuracy > course[-2].validation_accuracy,
         diagnosis=diagnose(Figures(
-            made.fit, in_float, in_int8, _missed_by(job, job.teacher), made.float_student.accuracy.value,
-            made.int8_student.accuracy.value, task_named(job.recipe.task).example,
+            made.fit, in_float, in_int8, _missed_by(job, job.teacher), figure_of(made.float_student, job.metric).value,
+            figure_of(made.int8_student, job.metric).value, METRIC_NAMES[job.metric], task_named(job.recipe.task).example,
             verdict.decision if verdict is not None and verdict.is_float else "",
             "size" if not is_within_size else "" if is_within_latency else "latency", bool(job.goals),
         )),

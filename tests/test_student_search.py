@@ -136,6 +136,25 @@ def test_search_when_a_constant_would_reach_the_goal_then_warns_and_the_decision
     assert not any("always answers" in told for told in (*caplog.messages, *(decision.what for decision in found.decisions)))
 
 
+def test_search_when_one_of_two_goals_is_missed_then_a_wider_margin_of_the_other_does_not_hide_it(job: Callable[..., Job]) -> None:
+    class WideF1(Trainings):
+        """Accuracy misses its goal by half a point; macro-F1 keeps its own by less than its margin."""
+
+        def __call__(self, trial: Trial, source: Path | None) -> Attempt | None:
+            made = super().__call__(trial, source)
+            assert made is not None
+            assert made.int8_student is not None
+            f1 = Interval(value=0.865, low=0.80, high=0.92)
+            return dataclasses.replace(made, int8_student=made.int8_student.model_copy(update={"macro_f1": f1}))
+
+    goals = [{"metric": "accuracy", "type": "min-value", "value": 0.9025}, {"metric": "macro_f1", "type": "min-value", "value": 0.855}]
+    found = search_students(job(goals=goals, margin=None, trials=1), WideF1(lambda trial: 0.8975))
+    told = [text for decision in found.decisions for text in (decision.what, decision.why)]
+    assert not any("may be chance" in text for text in told)
+    assert any("misses the goal by 0.5 points" in text for text in told)
+    assert not found.rows[0].is_kept_by_chance
+
+
 def test_search_when_the_first_goal_is_macro_f1_then_the_best_by_it_is_taken(job: Callable[..., Job]) -> None:
     class Flat(Trainings):
         def __call__(self, trial: Trial, source: Path | None) -> Attempt | None:

@@ -340,7 +340,7 @@ def predict(
         ]))
         return 0
     for text, answer in zip(texts, answers, strict=True):
-        shown = [f"{c.label} {c.probability:.2f}" for c in answer.top]
+        shown = [f"{' '.join(c.label.splitlines())} {c.probability:.2f}" for c in answer.top]  # a line an input
         applying = 1 if answer.labels is None else len(answer.labels)
         decided = ", ".join(shown[:applying]) or "no label applies"
         others = ", ".join(shown[applying:applying + 2])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from edgedistill.data_settings import Data
 from edgedistill.errors import UsageError
 from edgedistill.prepare.columns import Columns
 from edgedistill.recipe_writer import RecipeAnswers, suggest_recipe_id
@@ -11,6 +12,7 @@ from edgedistill.tasks.task import TaskDoor
 
 _LONGEST_SEPARATOR = 8
 """As in a recipe: `edgedistill.data_settings`."""
+_USUAL_LABEL = Data.model_fields["label_column"].default
 
 
 def ask_missing(  # noqa: PLR0913 - the answers of one form
@@ -30,6 +32,8 @@ def ask_missing(  # noqa: PLR0913 - the answers of one form
                          hint="for example --label-separator ';'")
     text_column, label_column = columns
     flags = () if label_columns is None else _names_of(label_columns, label_separator)
+    if flags and label_column != _USUAL_LABEL:
+        raise UsageError("--label-columns and --label-column both name the labels", hint="give one of them")
     if train is None:
         if not may_ask:
             raise UsageError("no training data given", hint=f"edgedistill init {task.questions.option}")

@@ -1,10 +1,9 @@
 """How long a student is trained, with its teacher and without, for every task."""
 
-from edgedistill.recipe import Distillation
+from edgedistill.recipe import FEWEST_STEPS, Distillation
 from edgedistill.results import Milestone
 from edgedistill.training import BestBy, Schedule
 
-_EVALUATIONS = 12
 _BASELINE_PASSES = 3
 
 
@@ -29,8 +28,8 @@ def _schedule(
     distillation: Distillation, *, rows_seen: int, best_by: BestBy, seed: int, milestones: tuple[Milestone, ...]
 ) -> Schedule:
     return Schedule(
-        steps=max(_EVALUATIONS, -(-rows_seen // distillation.batch_size)),
+        steps=max(FEWEST_STEPS, -(-rows_seen // distillation.batch_size)),
         batch_size=distillation.batch_size, learning_rate=distillation.learning_rate,
-        warmup_share=distillation.warmup_share, weight_decay=distillation.weight_decay, evaluations=_EVALUATIONS,
+        warmup_share=distillation.warmup_share, weight_decay=distillation.weight_decay, evaluations=FEWEST_STEPS,
         patience=distillation.patience, best_by=best_by, seed=seed, milestones=milestones,
     )

@@ -86,6 +86,6 @@ STUDENT = Stage(
 
 
 BASELINE = Stage(
-    name="distill", version=4, run=_train_baseline, ensures=_check_student,
+    name="distill", version=5, run=_train_baseline, ensures=_check_student,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )

@@ -91,16 +91,17 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
         fit = measure_fit(model, training, validation, train_rows=len(tables[0]))
         fit = fit.model_copy(update={"vocabulary": begun.vocabulary})
         (out / FIT_FILE).write_text(fit.to_json(), encoding="utf-8")
-    return Outcome(decisions=(*begun.decisions, *_few_passes(settings, len(tables[0]))), scratch=(CHECKPOINTS, _START))
+    seen = _few_passes(settings, len(tables[0]), len(tables[1]))
+    return Outcome(decisions=(*begun.decisions, *seen), scratch=(CHECKPOINTS, _START))
 
 
-def _few_passes(settings: StudentSettings, train_rows: int) -> tuple[Decision, ...]:
-    """Say that a training sees not even every labelled text."""
-    seen = settings.distillation.rows_seen
-    if seen >= train_rows:
+def _few_passes(settings: StudentSettings, train_rows: int, transfer_rows: int) -> tuple[Decision, ...]:
+    """Say that a training sees not even every text once, and so not every labelled one: they are shuffled together."""
+    seen, there = settings.distillation.rows_seen, train_rows + transfer_rows
+    if seen >= there:
         return ()
-    what = f"the student sees {seen} rows, and there are {train_rows} training texts besides the transfer set"
-    log.warning("distill: %s: --set distillation.rows_seen=%d shows it as many", what, train_rows)
+    what = f"the student sees {seen} of {there} texts: {train_rows} for training and {transfer_rows} of the transfer set"
+    log.warning("distill: %s: --set distillation.rows_seen=%d shows it all of them once", what, there)
     return (Decision(step="distill", what=what, why="distillation.rows_seen says so; a longer training sees more of them"),)
 
 
@@ -247,7 +248,7 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
         loss=lambda logits, hard, soft: hard_multi_label_loss(logits, hard) if hard.ndim == 2 else hard_label_loss(logits, hard),
         schedule=baseline_schedule(
             settings.distillation, rows=len(labelled), seed=settings.seed, milestones=settings.milestones,
-            best_by="loss" if labelled.labels.ndim == 2 else "accuracy",  # whole sets are right late, and by steps
+            best_by="loss" if labelled.labels.ndim == 2 else "accuracy-then-loss",  # whole sets are right late, and by steps
         ),
         out=out,
     )

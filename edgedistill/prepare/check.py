@@ -14,7 +14,7 @@ from edgedistill.errors import DataError
 from edgedistill.prepare.rows import LabelledTexts
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-_PLACEHOLDER = re.compile(r"LABEL_\d+")
+_PLACEHOLDER = re.compile(r"LABEL_\d{1,300}")
 _BLANKS = r"[\s\v\x{1c}-\x{1f}\x{85}\p{Z}]+"
 """What Python calls a blank, for RE2, whose \\s knows those of ASCII alone."""
 _FINAL_SIGMA, _SIGMA = "\u03c2", "\u03c3"

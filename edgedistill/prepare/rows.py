@@ -16,7 +16,7 @@ _SEVERAL = SCHEMA.set(1, pa.field("label", pa.list_(pa.string())))
 _ROWS_A_BATCH = 10_000
 _LIST_AS_STRING = re.compile(r"""\[(\s*('[^']*'|"[^"]*")\s*(,\s*('[^']*'|"[^"]*")\s*)*)?\]""")
 _FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
-_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
+_WHOLE_NUMBER = re.compile(r"([+-]?\d{1,300})\.0+")
 """As pandas writes whole numbers of a column that once held a gap."""
 
 

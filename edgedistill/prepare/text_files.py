@@ -75,7 +75,7 @@ def collect(path: Path, form: TextFormat, columns: Columns, collector: RowCollec
     """
     if form == "jsonl":
         for entry in _json_records(path, columns.words):
-            if not {columns.text, *columns.label_columns} <= entry.fields.keys():
+            if columns.text in columns.label_columns or not {columns.text, *columns.label_columns} <= entry.fields.keys():
                 check_columns(tuple(entry.fields), columns, place=f"{path}:{entry.line}")
             label = columns.label_of([entry.fields[name] for name in columns.label_columns])
             collector.add(entry.fields[columns.text], label, entry.line)

@@ -241,7 +241,7 @@ def frontier(target: TargetReport) -> Table:
     )
     headers = ("trial", "rung", "verdict", "finding", "int8 size", "p50 (predicted)", "float accuracy", "int8 accuracy",
                "teacher's", *(("int8 macro-F1", "teacher's macro-F1") if by_macro_f1 else ()), "temperature", "alpha",
-               "learning rate", "batch", "rows seen", "transfer rows")
+               "learning rate", "batch", "rows seen at most", "transfer rows")
     return Table(headers, rows, words=4)
 
 

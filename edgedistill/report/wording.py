@@ -187,7 +187,7 @@ def misses(budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: P
         if not b.met
     ]
     under = [
-        f"{g.metric.replace('_', '-')} {share_text(g.value)} is below the goal of {share_text(g.limit)}"
+        f"{g.metric.replace('_', '-')} {_told_apart(g.value, g.limit)[0]} is below the goal of {_told_apart(g.value, g.limit)[1]}"
         for g in goals
         if not g.met
     ]
@@ -198,6 +198,13 @@ def misses(budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: P
         if not result.passed
     ]
     return tuple(over + under + gates)
+
+
+def _told_apart(value: float, limit: float) -> tuple[str, str]:
+    """Return two shares in words, with more digits where they would read alike."""
+    if share_text(value) != share_text(limit):
+        return share_text(value), share_text(limit)
+    return f"{100 * value:.3f} %", f"{100 * limit:.3f} %"
 
 
 def parity_gates(parity: ParityReport) -> dict[str, ParityResult]:

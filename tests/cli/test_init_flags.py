@@ -35,6 +35,7 @@ def test_init_with_label_columns_then_plan_counts_their_classes(comments: Path, 
     (["--label-columns", "toxic,,insult"], "the names of two columns or more"),
     (["--label-columns", "toxic,toxic"], "the names of two columns or more"),
     (["--label-columns", "toxic,insult", "--label-separator", ";"], "both say how several labels are written"),
+    (["--label-columns", "toxic,insult", "--label-column", "threat"], "both name the labels"),
     (["--label-columns", "toxic,insults"], "no column 'insults'; did you mean 'insult'?"),
     (["--label-columns", "toxic,text"], "text and label are both taken from column 'text'"),
 ])

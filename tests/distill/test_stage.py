@@ -391,11 +391,11 @@ def test_baseline_that_learns_nothing_is_trained_anew_and_leaves_no_trace_but_a_
 
 
 @pytest.mark.parametrize(("rows_seen", "says"), [(199, True), (200, False)])
-def test_few_passes_when_not_even_every_training_text_is_seen_then_says_so(rows_seen: int, says: bool) -> None:
+def test_few_passes_when_not_even_every_text_is_seen_once_then_says_so(rows_seen: int, says: bool) -> None:
     settings = SETTINGS.model_copy(update={"distillation": Distillation(rows_seen=rows_seen)})
-    told = work._few_passes(settings, 200)
+    told = work._few_passes(settings, 150, 50)
     assert [decision.what for decision in told] == (
-        ["the student sees 199 rows, and there are 200 training texts besides the transfer set"] if says else [])
+        ["the student sees 199 of 200 texts: 150 for training and 50 of the transfer set"] if says else [])
 
 
 @pytest.mark.parametrize(("heads", "says"), [(2, ""), (4, ", with 2 heads, which fit the teacher's, and not the 4 of the shape")])

@@ -101,3 +101,17 @@ def test_prepare_of_a_column_that_is_always_zero_is_refused(write: Write, tmp_pa
 def test_settings_without_such_columns_are_written_as_before() -> None:
     assert "label_columns" not in Settings().to_json()
     assert "label_columns" in Settings(label_separator=",", label_columns=("a", "b")).to_json()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_read_when_text_and_label_are_one_column_then_refused(write: Write, name: str) -> None:
+    content = '{"text": "a", "label": "b"}\n' if name.endswith("jsonl") else "text,label\na,b\n"
+    with pytest.raises(DataError, match="text and label are both taken from column 'label'"):
+        read_labelled_texts(write(name, content), Columns("label", "label"))
+
+
+def test_read_labels_of_thousands_of_digits(write: Write, tmp_path: Path) -> None:
+    digits = "1" * 5000
+    rows = [f'{{"text": "t {i}", "label": "{label}"}}\n' for i, label in enumerate((digits + ".0", f"LABEL_{digits}") * 10)]
+    folder = Workspace(tmp_path / "stages").perform("prepare", STAGE, Settings(), Inputs(write("a.jsonl", "".join(rows)))).folder
+    assert len(Labels.read_json(folder / "labels.json").labels) == 2

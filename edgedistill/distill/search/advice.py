@@ -29,7 +29,7 @@ class Shortage:
     Attributes:
         goals: the goals on the test split, with what was reached.
         teacher: the teacher's figure on the test split, by metric.
-        kept_on_validation: did the chosen student keep every goal there?
+        kept_on_validation: did the chosen student keep every goal there? False without goals.
         margin: by how much a goal had to be exceeded there.
         finding: what the diagnosis of the chosen student calls it.
         finding_text: the same with its figures.
@@ -38,6 +38,7 @@ class Shortage:
         budget: the target's budget of accuracy as a goal, on the test split; None where it has none.
         time_limit_s: what the trials were allowed to take, where that ended the search; else None.
         named_rung: the only shape that the recipe allows; empty where it leaves the choice to the tool.
+        is_smallest_wanted: is the smallest looked for that keeps the goals, so that a margin changes what is chosen?
     """
 
     goals: Sequence[GoalCheck]
@@ -51,6 +52,7 @@ class Shortage:
     budget: GoalCheck | None = None
     time_limit_s: float | None = None
     named_rung: str = ""
+    is_smallest_wanted: bool = True
 
 
 def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, float]) -> str:
@@ -89,7 +91,7 @@ def _of_the_margin(goal: GoalCheck, shortage: Shortage) -> str:
     more = max(0.02, math.ceil(2000 * shortage.margin) / 1000)
     teacher = shortage.teacher.get(goal.metric)
     room = math.inf if teacher is None or goal.type == "min-value" else teacher - goal.limit
-    if more <= _MOST_OF_THE_ROOM * room:
+    if shortage.is_smallest_wanted and more <= _MOST_OF_THE_ROOM * room:
         return f"ask for more there (--set search.margin={more:g})"
     return "give more validation rows (data.validation, or a larger data.validation_share)"
 

@@ -15,6 +15,9 @@ _LOST_WITH_TOKENS = 0.5
 _LIKE_A_CONSTANT = 0.9
 """From this share of the divergence of a constant answer on, a student tells texts hardly apart."""
 
+_CONSTANT_TEACHER = 0.02
+"""Nats: a teacher whose mean answer is as close as that to all its answers is a constant itself."""
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -25,8 +28,9 @@ class Figures:
         float_shortfall: by how much the float student misses the worst goal on validation; 0 or less: it keeps all.
         int8_shortfall: the same of the int8 student.
         teacher_shortfall: the same of the teacher itself.
-        float_accuracy: on validation, of the ONNX student.
-        int8_accuracy: the same of the int8 student.
+        float_figure: on validation, of the ONNX student: that by which trials are ranked.
+        int8_figure: the same of the int8 student.
+        figure_name: what people call it.
         example: what an example is called: "text" or "picture".
         kept_float: why no int8 file was taken and the float one stands in its place; empty where there is an int8 file.
         over: the budget that the file is over; empty where it fits.
@@ -37,8 +41,9 @@ class Figures:
     float_shortfall: float
     int8_shortfall: float
     teacher_shortfall: float
-    float_accuracy: float
-    int8_accuracy: float
+    float_figure: float
+    int8_figure: float
+    figure_name: str = "accuracy"
     example: str = "text"
     kept_float: str = ""
     over: str = ""
@@ -54,7 +59,8 @@ def diagnose(figures: Figures) -> Diagnosis:
       student keeps every goal.
     - `none`: the int8 student keeps every goal.
     - `answers-like-a-constant`: KL to the teacher on validation is at least 0.9 of what a student has that always gives the
-      teacher's mean answer, and on texts of the training it is no better (see `does-not-fit`).
+      teacher's mean answer, and on texts of the training it is no better (see `does-not-fit`). Not where the teacher itself
+      gives nearly one answer to everything.
     - `copies-the-teacher`: the teacher itself misses a goal, and on validation more rows are lost by repeating its mistakes
       than by failing where it is right. Soft labels cannot mend that. Where the teacher keeps the goals, its mistakes cost
       nothing: a student that were its equal would keep them too.
@@ -71,8 +77,8 @@ def diagnose(figures: Figures) -> Diagnosis:
     if figures.int8_shortfall <= 0:
         return _of_one_that_keeps_the_goals(figures, constant)
     if figures.float_shortfall <= 0:
-        return Diagnosis(finding="lost-in-int8", text="good in float, not in int8: validation accuracy "
-                         f"{figures.float_accuracy:.4f} in float and {figures.int8_accuracy:.4f} in int8")
+        return Diagnosis(finding="lost-in-int8", text=f"good in float, not in int8: validation {figures.figure_name} "
+                         f"{figures.float_figure:.4f} in float and {figures.int8_figure:.4f} in int8")
     if constant:
         return Diagnosis(finding="answers-like-a-constant", text=constant)
     lost, copied = fit.teacher_right - fit.both_right, fit.same_mistake
@@ -107,7 +113,7 @@ def _like_a_constant(figures: Figures) -> str:
     """Say that a student tells texts hardly apart; empty where it does."""
     known, new = figures.fit.train, figures.fit.validation
     bound = _LIKE_A_CONSTANT * new.constant_kl_nats
-    if not new.constant_kl_nats or new.kl_nats < bound or known.kl_nats < _SAME_ON_TRAIN * new.kl_nats:
+    if new.constant_kl_nats < _CONSTANT_TEACHER or new.kl_nats < bound or known.kl_nats < _SAME_ON_TRAIN * new.kl_nats:
         return ""
     return (f"answers like a constant: KL to the teacher {new.kl_nats:.3f} nats on validation, and {new.constant_kl_nats:.3f} "
             f"for the teacher's mean answer to every {figures.example}")

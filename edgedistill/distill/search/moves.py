@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgedistill.distill.search.trial import SAME_SIZE, LookFor, Rung, State, Trial, TrialSettings
+from edgedistill.recipe import FEWEST_STEPS
 
 NEAR = 0.02
 """A rung that misses by no more may get there with other settings; one that misses by more needs another shape first."""
@@ -209,7 +210,7 @@ def _is_worth_another_setting(trial: Trial, now: Situation) -> bool:
         return is_first  # however far it misses: the next rung would learn no more at this rate
     may_mend = finding in ("does-not-generalise", "vocabulary-binds", "copies-the-teacher") or (
         finding == "does-not-fit" and trial.outcome.was_falling_at_the_end)
-    return is_first and may_mend and trial.outcome.shortfall <= NEAR
+    return is_first and may_mend and trial.outcome.missed_by <= NEAR
 
 
 def adjustments(trial: Trial, now: Situation) -> Iterator[Move]:
@@ -278,7 +279,9 @@ def _longer(was: TrialSettings, base: TrialSettings) -> tuple[dict[str, object],
 
 
 def _more_rows_seen(was: TrialSettings, base: TrialSettings) -> int:
-    return max(was.rows_seen, min(ROWS_SEEN_FACTOR * was.rows_seen, ROWS_SEEN_REACH * base.rows_seen))
+    """Twice as many, up to four times the recipe's, from what a training sees at least."""
+    seen, usual = (max(settings.rows_seen, FEWEST_STEPS * settings.batch_size) for settings in (was, base))
+    return max(was.rows_seen, min(ROWS_SEEN_FACTOR * seen, ROWS_SEEN_REACH * usual))
 
 
 def _transfer(was: TrialSettings, now: Situation) -> tuple[dict[str, object], str]:

@@ -70,6 +70,8 @@ class TrialOutcome(Document):
     schemes_no_better: tuple[str, ...] = Field((), description="schemes that were judged too and are no more accurate")
     shortfall: float = Field(description="by how much the worst goal is missed on validation; 0 or less: all are kept")
     margin: float = Field(0.0, ge=0, description="by how much that goal had to be exceeded, for chance; counted in")
+    miss: float | None = Field(None, description="by how much the worst goal is missed without a margin, which may be another "
+                               "goal; None in older studies")
     is_within_size: bool = Field(description="is the int8 file within the size budget?")
     is_within_latency: bool = Field(True, description="of a file that computes in float: is its predicted "
                                     "p50 within the budget? The plan has looked at that of int8")
@@ -104,7 +106,7 @@ class TrialOutcome(Document):
     @property
     def missed_by(self) -> float:
         """By how much the worst goal is missed on validation, the margin not counted; 0 or less: it is kept."""
-        return self.shortfall - self.margin
+        return self.shortfall - self.margin if self.miss is None else self.miss
 
     @property
     def is_kept_by_chance(self) -> bool:

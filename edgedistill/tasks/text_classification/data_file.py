@@ -12,6 +12,7 @@ from edgedistill.prepare.check import encode_labels
 from edgedistill.prepare.columns import Columns, Wording
 from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
 from edgedistill.prepare.rows import LabelledTexts
+from edgedistill.prepare.unlabelled import read_unlabelled_texts
 from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.tasks.task import DataFile
 
@@ -19,7 +20,9 @@ _WORDS = Wording(one_label="this model gives one label a text: give each text on
 
 
 def write_text_examples(source: DataFile, path: Path) -> None:
-    """Write the texts of a data file as examples.
+    """Write the texts of a data file as examples: of columns text and label, or of a column of 0 and 1 for each class.
+
+    Without names of classes a column of texts is enough.
 
     Raises:
         DataError: it cannot be used, or the model does not know one of its labels.
@@ -27,7 +30,11 @@ def write_text_examples(source: DataFile, path: Path) -> None:
     data, split = source.path, source.split
     there = set(read_column_names(data, split=split)) if detect_format(data) else set()
     may_have_several = source.problem == SEVERAL_LABELS
-    is_flagged = may_have_several and "label" not in there and bool(source.names) and set(source.names or ()) <= there
+    if source.names is None and "text" in there and "label" not in there:  # labels are not needed
+        texts = read_unlabelled_texts(data, "text", without=())
+        write_examples(path, [f"row-{i:06d}" for i in range(len(texts))], texts, np.full(len(texts), NO_LABEL))
+        return
+    is_flagged = may_have_several and bool(source.names) and set(source.names or ()) <= there  # whatever else is called label
     flags = tuple(source.names or ()) if is_flagged else ()
     if not {"text", *(flags or ("label",))} <= there:
         otherwise = ", or text and a column of 0 and 1 for each class" if may_have_several else ""

@@ -7,11 +7,12 @@ from edgedistill.errors import DataError
 from edgedistill.prepare.check import class_names, require_flagged
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.read import detect_format, read_labelled_texts
+from edgedistill.prepare.unlabelled import require_unlabelled
 from edgedistill.teach.labels import label_order
 
 
 def require_data(located: LocatedRecipe) -> None:
-    """Refuse data files that are not there, or of no known format, before the teacher is asked for.
+    """Refuse data files that are not there, or of no known format, before the teacher is asked for; those without labels too.
 
     Raises:
         DataError: names the file.
@@ -20,6 +21,8 @@ def require_data(located: LocatedRecipe) -> None:
     for path in (data.train, data.validation, data.test):
         if path is not None:
             detect_format(located.path(path))
+    if data.unlabelled is not None:
+        require_unlabelled(located.path(data.unlabelled))
 
 
 def train_texts(located: LocatedRecipe, teacher: Path) -> tuple[list[str], int]:

@@ -111,3 +111,11 @@ def test_advise_when_the_file_is_too_large_then_the_sentence_stands_by_itself() 
     said = "every goal is kept on validation, but the file is over the size budget"
     text = advise(shortage_of(finding="none", finding_text=said), LEDGER, BUDGETS)
     assert f"; {said}. What may help" in text
+
+
+def test_advise_when_the_best_is_looked_for_then_no_margin_that_would_change_nothing() -> None:
+    changes: dict[str, Any] = {"limit": 0.93, "kept_on_validation": True, "finding": "none"}
+    assert "search.margin" in advise(shortage_of(**changes), LEDGER, BUDGETS)
+    text = advise(shortage_of(**changes, is_smallest_wanted=False), LEDGER, BUDGETS)
+    assert "search.margin" not in text
+    assert "give more validation rows" in text

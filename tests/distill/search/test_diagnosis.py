@@ -21,7 +21,7 @@ def figures_of(
         same_mistake=same_mistake,
         vocabulary=None if vocabulary_kl is None else FitOn(rows=100, kl_nats=vocabulary_kl, constant_kl_nats=1.0, agreement=0.9),
     )
-    return Figures(fit, float_shortfall, int8_shortfall, teacher_shortfall, float_accuracy=0.86, int8_accuracy=0.85)
+    return Figures(fit, float_shortfall, int8_shortfall, teacher_shortfall, float_figure=0.86, int8_figure=0.85)
 
 
 def test_diagnose_when_int8_keeps_the_goal_then_nothing_is_missing() -> None:
@@ -32,6 +32,17 @@ def test_diagnose_when_float_keeps_the_goal_and_int8_does_not_then_lost_in_int8(
     found = diagnose(figures_of(float_shortfall=-0.01, int8_shortfall=0.02))
     assert found.finding == "lost-in-int8"
     assert "0.8600 in float and 0.8500 in int8" in found.text
+
+
+def test_diagnose_when_ranked_by_macro_f1_then_that_is_what_is_lost_in_int8() -> None:
+    assert "validation macro-F1 0.8600 in float" in diagnose(replace(
+        figures_of(float_shortfall=-0.01, int8_shortfall=0.02), figure_name="macro-F1")).text
+
+
+def test_diagnose_when_the_teacher_is_a_constant_itself_then_no_student_answers_like_one() -> None:
+    figures = figures_of(train_kl=5e-5, new_kl=5e-5, teacher_right=60, both_right=60, same_mistake=40, teacher_shortfall=0.1)
+    alike = FitOn(rows=100, kl_nats=5e-5, constant_kl_nats=1.6e-8, agreement=1.0)
+    assert diagnose(replace(figures, fit=figures.fit.model_copy(update={"train": alike, "validation": alike}))).finding == "copies-the-teacher"
 
 
 def test_diagnose_when_new_texts_diverge_far_more_than_known_ones_then_does_not_generalise() -> None:

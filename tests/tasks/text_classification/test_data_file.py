@@ -49,3 +49,13 @@ def test_write_text_examples_when_each_class_has_a_column_then_a_zero_or_one_a_c
 def test_write_text_examples_when_a_class_has_no_column_then_says_what_is_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no columns called text and label, or text and a column of 0 and 1 for each class"):
         written(tmp_path, "a.csv", "text,down\nx,1\n", names=NAMES, problem=SEVERAL_LABELS)
+
+
+def test_write_text_examples_when_there_is_a_label_column_too_then_the_columns_of_the_classes_are_read(tmp_path: Path) -> None:
+    content = "text,label,up,down\nx,up,0,1\ny,up,0,0\n"
+    assert written(tmp_path, "a.csv", content, names=NAMES, problem=SEVERAL_LABELS) == [[0, 1], [0, 0]]
+
+
+@pytest.mark.parametrize("problem", ["single_label_classification", SEVERAL_LABELS])
+def test_write_text_examples_when_labels_are_not_needed_then_texts_are_enough(tmp_path: Path, problem: str) -> None:
+    assert written(tmp_path, "a.csv", "text,up,down\nx,0,1\ny,1,1\n", names=None, problem=problem) == [-1, -1]
