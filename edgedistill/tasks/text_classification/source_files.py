@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from edgedistill.catalog import LocatedRecipe
-from edgedistill.errors import DataError
+from edgedistill.errors import DataError, RecipeError
+from edgedistill.picture_settings import Pictures
 from edgedistill.prepare.check import class_names, require_flagged
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.read import detect_format, read_labelled_texts
 from edgedistill.prepare.unlabelled import require_unlabelled
+from edgedistill.recipe import Recipe
 from edgedistill.teach.labels import label_order
 
 
@@ -23,6 +25,18 @@ def require_data(located: LocatedRecipe) -> None:
             detect_format(located.path(path))
     if data.unlabelled is not None:
         require_unlabelled(located.path(data.unlabelled))
+
+
+def refuse_keys_of_pictures(recipe: Recipe) -> None:
+    """Refuse settings of pictures, which would change nothing.
+
+    Raises:
+        RecipeError: names the keys.
+    """
+    usual = Pictures()
+    strange = [name for name in Pictures.model_fields if getattr(recipe.pictures, name) != getattr(usual, name)]
+    if strange:
+        raise RecipeError(f"pictures: {', '.join(strange)}: for pictures", hint="take the section out: this recipe is of texts")
 
 
 def train_texts(located: LocatedRecipe, teacher: Path) -> tuple[list[str], int]:

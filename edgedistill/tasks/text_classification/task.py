@@ -151,9 +151,10 @@ class TextClassification:
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
         """Fill in the learning rate that the encoder's width asks for; texts are prepared alike for every target."""
-        from edgedistill.tasks.text_classification.source_files import require_data
+        from edgedistill.tasks.text_classification.source_files import refuse_keys_of_pictures, require_data
         from edgedistill.teach.learning_rate import settled_tuning
 
+        refuse_keys_of_pictures(located.recipe)
         require_data(located)
         recipe, given = located.recipe, located.recipe.teacher.fine_tuning
         if "learning_rate" in given.model_fields_set:
