@@ -47,8 +47,10 @@ def first_weights(recipe: Recipe, *, has_teacher: bool = True) -> dict[str, int]
 
 
 def has_todays_start(row: Mapping[str, Any]) -> bool:
-    """Did a row's student start as one of today would? One that is cut always did."""
+    """Did a row's student start as one of today would? One that is cut always did; of a rival its own stage's version says it."""
     settings = row.get("settings", {})
+    if row["kind"] == "rival":
+        return True
     is_cut = settings.get("student", {}).get("initialisation") == "cut" and row["kind"] != "no_kd"
     return is_cut or "student" not in settings or settings.get("first_weights") == FIRST_WEIGHTS
 

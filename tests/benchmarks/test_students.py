@@ -199,3 +199,7 @@ def test_has_todays_start_when_weights_are_random_then_only_with_todays_spread(
 ) -> None:
     settings = {"student": {"initialisation": initialisation}, **({} if first is None else {"first_weights": first})}
     assert has_todays_start({"kind": kind, "settings": settings}) == is_todays
+
+
+def test_has_todays_start_when_it_is_a_rival_then_its_own_version_says_it() -> None:
+    assert has_todays_start({"kind": "rival", "settings": {"student": {"layers": 2}, "stage": 1}})
