@@ -28,6 +28,22 @@ def tiny() -> Any:
     return module
 
 
+@pytest.fixture(scope="session")
+def suite() -> Any:
+    """The suite of the students."""
+    from suite_files import StudentsSuite, read_suite_file
+
+    return read_suite_file(StudentsSuite, "students")
+
+
+@pytest.fixture
+def line(suite: Any, tmp_path: Path) -> Any:
+    """The line of one of its tasks, with nothing done yet."""
+    from student_line import Line
+
+    return Line(suite, "trec6", tmp_path / "data", tmp_path / "work")
+
+
 @pytest.fixture
 def tiny_suite(tmp_path: Path) -> Callable[[], Any]:
     """A function that returns the suite of the tiny problem, whose data and teacher lie in tmp_path."""

@@ -11,19 +11,9 @@ from resumable_rows import Row, RowFile, key_of, pack_bits
 from script_options import ScriptOptions, option_parser, read_options
 from stage_versions import FIRST_WEIGHTS, has_todays_start
 from student_line import KINDS, Line, wanted_tasks
-from suite_files import StudentsSuite, read_suite_file
+from suite_files import StudentsSuite
 
 from edgedistill.errors import UsageError
-
-
-@pytest.fixture(scope="module")
-def suite() -> StudentsSuite:
-    return read_suite_file(StudentsSuite, "students")
-
-
-@pytest.fixture
-def line(suite: StudentsSuite, tmp_path: Path) -> Line:
-    return Line(suite, "trec6", tmp_path / "data", tmp_path / "work")
 
 
 def _job(suite: StudentsSuite, *, seed: int = 13, size: str = "1/80", kind: str = "student") -> script.Job:

@@ -12,21 +12,11 @@ from resumable_rows import RowFile, key_of
 from student_line import Line
 from students_judged import judged_table, verdicts
 from students_summary import Students
-from suite_files import StudentsSuite, read_suite_file
+from suite_files import StudentsSuite
 
 from edgedistill.errors import UsageError
 
 _RIGHT = [1] * 8
-
-
-@pytest.fixture(scope="module")
-def suite() -> StudentsSuite:
-    return read_suite_file(StudentsSuite, "students")
-
-
-@pytest.fixture
-def line(suite: StudentsSuite, tmp_path: Path) -> Line:
-    return Line(suite, "trec6", tmp_path / "data", tmp_path / "work")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ _WORDS = Wording(one_label="this model gives one label a text: give each text on
 def write_text_examples(source: DataFile, path: Path) -> None:
     """Write the texts of a data file as examples: of columns text and label, or of a column of 0 and 1 for each class.
 
-    Without names of classes a column of texts is enough.
+    Without names of classes a column of texts is enough; of equal texts one is then written.
 
     Raises:
         DataError: it cannot be used, or the model does not know one of its labels.
