@@ -7,6 +7,7 @@ Everything that touches the disk derives from `Document`. Reading gives either t
 import difflib
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -77,7 +78,11 @@ def read_text(path: Path, *, error: type[EdgedistillError] = UsageError) -> str:
     except OSError as bad:  # a file in the place of a folder, a name too long, a loop of links
         raise error(f"{path}: cannot be read ({bad.strerror})", hint="check the path") from None
     except UnicodeDecodeError as bad:
-        raise error(f"{path}: byte {bad.start} is not UTF-8", hint=f"iconv -t UTF-8 {path}") from None
+        line = bad.object.count(b"\n", 0, bad.start) + 1
+        encoding = "UTF-16" if bad.object[:2] in {b"\xff\xfe", b"\xfe\xff"} else "WINDOWS-1252"
+        there, copy = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"utf8-{path.name}")))
+        raise error(f"{path}:{line}: byte {bad.start + 1} of the file is not UTF-8",
+                    hint=f"iconv -f {encoding} -t UTF-8 {there} > {copy}") from None
 
 
 def parse(
@@ -184,6 +189,8 @@ def _problem(kind: type[Document], item: Any) -> str:
         return f"unknown key; {advice}"
     if item["type"] == "model_type":
         return "a mapping of keys to values is expected; leave the key out to take the defaults"
+    if item["type"] in {"tuple_type", "list_type"}:
+        return "a list is expected: a dash before each item, or brackets around all"
     if item["type"] == "missing" and (meant := _description_at(kind, item["loc"])):
         return f"Field required: {meant}"
     given = item.get("input")

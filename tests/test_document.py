@@ -1,6 +1,7 @@
 """Documents: what they refuse, where they say it is, and that they come back as they were written."""
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Literal
 
@@ -99,7 +100,7 @@ def test_parse_when_json_then_the_line_is_found_too(tmp_path: Path) -> None:
         ("owner: a\nbest: {}", "shop.yaml:2: best.name: Field required"),
         ("owner: a", "shop.yaml: best: Field required"),
         ("best: {name: no}", "shop.yaml:1: best.name: Input should be a valid string (got False)"),
-        ("best: {name: b}\nbikes:", "shop.yaml:2: bikes: Input should be a valid tuple"),
+        ("best: {name: b}\nbikes:", "shop.yaml:2: bikes: a list is expected: a dash before each item, or brackets around all"),
         ("best:", "shop.yaml:1: best: a mapping of keys to values is expected; leave the key out to take the defaults"),
         ("- best", "shop.yaml: a mapping of keys to values is expected"),
         ("", "shop.yaml: a mapping of keys to values is expected"),
@@ -188,12 +189,14 @@ def test_read_json_when_cut_off_then_says_where_and_to_make_it_again(tmp_path: P
 
 
 def test_read_text_when_the_file_cannot_be_read_then_the_error_asked_for(tmp_path: Path) -> None:
-    (tmp_path / "latin").write_bytes(b"caf\xe9")
+    (tmp_path / "latin").write_bytes(b"tea\ncaf\xe9")
+    (tmp_path / "wide").write_bytes("tea".encode("utf-16"))
     (tmp_path / "file").touch()
     cases = {
         tmp_path / "nowhere": "no such file",
         tmp_path: "is a folder",
-        tmp_path / "latin": "byte 3 is not UTF-8",
+        tmp_path / "latin": "latin:2: byte 8 of the file is not UTF-8",
+        tmp_path / "wide": "wide:1: byte 1 of the file is not UTF-8",
         tmp_path / "file" / "x": "cannot be read",
         tmp_path / ("x" * 300): "cannot be read",
     }
@@ -202,6 +205,17 @@ def test_read_text_when_the_file_cannot_be_read_then_the_error_asked_for(tmp_pat
             read_text(path, error=RecipeError)
         assert str(path) in caught.value.message
         assert caught.value.hint
+
+
+@pytest.mark.parametrize(("encoding", "named"), [("latin-1", "WINDOWS-1252"), ("utf-16", "UTF-16")])
+def test_read_text_when_of_another_encoding_then_the_hint_makes_it_readable(tmp_path: Path, encoding: str, named: str) -> None:
+    path = tmp_path / "a shop.yaml"
+    path.write_bytes("owner: Zo\u00eb".encode(encoding))
+    with pytest.raises(UsageError) as refused:
+        read_text(path)
+    assert f"iconv -f {named} " in refused.value.hint
+    subprocess.run(refused.value.hint, shell=True, check=True)  # noqa: S602 - the hint is what is tested
+    assert read_text(tmp_path / "utf8-a shop.yaml") == "owner: Zo\u00eb"
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the administrator may read everything")

@@ -1,5 +1,6 @@
 """Commands about a whole run: run, plan, init, doctor, compare."""
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -93,7 +94,15 @@ def run(  # noqa: PLR0917 - a command's options
 
 
 def _search_settings(trials: int | None, time_limit: float | None) -> list[str]:
-    """Return the options of the search as settings of the recipe; minutes become seconds."""
+    """Return the options of the search as settings of the recipe; minutes become seconds.
+
+    Raises:
+        UsageError: an option is out of its range.
+    """
+    if trials is not None and trials < 1:
+        raise UsageError(f"--trials {trials}: at least one student is trained", hint="--trials 1")
+    if time_limit is not None and not 0 < time_limit < math.inf:
+        raise UsageError(f"--time-limit {time_limit:g}: more than 0 minutes are expected", hint="--time-limit 30")
     found = [] if trials is None else [f"search.trials={trials}"]
     return found if time_limit is None else [*found, f"search.time_limit_s={time_limit * 60}"]
 

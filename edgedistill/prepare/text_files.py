@@ -204,11 +204,26 @@ def _csv_records(path: Path) -> Iterator[_Record]:
         except StopIteration:
             return
         except csv.Error as bad:
-            raise DataError(f"{path}:{begins}: not CSV: {bad}",
-                            hint='close every quote, and double one inside a quoted text: "a ""good"" film"') from None
+            raise DataError(f"{path}:{begins}: not CSV: {bad}", hint=_csv_hint(path, bad)) from None
         if fields:
             yield _Record(fields, begins)
         begins = reader.line_num + 1
+
+
+def _csv_hint(path: Path, bad: csv.Error) -> str:
+    """Return what mends a file that `csv` refuses."""
+    if str(bad).startswith("new-line character"):
+        return _line_end_hint(path)
+    return 'close every quote, and double one inside a quoted text: "a ""good"" film"'
+
+
+def _line_end_hint(path: Path) -> str:
+    return f"{_cat(path)} | tr '\\r' '\\n' > {quoted(path.with_name('lines-' + path.name.removesuffix('.gz')))}"
+
+
+def _cat(path: Path) -> str:
+    """Return the command that prints a file, compressed or not."""
+    return f"{'zcat' if path.name.lower().endswith('.gz') else 'cat'} {quoted(path)}"
 
 
 def _lines(path: Path) -> Iterator[_Line]:
@@ -218,6 +233,8 @@ def _lines(path: Path) -> Iterator[_Line]:
         with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
             for raw in stream:
                 number += 1
+                if number == 1 and b"\r" in raw.rstrip(b"\r\n") and not raw.endswith(b"\n"):
+                    raise DataError(f"{path}: its lines end in CR alone, as old Macs wrote them", hint=_line_end_hint(path))
                 yield _Line(_decode(raw, path, number), number)
     except (gzip.BadGzipFile, zlib.error, EOFError) as bad:
         raise DataError(f"{path}:{number + 1}: not a whole gzip file ({bad})", hint="copy the file again") from None
@@ -235,9 +252,8 @@ def _decode(raw: bytes, path: Path, number: int) -> str:
         return raw.decode("utf-8-sig" if number == 1 else "utf-8")  # spreadsheets write a byte order mark
     except UnicodeDecodeError as bad:
         is_wide = number == 1 and raw[:2] in (b"\xff\xfe", b"\xfe\xff")
-        cat = "zcat" if path.name.lower().endswith(".gz") else "cat"
         raise DataError(
             f"{path}:{number}: byte {bad.start + 1} of the line is not UTF-8",
-            hint=f"{cat} {quoted(path)} | iconv -f {'UTF-16' if is_wide else 'WINDOWS-1252'} -t UTF-8 > "
+            hint=f"{_cat(path)} | iconv -f {'UTF-16' if is_wide else 'WINDOWS-1252'} -t UTF-8 > "
             f"{quoted(path.with_name('utf8-' + path.name.removesuffix('.gz')))}",
         ) from None

@@ -151,10 +151,12 @@ CASES = {
     "nothing fits": Case((*RUN, "--set", "budgets.model_bytes=1000"), ("bert-2x64", "model_bytes"), code=3,
                          in_process=False),
     "unknown option": Case((*RUN, "--tarhget", "x"), ("--tarhget", "edgedistill run --help"), in_process=False),
+    "no trials": Case((*RUN, "--trials", "0"), ("--trials 0: at least one student", "--trials 1")),
+    "no time": Case((*RUN, "--time-limit", "0"), ("--time-limit 0: more than 0 minutes", "--time-limit 30")),
     # recipes
     "no recipe file": Case(("plan", "-r", "other.yaml", "-t", "raspberry-pi"), ("other.yaml: no such file",)),
     "empty recipe": Case(PLAN, ("a mapping of keys", "edgedistill schema recipe"), _write("recipe.yaml", "")),
-    "recipe is no text": Case(PLAN, ("byte 0 is not UTF-8",), _write("recipe.yaml", b"\xff\xfe\x00")),
+    "recipe is no text": Case(PLAN, ("byte 1 of the file is not UTF-8",), _write("recipe.yaml", b"\xff\xfe\x00")),
     "key twice": Case(PLAN, ("'seed'",), _write("recipe.yaml", RECIPE + "seed: 1\nseed: 2\n")),
     "two sources of data": Case(PLAN, ("data.train", "data.hub"), _recipe(("  test: test.tsv", "  hub: {name: x/y}"))),
     "unknown rung": Case((*RUN, "--set", "student.rung=bert-9x9"), ("no rung 'bert-9x9'", "bert-2x64")),

@@ -145,6 +145,9 @@ def test_place_when_rows_are_taken_then_still_of_the_source(write) -> None:
             "iconv -f WINDOWS-1252 -t UTF-8",
         ),
         ("a.csv", "text,label\n".encode("utf-16"), ":1: byte 1 of the line is not UTF-8", "iconv -f UTF-16"),
+        ("a.csv", "text,label\rhi,x\rho,y\r", "a.csv: its lines end in CR alone", "a.csv | tr '\\r' '\\n' > "),
+        ("a.tsv", "text\tlabel\rhi\tx\rho\ty", "a.tsv: its lines end in CR alone", "lines-a.tsv"),
+        ("a.csv", "text,label\nhi\rho,x\n", ":2: not CSV: new-line character", "tr '\\r' '\\n'"),
         ("a.tsv", "label\ttext\nx\thi\nx\tone\ttwo\n", ":3: 3 fields, but the header has 2", "replace a tab"),
         (
             "a.csv",
