@@ -17,7 +17,7 @@ from edgedistill.measuring import calibrate, measure, measure_detail, measure_on
 from edgedistill.plan import Plan, make_plan, rungs_of
 from edgedistill.recipe import Parity
 from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
-from edgedistill.run_folder import require_outside_data
+from edgedistill.run_folder import require_outside_inputs
 from edgedistill.stage import Done, Workspace
 from edgedistill.target import Target
 from edgedistill.tasks.registry import open_encoder, task_named, task_of_model
@@ -94,7 +94,7 @@ def prepare(recipe: LocatedRecipe, out: Path, *, targets: Sequence[Target] = ())
         targets: the device classes that the data are for; of pictures the plan chooses the side for them, where the recipe
             leaves it open.
     """
-    require_outside_data(recipe, out)
+    require_outside_inputs(recipe, out)
     task = task_named(recipe.recipe.task)
     located = task.settle(recipe, targets).located if targets else recipe
     work = task.prepare(located, task.find_teacher(recipe, check_weights=False))

@@ -24,7 +24,7 @@ from edgedistill.run_folder import (
     STUDY_FILE,
     locked,
     locked_recipe,
-    require_outside_data,
+    require_outside_inputs,
 )
 from edgedistill.stage import Done, Workspace, write_text_durably
 from edgedistill.storage import storage_errors
@@ -83,7 +83,7 @@ def run(
     from edgedistill.package.licences import require_recipe_allowed
 
     require_recipe_allowed(located.recipe)
-    require_outside_data(located, out)
+    require_outside_inputs(located, out)
     require_distinct(targets)
     task, rungs = task_named(located.recipe.task), rungs_of(located)
     device = None if on is None else _reach(on, targets)

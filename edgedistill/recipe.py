@@ -46,7 +46,8 @@ Configuration = dict[str, JsonValue]
 class Teacher(Document):
     """The model whose answers the student learns."""
 
-    name: str = Field(description="a local folder (relative to the recipe) or a model id of the hub")
+    name: str = Field(description="a local folder (relative to the recipe) or a model id of the hub; with another one take out "
+                      "the licence, revision, sha256 and package that belonged to it")
     licence: str = Field("unknown", description="licence of the weights, as their card has it; goes into the bundle")
     revision: str | None = Field(None, description="commit or tag on the hub")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="what model.safetensors must hash to")

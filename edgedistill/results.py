@@ -345,6 +345,7 @@ class TrainingLog(Document):
     points: tuple[TrainingPoint, ...]
     steps_planned: int | None = Field(None, description="optimizer steps of the whole schedule")
     given_up_at_step: int | None = Field(None, description="where a milestone was missed; null: trained to its end")
+    rows_seen: int | None = Field(None, description="examples in all steps that were made, repeats counted")
 
 
 class FitOn(Document):

@@ -24,19 +24,21 @@ _ID_FILE = "run_id"
 _DISK_NEED_BYTES = 1_500_000_000
 
 
-def require_outside_data(located: LocatedRecipe, out: Path) -> None:
-    """Refuse a folder of results inside a folder of the data: its files would count as data, and be others at every run.
+def require_outside_inputs(located: LocatedRecipe, out: Path) -> None:
+    """Refuse a folder of results inside a folder of the data or the teacher's: its files would count, and be others at every run.
 
     Raises:
         StorageError: names the key of the recipe and a folder to type.
     """
     target = out.resolve()
-    for key in ("train", "validation", "test", "unlabelled"):
-        path = getattr(located.recipe.data, key)
-        folder = None if path is None else located.path(path).resolve()
+    data, teacher = located.recipe.data, located.recipe.teacher
+    inputs = {**{f"data.{key}": getattr(data, key) for key in ("train", "validation", "test", "unlabelled")},
+              "teacher.name": None if teacher.configuration else teacher.name}
+    for key, name in inputs.items():
+        folder = None if name is None else located.path(name).resolve()
         if folder is not None and folder.is_dir() and folder in (target, *target.parents):
             free = os.path.relpath(folder.parent / "runs" / located.recipe.id)
-            raise StorageError(f"{out}: lies in {folder}, the folder of data.{key}: what is written there would count as data",
+            raise StorageError(f"{out}: lies in {folder}, the folder of {key}: what is written there would count as part of it",
                                hint=f"choose a folder outside, for example -o {free}")
 
 

@@ -179,8 +179,9 @@ def _train(
     if found is not None:
         log.info("continuing from %s", found.name)
     trainer.train(resume_from_checkpoint=str(found) if found else None)
-    found_points = training_log(trainer.state.log_history)
-    return found_points.model_copy(update={"steps_planned": schedule.steps, "given_up_at_step": watch.given_up_at_step})
+    return training_log(trainer.state.log_history).model_copy(update={
+        "steps_planned": schedule.steps, "given_up_at_step": watch.given_up_at_step, "rows_seen": trainer.rows_seen,
+    })
 
 
 class _BatchTrainer(SharedTrainer):
@@ -192,12 +193,19 @@ class _BatchTrainer(SharedTrainer):
         self._terms = {"loss": TermMeans(), "eval_loss": TermMeans()}
         self.model_accepts_loss_kwargs = False
         self._inputs = inputs_of(self.model.forward)
+        self._rows: list[int] = []
+
+    @property
+    def rows_seen(self) -> int:
+        """Examples in the steps so far, repeats counted, those before a restart too; the last batch of a pass is often short."""
+        return sum(self._rows[: self.state.global_step])
 
     def get_train_dataloader(self) -> Any:
         schedule = self._schedule
         batches = plan_batches(
             self._training.encoded.lengths, batch_size=schedule.batch_size, steps=schedule.steps, seed=schedule.seed
         )
+        self._rows = [len(batch) for batch in batches]
         return self._loader(in_parts(self._training, self.group, model=self.model), batches)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:

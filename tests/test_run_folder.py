@@ -8,7 +8,7 @@ import pytest
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import StorageError
 from edgedistill.recipe import Recipe
-from edgedistill.run_folder import locked_recipe, require_outside_data, run_id
+from edgedistill.run_folder import locked_recipe, require_outside_inputs, run_id
 
 
 def test_run_id_when_asked_again_or_after_a_move_then_the_same(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_locked_recipe_when_a_study_is_shared_then_its_path_is_seen_from_the_run
     assert locked.student.ladder == "../../shapes.yaml"
 
 
-def test_require_outside_data_when_the_run_folder_lies_in_the_data_then_names_one_that_does_not(
+def test_require_outside_inputs_when_the_run_folder_lies_in_the_data_then_names_one_that_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = tmp_path / "photos"
@@ -43,6 +43,21 @@ def test_require_outside_data_when_the_run_folder_lies_in_the_data_then_names_on
         "id": "mine", "task": "image-classification", "data": {"train": "."}, "teacher": {"name": "t"},
     }), photos)
     with pytest.raises(StorageError, match=r"runs/mine: lies in .*photos, the folder of data\.train") as refused:
-        require_outside_data(located, Path("runs/mine"))
+        require_outside_inputs(located, Path("runs/mine"))
     assert refused.value.hint == "choose a folder outside, for example -o ../runs/mine"
-    require_outside_data(located, Path("../runs/mine"))
+    require_outside_inputs(located, Path("../runs/mine"))
+
+
+def test_require_outside_inputs_when_the_run_folder_lies_in_the_teacher_then_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    monkeypatch.chdir(model)
+    located = LocatedRecipe(Recipe.model_validate({
+        "id": "mine", "task": "text-classification", "data": {"train": "t.csv"}, "teacher": {"name": "."},
+    }), model)
+    with pytest.raises(StorageError, match=r"lies in .*model, the folder of teacher\.name") as refused:
+        require_outside_inputs(located, Path("runs/mine"))
+    assert refused.value.hint == "choose a folder outside, for example -o ../runs/mine"
+    require_outside_inputs(located, Path("../runs/mine"))

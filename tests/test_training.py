@@ -131,6 +131,13 @@ def test_train_twice_gives_the_same_weights_and_log(
     assert uninterrupted.loss_calls == SCHEDULE.steps
 
 
+def test_train_counts_the_rows_of_short_batches_as_they_are(run: Callable[..., Trained], tmp_path: Path) -> None:
+    schedule = replace(SCHEDULE, batch_size=40)  # 70 rows: every other batch has 30
+    assert run(tmp_path / "all", schedule=schedule).log.rows_seen == 6 * 70
+    must = Milestone(share_of_steps=0.5, validation_accuracy=1.0)
+    assert run(tmp_path / "half", schedule=replace(schedule, milestones=(must,))).log.rows_seen == 3 * 70
+
+
 def test_train_learns(uninterrupted: Trained) -> None:
     points = uninterrupted.log.points
     assert [point.step for point in points] == [3, 6, 9, 12]

@@ -313,9 +313,9 @@ def _gain(parts: TargetParts) -> DistillationGain | None:
 
 
 def _rows_seen(parts: TargetParts, name: Variant) -> int | None:
-    """Return how many examples a training saw up to its last look at validation; both students take the same batches."""
-    log, chosen = parts.curves.get(name), next((row for row in parts.frontier if row.is_chosen), None)
-    return log.points[-1].step * chosen.batch_size if log is not None and log.points and chosen is not None else None
+    """Return how many examples a training saw, repeats counted; None where its log does not say."""
+    log = parts.curves.get(name)
+    return None if log is None else log.rows_seen
 
 
 def _is_right(parts: TargetParts, name: Variant) -> NDArray[np.bool_]:

@@ -140,7 +140,7 @@ class DistillationGain(Document):
     difference: Interval = Field(description="student minus student_no_kd, as a share of the test rows")
     mcnemar: McNemar = Field(description="reference: student_no_kd, candidate: student")
     student_rows_seen: int | None = Field(
-        None, description="examples, repeats counted, up to its training's last look at validation; null: the log does not say"
+        None, description="examples in all steps of its training, repeats counted; null: the log does not say"
     )
     student_no_kd_rows_seen: int | None = Field(None, description="the same of the student without the teacher")
 

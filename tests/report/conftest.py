@@ -247,7 +247,7 @@ def target_parts():
         advice="",
         goals=(GoalCheck(metric="accuracy", type="max-degradation", limit=0.6, value=4 / 6, met=True),),
         curves={
-            "student": TrainingLog(points=(
+            "student": TrainingLog(rows_seen=1260, points=(
                 TrainingPoint(step=10, loss=1.5, validation_loss=1.2, validation_accuracy=0.5, hard_loss=1.6, soft_loss=1.4,
                               validation_hard_loss=1.3, validation_soft_loss=1.1),
                 TrainingPoint(step=20, loss=0.5, validation_loss=0.6, validation_accuracy=0.8, hard_loss=0.7, soft_loss=0.4,
@@ -378,7 +378,7 @@ def _long_measurement(name, p50_s):
 
 def _drawn_curve(best):
     steps = range(100, 1300, 100)
-    return TrainingLog(points=tuple(
+    return TrainingLog(rows_seen=153_000, points=tuple(
         TrainingPoint(step=s, loss=3 * 0.997**s, validation_loss=0.2 + 3 * 0.9965**s,
                       validation_accuracy=best - 0.6 * 0.995**s, hard_loss=2.5 * 0.996**s, soft_loss=3.2 * 0.997**s,
                       validation_hard_loss=0.5 + 2 * 0.996**s, validation_soft_loss=0.3 + 3 * 0.997**s)

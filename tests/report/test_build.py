@@ -105,18 +105,18 @@ def test_gain_when_student_wins_two_rows_and_loses_one_counts_them(parts):
 
 
 def test_gain_when_both_trainings_are_known_says_how_many_rows_each_saw(with_target, target_parts):
-    student = target_parts.curves["student"]  # 20 steps of 64 rows
-    short = student.model_copy(update={"points": student.points[:1]})
+    student = target_parts.curves["student"]
+    short = student.model_copy(update={"rows_seen": 630})
     report = build_report(with_target(curves={"student": student, "student_no_kd": short}))
     gain = report.targets["made-up-board"].distillation_gain
-    assert (gain.student_rows_seen, gain.student_no_kd_rows_seen) == (1280, 640)
-    assert "saw 1,280 rows in training, the one without 640" in wording.gain_text(gain)
-    assert tables.gain(report.targets["made-up-board"]).rows[0][0] == "with the teacher, 1,280 rows seen"
+    assert (gain.student_rows_seen, gain.student_no_kd_rows_seen) == (1260, 630)
+    assert "saw 1,260 rows in training, the one without 630" in wording.gain_text(gain)
+    assert tables.gain(report.targets["made-up-board"]).rows[0][0] == "with the teacher, 1,260 rows seen"
 
 
 def test_gain_when_a_log_is_missing_says_nothing_of_rows_seen(parts):
     gain = target_of(parts).distillation_gain
-    assert (gain.student_rows_seen, gain.student_no_kd_rows_seen) == (1280, None)
+    assert (gain.student_rows_seen, gain.student_no_kd_rows_seen) == (1260, None)
     assert "rows in training" not in wording.gain_text(gain)
 
 

