@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from edgedistill.document import Document
+from edgedistill.document import Document, wrong_at
 from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
 
 
@@ -81,4 +81,11 @@ class Data(Document):
         if self.hub is not None and (self.validation or self.test):
             raise ValueError("with data.hub the other splits are the data set's: name them as data.hub.validation and "
                              "data.hub.test, or save the data set to a folder and give files")
+        return self
+
+    @model_validator(mode="after")
+    def _separator_has_a_use(self) -> Self:
+        if self.label_separator != Data.model_fields["label_separator"].default and not self.several_labels:
+            raise wrong_at(("label_separator",), "it stands between several labels, of which a text has one here: set "
+                           "several_labels: true too")
         return self

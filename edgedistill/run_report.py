@@ -8,7 +8,7 @@ from pathlib import Path
 from edgedistill.aware_step import Tuning
 from edgedistill.benchmark.stage import MEASUREMENTS_FILE, Measurements
 from edgedistill.benchmark.statistics import percentile, pooled
-from edgedistill.catalog import target_ids
+from edgedistill.catalog import load_target, target_ids
 from edgedistill.device.results import DeviceMeasurement
 from edgedistill.device.stage import DEVICE_FILE
 from edgedistill.distill.search.advice import Shortage, advise
@@ -18,13 +18,14 @@ from edgedistill.goals import ROUNDING, accuracy_goal, check_goals
 from edgedistill.host import this_host, tool_version
 from edgedistill.latency.rates import float_rates_of
 from edgedistill.local_target import LOCAL
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, read_valid_manifest
 from edgedistill.plan import Plan
 from edgedistill.prepare.stage import DATA_REPORT_FILE, LABELS_FILE, TEST_FILE
 from edgedistill.quantize.scheme_names import computes_in_float
 from edgedistill.quantize.stage import VERDICT_FILE
 from edgedistill.recipe import Recipe
 from edgedistill.report.build import build_report
+from edgedistill.report.latency import own_latency
 from edgedistill.report.model import RunReport, StepReport, TargetLatency
 from edgedistill.report.stage import Inputs, Settings, TargetInputs, TargetSettings, read_parts
 from edgedistill.results import BudgetCheck, Evaluation, GoalCheck, Measurement, ParityResult, QuantizationVerdict, Variant
@@ -96,18 +97,33 @@ def collect_report(
         decisions += [_of_step(decision, name) for decision in done.manifest.decisions]
     for result in results.values():
         decisions += result.tuning.decisions if result.tuning is not None else ()
-    unseen = task_named(recipe.task).not_checked(prepared, steps["teach"].folder)
+    unseen = task_named(recipe.task).not_checked(prepared, steps["teach"].folder) + _judged_too(results)
     settings = Settings(
         recipe=recipe.id, task=recipe.task, created=finished_at(steps), host=this_host(),
         tools={name: version for name in _TOOLS if (version := tool_version(name))},
         targets={name: _target_settings(recipe, result, unseen) for name, result in results.items()},
         decisions=tuple(dict.fromkeys(decisions)),
         steps=tuple(StepReport(step=name, duration_s=d.manifest.duration_s) for name, d in steps.items()),
-        command=command_of({name: _device_of(result) for name, result in results.items()}),
+        command=command_of({_typed(result.plan.target): _device_of(result) for result in results.values()}),
     )
     inputs = Inputs({name: _target_inputs(prepared, result) for name, result in results.items()},
                     prepared / DATA_REPORT_FILE)
     return build_report(read_parts(settings, inputs))
+
+
+def _judged_too(results: Mapping[str, TargetResults]) -> tuple[str, ...]:
+    """Say that other students of a run folder answered the same test rows: who chose by that chose by the test."""
+    folders = [result.evaluations["student_int8"].folder for result in results.values()]
+    own = [read_valid_manifest(folder) for folder in folders]
+    shown = {(m.inputs["data"], m.inputs["model"]) for m in own if m is not None}
+    found = {(m.inputs["data"], m.inputs["model"]) for folder in {folder.parent for folder in folders}
+             for path in folder.iterdir() if (m := read_valid_manifest(path)) is not None}
+    others = len({(data, model) for data, model in found - shown if data in {data for data, _ in shown}})
+    if not others:
+        return ()
+    which = "Another int8 student" if others == 1 else f"{others} other int8 students"
+    return (f"{which} of this run folder answered the same test rows: where one run was preferred to another by its test "
+            "figures, those flatter it a little.",)
 
 
 def _of_step(decision: Decision, name: str) -> Decision:
@@ -115,16 +131,21 @@ def _of_step(decision: Decision, name: str) -> Decision:
     return decision.model_copy(update={"step": name}) if name.startswith(f"{decision.step}-") else decision
 
 
+def _typed(target: Target) -> str:
+    """Return how a target is typed: by its id, or as a file where it is not shipped, or another than what is shipped as that."""
+    is_known = target.id == LOCAL or (target.id in target_ids() and load_target(target.id) == target)
+    return target.id if is_known else f"path/to/{target.id}.yaml"
+
+
 def command_of(devices: Mapping[str, DeviceMeasurement | None]) -> str:
-    """Return what makes a run again, typed in its folder; a target that is not shipped is named by a file.
+    """Return what makes a run again, typed in its folder.
 
     Args:
-        devices: what was measured on a device, by the id of its target; None where nothing was.
+        devices: what was measured on a device, by the target as it is typed; None where nothing was.
     """
-    known = {*target_ids(), LOCAL}
     words = ["edgedistill run --recipe", LOCKED_RECIPE_FILE]
     for name, device in devices.items():
-        words += ["--target", name if name in known else f"path/to/{name}.yaml"]
+        words += ["--target", name]
         words += [] if device is None else ["--on", device.address]
     return " ".join([*words, "-o again"])
 
@@ -144,16 +165,23 @@ def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, .
     goals = check_goals(recipe.goals, teacher, student)
     device = _device_of(result)
     verdict = QuantizationVerdict.read_json(result.student_int8.folder / VERDICT_FILE)
-    costs = Costs(teacher, measured, device, verdict.float_predicted_p50_s if computes_in_float(verdict.scheme) else None)
+    costs = Costs(teacher, measured, device, verdict.float_predicted_p50_s if computes_in_float(verdict.scheme) else None,
+                  own_latency(measured) if measured is not None and is_here(result.plan.target, measured) else None)
     return TargetSettings(
         name=result.plan.target.name, predictions=result.plan.ledger,
         budgets=check_budgets(result.plan, student, costs), goals=goals,
         frontier=result.found.rows, advice=_advice(recipe, result, teacher, goals), device=device,
-        target_latencies=predicted_in_float(costs.float_p50_s, result.plan.target),
+        target_latencies=predicted_in_float(costs.float_p50_s, result.plan.target) if costs.own is None
+        else {"student_int8": costs.own},
         not_checked=unseen + _unchecked(result, device),
         aware=result.tuning.gain if result.tuning is not None else None,
         not_emulated=tuple(line for line in result.emulation.not_checked if not line.is_target or _unchecked(result, device)),
     )
+
+
+def is_here(target: Target, measured: Measurement) -> bool:
+    """Is a target the machine that measured, and was it timed as the plan predicts, with one thread?"""
+    return target.id == LOCAL and measured.host.cpu in target.name and measured.protocol.threads == 1
 
 
 def predicted_in_float(p50_s: float | None, target: Target) -> dict[Variant, TargetLatency]:
@@ -216,20 +244,22 @@ class Costs:
         device: None when there was none.
         float_p50_s: predicted for the target where what ships computes in float; None where int8 products are made, or nobody
             knows.
+        own: measured on the host, where the target is that machine.
     """
 
     teacher: Evaluation
     host: Measurement | None
     device: DeviceMeasurement | None = None
     float_p50_s: float | None = None
+    own: TargetLatency | None = None
 
 
 def check_budgets(plan: Plan, student: Evaluation, costs: Costs) -> tuple[BudgetCheck, ...]:
     """Compare the int8 student with the target's budgets.
 
     Size is the file's, the accuracy that is lost is counted on the test split. Memory is the device's, else this host's;
-    latency is the device's, else what is predicted for the target, of float where that is what ships: each says so. A loss of
-    accuracy that equals its limit is within it, as with the goals.
+    latency is the device's, the host's where it is the target, else what is predicted, of float where that is what ships: each
+    says so. A loss of accuracy that equals its limit is within it, as with the goals.
     """
     found = [
         ("model_bytes", float(student.size_bytes), "bytes", "measured"),
@@ -260,6 +290,8 @@ def _memory(plan: Plan, costs: Costs) -> tuple[float, str, str]:
 def _latency(plan: Plan, costs: Costs) -> tuple[float, str, str]:
     if costs.device is not None and costs.device.rounds:
         return percentile(pooled(costs.device.rounds_s), 50), "s", "measured"
+    if costs.own is not None:
+        return costs.own.p50_s, "s", costs.own.source
     return plan.chosen.latency_p50_s if costs.float_p50_s is None else costs.float_p50_s, "s", "predicted"
 
 

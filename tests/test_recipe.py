@@ -93,6 +93,7 @@ def test_read_recipe_when_a_key_is_unknown_then_says_line_and_meant(
         ("id: mine", "id: mine\ndistillation: {losses: [{name: decoupled-kd, layers: last}]}", "layers has no meaning"),
         ("id: mine", "id: mine\ndistillation: {losses: [{name: minilm-v2}, {name: minilm-v2}]}", "minilm-v2 stands twice"),
         ("id: mine", "id: mine\ndistillation: {alpha: 0, losses: [{name: decoupled-kd}]}", "alpha: 0 switches off"),
+        ("data: {", "data: {label_separator: ';', ", "data.label_separator: it stands between several labels"),
         ("id: mine", "id: mine\nbudgets: {latency_p50_s: 0}", "budgets.latency_p50_s: "),
         ("id: mine", "id: mine\nquantization: {scheme: int4}", "quantization.scheme: "),
         ("id: mine", "id: mine\nschema_version: 2", "schema_version: "),

@@ -1,5 +1,6 @@
 """The budgets of a target against what the int8 student costs, and where each figure comes from."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,9 +11,12 @@ from edgedistill import run_report
 from edgedistill.catalog import load_target
 from edgedistill.emulated_step import Emulation
 from edgedistill.goals import accuracy_goal, check_goals
+from edgedistill.host import this_host
+from edgedistill.manifest import MANIFEST_FILE, Manifest
 from edgedistill.plan import DataFacts, Plan, make_plan
 from edgedistill.recipe import Recipe
-from edgedistill.results import BudgetCheck, Coverage, Evaluation, Interval, QuantizationVerdict
+from edgedistill.report.model import TargetLatency
+from edgedistill.results import BudgetCheck, Coverage, Evaluation, Interval, Measurement, QuantizationVerdict
 from edgedistill.run_report import Costs, TargetResults, check_budgets, command_of
 from edgedistill.shape import StudentShape
 from tests.report.test_device import MIB, measurement
@@ -96,13 +100,49 @@ def test_budgets_when_a_device_measured_then_its_figures_are_judged(plan: Plan) 
     assert (found["peak_memory_bytes"].source, found["peak_memory_bytes"].value) == ("measured", 10 * MIB)
 
 
+def test_budgets_when_the_target_is_this_machine_then_what_was_measured_on_it_is_judged(plan: Plan) -> None:
+    own = TargetLatency(p50_s=0.007, interval_s=(0.006, 0.008), source="measured")
+    latency = _checks(plan, own=own, float_p50_s=0.5)["latency_p50_s"]
+    assert (latency.value, latency.source) == (0.007, "measured")
+    assert _checks(plan, own=own, device=measurement())["latency_p50_s"].value == pytest.approx(0.0082)
+
+
+@pytest.mark.parametrize(("target", "threads", "is_one"), [("local", 1, True), ("local", 2, False), ("raspberry-pi", 1, False)])
+def test_is_here_only_of_the_machine_that_measured_with_one_thread(target: str, threads: int, is_one: bool) -> None:
+    measured = cast(Measurement, SimpleNamespace(host=this_host(), protocol=SimpleNamespace(threads=threads)))
+    assert run_report.is_here(load_target(target), measured) == is_one
+
+
+def test_report_when_other_students_of_the_folder_answered_the_same_test_rows_then_says_so(tmp_path: Path) -> None:
+    def evaluated(key: str, *, model: str, data: str = "d") -> SimpleNamespace:
+        folder = tmp_path / key
+        folder.mkdir()
+        manifest = Manifest(step="evaluate-student-int8", stage="evaluate", stage_version=1, key=key, settings_json="{}",
+                            inputs={"model": model, "data": data}, outputs=(), tools={}, host=this_host(),
+                            started=datetime(2026, 1, 1, tzinfo=UTC), duration_s=1.0)
+        (folder / MANIFEST_FILE).write_text(manifest.to_json())
+        return SimpleNamespace(evaluations={"student_int8": SimpleNamespace(folder=folder)})
+
+    board, phone = (cast(TargetResults, evaluated(key, model=key)) for key in ("board", "phone"))
+    evaluated("twice", model="board")
+    evaluated("of other data", model="x", data="e")
+    (tmp_path / "begun").mkdir()
+    assert run_report._judged_too({"board": board, "phone": phone}) == ()
+    assert run_report._judged_too({"board": board})[0].startswith("Another int8 student of this run folder answered")
+    evaluated("earlier", model="y")
+    assert run_report._judged_too({"board": board})[0].startswith("2 other int8 students of this run folder")
+
+
 def test_budgets_when_the_device_was_emulated_then_its_times_are_not_judged(plan: Plan) -> None:
     found = _checks(plan, device=measurement(rounds=(), source="emulated"))
     assert found["latency_p50_s"].source == found["peak_memory_bytes"].source == "predicted"
 
 
 def test_command_when_targets_are_shipped_or_measured_or_of_a_file_then_names_each_as_it_must_be_typed() -> None:
-    found = command_of({"raspberry-pi": measurement(), "local": None, "my-board": None})
+    edited = load_target("raspberry-pi").model_copy(update={"name": "the one in the shop"})
+    names = [run_report._typed(target) for target in (load_target("raspberry-pi"), load_target("local"), edited)]
+    assert names == ["raspberry-pi", "local", "path/to/raspberry-pi.yaml"]
+    found = command_of({"raspberry-pi": measurement(), "local": None, "path/to/my-board.yaml": None})
     assert found == ("edgedistill run --recipe recipe.lock.yaml --target raspberry-pi --on ssh://pi@board --target local "
                      "--target path/to/my-board.yaml -o again")
 
@@ -137,6 +177,7 @@ def test_report_when_a_task_names_what_nobody_looked_at_then_every_target_is_tol
     monkeypatch.setattr(run_report, "task_named", lambda name: door)
     monkeypatch.setattr(run_report, "_target_settings", stop)
     monkeypatch.setattr(run_report, "finished_at", lambda steps: None)
+    monkeypatch.setattr(run_report, "_judged_too", lambda results: ())
     recipe = SimpleNamespace(id="r", task="image-classification")
     result = SimpleNamespace(found=found, tuning=None)
     with pytest.raises(Told, match="teach never saw data"):

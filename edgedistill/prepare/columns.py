@@ -1,6 +1,7 @@
 """Which columns hold the texts and the labels; a missing one is answered with the one that was probably meant."""
 
 import difflib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -115,7 +116,9 @@ def _missing(role: str, wanted: str, names: Sequence[str], *, place: str, words:
     there, meant, key = _told(names), _guess(role, wanted, names), words.key if role == "text" else "data.label_column"
     suggestion = f"; did you mean {meant!r}?" if meant else f"; {there}"
     flags = "" if role == "text" or meant else "; of a column of 0 and 1 for each class: --label-columns A,B"
-    remedy = words.remedy or f"--set {key}={meant or 'NAME'} (with init: --{role}-column {meant or 'NAME'}{flags})"
+    typed = shlex.quote(meant) if meant else "NAME"
+    setting = shlex.quote(f"{key}={meant}") if meant else f"{key}=NAME"
+    remedy = words.remedy or f"--set {setting} (with init: --{role}-column {typed}{flags})"
     return DataError(f"{place}: no column {wanted!r}{suggestion}", hint=f"{remedy}; {there}")
 
 

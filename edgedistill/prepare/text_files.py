@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import itertools
 import json
 import shlex
 import zlib
@@ -170,15 +171,23 @@ def _header_of(path: Path, form: TextFormat, records: Iterator[_Record], words: 
         raise DataError(f"{path}: is empty", hint=f"the first line names the columns, for example label and {words.column}")
     header = tuple(name.strip() for name in first.fields)
     used = "," if form == "csv" else "\t"
+    if form == "tsv" and all(len(name) > 1 and name[0] == name[-1] == '"' for name in header):
+        raise DataError(f"{path}:1: the cells are quoted, and quotes have no meaning in TSV", hint=_as_commas(path, "\t"))
     other = next((s for s in _SEPARATORS if s != used and len(header) == 1 and s in header[0]), None)
     if other:
         hint = "commas belong in a .csv file and tabs in a .tsv file: rename it, or write it again"
         if other not in ",\t":
-            names = (json.dumps(str(name), ensure_ascii=False) for name in (path, other, path.with_name("commas-" + path.name)))
-            again = "pd.read_csv({}, sep={}).to_csv({}, index=False)".format(*names)
-            hint = f"write it again with commas: python -c {shlex.quote(f'import pandas as pd; {again}')}"
+            hint = _as_commas(path, other)
         raise DataError(f"{path}:1: the columns are separated by {_SEPARATORS[other]}, not by {_SEPARATORS[used]}", hint=hint)
     return header
+
+
+def _as_commas(path: Path, separator: str) -> str:
+    """Return the command that writes a file again with commas."""
+    there = path.with_name(f"commas-{path.name.split('.')[0]}.csv")
+    names = (json.dumps(str(name), ensure_ascii=False) for name in (path, separator, there))
+    again = "pd.read_csv({}, sep={}).to_csv({}, index=False)".format(*names)
+    return f"write it again with commas: python -c {shlex.quote(f'import pandas as pd; {again}')}"
 
 
 def _records(path: Path, form: TextFormat) -> Iterator[_Record]:
@@ -196,7 +205,10 @@ def _tsv_records(path: Path) -> Iterator[_Record]:
 def _csv_records(path: Path) -> Iterator[_Record]:
     """RFC 4180: a quoted field may hold commas, line breaks and doubled quotes."""
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))  # of the whole process; csv itself stops at 131,072
-    reader = csv.reader((line.text for line in _lines(path)), strict=True)
+    lines = (line.text for line in _lines(path))
+    header = next(lines, "")
+    is_spaced = "," in header and all(name[:1] in {" ", "\t"} for name in header.split(",")[1:])  # quotes stand behind the blanks
+    reader = csv.reader(itertools.chain([header], lines), strict=True, skipinitialspace=is_spaced)
     begins = 1
     while True:
         try:

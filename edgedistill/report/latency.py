@@ -72,6 +72,12 @@ def speed_ratio_on_host(teacher: Measurement | None, student: Measurement | None
     return speed_ratio(_units(teacher), _units(student))
 
 
+def own_latency(measurement: Measurement) -> TargetLatency:
+    """Return what was measured here as the target's latency: for a target that is this machine."""
+    host = host_latency(measurement)
+    return TargetLatency(p50_s=host.p50_s, interval_s=host.p50_interval_s or (host.p50_s, host.p50_s), source="measured")
+
+
 def peak_rss(measurement: Measurement) -> PeakRss:
     """Return the peak of the measuring process and of the bare runtime."""
     return PeakRss(

@@ -12,7 +12,8 @@ from edgedistill.tasks.registry import task_named
 
 _ALWAYS = (
     "One seed: how much another training of the same recipe would differ is in none of the intervals.",
-    "Intervals come from the test rows alone; they say nothing about examples of another kind than those.",
+    "Intervals of accuracy and what is reckoned from it come from the test rows alone; they say nothing about examples of "
+    "another kind than those.",
 )
 
 
@@ -41,10 +42,10 @@ def _of_target(name: str, variants: Mapping[Variant, VariantReport], device: Dev
         found.append(f"Latency on {name} is {latency.source}, not measured: nothing ran on the device.")
     if device is not None and device.rounds:
         found.append(f"On the device only the {shipped_name(student)} ran: {device.address}, one board of the class {name}.")
-    elif student.peak_rss_bytes is not None:
-        found.append(f"Peak memory was measured on the host, not on {name}.")
-    else:
+    elif student.peak_rss_bytes is None:
         found.append("Peak memory was not measured.")
+    elif latency is None or latency.source != "measured":  # without a device what is measured is this machine
+        found.append(f"Peak memory was measured on the host, not on {name}.")
     return found
 
 

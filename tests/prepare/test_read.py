@@ -74,6 +74,13 @@ def test_read_when_tsv_holds_lone_quotes_then_they_are_characters(write) -> None
     assert [text for text, _ in rows_of(path)] == ['" a film', 'the "worst', '"good"']
 
 
+def test_read_when_blanks_stand_behind_the_commas_then_quotes_are_quotes(write) -> None:
+    spaced = write("a.csv", 'text, label\n"Great, really", "pos"\n"so ""so""", neg\n')
+    assert rows_of(spaced) == [("Great, really", "pos"), ('so "so"', "neg")]
+    close = write("b.csv", 'label,text\npos, "Great" they said\n')  # the header has none: the quotes are the text's own
+    assert rows_of(close) == [('"Great" they said', "pos")]
+
+
 def test_read_when_third_column_and_blank_lines_and_crlf_then_ignored(write) -> None:
     path = write("a.tsv", "label\ttext\tfine\r\nNUM\thow far ?\tNUM:dist\r\n\r\nLOC\twhere ?\tLOC:x\r\n")
     assert rows_of(path) == [("how far ?", "NUM"), ("where ?", "LOC")]
@@ -194,6 +201,9 @@ def test_place_when_rows_are_taken_then_still_of_the_source(write) -> None:
         ("a.tsv", "label\ttext\n", ": has no rows", "labelled texts"),
         ("a.tsv.gz", b"label\ttext\n", ":1: not a whole gzip file", "copy the file again"),
         ("a.tsv.gz", gzip.compress(TSV.encode(), mtime=0)[:-12], "not a whole gzip file", "copy the file again"),
+        ("a.csv", "full text,label\nhi,x\n", ":1: no column 'text'; did you mean 'full text'?", "--set 'data.text_column=full text'"),
+        ("a.csv", "full text,label\nhi,x\n", ":1: no column 'text'", "--text-column 'full text'"),
+        ("a.tsv", '"text"\t"label"\n"hi"\t"x"\n', ":1: the cells are quoted", 'sep="\\t").to_csv("'),
         ("a.parquet", b"PAR1 not really", ": not a whole Parquet file", "copy the file again"),
         ("a.parquet.gz", b"x", ": Parquet is compressed inside", "gunzip"),
         ("a.txt", "hi", ": its name does not end in a known format", ".csv .tsv .jsonl"),
