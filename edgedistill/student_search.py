@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -44,25 +45,31 @@ def search_students(job: Job, attempt: Attempter) -> Found:
     failures: list[TrainingDivergedError] = []
     for easy in constant_that_passes(job.goals, job.teacher):
         log.warning("search: %s (%s)", easy.what, easy.why)
-    for trial in study.trials():
+    for trial in _counting(job, study):
         is_own = trial.run_id == job.owner.run_id
         if is_own and trial.outcome is not None:  # it may have been killed between the outcome and what the sampler hears of it
             study.finish(trial, trial.outcome, value=_score(job, trial, trial.outcome))
         is_lost = trial.outcome is not None and trial.outcome.state == "diverged"  # and would diverge again
-        is_over = trial.outcome is None and _finished(study.trials()) >= job.recipe.search.trials  # fewer are asked for by now
+        is_over = trial.outcome is None and _finished(_counting(job, study)) >= job.recipe.search.trials  # fewer are asked for by now
         if is_own and not (is_lost or is_over):
             _make(job, study, _resumed(job, study, trial), attempt, failures)
-    while not (ending := _ending(job, study.trials())):
+    while not (ending := _ending(job, _counting(job, study))):
         claimed = _next(job, study)
         if claimed is None:
             ending = "nothing is left to try that was not tried"
             break
         _make(job, study, claimed, attempt, failures)
-    if _choose(job, study.trials()) is None and not any(t.run_id == job.owner.run_id for t in study.trials()):
+    if _choose(job, _counting(job, study)) is None and not any(t.run_id == job.owner.run_id for t in _counting(job, study)):
         claimed = _next(job, study)  # the trials are all somebody else's, and none is finished
         if claimed is not None:
             _make(job, study, claimed, attempt, failures)
-    return _conclude(job, study.trials(), attempt, ending, failures)
+    return _conclude(job, _counting(job, study), attempt, ending, failures)
+
+
+def _counting(job: Job, study: SearchStudy) -> list[Trial]:
+    """Return the trials that are learned from: where one is allowed, the plan's choice, whatever was tried before."""
+    found = list(study.trials())
+    return found if job.recipe.search.trials > 1 else [trial for trial in found if trial.settings == job.base]
 
 
 def _choose(job: Job, trials: Sequence[Trial]) -> Choice | None:
@@ -81,11 +88,19 @@ def _ending(job: Job, trials: Sequence[Trial]) -> str:
                 f"the cheapest shape that fits, {job.rungs[0].id}, keeps the goal: nothing cheaper exists")
     if len(trials) >= job.recipe.search.trials:
         return f"search.trials allows {job.recipe.search.trials}"
-    limit = job.recipe.search.time_limit_s
-    own = [t.outcome for t in trials if t.outcome is not None and t.run_id == job.owner.run_id]
-    if limit is not None and _spent_s(own) >= limit:
-        return f"the trials have used up search.time_limit_s, {limit:g} s"
+    if _left_s(job, trials) <= 0:
+        return f"the trials have used up search.time_limit_s, {job.recipe.search.time_limit_s:g} s"
     return ""
+
+
+def _left_s(job: Job, trials: Sequence[Trial]) -> float:
+    """Return how long this run may still start trials."""
+    limit = job.recipe.search.time_limit_s
+    return math.inf if limit is None else limit - _spent_s(_own(job, trials))
+
+
+def _own(job: Job, trials: Sequence[Trial]) -> list[TrialOutcome]:
+    return [t.outcome for t in trials if t.outcome is not None and t.run_id == job.owner.run_id]
 
 
 def _spent_s(outcomes: Iterable[TrialOutcome]) -> float:
@@ -99,17 +114,19 @@ def _spent_s(outcomes: Iterable[TrialOutcome]) -> float:
 
 
 def _situation(job: Job, trials: Sequence[Trial]) -> Situation:
+    longest = max((_spent_s([outcome]) for outcome in _own(job, trials)), default=0.0)
+    is_last = _left_s(job, trials) <= longest  # then the time is used up: no other will be started
     return Situation(
         look_for=job.look_for, rungs=job.rungs, base=job.base,
         schemes=job.schemes if job.recipe.quantization.scheme == "auto" else (), train_rows=job.plan.facts.train_rows,
-        left=max(1, job.recipe.search.trials - len(trials)), trials=tuple(trials),
+        left=1 if is_last else max(1, job.recipe.search.trials - len(trials)), trials=tuple(trials),
         example=task_named(job.recipe.task).example,
     )
 
 
 def _next(job: Job, study: SearchStudy) -> Trial | None:
     """Claim the next trial, and fix what its training must reach."""
-    trials = study.trials()
+    trials = _counting(job, study)
     now, top = _situation(job, trials), len(job.rungs) - 1
     space = Space(job.base, best_settings(now), tuple(rung.id for rung in job.rungs), highest_rank=top)
     claimed = study.claim(guided_moves(now), job.owner, space=space)
@@ -124,7 +141,7 @@ def _resumed(job: Job, study: SearchStudy, trial: Trial) -> Trial:
     """Fix what a trial's training must reach where it was killed between its claim and that."""
     if trial.outcome is not None or study.remembers(trial):
         return trial
-    return _with_milestones(job, study, trial, [other for other in study.trials() if other.number < trial.number])
+    return _with_milestones(job, study, trial, [other for other in _counting(job, study) if other.number < trial.number])
 
 
 def _with_milestones(job: Job, study: SearchStudy, claimed: Trial, trials: Sequence[Trial]) -> Trial:

@@ -209,6 +209,18 @@ def test_search_when_one_trial_is_allowed_then_the_plans_choice_and_its_reason(j
     assert found.decisions[0].what == "student w40"
 
 
+def test_search_when_one_trial_is_allowed_after_several_then_the_plans_choice_all_the_same(job: Callable[..., Job]) -> None:
+    made = by_width(RISING)
+    assert search_students(job(), made).trial.settings.rung == "w16"
+    assert "w40" not in {trial.settings.rung for trial in made.asked}
+    again = by_width(RISING)
+    found = search_students(job(trials=1), again)
+    assert [trial.settings.rung for trial in again.asked] == ["w40"]
+    assert (found.trial.settings.rung, len(found.rows)) == ("w40", 1)
+    assert found.decisions[-2].what == "ended the search, trials made: 1"
+    assert search_students(job(trials=1), by_width(RISING)).trial.number == found.trial.number
+
+
 def test_search_when_the_recipe_names_the_rung_then_no_other_is_tried(job: Callable[..., Job]) -> None:
     trainings = by_width(RISING)
     search_students(job(limit=0.99, student={"rung": "w16"}), trainings)
@@ -329,13 +341,13 @@ def test_search_when_killed_between_two_words_to_the_study_then_both_are_said_in
 
 def test_search_when_killed_and_fewer_trials_are_allowed_than_are_finished_then_does_not_go_on(job: Callable[..., Job]) -> None:
     dying = by_width(RISING)
-    dying.dies_at = 1
+    dying.dies_at = 2
     with pytest.raises(KeyboardInterrupt):
-        search_students(job(limit=0.84, trials=3), dying)
+        search_students(job(limit=0.94, trials=4), dying)
     resumed = by_width(RISING)
-    found = search_students(job(limit=0.84, trials=1), resumed)
-    assert rungs_asked(resumed) == ["w24"]
-    assert found.trial.settings.rung == "w24"
+    found = search_students(job(limit=0.94, trials=2), resumed)
+    assert rungs_asked(resumed) == ["w24", "w32"]
+    assert found.trial.settings.rung == "w32"
 
 
 def test_search_when_repeated_then_asks_for_the_same_trials_and_no_more(job: Callable[..., Job]) -> None:
@@ -349,6 +361,14 @@ def test_search_when_the_time_is_used_up_then_starts_no_further_trial(job: Calla
     found = search_students(job(limit=0.99, trials=9, time_limit_s=100), trainings)  # a trial takes 60 s
     assert len(trainings.asked) == 2
     assert any("time_limit_s, 100 s" in decision.why for decision in found.decisions)
+
+
+def test_search_when_time_is_left_for_one_more_then_the_largest_is_tried(job: Callable[..., Job]) -> None:
+    made = by_width(RISING)  # 60 s each
+    found = search_students(job(limit=0.94, trials=4, time_limit_s=170), made)
+    assert [trial.settings.rung for trial in made.asked] == ["w24", "w32", "w40"]
+    assert found.trial.settings.rung == "w40"
+    assert found.rows[-1].met_goal
 
 
 def test_search_when_trials_share_a_training_then_its_time_counts_once(job: Callable[..., Job]) -> None:

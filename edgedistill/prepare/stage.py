@@ -159,11 +159,14 @@ def _decisions(data: CleanData, plan: SplitPlan) -> Iterator[Decision]:
 
 
 def _split_decisions(report: DataReport, plan: SplitPlan) -> Iterator[Decision]:
-    for name, split, share in (("test", report.test, plan.test_share),
-                               ("validation", report.validation, plan.validation_share)):
+    shares = (("test", report.test, plan.test_share), ("validation", report.validation, plan.validation_share))
+    rows = report.train.rows + sum(split.rows for _, split, _ in shares if split.is_made_here)
+    for name, split, share in shares:
         if split.is_made_here:
+            is_more = split.rows > share * rows + 1
+            told = f"a row of each class is more than the share of {share:g}" if is_more else f"share {share:g}"
             yield Decision(step=_STEP, what=f"split {_count(split.rows, 'row')} off train for {name}",
-                           why=f"no {name} data was given; share {share:g}, stratified by class, seed {plan.seed}")
+                           why=f"no {name} data was given; {told}, stratified by class, seed {plan.seed}")
     yield from _class_decisions(report)
 
 

@@ -35,8 +35,8 @@ def choose(
 
     `smallest-that-meets-the-goal`: of those that keep every goal on validation the cheapest (int8 bytes, then predicted
     p50), of one shape the best; if none keeps them, the best int8 student, or, where the goals are of several metrics, the one
-    whose worst goal is missed by least. `best-that-fits`: the cheapest of those that cannot be told apart from the best. The best
-    is it by the metric of the recipe's first goal.
+    whose worst goal is missed by least. `best-that-fits`: the cheapest of those that cannot be told apart from the best, among
+    those that keep every goal where any does. The best is it by the metric of the recipe's first goal.
     Of students that cost about the same and cannot be told apart by it, the one that is closest to its teacher is taken:
     every row says how far its distribution is from the teacher's, where few rows say who is right.
     """
@@ -62,6 +62,8 @@ def choose(
         fits = " whose file fits" if over else ""
         return Choice(taken, f"no trial{fits} keeps every goal on validation{by_how_much}{over}; {what} int8 {_name(taken)} "
                              f"there, {_figure(taken):.4f}")
+    within = [t for t in within if _outcome(t).is_met] or within  # what one standard error leaves open, a goal decides
+    best = max(within, key=lambda t: (_figure(t), [-part for part in _cost(t, rungs)], -t.number))
     alike = [t for t in within if _cannot_be_told_apart(_outcome(best), _outcome(t))]
     taken, note = _closest(_of_one_size(alike, rungs), min(alike, key=lambda t: (_cost(t, rungs), -_figure(t), t.number)))
     if taken is best:
@@ -92,9 +94,9 @@ def _closest(same: Sequence[Trial], otherwise: Trial) -> tuple[Trial, str]:
     best = max(same, key=lambda t: (_figure(t), -t.number))
     near = {t.number: kl for t in same if (kl := _outcome(t).kl_nats) is not None
             and _cannot_be_told_apart(_outcome(best), _outcome(t))}
-    if len(near) < 2 or best.number not in near:
+    if best.number not in near or len(set(near.values())) < 2:  # int8 schemes of one training are equally close
         return otherwise, ""
-    taken = min((t for t in same if t.number in near), key=lambda t: (near[t.number], t.number))
+    taken = min((t for t in same if t.number in near), key=lambda t: (near[t.number], -_figure(t), t.number))
     return taken, (f"; of {len(near)} that cost about the same and cannot be told apart, the closest to its teacher "
                    f"(KL {near[taken.number]:.3f} nats)")
 

@@ -106,6 +106,24 @@ def test_choose_when_two_of_one_size_cannot_be_told_apart_then_the_one_closest_t
         assert "of 2 that cost about the same and cannot be told apart, the closest to its teacher (KL 0.200 nats)" in found.why
 
 
+def test_choose_when_one_training_has_several_int8_schemes_then_the_best_of_them() -> None:
+    schemes = [trial(n, "wide", outcome(shortfall=-0.01, accuracy=accuracy, right_rows=right_on("1111011110"), kl_nats=0.1))
+               for n, accuracy in enumerate((0.900, 0.905, 0.910))]
+    for look_for in ("smallest-that-meets-the-goal", "best-that-fits"):
+        found = choose(schemes, SAME_BYTES, look_for=look_for)  # type: ignore[arg-type]
+        assert number(found) == 2
+        assert found is not None
+        assert "closest" not in found.why
+
+
+def test_best_when_only_the_dearer_of_two_alike_keeps_the_goal_then_that() -> None:
+    dear = trial(0, "r5", outcome(shortfall=-0.005, accuracy=0.935, right_rows=right_on("1111011110")))
+    cheap = trial(1, "r1", outcome(shortfall=0.005, accuracy=0.925, right_rows=right_on("1111011110")))
+    assert number(best(dear, cheap)) == 0
+    missed = trial(2, "r5", outcome(shortfall=0.001, accuracy=0.929, right_rows=right_on("1111011110")))
+    assert number(best(missed, cheap)) == 1
+
+
 def test_choose_when_two_of_one_size_differ_on_many_rows_then_the_better_however_far_from_its_teacher() -> None:
     wide = trial(0, "wide", outcome(shortfall=-0.01, accuracy=1.0, right_rows=right_on("1" * 24), kl_nats=0.27))
     tokens = trial(1, "tokens", outcome(shortfall=-0.01, accuracy=0.5, right_rows=right_on("10" * 12), kl_nats=0.20))
