@@ -22,6 +22,7 @@ SLOWER = ("slower-1", "slower-2")
 
 _NOTHING = 0.98
 _TINY = 1e-6
+_AT_ONCE = 4096
 _FEW_STEPS = 100
 """Of a shorter training nothing can be said."""
 
@@ -56,7 +57,14 @@ def train_without_teacher(
     for folder in (out, *(out / name for name in SLOWER)):
         model = make()
         curve = train(model, training, validation, loss=loss, schedule=schedule, out=folder)
-        if not has_learned_nothing(curve, constant) or folder == out / SLOWER[-1]:
+        if not has_learned_nothing(curve, constant):
+            break
+        if folder == out / SLOWER[-1]:
+            decisions.append(Decision(
+                step="baseline", what="the student without the teacher learned nothing at any of three learning rates",
+                why=f"its loss stayed at {constant:.3f} nats, that of the same answer to everything: a gain over it says little",
+            ))
+            log.warning("%s: %s", decisions[-1].what, decisions[-1].why)
             break
         schedule = replace(schedule, learning_rate=schedule.learning_rate / 2)
         decisions.append(Decision(
@@ -88,5 +96,9 @@ def loss_of_a_constant(labels: NDArray[np.int32], loss: LossFunction) -> float:
     """
     shares = np.clip(labels.mean(axis=0) if labels.ndim == 2 else np.bincount(labels) / len(labels), _TINY, 1 - _TINY)
     logits = np.log(shares) - (np.log1p(-shares) if labels.ndim == 2 else 0.0)
-    answers = torch.from_numpy(np.tile(logits.astype(np.float32), (len(labels), 1)))
-    return float(loss(answers, torch.from_numpy(labels.astype(np.int64)), None))
+    answers = torch.from_numpy(np.tile(logits.astype(np.float32), (min(_AT_ONCE, len(labels)), 1)))
+    total = 0.0
+    for start in range(0, len(labels), _AT_ONCE):
+        rows = torch.from_numpy(labels[start : start + _AT_ONCE].astype(np.int64))
+        total += len(rows) * float(loss(answers[: len(rows)], rows, None))
+    return total / len(labels)

@@ -30,8 +30,8 @@ _LONGEST_SPAN = 3
 _MOST_COSINES = 2**25
 """Held at once, 128 MiB: a multilingual vocabulary has 250,000 words."""
 
-_CORE = re.compile(r"^(\W*)(.*?)(\W*)$", re.DOTALL)
-"""A word between what touches it and is no letter; combining marks that follow the word are given back to it."""
+_BEFORE, _UP_TO_THE_LAST_LETTER = re.compile(r"\W*"), re.compile(r".*\w", re.DOTALL)
+"""What touches a word and is no letter; each pattern passes over a text once, however long a row of signs in it is."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,10 @@ def _found(
 
 def _parts(word: str) -> tuple[str, str, str]:
     """Split a word into the punctuation before it, the word, and the punctuation after it."""
-    before, core, after = _CORE.fullmatch(word).groups()  # type: ignore[union-attr] # the pattern matches every string
+    begins = len(_BEFORE.match(word).group())  # type: ignore[union-attr] # the pattern matches every string
+    last = _UP_TO_THE_LAST_LETTER.match(word)
+    ends = begins if last is None else last.end()
+    before, core, after = word[:begins], word[begins:ends], word[ends:]
     marks = 0
     while core and marks < len(after) and unicodedata.category(after[marks]).startswith("M"):
         marks += 1  # vowel signs and accents are no letters to `re`

@@ -40,6 +40,13 @@ def test_loss_of_a_constant_is_the_entropy_of_the_classes() -> None:
     assert loss_of_a_constant(sets, several) == pytest.approx(-0.75 * log(0.75) - 0.25 * log(0.25) + log(2), abs=1e-5)
 
 
+def test_loss_of_a_constant_when_there_are_many_rows_then_it_is_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.array([0, 0, 0, 2] * 5, np.int32)
+    whole = loss_of_a_constant(labels, single)
+    monkeypatch.setattr(module, "_AT_ONCE", 7)
+    assert loss_of_a_constant(labels, single) == pytest.approx(whole, rel=1e-6)
+
+
 @pytest.mark.parametrize(("curve", "expected"), [
     (curve_of(0.728, 0.704, 0.696), True),
     (curve_of(0.728, 0.704, 0.670), False),
@@ -55,7 +62,8 @@ def test_has_learned_nothing_when_the_loss_stays_at_that_of_a_constant(curve: Tr
 @pytest.mark.parametrize(("stuck", "rates", "told"), [
     (0, [1e-3], []),
     (1, [1e-3, 5e-4], ["trained it anew at a learning rate of 0.0005"]),
-    (5, [1e-3, 5e-4, 2.5e-4], ["trained it anew at a learning rate of 0.0005", "trained it anew at a learning rate of 0.00025"]),
+    (5, [1e-3, 5e-4, 2.5e-4], ["trained it anew at a learning rate of 0.0005", "trained it anew at a learning rate of 0.00025",
+                             "the student without the teacher learned nothing at any of three learning rates"]),
 ])
 def test_train_without_teacher_halves_the_rate_until_something_is_learned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stuck: int, rates: list[float], told: list[str]

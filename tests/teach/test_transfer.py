@@ -212,6 +212,10 @@ def test_words_of_keeps_the_marks_that_follow_a_letter(written: str, word: str) 
     assert words_of([split_at_spaces(written)]) == ([word] if word else [])
 
 
+def test_words_of_a_row_of_signs_however_long_takes_no_time_that_grows_with_its_square() -> None:
+    assert words_of([split_at_spaces(f"a{'=' * 100_000}b")]) == [f"a{'=' * 100_000}b"]  # minutes, were each sign tried as an end
+
+
 def test_make_transfer_texts_replaces_a_word_that_ends_in_a_vowel_sign_within_its_punctuation() -> None:
     neighbours = Neighbours({"की": (("हिन्दी",), np.array([1.0]))})
     made = make(["«की» x"], neighbours, rows=9, copies=9, mask_token=None, **only(neighbours=0.6))

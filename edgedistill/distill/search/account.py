@@ -4,6 +4,10 @@ from edgedistill.distill.search.trial import Trial, TrialOutcome, TrialSettings
 from edgedistill.manifest import Decision
 
 
+_FARTHER = ("does-not-fit", "does-not-generalise", "vocabulary-binds", "copies-the-teacher")
+"""Findings of a student that keeps the goal where the best that fits is looked for: they say why it is not its teacher's equal."""
+
+
 def trial_decisions(
     trial: Trial, *, example: str = "text", has_goals: bool = True, is_own: bool = False
 ) -> tuple[Decision, ...]:
@@ -22,7 +26,10 @@ def trial_decisions(
         still = Decision(step="search", what=f"trial {trial.number + 1} is not counted", why=why)
         return made, still
     result = f"trial {trial.number + 1} {result_of(trial.outcome, has_goals=has_goals)}"
-    return made, Decision(step="search", what=result, why=trial.outcome.diagnosis.text)
+    why = trial.outcome.diagnosis.text
+    if trial.outcome.is_met and trial.outcome.diagnosis.finding in _FARTHER:
+        why = f"to come nearer to its teacher: {why}"
+    return made, Decision(step="search", what=result, why=why)
 
 
 def described(settings: TrialSettings, *, example: str = "text") -> str:

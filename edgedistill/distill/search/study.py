@@ -19,6 +19,8 @@ from edgedistill.storage import storage_errors
 _SETTINGS, _BECAUSE, _MILESTONES, _OUTCOME = "settings", "because", "milestones", "outcome"
 _RUN, _STAGES, _RUN_ID = "run", "stages", "run_id"
 _DRAWS = 20
+_MOST_BATCH = 4096
+"""As a recipe has it: what is drawn must be one too."""
 """How often the sampler is asked again when it proposes what was tried before."""
 
 _RANDOM_AT_FIRST = 5
@@ -198,7 +200,8 @@ def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
     base = space.base
     return {
         "rank": kinds.IntDistribution(0, max(0, space.highest_rank)),
-        "learning_rate": kinds.FloatDistribution(base.learning_rate / 4, base.learning_rate * 4, log=True),
+        "learning_rate": kinds.FloatDistribution(base.learning_rate / 4, max(base.learning_rate, min(base.learning_rate * 4, 0.9)),
+                                                 log=True),
         "temperature": kinds.FloatDistribution(min(1.0, base.temperature), max(8.0, base.temperature)),
         "alpha": kinds.FloatDistribution(min(0.3, base.alpha), max(1.0, base.alpha)),
         "batch_size": kinds.CategoricalDistribution(_batch_sizes(base)),
@@ -206,7 +209,7 @@ def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
 
 
 def _batch_sizes(base: TrialSettings) -> list[int]:
-    return sorted({max(1, base.batch_size // 2), base.batch_size, base.batch_size * 2})
+    return sorted({max(1, base.batch_size // 2), base.batch_size, min(base.batch_size * 2, _MOST_BATCH)})
 
 
 def _parameters(settings: TrialSettings, space: Space) -> dict[str, Any]:

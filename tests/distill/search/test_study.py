@@ -96,6 +96,16 @@ def test_sample_when_limited_to_cheap_rungs_then_stays_below_and_near_the_recipe
         assert settings.transfer_rows == 99
 
 
+def test_sample_near_the_most_that_a_recipe_may_have_then_stays_within_it(tmp_path: Path) -> None:
+    study, base = study_in(tmp_path), BASE.model_copy(update={"batch_size": 4096, "learning_rate": 0.5})
+    space = Space(base, base, SPACE.rungs, highest_rank=1)
+    for _ in range(12):
+        found = study.sample(HERE, space=space)
+        assert found is not None
+        assert found.settings.batch_size in {2048, 4096}
+        assert found.settings.learning_rate <= 0.9
+
+
 def test_studies_when_named_differently_then_one_file_keeps_them_apart(tmp_path: Path) -> None:
     study_in(tmp_path, "one").claim([move("r3")], HERE, space=SPACE)
     assert study_in(tmp_path, "two").trials() == ()
