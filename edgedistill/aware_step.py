@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgedistill.errors import TrainingDivergedError
-from edgedistill.goals import METRIC_NAMES, figure_of
+from edgedistill.goals import METRIC_NAMES, check_goals, figure_of
 from edgedistill.int8_settings import Quantization
 from edgedistill.line import Common, Line, Tuned, evaluate_models, export_model, quantize_model
 from edgedistill.manifest import Decision
@@ -54,6 +54,7 @@ class Tuning:
         curve: the course of the training; None without one.
         gain: what it bought; None without one.
         floating: the float export of the fine-tuned student where that one ships; its int8 file may answer as that one does.
+        keeps_the_goals: does the fine-tuned int8 student keep the recipe's goals on validation? False without one.
     """
 
     shipped: Done
@@ -62,6 +63,7 @@ class Tuning:
     curve: Path | None = None
     gain: AwareGain | None = None
     floating: Path | None = None
+    keeps_the_goals: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,8 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
         "student_int8": models.student_int8.folder, _AWARE: made.int8.folder,
     }
     judged = evaluate_models(line, common, asked, split="validation")
-    in_float, before, after = (
-        Evaluation.read_json(judged[name].folder / EVALUATION_FILE) for name in ("student_onnx", "student_int8", _AWARE)
-    )
+    names: tuple[Variant, ...] = ("teacher", "student_onnx", "student_int8", _AWARE)
+    teacher, in_float, before, after = (Evaluation.read_json(judged[name].folder / EVALUATION_FILE) for name in names)
     verdict = QuantizationVerdict.read_json(made.int8.folder / VERDICT_FILE)
     metric = models.found.chosen.metric
     figures = tuple(figure_of(evaluation, metric).value for evaluation in (in_float, before, after))
@@ -200,7 +201,8 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
     variants = {_AWARE: made.int8.folder} | ({_REPLACED: models.student_int8.folder} if is_better else {})
     shipped = made.int8 if is_better else models.student_int8
     floating = made.exported.folder if is_better else None
-    return Tuning(shipped, decisions, variants, made.student.folder / CURVE_FILE, gain, floating)
+    is_kept = all(check.met for check in check_goals(line.recipe.goals, teacher, after))
+    return Tuning(shipped, decisions, variants, made.student.folder / CURVE_FILE, gain, floating, is_kept)
 
 
 def _sentence(

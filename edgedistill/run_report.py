@@ -92,11 +92,13 @@ def collect_report(
         settled: what was decided before the first step.
     """
     decisions = list(settled)
-    decisions += [decision for result in results.values() for decision in result.found.decisions]
+    for result in results.values():
+        decisions += _of_target(result, result.found.decisions, is_one_of_several=len(results) > 1)
     for name, done in steps.items():
         decisions += [_of_step(decision, name) for decision in done.manifest.decisions]
     for result in results.values():
-        decisions += result.tuning.decisions if result.tuning is not None else ()
+        found = result.tuning.decisions if result.tuning is not None else ()
+        decisions += _of_target(result, found, is_one_of_several=len(results) > 1)
     unseen = task_named(recipe.task).not_checked(prepared, steps["teach"].folder) + _judged_too(results)
     settings = Settings(
         recipe=recipe.id, task=recipe.task, created=finished_at(steps), host=this_host(),
@@ -124,6 +126,13 @@ def _judged_too(results: Mapping[str, TargetResults]) -> tuple[str, ...]:
     which = "Another int8 student" if others == 1 else f"{others} other int8 students"
     return (f"{which} of this run folder answered the same test rows: where one run was preferred to another by its test "
             "figures, those flatter it a little.",)
+
+
+def _of_target(result: TargetResults, decisions: Sequence[Decision], *, is_one_of_several: bool) -> list[Decision]:
+    """Name the target where there are several: each has a search of its own, and equal words are not one decision."""
+    if not is_one_of_several:
+        return list(decisions)
+    return [decision.model_copy(update={"what": f"{result.plan.target.id}: {decision.what}"}) for decision in decisions]
 
 
 def _of_step(decision: Decision, name: str) -> Decision:
@@ -209,11 +218,13 @@ def _advice(recipe: Recipe, result: TargetResults, teacher: Evaluation, goals: t
     chosen, allowed = result.found.chosen, result.plan.budgets.get("accuracy_loss")
     student = Evaluation.read_json(result.evaluations["student_int8"].folder / EVALUATION_FILE)
     budget = None if allowed is None else check_goals([accuracy_goal(allowed.limit)], teacher, student)[0]
+    is_kept, finding, text = chosen.is_met, chosen.diagnosis.finding, chosen.diagnosis.text
+    if (tuning := result.tuning) is not None and tuning.gain is not None and tuning.gain.is_shipped:
+        is_kept, finding, text = tuning.keeps_the_goals, "none", tuning.gain.text  # the search judged the one it replaced
     shortage = Shortage(
         goals=goals, teacher={"accuracy": teacher.accuracy.value, "macro_f1": teacher.macro_f1.value},
-        kept_on_validation=bool(recipe.goals) and chosen.is_met, finding=chosen.diagnosis.finding,
-        finding_text=chosen.diagnosis.text, trials=len(result.found.rows), trials_allowed=recipe.search.trials,
-        margin=chosen.margin, budget=budget,
+        kept_on_validation=bool(recipe.goals) and is_kept, finding=finding, finding_text=text,
+        trials=len(result.found.rows), trials_allowed=recipe.search.trials, margin=chosen.margin, budget=budget,
         time_limit_s=recipe.search.time_limit_s if result.found.is_out_of_time else None, named_rung=recipe.student.rung or "",
         is_smallest_wanted=recipe.search.look_for == "smallest-that-meets-the-goal",
     )

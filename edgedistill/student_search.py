@@ -50,7 +50,8 @@ def search_students(job: Job, attempt: Attempter) -> Found:
         if is_own and trial.outcome is not None:  # it may have been killed between the outcome and what the sampler hears of it
             study.finish(trial, trial.outcome, value=_score(job, trial, trial.outcome))
         is_lost = trial.outcome is not None and trial.outcome.state == "diverged"  # and would diverge again
-        is_over = trial.outcome is None and _finished(_counting(job, study)) >= job.recipe.search.trials  # fewer are asked for by now
+        finished = sum(other.outcome is not None for other in _counting(job, study))
+        is_over = trial.outcome is None and finished >= job.recipe.search.trials  # fewer are asked for by now
         if is_own and not (is_lost or is_over):
             _make(job, study, _resumed(job, study, trial), attempt, failures)
     while not (ending := _ending(job, _counting(job, study))):
@@ -74,10 +75,6 @@ def _counting(job: Job, study: SearchStudy) -> list[Trial]:
 
 def _choose(job: Job, trials: Sequence[Trial]) -> Choice | None:
     return choose(trials, _by_id(job), look_for=job.look_for, is_one_metric=len({goal.metric for goal in job.goals}) <= 1)
-
-
-def _finished(trials: Sequence[Trial]) -> int:
-    return sum(trial.outcome is not None for trial in trials)
 
 
 def _ending(job: Job, trials: Sequence[Trial]) -> str:

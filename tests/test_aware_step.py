@@ -11,6 +11,7 @@ from edgedistill.aware_step import Call, _compared, _Made, call_for
 from edgedistill.evaluate.stage import EVALUATION_FILE
 from edgedistill.int8_settings import PostTraining, Quantization
 from edgedistill.quantize.stage import VERDICT_FILE
+from edgedistill.recipe import Goal
 from edgedistill.results import Coverage, Evaluation, Int8Candidate, Interval, QuantizationVerdict
 
 PLAIN, COLUMNS, STATIC = "dynamic_wi8_afp32", "dynamic_wi8_afp32_per_channel", "static_wi8_ai8_per_channel"
@@ -123,17 +124,19 @@ def evaluated(folder: Path, accuracy: float, macro_f1: float) -> Any:
 def test_fine_tuned_student_when_better_by_the_metric_that_trials_are_ranked_by_then_ships(
     metric: str, is_shipped: bool, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged = {"student_onnx": evaluated(tmp_path / "float", 0.9, 0.7), "student_int8": evaluated(tmp_path / "before", 0.88, 0.6),
+    judged = {"teacher": evaluated(tmp_path / "teacher", 0.9, 0.7), "student_onnx": evaluated(tmp_path / "float", 0.9, 0.7), "student_int8": evaluated(tmp_path / "before", 0.88, 0.6),
               "student_int8_aware": evaluated(tmp_path / "after", 0.87, 0.65)}
     monkeypatch.setattr(aware_step, "evaluate_models", lambda *arguments, **named: judged)
     (tmp_path / "after" / VERDICT_FILE).write_text(GOOD.to_json())
-    line: Any = SimpleNamespace(recipe=SimpleNamespace(quantization=Quantization()))
+    line: Any = SimpleNamespace(recipe=SimpleNamespace(
+        quantization=Quantization(), goals=(Goal(metric="accuracy", type="max-degradation", value=0.03),)))
     found_by: Any = SimpleNamespace(chosen=SimpleNamespace(metric=metric))
     before, models = judged["student_int8"], judged["student_onnx"]
     every: Any = SimpleNamespace(teacher_onnx=models, student_onnx=models, student_int8=before, found=found_by)
     after = judged["student_int8_aware"]
     found = _compared(line, None, every, _Made(after, after, after, Call(COLUMNS, "because"), GOOD))  # type: ignore[arg-type]
     assert found.shipped is (after if is_shipped else before)
+    assert not found.keeps_the_goals  # 0.87 of 0.9 is a loss of 3.3 %
     assert found.gain is not None
     assert found.gain.text.endswith(says)
     assert (found.gain.post_training_accuracy, found.gain.aware_accuracy, found.gain.is_shipped) == (0.88, 0.87, is_shipped)

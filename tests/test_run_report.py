@@ -9,10 +9,11 @@ import pytest
 
 from edgedistill import run_report
 from edgedistill.catalog import load_target
+from edgedistill.distill.search.trial import Diagnosis
 from edgedistill.emulated_step import Emulation
 from edgedistill.goals import accuracy_goal, check_goals
 from edgedistill.host import this_host
-from edgedistill.manifest import MANIFEST_FILE, Manifest
+from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest
 from edgedistill.plan import DataFacts, Plan, make_plan
 from edgedistill.recipe import Recipe
 from edgedistill.report.model import TargetLatency
@@ -136,6 +137,34 @@ def test_report_when_other_students_of_the_folder_answered_the_same_test_rows_th
 def test_budgets_when_the_device_was_emulated_then_its_times_are_not_judged(plan: Plan) -> None:
     found = _checks(plan, device=measurement(rounds=(), source="emulated"))
     assert found["latency_p50_s"].source == found["peak_memory_bytes"].source == "predicted"
+
+
+@pytest.mark.parametrize(("is_shipped", "is_kept", "says"), [
+    (False, False, "the best student good in float, not in int8"), (True, False, "0.0050 better in int8"),
+    (True, True, "on validation the goal was kept"),
+])
+def test_advice_when_a_fine_tuned_student_ships_then_it_speaks_of_that_one(
+    plan: Plan, tmp_path: Path, is_shipped: bool, is_kept: bool, says: str
+) -> None:
+    (tmp_path / "evaluation.json").write_text(_evaluation(0.81).to_json())
+    gain = SimpleNamespace(is_shipped=is_shipped, text="0.0050 better in int8")
+    chosen = SimpleNamespace(is_met=False, margin=0.0, diagnosis=Diagnosis(finding="lost-in-int8", text="good in float, not in int8"))
+    result = cast(TargetResults, SimpleNamespace(
+        plan=plan, evaluations={"student_int8": SimpleNamespace(folder=tmp_path)},
+        found=SimpleNamespace(chosen=chosen, rows=(), is_out_of_time=False),
+        tuning=SimpleNamespace(gain=gain, keeps_the_goals=is_kept),
+    ))
+    goals = check_goals(plan.recipe.goals, _evaluation(0.9), _evaluation(0.81))
+    text = run_report._advice(plan.recipe, result, _evaluation(0.9), goals)
+    assert says in text
+    assert ("int8 scheme" in text) is not is_shipped
+
+
+def test_decisions_when_a_run_has_several_targets_then_each_names_its_own() -> None:
+    made = Decision(step="search", what="took trial 1", why="it is the best")
+    result = cast(TargetResults, SimpleNamespace(plan=SimpleNamespace(target=SimpleNamespace(id="raspberry-pi"))))
+    assert run_report._of_target(result, [made], is_one_of_several=False) == [made]
+    assert [d.what for d in run_report._of_target(result, [made], is_one_of_several=True)] == ["raspberry-pi: took trial 1"]
 
 
 def test_command_when_targets_are_shipped_or_measured_or_of_a_file_then_names_each_as_it_must_be_typed() -> None:

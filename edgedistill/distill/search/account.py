@@ -3,9 +3,8 @@
 from edgedistill.distill.search.trial import Trial, TrialOutcome, TrialSettings
 from edgedistill.manifest import Decision
 
-
 _FARTHER = ("does-not-fit", "does-not-generalise", "vocabulary-binds", "copies-the-teacher")
-"""Findings of a student that keeps the goal where the best that fits is looked for: they say why it is not its teacher's equal."""
+"""Findings of a student that keeps the goal, where the best that fits is looked for: why it is not its teacher's equal."""
 
 
 def trial_decisions(

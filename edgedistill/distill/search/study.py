@@ -198,10 +198,10 @@ def _trial(number: int, attributes: dict[str, Any]) -> Trial:
 
 def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
     base = space.base
+    fastest = max(base.learning_rate, min(base.learning_rate * 4, 0.9))
     return {
         "rank": kinds.IntDistribution(0, max(0, space.highest_rank)),
-        "learning_rate": kinds.FloatDistribution(base.learning_rate / 4, max(base.learning_rate, min(base.learning_rate * 4, 0.9)),
-                                                 log=True),
+        "learning_rate": kinds.FloatDistribution(base.learning_rate / 4, fastest, log=True),
         "temperature": kinds.FloatDistribution(min(1.0, base.temperature), max(8.0, base.temperature)),
         "alpha": kinds.FloatDistribution(min(0.3, base.alpha), max(1.0, base.alpha)),
         "batch_size": kinds.CategoricalDistribution(_batch_sizes(base)),
