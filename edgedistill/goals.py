@@ -2,7 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.decisions import set_numbers
 from edgedistill.manifest import Decision
 from edgedistill.recipe import Goal, Metric
 from edgedistill.results import Evaluation, GoalCheck, Interval
@@ -48,27 +53,68 @@ def _limit(goal: Goal, teacher: Evaluation) -> float:
     return goal.value if goal.type == "min-value" else figure_of(teacher, goal.metric).value * (1 - goal.value)
 
 
-def constant_that_passes(goals: Sequence[Goal], teacher: Evaluation) -> tuple[Decision, ...]:
+@dataclass(frozen=True)
+class Constant:
+    """The answer that is right most often when it is given to everything.
+
+    Attributes:
+        answer: in words, for messages.
+        accuracy: of a model that always gives it.
+        macro_f1: of that model; of the classes that it never gives the F1 is 0.
+    """
+
+    answer: str
+    accuracy: float
+    macro_f1: float
+
+
+def constant_set(labels: NDArray[np.integer], names: Sequence[str]) -> Constant:
+    """Return the most frequent set of labels of examples that may have several, none among them.
+
+    Args:
+        labels: 0 and 1, shape (n, classes), n >= 1.
+        names: of the classes.
+    """
+    numbers = set_numbers(labels)
+    most = int(np.bincount(numbers).argmax())
+    row = labels[int((numbers == most).argmax())]
+    said = [repr(name) for name, is_in in zip(names, row, strict=True) if is_in]
+    shares = labels.mean(axis=0)
+    occur = shares > 0
+    f1 = np.where(row > 0, 2 * shares / (1 + shares), 0.0)[occur]
+    return Constant(" and ".join(said) or "no label", float((numbers == most).mean()), float(f1.mean()) if occur.any() else 0.0)
+
+
+def _constant_class(teacher: Evaluation) -> Constant | None:
+    """Return the largest class of a split, by what an evaluation says of its rows; None where it does not say."""
+    rows = {figures.label: figures.support for figures in teacher.classes if figures.support}
+    if not rows or teacher.micro_f1 is not None:  # of several labels: how often one stands alone is not said
+        return None
+    label = max(rows, key=lambda name: rows[name])
+    share = rows[label] / sum(rows.values())
+    return Constant(repr(label), share, 2 * share / (1 + share) / len(rows))
+
+
+def constant_that_passes(goals: Sequence[Goal], teacher: Evaluation, constant: Constant | None = None) -> tuple[Decision, ...]:
     """Say that a model which always gives one answer would keep every goal; nothing where it would not, or none is asked for.
 
     Args:
         goals: what is asked for.
         teacher: on the split that the goals are looked at on; how many rows each class has there is read from it.
+        constant: the most frequent answer there, where an example may have several labels.
     """
-    rows = {figures.label: figures.support for figures in teacher.classes if figures.support}
-    if not goals or not rows or teacher.micro_f1 is not None:  # of several labels: how often one stands alone is not known
+    constant = constant or _constant_class(teacher)
+    if not goals or constant is None:
         return ()
-    label = max(rows, key=lambda name: rows[name])
-    share = rows[label] / sum(rows.values())
-    reached = {"accuracy": share, "macro_f1": 2 * share / (1 + share) / len(rows)}  # the others' F1 is 0
+    reached = {"accuracy": constant.accuracy, "macro_f1": constant.macro_f1}
     limits = [(goal.metric, _limit(goal, teacher)) for goal in goals]
     if any(reached[metric] < limit for metric, limit in limits):
         return ()
     asked = " and ".join(f"{METRIC_NAMES[metric]} {limit:.4f}" for metric, limit in limits)
     return (Decision(
-        step="search", what=f"a model that always answers {label!r} would reach the goal: --set 'goals=[{{metric: macro_f1, "
-        "type: max-degradation, value: 0.05}]' asks for every class alike",
-        why=f"{share:.1%} of the {teacher.split} rows are {label!r}, and {asked} is asked for",
+        step="search", what=f"a model that always answers {constant.answer} would reach the goal: --set "
+        "'goals=[{metric: macro_f1, type: max-degradation, value: 0.05}]' asks for every class alike",
+        why=f"{constant.accuracy:.1%} of the {teacher.split} rows are {constant.answer}, and {asked} is asked for",
     ),)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgedistill.distill.search.study import Owner
 from edgedistill.distill.search.trial import LookFor, Rung, Trial, TrialOutcome, TrialSettings, by_cost
 from edgedistill.frontier import FrontierRow
-from edgedistill.goals import goals_within
+from edgedistill.goals import Constant, goals_within
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.recipe import Goal, Metric, Recipe, Student
@@ -79,6 +79,7 @@ class Job:
         study: the file of the study.
         origin: keys of the data, the teacher and its soft labels, versions of the stages that make and judge a trial, and what
             a ladder of the recipe's own holds: trials of one study have them in common.
+        most_frequent: set of labels on validation, where an example may have several.
     """
 
     recipe: Recipe
@@ -88,6 +89,7 @@ class Job:
     owner: Owner
     study: Path
     origin: tuple[str, ...]
+    most_frequent: Constant | None = None
 
     @property
     def look_for(self) -> LookFor:

@@ -43,7 +43,7 @@ def search_students(job: Job, attempt: Attempter) -> Found:
     """
     study = SearchStudy(job.study, job.study_name, seed=job.recipe.seed)
     failures: list[TrainingDivergedError] = []
-    for easy in constant_that_passes(job.goals, job.teacher):
+    for easy in constant_that_passes(job.goals, job.teacher, job.most_frequent):
         log.warning("search: %s (%s)", easy.what, easy.why)
     for trial in _counting(job, study):
         is_own = trial.run_id == job.owner.run_id
@@ -279,7 +279,7 @@ def _conclude(
     taken, note = _reachable(job, best, trials, attempt)
     example = task_named(job.recipe.task).example
     decisions = [
-        _plan_decision(job), *constant_that_passes(job.goals, job.teacher),
+        _plan_decision(job), *constant_that_passes(job.goals, job.teacher, job.most_frequent),
         *(d for trial in trials for d in trial_decisions(
             trial, example=example, has_goals=bool(job.goals), is_own=trial.run_id == job.owner.run_id)),
         Decision(step="search", what=f"ended the search, trials made: {len(trials)}", why=ending), *note,

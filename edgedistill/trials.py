@@ -14,11 +14,13 @@ from edgedistill.distill.search.study import Owner
 from edgedistill.distill.search.trial import Trial
 from edgedistill.distill.stage import CURVE_FILE, FIT_FILE
 from edgedistill.errors import TrainingDivergedError
+from edgedistill.goals import Constant, constant_set
 from edgedistill.host import tool_version
 from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
-from edgedistill.results import Evaluation, Fit, QuantizationVerdict, TrainingLog, Variant
+from edgedistill.problem_type import SEVERAL_LABELS
+from edgedistill.results import Evaluation, Fit, Labels, QuantizationVerdict, TrainingLog, Variant
 from edgedistill.run_folder import STUDY_FILE, run_id
 from edgedistill.search_job import Attempt, Found, Job, plan_of, recipe_of
 from edgedistill.stage import Done, Stage, Work
@@ -60,8 +62,20 @@ def search_line(line: Line, common: Common, plan: Plan, teacher_onnx: Done) -> F
         origin=(common.prepared.manifest.key, common.teacher.manifest.key, teacher_onnx.manifest.key,
                 common.soft_labels.manifest.key, *(_version(stage) for stage in (training, EXPORT, QUANTIZE, EVALUATE)),
                 *_own_shapes(line)),
+        most_frequent=_most_frequent(line, common),
     )
     return search_students(job, partial(_attempt, _Bench(line, common, plan, teacher_onnx)))
+
+
+def _most_frequent(line: Line, common: Common) -> Constant | None:
+    """Return the most frequent set of labels on validation; None where an example has one, as the evaluation says its share."""
+    from edgedistill.examples import read_examples
+    from edgedistill.prepare.stage import LABELS_FILE, VALIDATION_FILE
+
+    if line.recipe.data.problem_type != SEVERAL_LABELS:
+        return None
+    folder = common.prepared.folder
+    return constant_set(read_examples(folder / VALIDATION_FILE).labels, Labels.read_json(folder / LABELS_FILE).labels)
 
 
 def _version(stage: Stage[Any, Any]) -> str:
@@ -112,6 +126,8 @@ def _attempt(bench: _Bench, trial: Trial, source: Path | None) -> Attempt | None
 
     Given another run's `.stages`, its student is taken over first; None when it is not there.
     """
+    if source is not None and not (source / "distill").is_dir():  # before texts are made and labelled for it
+        return None
     line, common, plan = varied(bench.line, bench.common, bench.plan, trial)
     if source is not None and not _take_student_over(line, common, plan, trial, source):
         return None

@@ -1,8 +1,9 @@
 """Goals: the least value that meets them, against the teacher or absolute."""
 
+import numpy as np
 import pytest
 
-from edgedistill.goals import check_goals, constant_that_passes, standard_error
+from edgedistill.goals import Constant, check_goals, constant_set, constant_that_passes, standard_error
 from edgedistill.recipe import Goal
 from edgedistill.results import ClassFigures, Evaluation, Interval, McNemar
 
@@ -100,6 +101,22 @@ def test_constant_that_passes_when_the_largest_class_is_the_accuracy_asked_for_t
 ])
 def test_constant_that_passes_when_a_constant_would_miss_a_goal_then_silent(goals: list[Goal], teacher: Evaluation) -> None:
     assert constant_that_passes(goals, teacher) == ()
+
+
+def test_constant_set_is_the_most_frequent_one_and_what_it_reaches() -> None:
+    labels = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]])
+    found = constant_set(labels, ["rude", "threat", "never"])
+    assert (found.answer, found.accuracy) == ("'rude' and 'threat'", 0.5)
+    assert found.macro_f1 == pytest.approx((2 * 0.75 / 1.75 + 2 * 0.5 / 1.5) / 2)  # "never" does not occur
+    assert constant_set(np.array([[0, 0], [0, 0], [1, 0]]), ["a", "b"]) == Constant("no label", 2 / 3, 0.0)
+
+
+def test_constant_that_passes_when_no_label_is_right_often_enough_then_says_so() -> None:
+    several = evaluation(0.93, 0.6).model_copy(update={"micro_f1": Interval(value=0.6, low=0.6, high=0.6)})
+    assert constant_that_passes([Goal(value=0.05)], several) == ()  # nobody says how often
+    (told,) = constant_that_passes([Goal(value=0.05)], several, Constant("no label", 0.9, 0.0))
+    assert "always answers no label would reach the goal" in told.what
+    assert constant_that_passes([Goal(metric="macro_f1", value=0.05)], several, Constant("no label", 0.9, 0.0)) == ()
 
 
 def test_constant_that_passes_when_macro_f1_is_asked_for_but_too_little_of_it_then_says_so() -> None:
