@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgedistill.errors import TrainingDivergedError
-from edgedistill.goals import METRIC_NAMES, check_goals, figure_of
+from edgedistill.goals import METRIC_NAMES, check_goals, figure_of, goals_within
 from edgedistill.int8_settings import Quantization
 from edgedistill.line import Common, Line, Tuned, evaluate_models, export_model, quantize_model
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
-from edgedistill.recipe import Metric
+from edgedistill.recipe import Goal, Metric
 from edgedistill.results import AwareGain, Evaluation, Int8Candidate, QuantizationVerdict, Variant
 from edgedistill.search_job import Found
 from edgedistill.stage import Done
@@ -54,7 +54,8 @@ class Tuning:
         curve: the course of the training; None without one.
         gain: what it bought; None without one.
         floating: the float export of the fine-tuned student where that one ships; its int8 file may answer as that one does.
-        keeps_the_goals: does the fine-tuned int8 student keep the recipe's goals on validation? False without one.
+        keeps_the_goals: does the fine-tuned int8 student keep the recipe's goals, and the budget of accuracy, on validation? False
+            without one.
     """
 
     shipped: Done
@@ -102,18 +103,21 @@ def tune_for_int8(line: Line, common: Common, plan: Plan, models: Candidates) ->
     exported = export_model(line, plan, "student-aware", tuned)
     int8 = quantize_model(line, common, plan, "student-aware", exported,
                           tuned=Tuned(call.scheme, models.student_onnx.folder))
-    return _compared(line, common, models, _Made(tuned, exported, int8, call, verdict))
+    budget = plan.budgets.get("accuracy_loss")
+    goals = goals_within(line.recipe.goals, None if budget is None else budget.limit)
+    return _compared(line, common, models, _Made(tuned, exported, int8, call, verdict, goals))
 
 
 @dataclass(frozen=True)
 class _Made:
-    """The fine-tuned student, its float export, its int8 file, why it was made, and the verdict on the student before."""
+    """The fine-tuned student, its float export, its int8 file, why it was made, the verdict before, and what is asked for."""
 
     student: Done
     exported: Done
     int8: Done
     call: Call
     before: QuantizationVerdict
+    goals: tuple[Goal, ...]
 
 
 def call_for(verdict: QuantizationVerdict, wanted: Quantization, *, finding: str, saturates: bool) -> Call:
@@ -201,7 +205,7 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
     variants = {_AWARE: made.int8.folder} | ({_REPLACED: models.student_int8.folder} if is_better else {})
     shipped = made.int8 if is_better else models.student_int8
     floating = made.exported.folder if is_better else None
-    is_kept = all(check.met for check in check_goals(line.recipe.goals, teacher, after))
+    is_kept = all(check.met for check in check_goals(made.goals, teacher, after))
     return Tuning(shipped, decisions, variants, made.student.folder / CURVE_FILE, gain, floating, is_kept)
 
 

@@ -85,7 +85,7 @@ class Data(Document):
 
     @model_validator(mode="after")
     def _separator_has_a_use(self) -> Self:
-        if self.label_separator != Data.model_fields["label_separator"].default and not self.several_labels:
+        if self.label_separator != Data.model_fields["label_separator"].default and not self.may_have_several:
             raise wrong_at(("label_separator",), "it stands between several labels, of which a text has one here: set "
                            "several_labels: true too")
         return self

@@ -116,16 +116,21 @@ def collect_report(
 def _judged_too(results: Mapping[str, TargetResults]) -> tuple[str, ...]:
     """Say that other students of a run folder answered the same test rows: who chose by that chose by the test."""
     folders = [result.evaluations["student_int8"].folder for result in results.values()]
-    own = [read_valid_manifest(folder) for folder in folders]
-    shown = {(m.inputs["data"], m.inputs["model"]) for m in own if m is not None}
-    found = {(m.inputs["data"], m.inputs["model"]) for folder in {folder.parent for folder in folders}
-             for path in folder.iterdir() if (m := read_valid_manifest(path)) is not None}
+    shown = {answer for folder in folders if (answer := _answered(folder)) is not None}
+    found = {answer for folder in {folder.parent for folder in folders} for path in folder.iterdir()
+             if (answer := _answered(path)) is not None}
     others = len({(data, model) for data, model in found - shown if data in {data for data, _ in shown}})
     if not others:
         return ()
     which = "Another int8 student" if others == 1 else f"{others} other int8 students"
     return (f"{which} of this run folder answered the same test rows: where one run was preferred to another by its test "
             "figures, those flatter it a little.",)
+
+
+def _answered(folder: Path) -> tuple[str, str] | None:
+    """Return the hashes of the rows that an evaluation is of and of the model file; None where it is not finished."""
+    manifest = read_valid_manifest(folder)
+    return None if manifest is None else (manifest.inputs["data"], Evaluation.read_json(folder / EVALUATION_FILE).model_sha256)
 
 
 def _of_target(result: TargetResults, decisions: Sequence[Decision], *, is_one_of_several: bool) -> list[Decision]:

@@ -11,7 +11,7 @@ from edgedistill.distill.search.account import described, result_of, trial_decis
 from edgedistill.distill.search.choice import Choice, choose, pack_rows
 from edgedistill.distill.search.diagnosis import Figures, diagnose
 from edgedistill.distill.search.milestones import course_of, is_still_falling, milestones_from
-from edgedistill.distill.search.moves import Situation, best_settings, guided_moves, is_settled
+from edgedistill.distill.search.moves import Move, Situation, best_settings, guided_moves, is_settled
 from edgedistill.distill.search.study import SearchStudy, Space
 from edgedistill.distill.search.trial import Diagnosis, Rung, Trial, TrialOutcome
 from edgedistill.errors import TrainingDivergedError
@@ -68,9 +68,16 @@ def search_students(job: Job, attempt: Attempter) -> Found:
 
 
 def _counting(job: Job, study: SearchStudy) -> list[Trial]:
-    """Return the trials that are learned from: where one is allowed, the plan's choice, whatever was tried before."""
+    """Return the trials that are learned from: where one is allowed, the plan's choice, whatever was tried before.
+
+    All, where that one came to no student, or another run of a shared study is still at it.
+    """
     found = list(study.trials())
-    return found if job.recipe.search.trials > 1 else [trial for trial in found if trial.settings == job.base]
+    if job.recipe.search.trials > 1:
+        return found
+    base = [trial for trial in found if trial.settings == job.base]
+    is_lost = any(t.run_id != job.owner.run_id if t.outcome is None else t.outcome.state != "done" for t in base)
+    return found if is_lost else base
 
 
 def _choose(job: Job, trials: Sequence[Trial]) -> Choice | None:
@@ -126,7 +133,9 @@ def _next(job: Job, study: SearchStudy) -> Trial | None:
     trials = _counting(job, study)
     now, top = _situation(job, trials), len(job.rungs) - 1
     space = Space(job.base, best_settings(now), tuple(rung.id for rung in job.rungs), highest_rank=top)
-    claimed = study.claim(guided_moves(now), job.owner, space=space)
+    is_plans_choice = job.recipe.search.trials == 1 and not trials
+    moves = [Move(job.base, job.plan.decision.why)] if is_plans_choice else guided_moves(now)
+    claimed = study.claim(moves, job.owner, space=space)
     if claimed is None:
         cheaper = top if job.look_for == "best-that-fits" else min(top, (now.ceiling or now.limit) - 1)
         if cheaper >= 0:

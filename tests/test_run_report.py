@@ -11,6 +11,7 @@ from edgedistill import run_report
 from edgedistill.catalog import load_target
 from edgedistill.distill.search.trial import Diagnosis
 from edgedistill.emulated_step import Emulation
+from edgedistill.evaluate.stage import EVALUATION_FILE
 from edgedistill.goals import accuracy_goal, check_goals
 from edgedistill.host import this_host
 from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest
@@ -118,8 +119,9 @@ def test_report_when_other_students_of_the_folder_answered_the_same_test_rows_th
     def evaluated(key: str, *, model: str, data: str = "d") -> SimpleNamespace:
         folder = tmp_path / key
         folder.mkdir()
+        (folder / EVALUATION_FILE).write_text(_evaluation(0.9).model_copy(update={"model_sha256": model}).to_json())
         manifest = Manifest(step="evaluate-student-int8", stage="evaluate", stage_version=1, key=key, settings_json="{}",
-                            inputs={"model": model, "data": data}, outputs=(), tools={}, host=this_host(),
+                            inputs={"model": key, "data": data}, outputs=(), tools={}, host=this_host(),
                             started=datetime(2026, 1, 1, tzinfo=UTC), duration_s=1.0)
         (folder / MANIFEST_FILE).write_text(manifest.to_json())
         return SimpleNamespace(evaluations={"student_int8": SimpleNamespace(folder=folder)})

@@ -221,6 +221,35 @@ def test_search_when_one_trial_is_allowed_after_several_then_the_plans_choice_al
     assert search_students(job(trials=1), by_width(RISING)).trial.number == found.trial.number
 
 
+def test_search_when_one_trial_is_allowed_and_shapes_have_equal_bytes_then_the_plans_choice_once(job: Callable[..., Job]) -> None:
+    made = job(trials=1)
+    twin = RUNGS[-1].model_copy(update={"id": "w40x"})
+    plan = make_plan(made.recipe, load_target("raspberry-pi"), DataFacts(3, 100, 5), (*RUNGS, twin))
+    asked = by_width(RISING | {"w40x": 0.95})
+    found = search_students(dataclasses.replace(made, plan=plan), asked)
+    assert rungs_asked(asked) == [plan.chosen.rung] == [found.trial.settings.rung]
+
+
+def test_search_when_one_trial_is_allowed_and_the_plans_choice_came_to_nothing_then_the_best_there_is(job: Callable[..., Job]) -> None:
+    def attempt(trial: Trial, source: Path | None) -> Attempt | None:
+        if trial.settings.learning_rate >= 1e-3:
+            raise TrainingDivergedError("the training diverged", hint="lower it")
+        return by_width(RISING)(trial, source)
+
+    calm = search_students(job(limit=0.94, trials=4), attempt)
+    assert search_students(job(limit=0.94, trials=1), attempt).trial.number == calm.trial.number
+
+
+def test_search_when_one_trial_is_allowed_and_another_run_is_at_it_then_makes_one_here(job: Callable[..., Job]) -> None:
+    dying = by_width(RISING)
+    dying.dies_at = 0
+    with pytest.raises(KeyboardInterrupt):
+        search_students(job(run_id="a", trials=1), dying)
+    mine = by_width(RISING)
+    assert search_students(job(run_id="b", trials=1), mine).trial.run_id == "b"
+    assert len(mine.asked) == 1
+
+
 def test_search_when_the_recipe_names_the_rung_then_no_other_is_tried(job: Callable[..., Job]) -> None:
     trainings = by_width(RISING)
     search_students(job(limit=0.99, student={"rung": "w16"}), trainings)

@@ -160,7 +160,8 @@ def _decisions(data: CleanData, plan: SplitPlan) -> Iterator[Decision]:
 
 def _split_decisions(report: DataReport, plan: SplitPlan) -> Iterator[Decision]:
     shares = (("test", report.test, plan.test_share), ("validation", report.validation, plan.validation_share))
-    rows = report.train.rows + sum(split.rows for _, split, _ in shares if split.is_made_here)
+    asked = [report.train, *(split for _, split, _ in shares if split.is_made_here)]
+    rows = sum(split.rows + split.dropped_in_other_splits for split in asked)
     for name, split, share in shares:
         if split.is_made_here:
             is_more = split.rows > share * rows + 1

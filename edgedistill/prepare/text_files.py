@@ -171,7 +171,7 @@ def _header_of(path: Path, form: TextFormat, records: Iterator[_Record], words: 
         raise DataError(f"{path}: is empty", hint=f"the first line names the columns, for example label and {words.column}")
     header = tuple(name.strip() for name in first.fields)
     used = "," if form == "csv" else "\t"
-    if form == "tsv" and all(len(name) > 1 and name[0] == name[-1] == '"' for name in header):
+    if form == "tsv" and len(header) > 1 and all(len(name) > 1 and name[0] == name[-1] == '"' for name in header):
         raise DataError(f"{path}:1: the cells are quoted, and quotes have no meaning in TSV", hint=_as_commas(path, "\t"))
     other = next((s for s in _SEPARATORS if s != used and len(header) == 1 and s in header[0]), None)
     if other:
@@ -206,9 +206,8 @@ def _csv_records(path: Path) -> Iterator[_Record]:
     """RFC 4180: a quoted field may hold commas, line breaks and doubled quotes."""
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))  # of the whole process; csv itself stops at 131,072
     lines = (line.text for line in _lines(path))
-    header = next(lines, "")
-    is_spaced = "," in header and all(name[:1] in {" ", "\t"} for name in header.split(",")[1:])  # quotes stand behind the blanks
-    reader = csv.reader(itertools.chain([header], lines), strict=True, skipinitialspace=is_spaced)
+    first = list(itertools.islice(lines, 2))
+    reader = csv.reader(itertools.chain(first, lines), strict=True, skipinitialspace=_has_blanks_before_quotes(first))
     begins = 1
     while True:
         try:
@@ -222,15 +221,30 @@ def _csv_records(path: Path) -> Iterator[_Record]:
         begins = reader.line_num + 1
 
 
+def _has_blanks_before_quotes(lines: Sequence[str]) -> bool:
+    """Do the header and the first row of a CSV file have blanks after their commas, and quotes that belong to no text behind them?"""
+    if len(lines) < 2 or not all(name.startswith(" ") for name in lines[0].split(",")[1:]) or ', "' not in "".join(lines):
+        return False
+    try:
+        return len(next(csv.reader(lines[1:], strict=True, skipinitialspace=True))) == lines[0].count(",") + 1
+    except (csv.Error, StopIteration):
+        return False
+
+
 def _csv_hint(path: Path, bad: csv.Error) -> str:
     """Return what mends a file that `csv` refuses."""
-    if str(bad).startswith("new-line character"):
-        return _line_end_hint(path)
+    if str(bad).startswith("new-line character"):  # its lines end otherwise: `_lines` has refused those that end so
+        return ("put quotes around a text that holds a line break, or take it out: "
+                f"{_cat(path)} | tr -d '\\r' > {_beside(path, 'lines-')}")
     return 'close every quote, and double one inside a quoted text: "a ""good"" film"'
 
 
 def _line_end_hint(path: Path) -> str:
-    return f"{_cat(path)} | tr '\\r' '\\n' > {quoted(path.with_name('lines-' + path.name.removesuffix('.gz')))}"
+    return f"{_cat(path)} | tr '\\r' '\\n' > {_beside(path, 'lines-')}"
+
+
+def _beside(path: Path, prefix: str) -> str:
+    return quoted(path.with_name(prefix + path.name.removesuffix(".gz")))
 
 
 def _cat(path: Path) -> str:

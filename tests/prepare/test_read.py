@@ -77,8 +77,8 @@ def test_read_when_tsv_holds_lone_quotes_then_they_are_characters(write) -> None
 def test_read_when_blanks_stand_behind_the_commas_then_quotes_are_quotes(write) -> None:
     spaced = write("a.csv", 'text, label\n"Great, really", "pos"\n"so ""so""", neg\n')
     assert rows_of(spaced) == [("Great, really", "pos"), ('so "so"', "neg")]
-    close = write("b.csv", 'label,text\npos, "Great" they said\n')  # the header has none: the quotes are the text's own
-    assert rows_of(close) == [('"Great" they said', "pos")]
+    for header in ("label,text", "label, text"):  # the quotes are the text's own
+        assert rows_of(write("b.csv", f'{header}\npos, "Great" they said\n')) == [('"Great" they said', "pos")]
 
 
 def test_read_when_third_column_and_blank_lines_and_crlf_then_ignored(write) -> None:
@@ -154,7 +154,8 @@ def test_place_when_rows_are_taken_then_still_of_the_source(write) -> None:
         ("a.csv", "text,label\n".encode("utf-16"), ":1: byte 1 of the line is not UTF-8", "iconv -f UTF-16"),
         ("a.csv", "text,label\rhi,x\rho,y\r", "a.csv: its lines end in CR alone", "a.csv | tr '\\r' '\\n' > "),
         ("a.tsv", "text\tlabel\rhi\tx\rho\ty", "a.tsv: its lines end in CR alone", "lines-a.tsv"),
-        ("a.csv", "text,label\nhi\rho,x\n", ":2: not CSV: new-line character", "tr '\\r' '\\n'"),
+        ("a.csv", "text,label\nhi\rho,x\n", ":2: not CSV: new-line character", "take it out: cat "),
+        ("a.tsv", '"text","label"\n"hi","x"\n', ":1: the columns are separated by commas, not by tabs", "rename it"),
         ("a.tsv", "label\ttext\nx\thi\nx\tone\ttwo\n", ":3: 3 fields, but the header has 2", "replace a tab"),
         (
             "a.csv",

@@ -119,6 +119,16 @@ def test_run_when_only_train_then_splits_are_made_and_told(write, tmp_path: Path
     }  # fmt: skip
 
 
+def test_run_when_a_row_of_each_class_is_more_than_the_share_then_a_decision_says_so(write, tmp_path: Path) -> None:
+    many = write("many.tsv", table(*[(f"c{i % 50}", f"text {i}") for i in range(150)]))
+    told = [d.why for d in perform(Inputs(many), tmp_path / "many").decisions if d.what.startswith("split")]
+    assert told[0] == "no test data was given; a row of each class is more than the share of 0.2, stratified by class, seed 13"
+    rows = [("ab"[i % 2], f"text {i}") for i in range(1000)]
+    both = write("both.tsv", table(*rows, *((label, f"text {i + 1}") for i, (label, _) in enumerate(rows[:40]))))
+    told = [d.why for d in perform(Inputs(both), tmp_path / "both").decisions if d.what.startswith("split")]
+    assert all("share 0." in why for why in told)  # rows that stand in another split, too, were counted before they were dropped
+
+
 def test_run_when_repeated_then_same_bytes_and_with_another_seed_others(write, tmp_path: Path) -> None:
     path = write("data.tsv", table(*[("ab"[i % 2], f"text {i}") for i in range(100)]))
     for name, seed in (("first", 13), ("again", 13), ("other", 14)):

@@ -62,12 +62,13 @@ def choose(
         fits = " whose file fits" if over else ""
         return Choice(taken, f"no trial{fits} keeps every goal on validation{by_how_much}{over}; {what} int8 {_name(taken)} "
                              f"there, {_figure(taken):.4f}")
-    within = [t for t in within if _outcome(t).is_met] or within  # what one standard error leaves open, a goal decides
-    best = max(within, key=lambda t: (_figure(t), [-part for part in _cost(t, rungs)], -t.number))
+    kept = [t for t in within if _outcome(t).is_met] or within
+    passed_over = "" if best in kept else " of those that keep every goal"
+    within, best = kept, max(kept, key=lambda t: (_figure(t), [-part for part in _cost(t, rungs)], -t.number))
     alike = [t for t in within if _cannot_be_told_apart(_outcome(best), _outcome(t))]
     taken, note = _closest(_of_one_size(alike, rungs), min(alike, key=lambda t: (_cost(t, rungs), -_figure(t), t.number)))
     if taken is best:
-        return Choice(best, f"the best int8 {_name(best)} on validation, {_figure(best):.4f}{note}")
+        return Choice(best, f"the best int8 {_name(best)} on validation{passed_over}, {_figure(best):.4f}{note}")
     cheaper = ", and cheaper" if _cost(taken, rungs) < _cost(best, rungs) else ""
     return Choice(taken, f"int8 {_name(taken)} {_figure(taken):.4f} on validation, within one standard error of trial "
                          f"{best.number + 1}'s {_figure(best):.4f}{cheaper}{note}")

@@ -19,8 +19,6 @@ from edgedistill.storage import storage_errors
 _SETTINGS, _BECAUSE, _MILESTONES, _OUTCOME = "settings", "because", "milestones", "outcome"
 _RUN, _STAGES, _RUN_ID = "run", "stages", "run_id"
 _DRAWS = 20
-_MOST_BATCH = 4096
-"""As a recipe has it: what is drawn must be one too."""
 """How often the sampler is asked again when it proposes what was tried before."""
 
 _RANDOM_AT_FIRST = 5
@@ -196,6 +194,10 @@ def _trial(number: int, attributes: dict[str, Any]) -> Trial:
     )
 
 
+_MOST_BATCH = 4096
+"""As a recipe has it. What is drawn may be more: the choices of a study never change."""
+
+
 def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
     base = space.base
     fastest = max(base.learning_rate, min(base.learning_rate * 4, 0.9))
@@ -209,7 +211,7 @@ def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
 
 
 def _batch_sizes(base: TrialSettings) -> list[int]:
-    return sorted({max(1, base.batch_size // 2), base.batch_size, min(base.batch_size * 2, _MOST_BATCH)})
+    return sorted({max(1, base.batch_size // 2), base.batch_size, base.batch_size * 2})
 
 
 def _parameters(settings: TrialSettings, space: Space) -> dict[str, Any]:
@@ -225,5 +227,5 @@ def _settings(parameters: dict[str, Any], space: Space) -> TrialSettings:
     )
     return space.carried.model_copy(update={
         "rung": space.rungs[parameters["rank"]], "learning_rate": learning_rate, "temperature": temperature,
-        "alpha": alpha, "batch_size": int(parameters["batch_size"]),
+        "alpha": alpha, "batch_size": min(int(parameters["batch_size"]), _MOST_BATCH),
     })

@@ -124,6 +124,15 @@ def test_best_when_only_the_dearer_of_two_alike_keeps_the_goal_then_that() -> No
     assert number(best(missed, cheap)) == 1
 
 
+def test_best_when_a_better_one_misses_another_goal_then_the_reason_says_so() -> None:
+    better = trial(0, "r5", outcome(shortfall=0.02, accuracy=0.95, right_rows=right_on("1" * 16)))
+    keeps = trial(1, "r1", outcome(shortfall=-0.01, accuracy=0.70, right_rows=right_on("1" * 11 + "0" * 5)))
+    found = best(better, keeps)
+    assert number(found) == 1
+    assert found is not None
+    assert found.why == "the best int8 accuracy on validation of those that keep every goal, 0.7000"
+
+
 def test_choose_when_two_of_one_size_differ_on_many_rows_then_the_better_however_far_from_its_teacher() -> None:
     wide = trial(0, "wide", outcome(shortfall=-0.01, accuracy=1.0, right_rows=right_on("1" * 24), kl_nats=0.27))
     tokens = trial(1, "tokens", outcome(shortfall=-0.01, accuracy=0.5, right_rows=right_on("10" * 12), kl_nats=0.20))
