@@ -1,7 +1,8 @@
 """Artifacts: files with their hash."""
 
 import hashlib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgedistill.document import Document
@@ -63,8 +64,21 @@ def readable_name(name: str) -> str:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return all files below a folder, sorted by their relative path."""
-    return sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.relative_to(folder).as_posix())
+    """Return all files below a folder, in linked ones too, sorted by their relative path; a link to a folder above ends there."""
+    return sorted(_walked(folder, ()), key=lambda p: p.relative_to(folder).as_posix())
+
+
+def _walked(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    with os.scandir(folder) as items:
+        for item in items:
+            if item.is_dir():
+                yield from _walked(Path(item.path), (*above, here))
+            elif item.is_file():
+                yield Path(item.path)
 
 
 def describe(file: Path, *, root: Path) -> Artifact:

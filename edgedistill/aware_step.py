@@ -54,8 +54,7 @@ class Tuning:
         curve: the course of the training; None without one.
         gain: what it bought; None without one.
         floating: the float export of the fine-tuned student where that one ships; its int8 file may answer as that one does.
-        keeps_the_goals: does the fine-tuned int8 student keep the recipe's goals, and the budget of accuracy, on validation? False
-            without one.
+        keeps_the_goals: does the fine-tuned int8 student keep the recipe's goals and the budget of accuracy on validation?
     """
 
     shipped: Done

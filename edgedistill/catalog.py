@@ -151,6 +151,8 @@ def load_recipe(name: str | Path, *, overrides: Sequence[str] = ()) -> LocatedRe
         path = data_folder("models") / str(name) / "recipe.yaml"
         if not path.is_file() and Path(name).is_file():  # a file whose name says nothing: `init -o my-recipe`
             path = Path(name)
+        elif not path.is_file() and (Path(name) / "recipe.yaml").is_file():
+            path = Path(name) / "recipe.yaml"
         if not path.is_file():
             raise RecipeError(f"no recipe {str(name)!r}{_did_you_mean(str(name), recipe_ids())}",
                               hint="edgedistill recipes list")

@@ -66,6 +66,16 @@ def tool_version(package: str) -> str | None:
         return None
 
 
+_ARM = "0x41"
+ARM_CORES = {
+    "0xd03": "cortex-a53", "0xd04": "cortex-a35", "0xd05": "cortex-a55", "0xd07": "cortex-a57", "0xd08": "cortex-a72",
+    "0xd09": "cortex-a73", "0xd0a": "cortex-a75", "0xd0b": "cortex-a76", "0xd0c": "neoverse-n1", "0xd0d": "cortex-a77",
+    "0xd40": "neoverse-v1", "0xd41": "cortex-a78", "0xd44": "cortex-x1", "0xd46": "cortex-a510", "0xd47": "cortex-a710",
+    "0xd49": "neoverse-n2", "0xd4f": "neoverse-v2",
+}
+"""Arm's cores by the part number that /proc/cpuinfo gives in the place of a name (Linux: arch/arm64/include/asm/cputype.h)."""
+
+
 def _cpu_info() -> tuple[str, frozenset[str]]:
     """Return (name, features) from /proc/cpuinfo; a name without features where there is no such file."""
     try:
@@ -75,4 +85,6 @@ def _cpu_info() -> tuple[str, frozenset[str]]:
     lines = (line.partition(":") for line in text.splitlines())
     fields = {name.strip(): value.strip() for name, colon, value in lines if colon}
     flags = fields.get("flags") or fields.get("Features") or ""
-    return fields.get("model name") or fields.get("CPU part") or platform.machine(), frozenset(flags.split())
+    part = fields.get("CPU part") or ""
+    named = ARM_CORES.get(part.lower(), part) if fields.get("CPU implementer", _ARM) == _ARM else part
+    return fields.get("model name") or named or platform.machine(), frozenset(flags.split())

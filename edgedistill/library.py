@@ -302,4 +302,4 @@ def predict(bundle: Path, texts: Sequence[str]) -> "tuple[Answer, ...]":
 
     with opened_bundle(bundle) as folder:
         task = read_manifest(folder).task
-    return task_named(task).predict(bundle, texts)
+    return task_named(task).predict(bundle, [texts] if isinstance(texts, str) else texts)

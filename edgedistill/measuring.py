@@ -1,5 +1,6 @@
 """The library calls that measure: models on this machine or on a device, and a machine itself."""
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.recipe import BenchmarkProtocol, Parity
 from edgedistill.results import Variant
-from edgedistill.stage import Workspace
+from edgedistill.stage import Done, Workspace
 from edgedistill.target import Target
 from edgedistill.user_paths import open_examples
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from edgedistill.benchmark.cases import Detail
     from edgedistill.benchmark.stage import Measurements
     from edgedistill.device.results import DeviceMeasurement
+
+log = logging.getLogger("edgedistill")
 
 
 def measure(
@@ -39,6 +42,7 @@ def measure(
         folder = out or Path(scratch) / "benchmark"
         inputs = stage.Inputs(dict(models.items()), examples)
         done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, inputs)
+        _tell_kept(done)
         return stage.Measurements.read_json(done.folder / stage.MEASUREMENTS_FILE)
 
 
@@ -64,6 +68,7 @@ def measure_detail(
     with open_examples(data, "test", like=file, are_labels_read=False) as examples, tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch) / "detail"
         done = Workspace(folder.parent).perform_in(folder, detail_stage.STAGE, settings, detail_stage.Inputs(file, examples))
+        _tell_kept(done)
         return Detail.read_json(done.folder / detail_stage.DETAIL_FILE)
 
 
@@ -96,7 +101,15 @@ def measure_on(
         )
         folder = out or Path(scratch) / "device"
         done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, stage.Inputs(subject.model, subject.examples))
+        _tell_kept(done)
         return DeviceMeasurement.read_json(done.folder / stage.DEVICE_FILE)
+
+
+def _tell_kept(done: Done) -> None:
+    """Say that nothing was measured where the same was measured before: neither load nor governor tells two times apart."""
+    if done.was_skipped:
+        when = f"{done.manifest.started:%Y-%m-%d %H:%M}"
+        log.warning("%s: measured before, on %s; delete it to measure again", done.folder, when)
 
 
 def calibrate(

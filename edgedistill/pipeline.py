@@ -271,7 +271,8 @@ def _measure_on(line: Line, common: Common, plan: Plan, model: Done, device: "De
     from edgedistill.prepare.stage import TEST_FILE
 
     settings = stage.Settings(
-        address=device.transport.name, device=device.facts, protocol=line.recipe.benchmark,
+        address=device.transport.name, device=device.facts,
+        protocol=line.recipe.benchmark.model_copy(update={"threads": 1}),  # of so many the latency budget is
         min_agreement=line.recipe.parity.int8_min_agreement, denied=plan.target.runtime.denied,
     )
     inputs = stage.Inputs(model.folder / "model.onnx", common.prepared.folder / TEST_FILE)
@@ -338,12 +339,16 @@ def _publish_target(result: "TargetResults", folder: Path) -> None:
 
         verdict = QuantizationVerdict.read_json(result.student_int8.folder / VERDICT_FILE)
         (student / "ort_config.json").write_text(ort_config_json(verdict.scheme), encoding="utf-8")
+    from edgedistill.package.published import is_kept
+
     if result.package is None:  # a bundle of an earlier run must not be taken for this one's
+        is_kept(folder / "bundle", None)
         shutil.rmtree(folder / "bundle", ignore_errors=True)
         (folder / "bundle.zip").unlink(missing_ok=True)
         return
-    with _replaced(folder / "bundle") as bundle:
-        shutil.copytree(result.package.folder / "bundle", bundle, dirs_exist_ok=True)
+    if not is_kept(folder / "bundle", result.package.folder / "bundle"):
+        with _replaced(folder / "bundle") as bundle:
+            shutil.copytree(result.package.folder / "bundle", bundle, dirs_exist_ok=True)
     shutil.copyfile(result.package.folder / "bundle.zip", folder / "bundle.zip.tmp")
     os.replace(folder / "bundle.zip.tmp", folder / "bundle.zip")
 

@@ -109,7 +109,10 @@ def open_examples(
         return
     model = like if like is None or like.is_dir() else like.parent
     from edgedistill.decisions import problem_of_folder
+    from edgedistill.prepare.read import detect_format
 
+    if not data.exists():
+        detect_format(data)  # says so, and what there is instead
     task = task_of_model(model)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{sha256_of_path(data)[:16]}.arrow"

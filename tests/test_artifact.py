@@ -31,6 +31,19 @@ def test_sha256_of_file_when_longer_than_a_chunk_then_every_byte_counts(tmp_path
     assert sha256_of_file(path) != before
 
 
+def test_sha256_of_a_folder_when_a_folder_in_it_is_a_link_then_its_files_count(tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "cats").symlink_to(tmp_path / "cats")
+    (tmp_path / "cats" / "round").symlink_to(tmp_path / "set")  # a loop: it ends where it comes back to
+    found = []
+    for number in range(2):
+        (tmp_path / "cats" / f"{number}.png").write_bytes(b"x")
+        found.append(sha256_of_path(tmp_path / "set"))
+    assert found[0] != found[1]
+    assert [p.name for p in files_below(tmp_path / "set")] == ["0.png", "1.png"]
+
+
 def test_sha256_when_missing_then_one_error_with_a_hint(tmp_path: Path) -> None:
     for function in (sha256_of_file, sha256_of_path):
         with pytest.raises(ArtifactError, match="no such file") as caught:

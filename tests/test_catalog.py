@@ -131,3 +131,6 @@ def test_load_recipe_when_a_file_has_no_suffix_and_is_no_id_then_it_is_read(tmp_
     assert load_recipe("my-recipe").folder == tmp_path
     with pytest.raises(RecipeError, match="no recipe 'your-recipe'"):
         load_recipe("your-recipe")
+    (tmp_path / "your-recipe").mkdir()
+    (tmp_path / "my-recipe").rename(tmp_path / "your-recipe" / "recipe.yaml")
+    assert load_recipe("your-recipe").folder == tmp_path / "your-recipe"

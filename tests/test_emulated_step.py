@@ -11,6 +11,7 @@ from edgedistill.emulated_step import Replayed, emulate, unchecked_sentence
 from edgedistill.emulation import choice
 from edgedistill.emulation.choice import choose_replays
 from edgedistill.emulation.environment import Environment
+from edgedistill.emulation.qemu import EmulatorTimeoutError
 from edgedistill.line import Line
 from edgedistill.recipe import Parity
 from tests.emulation.test_choice import AVX2, FACTS, VNNI
@@ -22,8 +23,12 @@ class Ledger:
 
     orders: list[tuple[str, str, int]] = field(default_factory=list)
 
+    never_ends: str = ""
+
     def perform(self, step: str, stage: object, settings: object, inputs: object) -> "Finished":
         self.orders.append((step, settings.core, settings.rows_limit))
+        if settings.core == self.never_ends:
+            raise EmulatorTimeoutError("qemu did not end within 9 s", hint="give it fewer rows")
         return Finished(Path(step))
 
 
@@ -48,6 +53,21 @@ def test_emulate_then_a_step_for_the_targets_core_and_one_for_each_other(line: L
     assert list(found.others) == ["cortex-a53", "cortex-a76"]
     assert found.not_checked == ()
     assert found.unchecked == ""
+
+
+@pytest.mark.parametrize("core", ["cortex-a72", "cortex-a53"])
+def test_emulate_when_a_replay_does_not_end_then_the_others_are_made_and_it_is_told(
+    line: Line, monkeypatch: pytest.MonkeyPatch, core: str
+) -> None:
+    monkeypatch.setattr(choice, "find", lambda: Environment(Path("/somewhere"), FACTS))
+    monkeypatch.setattr(emulated_step, "this_host", lambda: VNNI)
+    line.workspace.never_ends = core
+    found = emulate(line, load_target("raspberry-pi"), Replayed(Path("int8"), Path("test.arrow"), Path("logits.npy")))
+    assert len(line.workspace.orders) == 3
+    assert [(item.core, item.not_checked, item.hint) for item in found.not_checked] == [
+        (core, "qemu did not end within 9 s", "give it fewer rows")]
+    assert (found.done is None) == (core == "cortex-a72")
+    assert ("was not checked on the instruction set" in found.unchecked) == (core == "cortex-a72")
 
 
 def test_emulate_without_an_environment_then_no_step_and_a_line_for_each_core(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:

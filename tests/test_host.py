@@ -58,7 +58,7 @@ def test_tool_version_when_installed_or_not_then_version_or_none() -> None:
     ("text", "name", "expected"),
     [
         (X86, "Example CPU @ 2.00GHz: special", {"avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16"}),
-        (ARM, "0xd0b", {"asimddp", "i8mm", "bf16"}),
+        (ARM, "cortex-a76", {"asimddp", "i8mm", "bf16"}),
         ("", platform.machine(), set()),
     ],
 )

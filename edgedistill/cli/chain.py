@@ -329,6 +329,7 @@ def predict(
     import json
 
     import edgedistill
+    from edgedistill.artifact import readable_name
 
     answers = edgedistill.predict(bundle, texts)
     if as_json:
@@ -344,7 +345,8 @@ def predict(
         applying = 1 if answer.labels is None else len(answer.labels)
         decided = ", ".join(shown[:applying]) or "no label applies"
         others = ", ".join(shown[applying:applying + 2])
-        say(f"{decided}  ({others})  {text}" if others else f"{decided}  {text}")
+        shown_text = " ".join(readable_name(text).split())
+        say(f"{decided}  ({others})  {shown_text}" if others else f"{decided}  {shown_text}")
     return 0
 
 

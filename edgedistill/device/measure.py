@@ -89,7 +89,8 @@ def write_rows(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def write_job(path: Path, protocol: BenchmarkProtocol) -> None:
     """Write what the runner needs to know of the protocol; a round's share of runs and time, rounded up."""
     share = share_of_round(protocol.model_copy(update={"processes": 1}))  # here every round is a process of its own
-    job = {"threads": protocol.threads, "warmup_runs": protocol.warmup_runs, "runs": share.runs, "duration_ns": share.duration_ns}
+    job = {"threads": protocol.threads, "pinned": protocol.pinned, "warmup_runs": protocol.warmup_runs, "runs": share.runs,
+           "duration_ns": share.duration_ns}
     path.write_text(json.dumps(job, sort_keys=True), encoding="utf-8")
 
 

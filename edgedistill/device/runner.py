@@ -247,7 +247,7 @@ def timed(call: Callable[[int], Any], *, runs: int, duration_ns: int = 0) -> lis
 
 def measured_round(job: dict[str, Any]) -> dict[str, Any]:
     """Load the model in this fresh process, warm up, and time it; memory is that of the process from its start."""
-    pinned = pin(job["threads"])
+    pinned = pin(job["threads"]) if job["pinned"] else []
     import onnxruntime  # noqa: F401 - the bare runtime's memory is the baseline
 
     rows = list(rows_of("timed.npz"))

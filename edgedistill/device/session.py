@@ -153,8 +153,10 @@ class Session:
 
     @property
     def folder(self) -> str:
-        """The folder of this work on the device."""
-        return f"{_ROOT}/{self.work.key}"
+        """The folder on the device of this work, with the Python and the packages it has now: others would time otherwise."""
+        facts = self.device.facts
+        software = json.dumps([self.work.key, self.device.python, facts.python, facts.numpy, facts.onnxruntime])
+        return f"{_ROOT}/{sha256(software.encode()).hexdigest()[:20]}"
 
     def begin(self) -> None:
         """Put there what is missing or damaged, and see which parts an earlier attempt has finished.
@@ -237,9 +239,11 @@ class Session:
     def _insist(self, attempt: Callable[[], T], pauses_s: tuple[float, ...] | None = None) -> T:
         """Do something that may be done again, until the connection holds."""
         waits = self.pauses_s if pauses_s is None else pauses_s
-        for pause in (*waits, None):
+        for tried, pause in enumerate((*waits, None)):
             try:
-                return attempt()
+                found = attempt()
+                self.reconnections += tried > 0
+                return found
             except TargetUnreachableError as lost:
                 if pause is None:
                     raise TargetUnreachableError(
@@ -248,7 +252,6 @@ class Session:
                     ) from lost
                 log.warning("%s; trying again", lost.message)
                 self.sleep(pause)
-                self.reconnections += 1
         raise AssertionError("the last attempt returns or raises")
 
 

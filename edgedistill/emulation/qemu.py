@@ -25,6 +25,10 @@ _TAIL_LINES = 6
 _TIMEOUT_S = 3 * 3600.0
 
 
+class EmulatorTimeoutError(EdgedistillError):
+    """A program did not end within its time under the emulator; what was done before it is whole."""
+
+
 @dataclass(frozen=True)
 class GuestRun:
     """How a program in the emulator ended: exit code, and what it wrote."""
@@ -106,7 +110,7 @@ class Emulator:
         """Run Python on a core and wait for its end.
 
         Raises:
-            EdgedistillError: it did not end in time.
+            EmulatorTimeoutError: it did not end in time.
         """
         return self._run(self.command(core, arguments, counts=counts), timeout_s=timeout_s)
 
@@ -115,7 +119,7 @@ class Emulator:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=self.variables(),
                                   stdin=subprocess.DEVNULL, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired:
-            raise EdgedistillError(f"{Path(command[0]).name} did not end within {timeout_s:.0f} s",
+            raise EmulatorTimeoutError(f"{Path(command[0]).name} did not end within {timeout_s:.0f} s",
                                    hint="give it fewer rows; in a run: --set parity.emulated_rows=100") from None
         return GuestRun(done.returncode, done.stdout, done.stderr)
 

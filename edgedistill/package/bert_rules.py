@@ -19,6 +19,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 CONTINUES = "##"
 _SETTINGS = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
 _SPLITTER = BertPreTokenizer()
+_STRIPPED = BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False)
 _SEPARATOR = "\ua66e"
 """A letter that no other code point turns into, and that BERT leaves alone: it parts the probes of one call."""
 
@@ -92,7 +93,7 @@ def bert_problem(tokenizer_json: str) -> str | None:
         return "its normalizer does not clean control characters away"
     if content["model"]["max_input_chars_per_word"] > LONGEST_WORD:
         return f"it reads words of more than {LONGEST_WORD} characters"
-    if _strips(content["normalizer"]) and any(map(_is_movable, "".join(content["model"]["vocab"]))):
+    if _strips(content["normalizer"]) and any(map(_is_movable, set("".join(content["model"]["vocab"])))):
         return "its pieces hold combining marks, whose order stripping accents may change"
     if not content.get("truncation"):
         return "it does not cut long texts"
@@ -139,8 +140,8 @@ def _strips(normalizer: Mapping[str, Any]) -> bool:
 
 
 def _is_movable(char: str) -> bool:
-    """Is this a combining mark that stripping accents leaves in the text?"""
-    return unicodedata.combining(char) > 0 and unicodedata.category(char) != "Mn"
+    """Is this a combining mark that stripping accents leaves in the text? Marks newer than the library's tables are left too."""
+    return unicodedata.combining(char) > 0 and char in _STRIPPED.normalize_str(f"a{char}")
 
 
 def _is_odd(token: Mapping[str, Any]) -> bool:

@@ -229,7 +229,7 @@ at hand and on {preprocessing.texts_fuzzed:,} fuzzed ones. It is {preprocessing.
 - Android: {android}
 - iOS: this folder is a Swift package. `try Classifier().classify(text)` gives {swift}; its test does the same.
 - Web: copy this folder, `npm install` in its `web/`, serve the folder, open `web/index.html`. The page needs only
-  `model.onnx`, `tokenizer.json`, `labels.json` and `web/`.{_ANSWER if has_several else ""}"""
+  `model.onnx`, `tokenizer.json`, `labels.json`, `golden.json` (for "Replay") and `web/`.{_ANSWER if has_several else ""}"""
 
 
 def own_tolerances(golden: GoldenVectors | PictureVectors) -> str:

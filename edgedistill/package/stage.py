@@ -112,7 +112,7 @@ def requires(settings: Settings, inputs: Inputs) -> None:
                             hint="pack with the data and the labels.json of one prepare")
     config = inputs.model / CONFIG_FILE
     if config.is_file():
-        _require_fitting(config, known, inputs.labels)
+        require_fitting(config, known, inputs.labels)
 
 
 def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
@@ -227,7 +227,7 @@ def _max_tokens(encoder: TextEncoder, path: Path) -> int:
     return int(truncation["max_length"])
 
 
-def _require_fitting(config: Path, known: Labels, labels: Path) -> None:
+def require_fitting(config: Path, known: Labels, labels: Path) -> None:
     """Refuse a config.json that names other classes than labels.json, or says otherwise whether a text may have several."""
     hint = "pack a model with the labels.json that it was trained with"
     try:

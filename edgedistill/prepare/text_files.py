@@ -222,7 +222,7 @@ def _csv_records(path: Path) -> Iterator[_Record]:
 
 
 def _has_blanks_before_quotes(lines: Sequence[str]) -> bool:
-    """Do the header and the first row of a CSV file have blanks after their commas, and quotes that belong to no text behind them?"""
+    """Do the first two lines of a CSV file have blanks after their commas, and quotes behind them that belong to no text?"""
     if len(lines) < 2 or not all(name.startswith(" ") for name in lines[0].split(",")[1:]) or ', "' not in "".join(lines):
         return False
     try:

@@ -17,6 +17,7 @@ from edgedistill.emulation.choice import Choice
 from edgedistill.emulation.cores import core_named
 from edgedistill.emulation.environment import Environment, find
 from edgedistill.emulation.findings import as_line
+from edgedistill.emulation.qemu import EmulatorTimeoutError
 from edgedistill.emulation.replay import replay
 from edgedistill.errors import ArtifactError, MissingDependencyError
 from edgedistill.examples import spread_rows
@@ -138,7 +139,11 @@ def _replay(
     core, rows = core_named(order.core), _some(court.rows, order.rows_limit)
     log.info("replaying %d rows on %s", len(rows), core.name)
     reference = court.logits_of_numbers(answers_of(model, rows))
-    found = replay(model, list(each(rows)), core=core, environment=environment)
+    try:
+        found = replay(model, list(each(rows)), core=core, environment=environment)
+    except EmulatorTimeoutError as failure:  # what was made and judged before it is not lost
+        log.warning("%s: %s", core.name, failure.message)
+        return InstructionSetCheck(core=core.name, is_target=order.is_target, not_checked=failure.message, hint=failure.hint)
     if found.logits is not None:
         found = dataclasses.replace(found, logits=court.logits_of_numbers(found.logits))
     check = judge(found, reference, core=core, emulator=f"qemu {environment.facts.emulator}",

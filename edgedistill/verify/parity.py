@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgedistill.decisions import is_same
-from edgedistill.errors import ArtifactError, ParityError
+from edgedistill.errors import ArtifactError, ParityError, UsageError
 from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport, ParityResult, Source
@@ -94,6 +94,9 @@ def compare_logits(
     """
     first, second = np.asarray(reference, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
     _require_comparable(first, second, gate)
+    if first.shape[1] == 1 and problem == ONE_LABEL:
+        raise UsageError(f"{gate.reference} answers with one number a row; decisions are compared over two or more classes",
+                         hint="let the graph put out a column for each class")
     is_finite = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
     agrees = is_finite & is_same(first, second, problem)
     errors = np.abs(second[is_finite] - first[is_finite])

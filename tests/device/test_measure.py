@@ -51,6 +51,14 @@ def test_observe_when_the_device_is_this_machine_then_answers_are_the_same_bits(
     assert not list(home.rglob("*.onnx"))
 
 
+def test_observe_when_not_to_be_pinned_then_no_core_is_named(home: Path, model: Path, examples: Examples) -> None:
+    free = PROTOCOL.model_copy(update={"pinned": False})
+    found = observe(find_device(FolderTransport(home)), model, examples, protocol=free, open_session=_open)
+    assert [r.cpus for r in found.rounds] == [()] * len(found.rounds)
+    kept = observe(find_device(FolderTransport(home)), model, examples, protocol=PROTOCOL, open_session=_open)
+    assert all(len(r.cpus) == 1 for r in kept.rounds)
+
+
 def test_observe_when_timing_then_each_round_says_how_long_the_rest_takes(
     home: Path, model: Path, examples: Examples, caplog: pytest.LogCaptureFixture
 ) -> None:

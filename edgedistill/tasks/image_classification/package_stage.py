@@ -29,7 +29,15 @@ from edgedistill.package.contents import (
 )
 from edgedistill.package.ort_format import OrtModel, convert_to_ort
 from edgedistill.package.runtime_build import runtime_build
-from edgedistill.package.stage import BUNDLE_FOLDER, Settings, identity_of, require_allowed_licences, write_bundle
+from edgedistill.package.stage import (
+    BUNDLE_FOLDER,
+    CONFIG_FILE,
+    Settings,
+    identity_of,
+    require_allowed_licences,
+    require_fitting,
+    write_bundle,
+)
 from edgedistill.prepare.columns import Columns
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.image_classification.apps import app_sources
@@ -119,7 +127,7 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
     if not (inputs.model / contents.ONNX_FILE).is_file():
         raise ArtifactError(f"{inputs.model / contents.ONNX_FILE}: no such file", hint="edgedistill quantize --help")
     require_plain(read_preprocessing(inputs.model), inputs.model / PREPROCESSOR_FILE)
-    Labels.read_json(inputs.labels)
+    require_fitting(inputs.model / CONFIG_FILE, Labels.read_json(inputs.labels), inputs.labels)
     if not len(read_examples(inputs.data)):
         raise ArtifactError(f"{inputs.data}: has no rows", hint="golden pictures need at least one labelled picture")
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import hashed_name, readable_name, sha256_of_file
+from edgedistill.artifact import files_below, hashed_name, readable_name, sha256_of_file
 from edgedistill.data_settings import HubData
 from edgedistill.errors import DataError
 from edgedistill.prepare import text_files
@@ -274,8 +274,8 @@ def _plain_folder(folder: Path) -> Source:
 def _files_in(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the pictures in a folder and below, and the other files; hidden ones count as nothing."""
     found: tuple[list[Path], list[Path]] = ([], [])
-    for item in sorted(folder.rglob("*")):
-        if item.is_file() and not any(part.startswith(".") for part in item.relative_to(folder).parts):
+    for item in sorted(files_below(folder)):
+        if not any(part.startswith(".") for part in item.relative_to(folder).parts):
             found[item.suffix.lower() not in SUFFIXES].append(item)
     return found
 
@@ -332,11 +332,17 @@ def _text_table(path: Path, columns: Columns, *, is_labelled: bool) -> Source:
 def _of_paths(path: Path, names: list[str], labels: list[str] | None) -> Source:
     if not names:
         raise DataError(f"{path}: names no pictures", hint="write the path of a picture a row, relative to the file")
-    files = [path.parent / Path(name).expanduser() for name in names]
+    files = [_file_named(name, path.parent) for name in names]
     return Source(
         str(path), *_rows_of(names, labels, files), files=tuple(file for file in files if file.is_file()), count=len(files),
         paths_from=path.parent,
     )
+
+
+def _file_named(name: str, folder: Path) -> Path:
+    """Return the file that a row names; `~/` is the user's own folder, unless there is a file of that very name."""
+    plain = folder / name
+    return folder / Path(name).expanduser() if name.startswith("~/") and not plain.is_file() else plain
 
 
 def _of_table(table: PictureTable) -> Source:
@@ -361,4 +367,5 @@ def _of_table(table: PictureTable) -> Source:
             for value in part.column(table.columns.label).to_pylist():
                 yield label_text(value, names, f"{table.place}: row {next(known)}")
 
-    return Source(table.place, rows, labels, count=table.count(), paths_from=None if table.hub else table.folder)
+    return Source(table.place, rows, labels, files=tuple(table.files()), count=table.count(),
+                  paths_from=None if table.hub else table.folder)

@@ -85,6 +85,22 @@ class PictureTable:
         """Yield the column of the labels alone, so that no picture is read; errors as `parts`."""
         return self._parts(None, [self.columns.label])
 
+    def files(self) -> Iterator[Path]:
+        """Yield the files whose paths stand in the cells; none where the first rows hold the bytes of the pictures."""
+        if self.hub is not None:
+            return
+        for part in self._parts(None, [self.columns.text]):
+            column = part.column(self.columns.text)
+            if pa.types.is_struct(column.type):
+                if column.combine_chunks().field("bytes").null_count < len(column):
+                    return
+            elif not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+                return
+            for cell in column.to_pylist():
+                name = cell.get("path") if isinstance(cell, dict) else cell
+                if name and (self.folder / name).is_file():
+                    yield self.folder / name
+
     def _parts(self, rows: Sequence[int] | None, names: list[str]) -> Iterator[pa.Table]:
         return self._saved_parts(rows, names) if self._is_data_set else self._parquet_parts(rows, names)
 

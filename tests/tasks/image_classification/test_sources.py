@@ -19,7 +19,7 @@ from edgedistill.tasks.image_classification import sources
 from edgedistill.tasks.image_classification.arrays import as_bytes
 from edgedistill.tasks.image_classification.decode import READS_AVIF, open_picture
 from edgedistill.tasks.image_classification.read import decode
-from edgedistill.tasks.image_classification.sources import UNREAD_SUFFIXES, holds_split, open_source, require_classes
+from edgedistill.tasks.image_classification.sources import UNREAD_SUFFIXES, fingerprint, holds_split, open_source, require_classes
 
 COLUMNS = Columns("image", "label")
 
@@ -245,6 +245,39 @@ def test_csv_when_it_has_paths_then_they_start_from_its_folder(make_folder) -> N
     assert len(found) == 4
     assert labels == ["dark", "dark", "light", "light"]
     assert len(open_source(folder / "d.csv", COLUMNS).files) == 4
+
+
+@pytest.mark.parametrize("kind", ["text", "struct"])
+def test_parquet_when_it_has_paths_then_the_pictures_belong_to_it_and_bytes_bring_none(kind: str, make_folder, tmp_path: Path) -> None:
+    folder = make_folder(rows=2)
+    files = sorted(folder.rglob("*.png"))
+    names = [str(file.relative_to(folder)) for file in files]
+    labels = [file.parent.name for file in files]
+    cells = names if kind == "text" else [{"bytes": None, "path": name} for name in names]
+    pq.write_table(pa.table({"image": cells, "label": labels}), folder / "d.parquet")
+    source = open_source(folder / "d.parquet", COLUMNS)
+    assert sorted(source.files) == files
+    before = fingerprint([source])
+    files[0].write_bytes(files[1].read_bytes())
+    assert fingerprint([open_source(folder / "d.parquet", COLUMNS)]) != before
+    pq.write_table(pa.table({"image": [{"bytes": file.read_bytes(), "path": file.name} for file in files], "label": labels}),
+                   folder / "b.parquet")
+    assert open_source(folder / "b.parquet", COLUMNS).files == ()
+
+
+def test_csv_when_a_picture_is_called_with_a_tilde_then_it_is_no_home(make_folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_folder(rows=1)
+    (folder / "dark" / "00.png").rename(folder / "~1.png")
+    monkeypatch.setenv("HOME", str(folder / "light"))
+    (folder / "d.csv").write_text("image,label\n~1.png,dark\n~/00.png,light\n", encoding="utf-8")
+    assert list(open_source(folder / "d.csv", COLUMNS).files) == [folder / "~1.png", folder / "light" / "00.png"]
+
+
+def test_folder_when_a_class_is_a_link_or_holds_one_then_its_pictures_are_read(make_folder, tmp_path: Path) -> None:
+    folder, more = make_folder(rows=2), make_folder("more", rows=3)
+    (folder / "grey").symlink_to(more / "light")
+    (folder / "dark" / "deeper").symlink_to(more / "dark")
+    assert len(list(open_source(folder, COLUMNS).read())) == 2 + 3 + 2 + 3
 
 
 def test_folder_when_divided_into_splits_then_each_is_found(make_folder, tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""A bundle where it was published: what somebody has changed in it since is never deleted, as apps are built in its folders."""
+
+import itertools
+import json
+import logging
+from pathlib import Path
+
+from edgedistill.package.standalone_verify import check_files
+
+log = logging.getLogger("edgedistill")
+
+_NAMED = 3
+MANIFEST = "bundle.json"
+
+
+def is_kept(folder: Path, made: Path | None) -> bool:
+    """Does a published bundle stay as it lies there? One that was changed, and is of another make, gets another name.
+
+    Args:
+        folder: where it is published; it need not be there.
+        made: the bundle that would take its place; None: none will.
+    """
+    changed = changed_in(folder)
+    if not changed:
+        return False
+    which = ", ".join(changed[:_NAMED]) + (f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else "")
+    if made is not None and (folder / MANIFEST).read_bytes() == (made / MANIFEST).read_bytes():
+        log.warning("%s: left as it is, changed since it was written: %s; delete the folder to have it anew", folder, which)
+        return True
+    aside = next(path for n in itertools.count(1) if not (path := folder.with_name(f"{folder.name}.changed-{n}")).exists())
+    folder.rename(aside)
+    log.warning("%s: was changed since it was written (%s), and is kept as %s", folder, which, aside.name)
+    return False
+
+
+def changed_in(folder: Path) -> list[str]:
+    """Return the files of a bundle that were changed, added or taken away since it was written; of no bundle none.
+
+    What a build leaves behind counts as nothing.
+    """
+    if not (folder / MANIFEST).is_file():
+        return []
+    try:
+        return check_files(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))[0]
+    except (ValueError, KeyError, TypeError):
+        return [MANIFEST]

@@ -1,0 +1,53 @@
+"""A published bundle that somebody has changed: kept where it is, or under another name, and never deleted."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgedistill.package.published import changed_in, is_kept
+
+
+@pytest.fixture
+def published(packed: Path, tmp_path: Path) -> Path:
+    shutil.copytree(packed / "bundle", tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def test_changed_in_names_what_was_edited_or_added_and_no_build(published: Path) -> None:
+    assert changed_in(published) == []
+    (published / "android" / "build").mkdir(parents=True, exist_ok=True)
+    (published / "android" / "build" / "a.apk").write_text("built")
+    assert changed_in(published) == []
+    (published / "README.md").write_text("mine")
+    (published / "notes.txt").write_text("mine")
+    assert changed_in(published) == ["README.md", "notes.txt"]
+    (published / "bundle.json").write_text("{")
+    assert changed_in(published) == ["bundle.json"]
+    assert changed_in(published.parent / "nowhere") == []
+
+
+def test_is_kept_when_the_same_bundle_was_changed_then_left_as_it_is(
+    published: Path, packed: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not is_kept(published, packed / "bundle")
+    (published / "README.md").write_text("mine")
+    with caplog.at_level(logging.WARNING):
+        assert is_kept(published, packed / "bundle")
+    assert "left as it is, changed since it was written: README.md" in caplog.text
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_is_kept_when_another_bundle_or_none_comes_then_the_changed_one_gets_another_name(
+    published: Path, packed: Path, tmp_path: Path, is_replaced: bool
+) -> None:
+    shutil.copytree(packed / "bundle", tmp_path / "made")
+    (tmp_path / "made" / "bundle.json").write_text("{}")
+    for number in (1, 2):
+        if not published.exists():
+            shutil.copytree(packed / "bundle", published)
+        (published / "README.md").write_text(f"mine {number}")
+        assert not is_kept(published, tmp_path / "made" if is_replaced else None)
+        assert not published.exists()
+        assert (tmp_path / f"bundle.changed-{number}" / "README.md").read_text() == f"mine {number}"
