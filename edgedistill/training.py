@@ -188,6 +188,7 @@ class _BatchTrainer(SharedTrainer):
     """Trainer with our batches and our loss."""
 
     def setup(self, training: TrainingSet, validation: TrainingSet, loss: Objective, schedule: Schedule) -> None:
+        """Give it what Trainer's own arguments have no place for."""
         self._training, self._validation = training, validation
         self._loss, self._schedule = loss, schedule
         self._terms = {"loss": TermMeans(), "eval_loss": TermMeans()}
@@ -201,6 +202,7 @@ class _BatchTrainer(SharedTrainer):
         return sum(self._rows[: self.state.global_step])
 
     def get_train_dataloader(self) -> Any:
+        """See Trainer; the batches are laid out beforehand."""
         schedule = self._schedule
         batches = plan_batches(
             self._training.encoded.lengths, batch_size=schedule.batch_size, steps=schedule.steps, seed=schedule.seed

@@ -33,31 +33,19 @@ def test_locked_recipe_when_a_study_is_shared_then_its_path_is_seen_from_the_run
     assert locked.student.ladder == "../../shapes.yaml"
 
 
-def test_require_outside_inputs_when_the_run_folder_lies_in_the_data_then_names_one_that_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("task", "place"), [
+    ("image-classification", {"data": {"train": "."}, "teacher": {"name": "t"}}),
+    ("text-classification", {"data": {"train": "t.csv"}, "teacher": {"name": "."}}),
+])
+def test_require_outside_inputs_when_the_run_folder_lies_in_one_then_names_one_that_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, place: dict[str, dict[str, str]]
 ) -> None:
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    monkeypatch.chdir(photos)
-    located = LocatedRecipe(Recipe.model_validate({
-        "id": "mine", "task": "image-classification", "data": {"train": "."}, "teacher": {"name": "t"},
-    }), photos)
-    with pytest.raises(StorageError, match=r"runs/mine: lies in .*photos, the folder of data\.train") as refused:
-        require_outside_inputs(located, Path("runs/mine"))
-    assert refused.value.hint == "choose a folder outside, for example -o ../runs/mine"
-    require_outside_inputs(located, Path("../runs/mine"))
-
-
-def test_require_outside_inputs_when_the_run_folder_lies_in_the_teacher_then_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = tmp_path / "model"
-    model.mkdir()
-    monkeypatch.chdir(model)
-    located = LocatedRecipe(Recipe.model_validate({
-        "id": "mine", "task": "text-classification", "data": {"train": "t.csv"}, "teacher": {"name": "."},
-    }), model)
-    with pytest.raises(StorageError, match=r"lies in .*model, the folder of teacher\.name") as refused:
+    given = tmp_path / "given"
+    given.mkdir()
+    monkeypatch.chdir(given)
+    located = LocatedRecipe(Recipe.model_validate({"id": "mine", "task": task, **place}), given)
+    key = "data.train" if place["data"]["train"] == "." else "teacher.name"
+    with pytest.raises(StorageError, match=rf"runs/mine: lies in .*given, the folder of {key}") as refused:
         require_outside_inputs(located, Path("runs/mine"))
     assert refused.value.hint == "choose a folder outside, for example -o ../runs/mine"
     require_outside_inputs(located, Path("../runs/mine"))
