@@ -266,4 +266,4 @@ def _text_decision(text: TextModel) -> Decision:
     )
 
 
-STAGE = Stage(name="package", version=9, run=run, requires=requires, ensures=ensures, tools=TOOLS)
+STAGE = Stage(name="package", version=10, run=run, requires=requires, ensures=ensures, tools=TOOLS)

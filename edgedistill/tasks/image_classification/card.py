@@ -107,14 +107,15 @@ With numpy, onnxruntime and, for the file, Pillow:
 import numpy as np, onnxruntime
 from PIL import Image
 model = onnxruntime.InferenceSession("{TEXT_MODEL_FILE}")
-picture = np.asarray(Image.open("picture.png").convert("RGB"))  # any size, upright
+picture = np.asarray(Image.open("picture.png").convert("RGB"))  # 8 bits a channel; any size, upright
 logits, probabilities, label = model.run(None, {{"image": picture}})
 print(label[0], probabilities.max())
 ```
 
 `{TEXT_MODEL_FILE}` takes uint8 of shape (height, width, 3); resizing to {told.side} x {told.side} ({kind}) and normalising are
-in the graph, with operators of ONNX alone; reading the file, turning it upright and cropping are left to the app. The values
-that reach the model were compared with those of {compared_words(told)}.
+in the graph, with operators of ONNX alone; reading the file, turning it upright and cropping are left to the app. A
+grey picture of 16 bits is divided by 257 first, and the numbers are taken as the file has them: a colour profile is not applied,
+which browsers and iOS do by themselves. The values that reach the model were compared with those of {compared_words(told)}.
 
 {_memory_words(told)}
 
