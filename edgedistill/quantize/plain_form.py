@@ -16,6 +16,7 @@ _QUANTIZED = frozenset({
     "QGemm", "QAttention", "QEmbedLayerNormalization", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "MatMulIntegerToFloat",
     "MatMulNBits", "MatMulBnb4", "GatherBlockQuantized", "QMoE",
 })
+_DYNAMIC = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "QAttention"})
 _EIGHT_BITS = frozenset({TensorProto.INT8, TensorProto.UINT8, TensorProto.INT4, TensorProto.UINT4})
 _HALF = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _MOST_BYTES = 2**31 - 1
@@ -39,6 +40,15 @@ def read_proto(path: Path) -> onnx.ModelProto:
     if not model.graph.node:
         raise ArtifactError(f"{path}: is not an ONNX model: it holds no nodes", hint=hint)
     return model
+
+
+def is_dynamic(path: Path) -> bool:
+    """Does a model find the scales of its activations in each call, so that an answer depends on the others in its batch?
+
+    Raises:
+        ArtifactError: the file is no ONNX model.
+    """
+    return any(node.op_type in _DYNAMIC for graph in all_graphs(read_proto(path).graph) for node in graph.node)
 
 
 def data_files(path: Path) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import edgedistill
 from edgedistill.cli.app import run_command_line
 from edgedistill.errors import ArtifactError, DataError, EdgedistillError, RecipeError, UsageError
 from edgedistill.int8_settings import PostTraining
-from edgedistill.quantize.plain_form import plain_form
+from edgedistill.quantize.plain_form import is_dynamic, plain_form
 from edgedistill.results import QuantizationVerdict
 from edgedistill.user_paths import open_calibration
 
@@ -70,6 +70,17 @@ def quantize(
 
 def made(tmp_path: Path) -> onnx.ModelProto:
     return onnx.load(tmp_path / "int8" / "model.onnx")
+
+
+# what a model is
+
+
+def test_is_dynamic_of_what_a_dynamic_and_a_static_scheme_make(tmp_path: Path) -> None:
+    onnx.save(perceptron(), tmp_path / "float.onnx")
+    assert not is_dynamic(tmp_path / "float.onnx")
+    for scheme in (DYNAMIC, STATIC):
+        quantize(tmp_path, perceptron(), scheme=scheme)
+        assert is_dynamic(tmp_path / "int8" / "model.onnx") == (scheme == DYNAMIC)
 
 
 # what a model answers
