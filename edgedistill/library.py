@@ -204,12 +204,12 @@ def evaluate(
     """
     from edgedistill.decisions import problem_of_folder
     from edgedistill.evaluate import stage
-
     from edgedistill.quantize.plain_form import is_dynamic
 
     found = variant or variant_of(model)
     is_alone = found.endswith("_int8") or ((model / "model.onnx").is_file() and is_dynamic(model / "model.onnx"))
-    settings = stage.Settings(variant=found, split=split, task=task_of_model(model).name, seed=13, batch_size=1 if is_alone else 32)
+    settings = stage.Settings(variant=found, split=split, task=task_of_model(model).name, seed=13,
+                              batch_size=1 if is_alone else 32)
     names = model_classes(model)
     with open_examples(data, split, names, like=model) as examples, tempfile.TemporaryDirectory() as scratch:
         labels = Path(scratch) / "labels.json"
