@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe
-from edgedistill.errors import UsageError
+from edgedistill.errors import ParityError, UsageError
 from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
 from edgedistill.plan import Plan, make_plan, rungs_of
 from edgedistill.results import Evaluation, Variant
@@ -190,7 +190,13 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     measured = _benchmark(line, common, _distinct(folders)) if passed else None
     on_device = _measure_on(line, common, plan, student_int8, device) if passed and device is not None else None
     passed = passed and _device_passed(on_device)
-    packed = _package(line, common, plan, student_int8, evaluations) if passed else None
+    packed, refused = None, ""
+    if passed:
+        try:
+            packed = _package(line, common, plan, student_int8, evaluations)
+        except ParityError as failure:  # as after another gate: report and student, and no bundle
+            log.error("package: %s", failure.message)
+            refused = failure.message
     curves = {"teacher": common.teacher.folder / CURVE_FILE, "student": student.folder / CURVE_FILE}
     if baseline is not None:
         curves["student_no_kd"] = baseline.folder / CURVE_FILE
@@ -199,7 +205,7 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     verdicts: dict[Variant, Path] = {"teacher_int8": teacher_int8.folder / VERDICT_FILE}
     verdicts |= {name: folder / VERDICT_FILE for name, folder in tuning.variants.items()}  # all of them passed the court
     return TargetResults(plan, evaluations, curves, student, student_onnx, student_int8, parity, measured, packed,
-                         found, emulation, on_device, tuning, verdicts)
+                         found, emulation, on_device, tuning, verdicts, refused)
 
 
 def _distinct(folders: Mapping[Variant, Path]) -> dict[Variant, Path]:

@@ -60,6 +60,7 @@ class TargetResults:
         device: what was measured on a device; None when there was none.
         tuning: what became of the fine-tuning for int8; None: nobody asked.
         verdicts: verdict.json of the other int8 variants.
+        refused: why no bundle was packed, where one of its files does not answer as the student; empty otherwise.
     """
 
     plan: Plan
@@ -76,6 +77,7 @@ class TargetResults:
     device: Done | None = None
     tuning: Tuning | None = None
     verdicts: Mapping[Variant, Path] = field(default_factory=dict)
+    refused: str = ""
 
 
 def collect_report(
@@ -189,6 +191,7 @@ def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, .
         else {"student_int8": costs.own},
         not_checked=unseen + _unchecked(result, device),
         aware=result.tuning.gain if result.tuning is not None else None,
+        bundle_refused=result.refused,
         not_emulated=tuple(line for line in result.emulation.not_checked if not line.is_target or _unchecked(result, device)),
     )
 

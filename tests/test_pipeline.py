@@ -8,6 +8,7 @@ import pytest
 
 from edgedistill import pipeline
 from edgedistill.device.stage import DEVICE_FILE
+from edgedistill.errors import ParityError
 from edgedistill.search_job import Found
 from tests.report.test_device import measurement
 
@@ -67,6 +68,20 @@ def test_target_when_there_is_no_device_then_packs_after_timing(tmp_path: Path, 
     done, result = steps_of(tmp_path, monkeypatch, is_parity_kept=True, device=None)
     assert done == ["_benchmark", "_package"]
     assert result.device is None
+
+
+def test_target_when_a_file_of_the_bundle_answers_otherwise_then_the_run_goes_on_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Steps(tmp_path, monkeypatch, is_parity_kept=True)
+
+    def refuse(*given: Any) -> Any:
+        raise ParityError("model.ort flips 2 of 24 golden rows", hint="none")
+
+    monkeypatch.setattr(pipeline, "_package", refuse)
+    common: Any = SimpleNamespace(prepared=steps.result, teacher=steps.result)
+    result = pipeline._for_target(SimpleNamespace(), common, SimpleNamespace(target=None), None)  # type: ignore[arg-type] # fakes
+    assert (result.package, result.refused) == (None, "model.ort flips 2 of 24 golden rows")
 
 
 def test_target_when_a_conversion_failed_then_neither_times_nor_asks_nor_packs(

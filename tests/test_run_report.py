@@ -75,7 +75,7 @@ def test_target_when_what_ships_computes_in_float_then_budget_and_headline_have_
     done = SimpleNamespace(folder=tmp_path)
     result = cast(TargetResults, SimpleNamespace(
         plan=plan, evaluations={"teacher": done, "student_int8": done}, student_int8=done, benchmark=None, device=None, tuning=None,
-        found=SimpleNamespace(rows=()), emulation=Emulation(None, unchecked="Not looked at."),
+        found=SimpleNamespace(rows=()), emulation=Emulation(None, unchecked="Not looked at."), refused="",
     ))
     monkeypatch.setattr(run_report, "_advice", lambda *given: "")
     found = run_report._target_settings(plan.recipe, result, ())

@@ -68,6 +68,7 @@ class TargetSettings(Document):
     not_checked: tuple[str, ...] = ()
     device: DeviceMeasurement | None = None
     aware: AwareGain | None = None
+    bundle_refused: str = Field("", description="why no bundle was packed; empty where one was, or an earlier gate failed")
     not_emulated: tuple[InstructionSetCheck, ...] = Field((), description="cores on which the int8 student was not replayed")
 
 
@@ -176,7 +177,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         gold=test.labels,
         labels=Labels.read_json(inputs.labels).labels,
         measurements=measurements,
-        parity=ParityReport.read_json(inputs.parity),
+        parity=_with_bundle(ParityReport.read_json(inputs.parity), settings.bundle_refused),
         quantization=QuantizationVerdict.read_json(inputs.verdict),
         verdicts={name: QuantizationVerdict.read_json(path) for name, path in inputs.verdicts.items()},
         predictions=settings.predictions,
@@ -195,6 +196,14 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         thumbnail_of=lambda row: task_of_examples(test).thumbnail(test, row),
         pictures_sha256=pictures_sha256(test),
     )
+
+
+def _with_bundle(parity: ParityReport, refused: str) -> ParityReport:
+    """Fail the gate of int8 where a file of the bundle does not answer as the int8 student."""
+    if not refused:
+        return parity
+    problems = (*parity.int8.problems, f"no bundle was packed: {refused}")
+    return parity.model_copy(update={"int8": parity.int8.model_copy(update={"passed": False, "problems": problems})})
 
 
 def write_report(report: RunReport, out: Path) -> None:

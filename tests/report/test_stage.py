@@ -26,6 +26,7 @@ from edgedistill.report.stage import (
     write_report,
 )
 from edgedistill.results import Labels
+from edgedistill.run_report import parity_problems_of
 
 
 @pytest.fixture
@@ -97,6 +98,15 @@ def test_read_parts_when_other_int8_variants_have_verdicts_then_the_report_has_t
     assert {name: v.int8.scheme for name, v in variants.items() if v.int8 is not None} == {
         "teacher_int8": "static_wi8_ai8", "student_int8": "dynamic_wi8_afp32"}
     assert variants["teacher_int8"].int8.coverage == verdict.coverage
+
+
+def test_read_parts_when_no_bundle_was_packed_then_the_gate_of_int8_fails_and_says_why(settings, inputs):
+    target = settings.targets["made-up-board"].model_copy(update={"bundle_refused": "model.ort flips 2 of 24 golden rows"})
+    report = build_report(read_parts(settings.model_copy(update={"targets": {"made-up-board": target}}), inputs))
+    found = report.targets["made-up-board"]
+    assert (found.verdict, found.parity.int8.passed, found.parity.onnx.passed) == ("fail", False, True)
+    assert "no bundle was packed: model.ort flips 2 of 24 golden rows" in found.summary
+    assert "no bundle was packed: model.ort" in parity_problems_of(report)[0]
 
 
 def test_read_parts_when_logits_are_missing_names_the_file(settings, inputs):
