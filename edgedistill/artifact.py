@@ -65,20 +65,38 @@ def readable_name(name: str) -> str:
 
 def files_below(folder: Path) -> list[Path]:
     """Return all files below a folder, in linked ones too, sorted by their relative path; a link to a folder above ends there."""
-    return sorted(_walked(folder, ()), key=lambda p: p.relative_to(folder).as_posix())
+    above = {_identity(place) for place in folder.resolve().parents}
+    return sorted(_walked(folder, above), key=lambda p: p.relative_to(folder).as_posix())
 
 
-def _walked(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+def _identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
-    here = (status.st_dev, status.st_ino)
-    if here in above:
+    return status.st_dev, status.st_ino
+
+
+def _walked(folder: Path, above: set[tuple[int, int]]) -> Iterator[Path]:
+    """Yield the files of a folder; nothing of a folder that may not be read, or of a link that goes in a circle."""
+    try:
+        here = _identity(folder)
+        if here in above:
+            return
+        with os.scandir(folder) as items:
+            found = [(Path(item.path), item.is_dir()) for item in items if not _is_circle(item)]
+    except PermissionError:
         return
-    with os.scandir(folder) as items:
-        for item in items:
-            if item.is_dir():
-                yield from _walked(Path(item.path), (*above, here))
-            elif item.is_file():
-                yield Path(item.path)
+    for path, is_folder in found:
+        if is_folder:
+            yield from _walked(path, above | {here})
+        elif path.is_file():
+            yield path
+
+
+def _is_circle(item: "os.DirEntry[str]") -> bool:
+    try:
+        item.is_dir()
+    except OSError:
+        return True
+    return False
 
 
 def describe(file: Path, *, root: Path) -> Artifact:

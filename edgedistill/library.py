@@ -15,6 +15,7 @@ from edgedistill.errors import GoalMissedError, UsageError
 from edgedistill.int8_settings import PostTraining
 from edgedistill.measuring import calibrate, measure, measure_detail, measure_on
 from edgedistill.plan import Plan, make_plan, rungs_of
+from edgedistill.problem_type import ONE_LABEL
 from edgedistill.recipe import Parity
 from edgedistill.results import Evaluation, Labels, ParityResult, QuantizationVerdict, Variant
 from edgedistill.run_folder import require_outside_inputs
@@ -250,6 +251,9 @@ def verify_models(reference: Path, candidate: Path, data: Path, *, split: str = 
     problem = problem_of_folder(reference if reference.is_dir() else reference.parent)
     for model, logits in zip((reference, candidate), answers, strict=True):
         require_logits(logits, problem, place=str(model))
+        if logits.shape[1] == 1 and problem == ONE_LABEL:
+            raise UsageError(f"{model}: answers with one number a row; decisions are compared over two or more classes",
+                             hint="let the graph put out a column for each class")
     return compare_logits(answers[0], answers[1], gate=int8_gate(Parity()), problem=problem)
 
 

@@ -366,6 +366,9 @@ def _replaced(folder: Path) -> Iterator[Path]:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     yield fresh
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
-        shutil.rmtree(folder)
+        os.replace(folder, old)  # whole at any moment, under one name or the other
     os.replace(fresh, folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -34,7 +34,7 @@ from edgedistill.search_job import Found
 from edgedistill.stage import Done
 from edgedistill.target import Target
 from edgedistill.tasks.registry import task_named
-from edgedistill.verify.parity import advice_of, explanation_of, is_refused
+from edgedistill.verify.parity import BUNDLE, advice_of, explanation_of, is_refused
 from edgedistill.verify.stage import EMULATED_FILE, PARITY_FILE
 
 _TOOLS = ("edgedistill", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers",
@@ -340,7 +340,7 @@ def parity_problems_of(report: RunReport) -> tuple[str, ...]:
 
 
 def _likeness(gate: ParityResult) -> str:
-    return "" if is_refused(gate) else (
+    return "" if is_refused(gate) or gate.candidate == BUNDLE else (
         f" ({gate.top1_agreement:.2%} of {gate.n} test rows agree, largest difference of a logit {gate.max_abs_error:.3g})")
 
 

@@ -36,6 +36,8 @@ def test_sha256_of_a_folder_when_a_folder_in_it_is_a_link_then_its_files_count(t
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "cats").symlink_to(tmp_path / "cats")
     (tmp_path / "cats" / "round").symlink_to(tmp_path / "set")  # a loop: it ends where it comes back to
+    (tmp_path / "set" / "up").symlink_to(tmp_path)
+    (tmp_path / "set" / "self").symlink_to(tmp_path / "set" / "self")
     found = []
     for number in range(2):
         (tmp_path / "cats" / f"{number}.png").write_bytes(b"x")

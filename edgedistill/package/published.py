@@ -34,13 +34,14 @@ def is_kept(folder: Path, made: Path | None) -> bool:
 
 
 def changed_in(folder: Path) -> list[str]:
-    """Return the files of a bundle that were changed, added or taken away since it was written; of no bundle none.
+    """Return the files of a bundle that were changed or added since it was written; of no bundle none.
 
-    What a build leaves behind counts as nothing.
+    What a build leaves behind counts as nothing, and so does a file that is gone: a copy that was cut short is to be mended.
     """
     if not (folder / MANIFEST).is_file():
         return []
     try:
-        return check_files(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))[0]
+        names, said = check_files(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        return [name for name, sentence in zip(names, said, strict=True) if not sentence.endswith(": missing")]
     except (ValueError, KeyError, TypeError):
         return [MANIFEST]

@@ -206,8 +206,9 @@ def _csv_records(path: Path) -> Iterator[_Record]:
     """RFC 4180: a quoted field may hold commas, line breaks and doubled quotes."""
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))  # of the whole process; csv itself stops at 131,072
     lines = (line.text for line in _lines(path))
-    first = list(itertools.islice(lines, 2))
-    reader = csv.reader(itertools.chain(first, lines), strict=True, skipinitialspace=_has_blanks_before_quotes(first))
+    header = next(lines, "")
+    is_spaced = "," in header and all(name.startswith(" ") for name in header.split(",")[1:])  # quotes stand behind blanks then
+    reader = csv.reader(itertools.chain([header], lines), strict=True, skipinitialspace=is_spaced)
     begins = 1
     while True:
         try:
@@ -219,16 +220,6 @@ def _csv_records(path: Path) -> Iterator[_Record]:
         if fields:
             yield _Record(fields, begins)
         begins = reader.line_num + 1
-
-
-def _has_blanks_before_quotes(lines: Sequence[str]) -> bool:
-    """Do the first two lines of a CSV file have blanks after their commas, and quotes behind them that belong to no text?"""
-    if len(lines) < 2 or not all(name.startswith(" ") for name in lines[0].split(",")[1:]) or ', "' not in "".join(lines):
-        return False
-    try:
-        return len(next(csv.reader(lines[1:], strict=True, skipinitialspace=True))) == lines[0].count(",") + 1
-    except (csv.Error, StopIteration):
-        return False
 
 
 def _csv_hint(path: Path, bad: csv.Error) -> str:

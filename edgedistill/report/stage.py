@@ -44,6 +44,7 @@ from edgedistill.run_folder import REPORT_FILE
 from edgedistill.stage import write_text_durably
 from edgedistill.storage import storage_errors
 from edgedistill.tasks.registry import task_of_examples
+from edgedistill.verify.parity import BUNDLE
 
 REPORT_JSON = REPORT_FILE
 REPORT_MARKDOWN = "report.md"
@@ -202,8 +203,8 @@ def _with_bundle(parity: ParityReport, refused: str) -> ParityReport:
     """Fail the gate of int8 where a file of the bundle does not answer as the int8 student."""
     if not refused:
         return parity
-    problems = (*parity.int8.problems, f"no bundle was packed: {refused}")
-    return parity.model_copy(update={"int8": parity.int8.model_copy(update={"passed": False, "problems": problems})})
+    failed = {"reference": "the int8 student", "candidate": BUNDLE, "passed": False, "problems": (refused,)}
+    return parity.model_copy(update={"int8": parity.int8.model_copy(update=failed)})
 
 
 def write_report(report: RunReport, out: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgedistill.decisions import is_same
-from edgedistill.errors import ArtifactError, ParityError, UsageError
+from edgedistill.errors import ArtifactError, ParityError
 from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport, ParityResult, Source
@@ -24,6 +24,10 @@ from edgedistill.results import ParityReport, ParityResult, Source
 _HINT_ROWS = "evaluate both models on the same split"
 _REFUSED = "it does not run there"
 _HINT_BROKEN = "do not ship it: evaluate the float model, and if that answers, export and quantize again"
+
+
+BUNDLE = "the bundle"
+"""The candidate of a comparison in which a file of the bundle answered otherwise than the student that was packed."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,6 @@ def compare_logits(
     """
     first, second = np.asarray(reference, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
     _require_comparable(first, second, gate)
-    if first.shape[1] == 1 and problem == ONE_LABEL:
-        raise UsageError(f"{gate.reference} answers with one number a row; decisions are compared over two or more classes",
-                         hint="let the graph put out a column for each class")
     is_finite = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
     agrees = is_finite & is_same(first, second, problem)
     errors = np.abs(second[is_finite] - first[is_finite])
@@ -170,6 +171,8 @@ def advice_of(result: ParityResult) -> str:
     """Return what to do about a comparison that failed; of several about the first: what comes later was made from it."""
     if any("NaN" in problem for problem in result.problems):
         return _HINT_BROKEN
+    if result.candidate == BUNDLE:
+        return "what ships besides model.onnx answers otherwise: see docs/package.md, and the versions with `edgedistill doctor`"
     if is_refused(result):
         return (f"look whether another version of the runtime runs it: edgedistill verify MODEL --emulate {result.candidate} "
                 "--onnxruntime VERSION; see docs/verify.md")

@@ -23,6 +23,8 @@ def test_changed_in_names_what_was_edited_or_added_and_no_build(published: Path)
     (published / "README.md").write_text("mine")
     (published / "notes.txt").write_text("mine")
     assert changed_in(published) == ["README.md", "notes.txt"]
+    (published / "labels.json").unlink()  # a copy that was cut short is no edit
+    assert changed_in(published) == ["README.md", "notes.txt"]
     (published / "bundle.json").write_text("{")
     assert changed_in(published) == ["bundle.json"]
     assert changed_in(published.parent / "nowhere") == []

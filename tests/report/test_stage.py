@@ -26,7 +26,7 @@ from edgedistill.report.stage import (
     write_report,
 )
 from edgedistill.results import Labels
-from edgedistill.run_report import parity_problems_of
+from edgedistill.run_report import parity_advice_of, parity_problems_of
 
 
 @pytest.fixture
@@ -105,8 +105,10 @@ def test_read_parts_when_no_bundle_was_packed_then_the_gate_of_int8_fails_and_sa
     report = build_report(read_parts(settings.model_copy(update={"targets": {"made-up-board": target}}), inputs))
     found = report.targets["made-up-board"]
     assert (found.verdict, found.parity.int8.passed, found.parity.onnx.passed) == ("fail", False, True)
-    assert "no bundle was packed: model.ort flips 2 of 24 golden rows" in found.summary
-    assert "no bundle was packed: model.ort" in parity_problems_of(report)[0]
+    assert "model.ort flips 2 of 24 golden rows" in found.summary
+    assert parity_problems_of(report)[0].endswith(
+        "the bundle does not answer as the int8 student does: model.ort flips 2 of 24 golden rows")
+    assert "docs/package.md" in parity_advice_of(report)
 
 
 def test_read_parts_when_logits_are_missing_names_the_file(settings, inputs):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgedistill.errors import ArtifactError, ParityError, UsageError
+from edgedistill.errors import ArtifactError, ParityError
 from edgedistill.evaluate.logits import write_logits
 from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.recipe import Parity
@@ -94,13 +94,6 @@ def test_compare_logits_that_are_all_nan_can_be_stored_and_read_back(tmp_path):
 def test_compare_logits_of_other_shapes_is_refused(shape):
     with pytest.raises(ArtifactError, match="shape"):
         compare_logits(REFERENCE, np.zeros(shape), gate=GATE)
-
-
-def test_compare_logits_of_one_number_a_row_is_refused_where_a_row_has_one_label():
-    first = REFERENCE[:, :1]
-    with pytest.raises(UsageError, match="torch answers with one number a row"):
-        compare_logits(first, -first, gate=GATE)
-    assert compare_logits(first, -first, gate=GATE, problem=SEVERAL_LABELS).decisions_flipped == 2  # yes or no, where it is not 0
 
 
 def test_compare_logits_of_no_rows_is_refused():

@@ -217,8 +217,13 @@ def _batch_sizes(base: TrialSettings) -> list[int]:
 def _parameters(settings: TrialSettings, space: Space) -> dict[str, Any]:
     return {
         "rank": space.rungs.index(settings.rung), "learning_rate": settings.learning_rate,
-        "temperature": settings.temperature, "alpha": settings.alpha, "batch_size": settings.batch_size,
+        "temperature": settings.temperature, "alpha": settings.alpha, "batch_size": _drawn_size(settings, space),
     }
+
+
+def _drawn_size(settings: TrialSettings, space: Space) -> int:
+    """Return the choice of the study that came to a batch size, which may have been cut to what a recipe may have."""
+    return next((size for size in _batch_sizes(space.base) if min(size, _MOST_BATCH) == settings.batch_size), settings.batch_size)
 
 
 def _settings(parameters: dict[str, Any], space: Space) -> TrialSettings:

@@ -127,7 +127,9 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
     if not (inputs.model / contents.ONNX_FILE).is_file():
         raise ArtifactError(f"{inputs.model / contents.ONNX_FILE}: no such file", hint="edgedistill quantize --help")
     require_plain(read_preprocessing(inputs.model), inputs.model / PREPROCESSOR_FILE)
-    require_fitting(inputs.model / CONFIG_FILE, Labels.read_json(inputs.labels), inputs.labels)
+    known = Labels.read_json(inputs.labels)
+    if (inputs.model / CONFIG_FILE).is_file():
+        require_fitting(inputs.model / CONFIG_FILE, known, inputs.labels)
     if not len(read_examples(inputs.data)):
         raise ArtifactError(f"{inputs.data}: has no rows", hint="golden pictures need at least one labelled picture")
 

@@ -92,14 +92,13 @@ class PictureTable:
         for part in self._parts(None, [self.columns.text]):
             column = part.column(self.columns.text)
             if pa.types.is_struct(column.type):
-                if column.combine_chunks().field("bytes").null_count < len(column):
+                parts = dict(zip((field.name for field in column.type), column.combine_chunks().flatten(), strict=True))
+                if "path" not in parts or ("bytes" in parts and parts["bytes"].null_count < len(column)):
                     return
-            elif not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+                column = parts["path"]
+            if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
                 return
-            for cell in column.to_pylist():
-                name = cell.get("path") if isinstance(cell, dict) else cell
-                if name and (self.folder / name).is_file():
-                    yield self.folder / name
+            yield from filter(_is_file, (self.folder / name for name in column.to_pylist() if name))
 
     def _parts(self, rows: Sequence[int] | None, names: list[str]) -> Iterator[pa.Table]:
         return self._saved_parts(rows, names) if self._is_data_set else self._parquet_parts(rows, names)
@@ -202,6 +201,14 @@ def label_text(value: Any, names: Sequence[str] | None, place: str) -> str:
     if not text:
         raise DataError(f"{place}: has no label", hint="remove the row, or give it a label")
     return text
+
+
+def _is_file(path: Path) -> bool:
+    """Is there such a file? Not where the name is none, as of bytes in letters: reading the row says what is wrong."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def cell_source(value: Any, folder: Path, place: str) -> Path | bytes:

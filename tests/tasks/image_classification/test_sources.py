@@ -247,13 +247,14 @@ def test_csv_when_it_has_paths_then_they_start_from_its_folder(make_folder) -> N
     assert len(open_source(folder / "d.csv", COLUMNS).files) == 4
 
 
-@pytest.mark.parametrize("kind", ["text", "struct"])
+@pytest.mark.parametrize("kind", ["text", "struct", "paths alone"])
 def test_parquet_when_it_has_paths_then_the_pictures_belong_to_it_and_bytes_bring_none(kind: str, make_folder, tmp_path: Path) -> None:
     folder = make_folder(rows=2)
     files = sorted(folder.rglob("*.png"))
     names = [str(file.relative_to(folder)) for file in files]
     labels = [file.parent.name for file in files]
-    cells = names if kind == "text" else [{"bytes": None, "path": name} for name in names]
+    structs = [{"path": name} | ({"bytes": None} if kind == "struct" else {}) for name in names]
+    cells = names if kind == "text" else structs
     pq.write_table(pa.table({"image": cells, "label": labels}), folder / "d.parquet")
     source = open_source(folder / "d.parquet", COLUMNS)
     assert sorted(source.files) == files
@@ -263,6 +264,8 @@ def test_parquet_when_it_has_paths_then_the_pictures_belong_to_it_and_bytes_brin
     pq.write_table(pa.table({"image": [{"bytes": file.read_bytes(), "path": file.name} for file in files], "label": labels}),
                    folder / "b.parquet")
     assert open_source(folder / "b.parquet", COLUMNS).files == ()
+    pq.write_table(pa.table({"image": ["x" * 5000] * 4, "label": labels}), folder / "c.parquet")
+    assert open_source(folder / "c.parquet", COLUMNS).files == ()
 
 
 def test_csv_when_a_picture_is_called_with_a_tilde_then_it_is_no_home(make_folder, monkeypatch: pytest.MonkeyPatch) -> None:
