@@ -36,7 +36,8 @@ def require_outside_inputs(located: LocatedRecipe, out: Path) -> None:
               "teacher.name": None if teacher.configuration else teacher.name}
     for key, name in inputs.items():
         folder = None if name is None else located.path(name).resolve()
-        if folder is not None and folder.is_dir() and folder in (target, *target.parents):
+        inside = target.parents if key == "teacher.name" else (target, *target.parents)  # the folder itself is refused as no run
+        if folder is not None and folder.is_dir() and folder in inside:
             free = os.path.relpath(folder.parent / "runs" / located.recipe.id)
             raise StorageError(f"{out}: lies in {folder}, the folder of {key}: what is written there would count as part of it",
                                hint=f"choose a folder outside, for example -o {free}")
