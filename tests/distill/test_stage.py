@@ -384,8 +384,9 @@ def test_baseline_that_learns_nothing_is_trained_anew_and_leaves_no_trace_but_a_
     )
     done = Workspace(tmp_path).perform("baseline", BASELINE, SETTINGS, inputs)
     told = [decision.what for decision in done.manifest.decisions]
-    assert len(told) == 3
-    assert all("anew at a learning rate of" in what for what in told[1:])
+    assert len(told) == 4
+    assert all("anew at a learning rate of" in what for what in told[1:3])
+    assert told[3] == "the student without the teacher learned nothing at any of three learning rates"
     assert not [path for path in done.folder.iterdir() if path.is_dir()]
     assert len(load_file(done.folder / "model.safetensors")) == len(load_file(distilled.folder / "model.safetensors"))
 
