@@ -190,13 +190,7 @@ def _for_target(line: Line, common: Common, plan: Plan, device: "Device | None")
     measured = _benchmark(line, common, _distinct(folders)) if passed else None
     on_device = _measure_on(line, common, plan, student_int8, device) if passed and device is not None else None
     passed = passed and _device_passed(on_device)
-    packed, refused = None, ""
-    if passed:
-        try:
-            packed = _package(line, common, plan, student_int8, evaluations)
-        except ParityError as failure:  # as after another gate: report and student, and no bundle
-            log.error("package: %s", failure.message)
-            refused = failure.message
+    packed, refused = _packed(line, common, plan, student_int8, evaluations) if passed else (None, "")
     curves = {"teacher": common.teacher.folder / CURVE_FILE, "student": student.folder / CURVE_FILE}
     if baseline is not None:
         curves["student_no_kd"] = baseline.folder / CURVE_FILE
@@ -285,6 +279,17 @@ def _measure_on(line: Line, common: Common, plan: Plan, model: Done, device: "De
     return line.note("device", line.workspace.perform("device", stage.STAGE, settings, inputs))
 
 
+def _packed(
+    line: Line, common: Common, plan: Plan, model: Done, evaluations: Mapping[Variant, Done]
+) -> tuple[Done | None, str]:
+    """Pack the bundle; None and the reason where a file of it answers otherwise, as after another gate: the report is made."""
+    try:
+        return _package(line, common, plan, model, evaluations), ""
+    except ParityError as failure:
+        log.error("package: %s", failure.message)
+        return None, failure.message
+
+
 def _package(
     line: Line, common: Common, plan: Plan, model: Done, evaluations: Mapping[Variant, Done]
 ) -> Done:
@@ -345,14 +350,14 @@ def _publish_target(result: "TargetResults", folder: Path) -> None:
 
         verdict = QuantizationVerdict.read_json(result.student_int8.folder / VERDICT_FILE)
         (student / "ort_config.json").write_text(ort_config_json(verdict.scheme), encoding="utf-8")
-    from edgedistill.package.published import is_kept
+    from edgedistill.package.published import make_way
 
     if result.package is None:  # a bundle of an earlier run must not be taken for this one's
-        is_kept(folder / "bundle", None)
+        make_way(folder / "bundle", None)
         shutil.rmtree(folder / "bundle", ignore_errors=True)
         (folder / "bundle.zip").unlink(missing_ok=True)
         return
-    if not is_kept(folder / "bundle", result.package.folder / "bundle"):
+    if make_way(folder / "bundle", result.package.folder / "bundle"):
         with _replaced(folder / "bundle") as bundle:
             shutil.copytree(result.package.folder / "bundle", bundle, dirs_exist_ok=True)
     shutil.copyfile(result.package.folder / "bundle.zip", folder / "bundle.zip.tmp")

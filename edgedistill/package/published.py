@@ -13,24 +13,27 @@ _NAMED = 3
 MANIFEST = "bundle.json"
 
 
-def is_kept(folder: Path, made: Path | None) -> bool:
-    """Does a published bundle stay as it lies there? One that was changed, and is of another make, gets another name.
+def make_way(folder: Path, made: Path | None) -> bool:
+    """Give a published bundle that was changed another name, so that nothing of it is lost when another takes its place.
 
     Args:
         folder: where it is published; it need not be there.
         made: the bundle that would take its place; None: none will.
+
+    Returns:
+        may the place be filled, or cleared? False where the same bundle lies there, changed: it stays as it is.
     """
     changed = changed_in(folder)
     if not changed:
-        return False
+        return True
     which = ", ".join(changed[:_NAMED]) + (f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else "")
     if made is not None and (folder / MANIFEST).read_bytes() == (made / MANIFEST).read_bytes():
         log.warning("%s: left as it is, changed since it was written: %s; delete the folder to have it anew", folder, which)
-        return True
+        return False
     aside = next(path for n in itertools.count(1) if not (path := folder.with_name(f"{folder.name}.changed-{n}")).exists())
     folder.rename(aside)
     log.warning("%s: was changed since it was written (%s), and is kept as %s", folder, which, aside.name)
-    return False
+    return True
 
 
 def changed_in(folder: Path) -> list[str]:

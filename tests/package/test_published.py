@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgedistill.package.published import changed_in, is_kept
+from edgedistill.package.published import changed_in, make_way
 
 
 @pytest.fixture
@@ -30,18 +30,18 @@ def test_changed_in_names_what_was_edited_or_added_and_no_build(published: Path)
     assert changed_in(published.parent / "nowhere") == []
 
 
-def test_is_kept_when_the_same_bundle_was_changed_then_left_as_it_is(
+def test_make_way_when_the_same_bundle_was_changed_then_left_as_it_is(
     published: Path, packed: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not is_kept(published, packed / "bundle")
+    assert make_way(published, packed / "bundle")
     (published / "README.md").write_text("mine")
     with caplog.at_level(logging.WARNING):
-        assert is_kept(published, packed / "bundle")
+        assert not make_way(published, packed / "bundle")
     assert "left as it is, changed since it was written: README.md" in caplog.text
 
 
 @pytest.mark.parametrize("is_replaced", [True, False])
-def test_is_kept_when_another_bundle_or_none_comes_then_the_changed_one_gets_another_name(
+def test_make_way_when_another_bundle_or_none_comes_then_the_changed_one_gets_another_name(
     published: Path, packed: Path, tmp_path: Path, is_replaced: bool
 ) -> None:
     shutil.copytree(packed / "bundle", tmp_path / "made")
@@ -50,6 +50,6 @@ def test_is_kept_when_another_bundle_or_none_comes_then_the_changed_one_gets_ano
         if not published.exists():
             shutil.copytree(packed / "bundle", published)
         (published / "README.md").write_text(f"mine {number}")
-        assert not is_kept(published, tmp_path / "made" if is_replaced else None)
+        assert make_way(published, tmp_path / "made" if is_replaced else None)
         assert not published.exists()
         assert (tmp_path / f"bundle.changed-{number}" / "README.md").read_text() == f"mine {number}"
