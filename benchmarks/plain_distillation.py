@@ -124,7 +124,7 @@ def plain_trainer(
         disable_tqdm=True, use_cpu=True, dataloader_pin_memory=False, logging_strategy="no", **looks,
     )
     return PlainTrainer(
-        model, arguments, train_dataset=data["train"], eval_dataset=data.get("validation"), compute_metrics=_accuracy,
+        model, arguments, train_dataset=data["train"], eval_dataset=data.get("validation"), compute_metrics=accuracy_of,
         data_collator=PaddedPair(tokenizer, teacher[1] if teacher else None), teacher=teacher[0].eval() if teacher else None,
         schedule=schedule,
     )
@@ -135,6 +135,7 @@ def read_tokenizer(folder: Path, *, max_tokens: int) -> Any:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, model_max_length=max_tokens)
 
 
-def _accuracy(prediction: Any) -> dict[str, float]:
+def accuracy_of(prediction: Any) -> dict[str, float]:
+    """Return the accuracy of predictions, for a Trainer."""
     logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
     return {"accuracy": float((logits.argmax(-1) == prediction.label_ids).mean())}

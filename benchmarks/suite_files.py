@@ -177,6 +177,20 @@ class RivalsSuite(Document):
     students: tuple[PlainStudent, ...]
 
 
+class TeachersSuite(Document):
+    """The teacher of the students' suite, fine-tuned by hand with one learning rate after the other."""
+
+    kind: Literal["data-sets"]
+    schema_version: Literal[1] = 1
+    description: str
+    learning_rates: tuple[float, ...] = Field(min_length=1)
+    batch_size: int
+    warmup_share: float
+    weight_decay: float
+    epochs: int
+    epochs_of: dict[str, int] = Field({}, description="by task, in place of `epochs`")
+
+
 class SpeedSuite(Document):
     """The same distillation by our loop and by the plain one."""
 

@@ -55,10 +55,12 @@ def stay_on(cores: tuple[int, ...]) -> None:
 def energy_uj(folder: Path = _ENERGY) -> int | None:
     """Return the energy that the processor packages have used so far, in microjoules, by RAPL's counters.
 
-    Source: the kernel's powercap interface, intel-rapl:<package>/energy_uj. None where there is none or it may not be
+    Source: the kernel's powercap interface, intel-rapl:<zone>/energy_uj. The zone of the whole platform, which some laptops have
+    beside that of the package and which holds it once more, is left out. None where there is none or it may not be
     read, which since 2020 is so for all but root (CVE-2020-8694).
     """
-    found = [_number(zone / "energy_uj") for zone in sorted(folder.glob("intel-rapl:*")) if zone.name.count(":") == 1]
+    zones = [zone for zone in sorted(folder.glob("intel-rapl:*")) if zone.name.count(":") == 1 and _text(zone / "name") != "psys"]
+    found = [_number(zone / "energy_uj") for zone in zones]
     known = [value for value in found if value is not None]
     return sum(known) if found and len(known) == len(found) else None
 

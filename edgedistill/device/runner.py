@@ -35,6 +35,7 @@ END_TRIES, END_PAUSE_S = 50, 0.1
 
 CPUS = "/sys/devices/system/cpu"
 CLOCKS = CPUS + "/cpu[0-9]*/cpufreq/"
+CLASSES = "/sys/class"
 MICRO = 1e-6
 
 
@@ -118,10 +119,15 @@ def state() -> dict[str, Any]:
 
 
 def energy_j() -> float | None:
-    """Return the sum of the counters of used energy, None where there is none that may be read."""
-    found = numbers("/sys/class/powercap/intel-rapl:[0-9]*/energy_uj")
-    packages = {path: value for path, value in found.items() if path.count(":") == 1}
-    found = packages or numbers("/sys/class/hwmon/hwmon*/energy*_input")
+    """Return the sum of the counters of used energy, None where there is none that may be read.
+
+    Counted once: of RAPL's zones not the parts of a package, nor the platform that holds it; of a driver the sockets.
+    """
+    found = numbers(CLASSES + "/powercap/intel-rapl:[0-9]*/energy_uj")
+    packages = {p: v for p, v in found.items() if p.count(":") == 1 and read(p[: -len("energy_uj")] + "name") != "psys"}
+    others = numbers(CLASSES + "/hwmon/hwmon*/energy*_input")
+    sockets = {p: v for p, v in others.items() if read(p[: -len("input")] + "label").startswith("Esocket")}
+    found = packages or sockets or others
     return sum(found.values()) * MICRO if found else None
 
 

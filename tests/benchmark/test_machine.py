@@ -76,6 +76,14 @@ def test_energy_when_two_packages_count_then_their_sum_without_the_parts_of_a_pa
     assert energy_uj(tmp_path) == 1_500
 
 
+def test_energy_when_the_platform_has_a_zone_too_then_it_is_not_added(tmp_path):
+    for zone, name, value in (("intel-rapl:0", "package-0", 1_000), ("intel-rapl:1", "psys", 1_800)):
+        (tmp_path / zone).mkdir()
+        (tmp_path / zone / "name").write_text(f"{name}\n")
+        (tmp_path / zone / "energy_uj").write_text(f"{value}\n")
+    assert energy_uj(tmp_path) == 1_000
+
+
 def test_energy_when_there_is_no_counter_or_one_cannot_be_read_then_none(tmp_path):
     assert energy_uj(tmp_path) is None
     (tmp_path / "intel-rapl:0").mkdir()

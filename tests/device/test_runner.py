@@ -1,11 +1,13 @@
 """What the runner does by itself: the same output as here, and a sentence where a model cannot be fed."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from edgedistill.device import runner
 from edgedistill.device.runner import feed_of, scores_among
 from edgedistill.emulation.guest import scores_among as scores_among_here
 
@@ -31,3 +33,18 @@ def test_feed_of_when_the_model_asks_for_what_the_row_has_not_then_stops_with_it
     with pytest.raises(SystemExit, match="asks for position_ids, and its rows have input_ids, attention_mask"):
         feed_of(session, {"input_ids": IDS, "attention_mask": IDS})
     assert list(feed_of(session, {"attention_mask": IDS, "position_ids": IDS, "input_ids": IDS})) == ["input_ids", "position_ids"]
+
+
+def test_energy_on_a_device_when_parts_and_wholes_are_counted_then_each_joule_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "CLASSES", str(tmp_path))
+    assert runner.energy_j() is None
+    for name, label, value in (("energy1_input", "Ecore000", 400), ("energy2_input", "Ecore001", 500), ("energy9_input", "Esocket0", 1_000)):
+        (tmp_path / "hwmon" / "hwmon2").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "hwmon" / "hwmon2" / name).write_text(f"{value}\n")
+        (tmp_path / "hwmon" / "hwmon2" / name.replace("input", "label")).write_text(f"{label}\n")
+    assert runner.energy_j() == 0.001
+    for zone, name, value in (("0", "package-0", 2_000), ("1", "psys", 3_000), ("0:0", "core", 900)):
+        (tmp_path / "powercap" / f"intel-rapl:{zone}").mkdir(parents=True)
+        (tmp_path / "powercap" / f"intel-rapl:{zone}" / "name").write_text(f"{name}\n")
+        (tmp_path / "powercap" / f"intel-rapl:{zone}" / "energy_uj").write_text(f"{value}\n")
+    assert runner.energy_j() == 0.002
