@@ -5,7 +5,7 @@ OLDEST := .oldest-runtime
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-slow test-arm oldest-runtime lint types docs bench bench-students bench-ablation bench-other-family bench-rivals bench-vocabulary \
+.PHONY: run test test-slow test-arm oldest-runtime lint types docs bench bench-students bench-ablation bench-other-family bench-rivals bench-teachers bench-vocabulary \
 	bench-speed bench-int8 bench-bundle wheel clean
 
 run: $(READY)
@@ -61,6 +61,10 @@ bench-other-family: $(READY)
 
 bench-rivals: $(READY)
 	$(BIN)/python benchmarks/rivals.py $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/students_table.py
+
+bench-teachers: $(READY)
+	$(BIN)/python benchmarks/teachers.py $(BENCH_OPTIONS)
 	$(BIN)/python benchmarks/students_table.py
 
 bench-vocabulary: $(READY)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import other_family
 import rivals
+import teachers
 import training_speed
 from ablation_table import ablation_table
 from result_rows import read_folder
@@ -23,7 +24,8 @@ from students_summary import (
     rivals_table,
     speed_table,
 )
-from suite_files import AblationSuite, RivalsSuite, SpeedSuite, StudentsSuite, read_suite_file
+from suite_files import AblationSuite, RivalsSuite, SpeedSuite, StudentsSuite, TeachersSuite, read_suite_file
+from teachers_table import teachers_table
 
 from edgedistill.errors import UsageError
 
@@ -46,12 +48,15 @@ def parts_of(results: Path) -> dict[str, str]:
     rival = rivals.current_base(read_suite_file(RivalsSuite, "rivals"), students.suite)
     family = other_family.base_keys(students.suite, read_suite_file(AblationSuite, other_family.SUITE).overrides)
     speed = training_speed.current_base(read_suite_file(SpeedSuite, "training_speed"), students.suite)
+    by_hand = teachers.current_keys(read_suite_file(TeachersSuite, teachers.SUITE), students.suite)
     frontier = frontier_table(students)
     if frontier:
         frontier = f"![accuracy over bytes, a panel a task]({PLOT})\n\n{frontier}"
     return {
         "students": judged_table(students) or _NOTHING.format("make bench-students"),
         "verdicts": verdicts(students) or _NOTHING.format("make bench-students"),
+        "teachers": teachers_table(students, read_folder(results / teachers.SUITE), keys=by_hand)
+        or _NOTHING.format("make bench-teachers"),
         "frontier": frontier or _NOTHING.format("make bench-students"),
         "ablation": ablation_table(results / "ablation", ablation) or _NOTHING.format("make bench-ablation"),
         "family": ablation_table(results / other_family.SUITE, family, suite=other_family.SUITE)

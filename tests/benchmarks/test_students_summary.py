@@ -11,6 +11,7 @@ from students_judged import judged_table, verdicts
 from students_summary import Students, frontier_svg, frontier_table, rivals_table, speed_table
 from students_table import filled, parts_of
 from suite_files import StudentsSuite, read_suite_file
+from teachers_table import teachers_table
 
 from edgedistill.errors import ArtifactError, UsageError
 
@@ -26,7 +27,7 @@ def _students(rows: list[dict[str, Any]]) -> Students:
 @pytest.fixture
 def students(tmp_path: Path, write_row: Write) -> Students:
     """A teacher that is always right, two seeds of a student (7 and 6 of 8), and each without a teacher (4 of 8)."""
-    teacher = write_row("students", kind="teacher", right=_ALL, seed=13)
+    teacher = write_row("students", kind="teacher", right=_ALL, seed=13, validation=0.95)
     for seed, right in ((13, _SEVEN), (14, _SIX)):
         write_row("students", kind="student", size="1/80", seed=seed, right=right, teacher_row=teacher["key"])
         write_row("students", kind="no_kd", size="1/80", seed=seed, right=_HALF, teacher_row=teacher["key"], rows_seen=200_000)
@@ -187,6 +188,19 @@ def test_ablation_table_then_says_the_difference_to_the_first_line(write_row: Wr
     assert _cells(table, 3)[1].startswith("0.750, -25.0 (")
 
 
+def test_teachers_table_then_the_hand_that_is_best_on_validation_stands_against_the_teacher_of_the_students(
+    students: Students, write_row: Write, tmp_path: Path
+) -> None:
+    rows = [write_row("teachers", kind="hand-tuned", seed=seed, right=right, learning_rate=rate, validation=validation)
+            for seed, right, rate, validation in ((1, _SIX, 5e-5, 0.8), (2, _SEVEN, 1e-4, 0.9), (3, _HALF, 2e-4, 0.99))]
+    keys = dict.fromkeys(students.suite.tasks, frozenset(row["key"] for row in rows[:2]))  # the last is of an older suite
+    cells = _cells(teachers_table(students, rows, keys=keys), 2)
+    assert cells[:1] + cells[2:6] == ["trec6", "1.0000", "0.9000", "0.8750", "0.0001 of 2"]
+    assert cells[6].startswith("+12.5 (")
+    assert cells[7] == "met"
+    assert teachers_table(students, [], keys=keys) == ""
+
+
 def test_speed_table_then_compares_within_a_repetition(write_row: Write, tmp_path: Path) -> None:
     for loop, seconds, soft, right in (("ours", 10.0, 5.0, _SIX), ("ours_default", 12.0, 5.0, _SIX), ("plain", 60.0, 0.0, _SEVEN)):
         write_row("speed", kind="speed", loop=loop, seed=0, right=right, samples=600, train_s=seconds, tokenize_s=1.0,
@@ -202,7 +216,8 @@ def test_speed_table_then_compares_within_a_repetition(write_row: Write, tmp_pat
 
 def test_parts_when_nothing_is_measured_then_name_the_commands(tmp_path: Path) -> None:
     parts = parts_of(tmp_path)
-    assert {"make bench-students", "make bench-ablation", "make bench-other-family", "make bench-rivals", "make bench-speed"} == {
+    assert {"make bench-students", "make bench-ablation", "make bench-other-family", "make bench-rivals", "make bench-teachers",
+            "make bench-speed"} == {
         text.split("`")[1] for text in parts.values()
     }
 
