@@ -188,13 +188,15 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
     verdict = QuantizationVerdict.read_json(made.int8.folder / VERDICT_FILE)
     metric = models.found.chosen.metric
     figures = tuple(figure_of(evaluation, metric).value for evaluation in (in_float, before, after))
-    is_better = not verdict.is_float and (made.before.is_float or figures[2] > figures[1])
+    was_kept, is_kept = (all(check.met for check in check_goals(made.goals, teacher, model)) for model in (before, after))
+    loses_a_goal = was_kept and not is_kept and models.found.chosen.is_within_budgets
+    is_better = not verdict.is_float and not loses_a_goal and (made.before.is_float or figures[2] > figures[1])
     wanted = line.recipe.quantization
     gain = AwareGain(
         scheme=made.call.scheme, steps=wanted.aware_steps, learning_rate=wanted.aware_learning_rate,
         float_accuracy=in_float.accuracy.value, post_training_accuracy=before.accuracy.value,
         aware_accuracy=after.accuracy.value, keeps_the_goal=not verdict.is_float, is_shipped=is_better,
-        text=_sentence(made, verdict, is_better=is_better, metric=metric, figures=figures),
+        text=_sentence(made, verdict, is_better=is_better, loses_a_goal=loses_a_goal, metric=metric, figures=figures),
     )
     decisions = (
         Decision(step=STEP, what=f"fine-tuned the student for {made.call.scheme}", why=made.call.why),
@@ -204,12 +206,11 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
     variants = {_AWARE: made.int8.folder} | ({_REPLACED: models.student_int8.folder} if is_better else {})
     shipped = made.int8 if is_better else models.student_int8
     floating = made.exported.folder if is_better else None
-    is_kept = all(check.met for check in check_goals(made.goals, teacher, after))
     return Tuning(shipped, decisions, variants, made.student.folder / CURVE_FILE, gain, floating, is_kept)
 
 
 def _sentence(
-    made: _Made, verdict: QuantizationVerdict, *, is_better: bool, metric: Metric, figures: Sequence[float]
+    made: _Made, verdict: QuantizationVerdict, *, is_better: bool, loses_a_goal: bool, metric: Metric, figures: Sequence[float]
 ) -> str:
     """Say what the figures of the float student, of what there was and of the fine-tuned one come to."""
     in_float, before, after = figures
@@ -218,6 +219,9 @@ def _sentence(
             f"{'in float' if verdict.is_float else 'in int8'} {after:.4f}")
     if verdict.is_float:
         return f"{text}; the fine-tuned student misses the goal in int8, too: {verdict.decision}"
+    if loses_a_goal:
+        kept_by = "the float file" if made.before.is_float else "int8 without it"
+        return f"{text}: it misses a goal that {kept_by} keeps within the budgets"
     if made.before.is_float:
         return f"{text}: there is an int8 file now"
     return f"{text}: better" if is_better else f"{text}: no better"

@@ -18,8 +18,9 @@ from edgedistill.errors import TrainingDivergedError
 from edgedistill.frontier import FrontierRow
 from edgedistill.goals import METRIC_NAMES, check_goals, constant_that_passes, figure_of, standard_error
 from edgedistill.manifest import Decision
+from edgedistill.plan import memory_bytes
 from edgedistill.quantize.scheme_names import computes_in_float
-from edgedistill.results import Evaluation, Prediction
+from edgedistill.results import Evaluation, Prediction, QuantizationVerdict
 from edgedistill.search_job import Attempt, Attempter, Found, Job
 from edgedistill.tasks.registry import task_named
 
@@ -208,12 +209,12 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
             step_seconds=dict(made.step_seconds),
             diagnosis=Diagnosis(finding="given-up", text=text),
         )
-    is_within_size = made.int8_student.size_bytes <= job.plan.budgets["model_bytes"].limit
     verdict = made.verdict
-    float_p50_s = verdict.float_predicted_p50_s if verdict is not None and computes_in_float(verdict.scheme) else None
-    is_within_latency = float_p50_s is None or float_p50_s <= job.plan.budgets["latency_p50_s"].limit
+    is_within_size = made.int8_student.size_bytes <= job.plan.budgets["model_bytes"].limit
+    over, float_p50_s = _over_in_float(job, made.int8_student.size_bytes, made.verdict)
     shortfall, margin = _worst_goal(job, made.int8_student)
-    in_float, in_int8 = _shortfall(job, made.float_student), shortfall
+    in_float, in_int8 = _worst_goal(job, made.float_student)[0], shortfall
+    misses_in_float = in_float > 0
     if job.look_for == "best-that-fits":  # what could be better is asked of every student, not only of one that misses
         best_there_is = figure_of(job.teacher, job.metric).value
         in_float, in_int8 = (max(s, best_there_is - figure_of(e, job.metric).value) for s, e in
@@ -224,7 +225,8 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
         int8_macro_f1=made.int8_student.macro_f1, metric=job.metric, teacher_accuracy=teacher,
         scheme_used="" if verdict is None else verdict.scheme, schemes_no_better=made.schemes_no_better,
         shortfall=shortfall, margin=margin, miss=_missed_by(job, made.int8_student), is_within_size=is_within_size,
-        is_within_latency=is_within_latency, float_p50_s=float_p50_s, step_seconds=dict(made.step_seconds),
+        is_within_latency="latency" not in over, is_within_memory="memory" not in over, float_p50_s=float_p50_s,
+        step_seconds=dict(made.step_seconds),
         kl_nats=made.fit.validation.kl_nats, right_rows=pack_rows(made.is_right), course=course, duration_s=made.duration_s,
         was_falling_at_the_end=is_still_falling(made.log),
         was_best_at_the_end=len(course) > 1 and course[-1].validation_accuracy > course[-2].validation_accuracy,
@@ -232,17 +234,20 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
             made.fit, in_float, in_int8, _missed_by(job, job.teacher), figure_of(made.float_student, job.metric).value,
             figure_of(made.int8_student, job.metric).value, METRIC_NAMES[job.metric], task_named(job.recipe.task).example,
             verdict.decision if verdict is not None and verdict.is_float else "",
-            "size" if not is_within_size else "" if is_within_latency else "latency", bool(job.goals),
+            next(iter(over), "") if is_within_size else "size", bool(job.goals), misses_in_float,
         )),
     )
 
 
-def _shortfall(job: Job, student: Evaluation) -> float:
-    """By how much a student misses the worst goal on validation, the target's budget of accuracy among them; 0 or less: none.
-
-    The margin is counted in.
-    """
-    return _worst_goal(job, student)[0]
+def _over_in_float(job: Job, size_bytes: int, verdict: QuantizationVerdict | None) -> tuple[tuple[str, ...], float | None]:
+    """Return which budgets a file that computes in float is over, and its predicted p50; the plan has looked at int8 alone."""
+    if verdict is None or not computes_in_float(verdict.scheme):
+        return (), None
+    p50_s = verdict.float_predicted_p50_s
+    costs = {"memory": ("peak_memory_bytes", memory_bytes(size_bytes)), "latency": ("latency_p50_s", p50_s)}
+    over = tuple(name for name, (budget, cost) in costs.items()
+                 if cost is not None and budget in job.plan.budgets and cost > job.plan.budgets[budget].limit)
+    return over, p50_s
 
 
 def _missed_by(job: Job, model: Evaluation) -> float:
@@ -251,7 +256,10 @@ def _missed_by(job: Job, model: Evaluation) -> float:
 
 
 def _worst_goal(job: Job, student: Evaluation) -> tuple[float, float]:
-    """Return by how much the worst goal is missed, the margin counted in, and that margin."""
+    """Return by how much the worst goal is missed on validation, the margin counted in, and that margin; 0 or less: none is.
+
+    The target's budget of accuracy is among the goals.
+    """
     fixed = job.recipe.search.margin
     found = []
     for check in check_goals(job.goals, job.teacher, student):

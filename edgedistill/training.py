@@ -6,6 +6,7 @@ flat token arrays without a Python loop over examples.
 """
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,6 +255,9 @@ class _BatchTrainer(SharedTrainer):
 
 def _arguments(schedule: Schedule, checkpoints: Path, *, model_type: str, is_learning_beside: bool) -> TrainingArguments:
     every = max(1, schedule.steps // schedule.evaluations)
+    is_bf16 = (torch.cuda.is_available() or this_host().has_bf16) and takes_bf16(model_type)
+    # where bf16 is off transformers takes what accelerate, or the training before this one, has left there
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16" if is_bf16 else "no"
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         max_steps=schedule.steps,
@@ -278,7 +282,7 @@ def _arguments(schedule: Schedule, checkpoints: Path, *, model_type: str, is_lea
         report_to=[],
         seed=schedule.seed,
         use_cpu=not torch.cuda.is_available(),
-        bf16=(torch.cuda.is_available() or this_host().has_bf16) and takes_bf16(model_type),
+        bf16=is_bf16,
         dataloader_pin_memory=False,
         # what the objective learns is used after the model's forward pass: a search for unused parameters would find it
         ddp_find_unused_parameters=False if is_learning_beside else None,

@@ -17,7 +17,7 @@ from edgedistill.catalog import load_target
 from edgedistill.distill.search.study import Owner, SearchStudy
 from edgedistill.distill.search.trial import Trial, TrialSettings
 from edgedistill.errors import TrainingDivergedError
-from edgedistill.plan import DataFacts, make_plan
+from edgedistill.plan import DataFacts, make_plan, memory_bytes
 from edgedistill.recipe import Recipe
 from edgedistill.results import (
     ClassFigures,
@@ -617,6 +617,26 @@ def test_search_when_a_file_that_computes_in_float_is_too_slow_then_it_does_not_
     assert of_w16.latency_p50_s == p50_s
     said = "the float one is over the latency budget" if scheme == "float" else "but the file is over the latency budget"
     assert (said in of_w16.finding_text) == (p50_s > 1)
+
+
+def test_search_when_a_file_that_computes_in_float_takes_too_much_memory_then_it_does_not_fit(job: Callable[..., Job]) -> None:
+    wanted = job(limit=0.84, trials=3)
+    budgets = dict(wanted.plan.budgets)
+    budgets["peak_memory_bytes"] = budgets["peak_memory_bytes"].model_copy(update={"limit": memory_bytes(100_000)})
+    tight = dataclasses.replace(wanted, plan=dataclasses.replace(wanted.plan, budgets=budgets))
+    found = search_students(tight, float_at("w16", 1e-6, size_bytes=100_001))
+    assert [row.rung for row in found.rows if row.met_goal] == ["w24"]
+    assert "the float one is over the memory budget" in next(row for row in found.rows if row.rung == "w16").finding_text
+    assert "in float" not in found.decisions[-1].why
+    kept = search_students(dataclasses.replace(tight, study=tight.study.with_name("other")), float_at("w16", 1e-6, size_bytes=99_999))
+    assert any("keeps the goal: validation accuracy 0.8500 in float" in decision.what for decision in kept.decisions)
+
+
+def test_search_when_the_float_file_is_too_large_and_misses_the_goal_too_then_says_what_is_not_learned(job: Callable[..., Job]) -> None:
+    found = search_students(job(limit=0.99, trials=1), float_at("w40", 1e-6, size_bytes=10**9))
+    assert found.rows[0].finding == "does-not-fit"
+    assert "its file is in float and over the size budget, too" in found.rows[0].finding_text
+    assert any("is over the size budget, and misses the goal by 4.0 points" in d.what for d in found.decisions)
 
 
 def test_search_when_the_middle_keeps_the_goal_in_a_file_that_is_too_large_then_a_cheaper_one_is_found(job: Callable[..., Job]) -> None:

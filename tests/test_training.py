@@ -34,6 +34,15 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing between here and the test may catch it."""
 
 
+def test_arguments_when_an_earlier_training_left_bfloat16_then_a_family_that_knows_float_alone_does_not_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    made = training._arguments(SCHEDULE, tmp_path, model_type="deberta", is_learning_beside=False)
+    assert not made.bf16
+    assert os.environ["ACCELERATE_MIXED_PRECISION"] == "no"
+
+
 @dataclass(frozen=True)
 class Trained:
     weights: bytes

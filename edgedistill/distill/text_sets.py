@@ -8,6 +8,9 @@ from edgedistill.soft_labels import SoftLabels
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.training import TrainingSet
 
+LOOKED_AT_ROWS = 5000
+"""Validation rows that a training looks at, and that its fit is measured on; what it came to is judged on all of them."""
+
 
 def text_training_set(encoder: TextEncoder, tables: list[Examples], soft: SoftLabels | None) -> TrainingSet:
     """Return the texts of some tables, one table after the other, in an encoder's ids.

@@ -31,7 +31,7 @@ from edgedistill.distill.student_model import (
     write_student,
     write_tokenizer,
 )
-from edgedistill.distill.text_sets import ids_of, text_training_set, texts_of
+from edgedistill.distill.text_sets import LOOKED_AT_ROWS, ids_of, text_training_set, texts_of
 from edgedistill.distill.vocabulary import prove_ids
 from edgedistill.distill.vocabulary_loss import StandInEncoder, measure_vocabulary
 from edgedistill.distill.without_teacher import SLOWER, train_without_teacher
@@ -51,8 +51,6 @@ log = logging.getLogger("edgedistill")
 
 _START = "start"
 _VOCABULARY_ROWS = 1000
-_LOOKED_AT_ROWS = 5000
-"""Validation rows that a training looks at, and that its fit is measured on; what it came to is judged on all of them."""
 _BASELINE_DROPOUT = 0.1
 
 
@@ -72,7 +70,7 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
     split_embedding(model)
     encoder = TextEncoder.load(start)
     objective = _objective(settings, inputs, model, labels)
-    looked_at = tables[2].spread(_LOOKED_AT_ROWS)
+    looked_at = tables[2].spread(LOOKED_AT_ROWS)
     training, validation = text_training_set(encoder, tables[:2], soft), text_training_set(encoder, [looked_at], soft)
     if isinstance(objective, GuidedObjective):
         training = _with_guidance(training, tables[:2], objective, inputs)
@@ -97,7 +95,8 @@ def distill_student(settings: StudentSettings, inputs: StudentInputs, out: Path)
 
 def _few_passes(settings: StudentSettings, train_rows: int, transfer_rows: int) -> tuple[Decision, ...]:
     """Say that a training sees not even every text once, and so not every labelled one: they are shuffled together."""
-    seen, there = settings.distillation.rows_seen, train_rows + transfer_rows
+    schedule, there = distillation_schedule(settings.distillation, seed=settings.seed), train_rows + transfer_rows
+    seen = schedule.steps * schedule.batch_size  # a short training is longer than it was asked to be
     if seen >= there:
         return ()
     what = f"the student sees {seen} of {there} texts: {train_rows} for training and {transfer_rows} of the transfer set"
@@ -244,7 +243,7 @@ def train_baseline(settings: StudentSettings, inputs: BaselineInputs, out: Path)
     trained = train_without_teacher(
         partial(_untrained_baseline, settings, inputs.config),
         text_training_set(encoder, [labelled], None),
-        text_training_set(encoder, [read_examples(inputs.validation).spread(_LOOKED_AT_ROWS)], None),
+        text_training_set(encoder, [read_examples(inputs.validation).spread(LOOKED_AT_ROWS)], None),
         loss=lambda logits, hard, soft: hard_multi_label_loss(logits, hard) if hard.ndim == 2 else hard_label_loss(logits, hard),
         schedule=baseline_schedule(
             settings.distillation, rows=len(labelled), seed=settings.seed, milestones=settings.milestones,

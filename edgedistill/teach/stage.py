@@ -1,7 +1,7 @@
 """The door of `teach`: take or fine-tune the teacher, make the transfer set, write the teacher's soft labels."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,10 +32,11 @@ from edgedistill.teach.learning_rate import rate_decisions
 from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_reading, sampled_rows, whole_lengths
 from edgedistill.teach.sentence_vectors import keep_vectors
 from edgedistill.teach.set_judgement import judge_taken_sets
+from edgedistill.teach.sources import some_of, words_within
 from edgedistill.teach.table_labelling import label_tables
 from edgedistill.teach.tokenizer_files import cuts_the_beginning, require_known_tokens, require_tokenizer_packages
 from edgedistill.teach.transfer import find_neighbours, make_transfer_texts, share_with_neighbours, words_of
-from edgedistill.teach.units import UnitSplitter, unspaced_units
+from edgedistill.teach.units import Unit, UnitSplitter, unspaced_units
 
 __all__ = ["CURVE_FILE", "SENTENCE_VECTORS_FILE", "SOFT_LABELS", "SOFT_LABELS_FILE", "TEACHER", "TOKEN_VECTORS_FILE",
            "TRANSFER_FILE", "WEIGHTS_FILE", "SoftLabelInputs", "SoftLabelSettings", "TeacherInputs", "TeacherSettings"]
@@ -246,10 +247,14 @@ def _make_transfer(
 
     if settings.transfer_set.rows == 0:
         return [], ()
-    teacher = inputs.teacher
-    encoder, texts = TextEncoder.load(teacher), _some_of(texts, settings.transfer_set.rows, seed=settings.seed)
+    teacher, kinds = inputs.teacher, settings.transfer_set
+    encoder, texts = TextEncoder.load(teacher), some_of(texts, kinds.rows, seed=settings.seed)
     splitter, ends = UnitSplitter.of(encoder.tokenizer), ends_of_reading(encoder, texts)
-    rows = [splitter.split_until(text, ends[i]) if i in ends else splitter.split(text) for i, text in enumerate(texts)]
+
+    def words(index: int) -> Sequence[Unit]:
+        return splitter.split_until(texts[index], ends[index]) if index in ends else splitter.split(texts[index])
+
+    rows = words_within(len(texts), words, limit=kinds.words, seed=settings.seed)
     vectors = word_vectors(teacher)
     neighbours = find_neighbours(words_of(rows), vectors.words, vectors.vectors)
     if unspaced := unspaced_units(rows):
@@ -259,10 +264,17 @@ def _make_transfer(
     if 2 * single > len(rows):
         log.warning("teach: %d of %d texts are a single word to the transfer set, of which few others can be made: give texts "
                     "of your own as data.unlabelled", single, len(rows))
-    made = make_transfer_texts(rows, neighbours, settings.transfer_set, mask_token=vectors.mask_token, seed=settings.seed,
+    made = make_transfer_texts(rows, neighbours, kinds, mask_token=vectors.mask_token, seed=settings.seed,
                                without=read_examples(inputs.validation).texts)
-    return made, (*_masking_decisions(settings.transfer_set, vectors.mask_token),
-                  *_neighbour_decisions(settings.transfer_set, share_with_neighbours(rows, neighbours)))
+    return made, (*_source_decisions(kinds, len(rows), len(texts)), *_masking_decisions(kinds, vectors.mask_token),
+                  *_neighbour_decisions(kinds, share_with_neighbours(rows, neighbours)))
+
+
+def _source_decisions(kinds: TransferSet, used: int, there: int) -> tuple[Decision, ...]:
+    if used == there:
+        return ()
+    return (Decision(step="teach", what=f"made them of {used} of {there} texts, drawn at random",
+                     why=f"these hold more words than are made (distillation.transfer_set.words: {kinds.words})"),)
 
 
 def _masking_decisions(kinds: TransferSet, mask_token: str | None) -> tuple[Decision, ...]:
@@ -279,13 +291,6 @@ def _neighbour_decisions(kinds: TransferSet, share: float) -> tuple[Decision, ..
         why="a word has neighbours where it is one token of the teacher's vocabulary; with a teacher of the texts' language "
             "more words are",
     ),)
-
-
-def _some_of(texts: list[str], most: int, *, seed: int) -> list[str]:
-    """Return at most as many texts as are to be made, drawn at random, in their order: the words of each stand in memory."""
-    if len(texts) <= most:
-        return texts
-    return [texts[i] for i in np.sort(np.random.default_rng(seed).choice(len(texts), most, replace=False))]
 
 
 def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:

@@ -107,7 +107,8 @@ class Source:
 
 def words_of(rows: Iterable[Sequence[Unit]]) -> list[str]:
     """Return the different words of texts as written and in lower case, without the punctuation around them, sorted."""
-    found = {core for row in rows for unit in row if (core := _parts(unit.text)[1])}
+    texts = {unit.text for row in rows for unit in row}
+    found = {core for text in texts if (core := _parts(text)[1])}
     return sorted(found | {word.lower() for word in found})
 
 

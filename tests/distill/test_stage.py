@@ -391,9 +391,9 @@ def test_baseline_that_learns_nothing_is_trained_anew_and_leaves_no_trace_but_a_
     assert len(load_file(done.folder / "model.safetensors")) == len(load_file(distilled.folder / "model.safetensors"))
 
 
-@pytest.mark.parametrize(("rows_seen", "says"), [(199, True), (200, False)])
-def test_few_passes_when_not_even_every_text_is_seen_once_then_says_so(rows_seen: int, says: bool) -> None:
-    settings = SETTINGS.model_copy(update={"distillation": Distillation(rows_seen=rows_seen)})
+@pytest.mark.parametrize(("rows_seen", "batch_size", "says"), [(199, 1, True), (200, 1, False), (199, 32, False)])
+def test_few_passes_when_not_even_every_text_is_seen_once_then_says_so(rows_seen: int, batch_size: int, says: bool) -> None:
+    settings = SETTINGS.model_copy(update={"distillation": Distillation(rows_seen=rows_seen, batch_size=batch_size)})
     told = work._few_passes(settings, 150, 50)
     assert [decision.what for decision in told] == (
         ["the student sees 199 of 200 texts: 150 for training and 50 of the transfer set"] if says else [])

@@ -33,7 +33,6 @@ from edgedistill.teach.stage import (
     SoftLabelSettings,
     TeacherInputs,
     TeacherSettings,
-    _some_of,
 )
 
 SETTINGS = TeacherSettings(fine_tuning=FineTuning(epochs=2, batch_size=16, learning_rate=5e-3), max_tokens=16, seed=3)
@@ -430,12 +429,3 @@ def test_teach_with_texts_that_are_cut_says_so_and_varies_what_is_read_of_them(
 
 def test_teach_with_texts_that_fit_says_nothing_of_a_cut(teacher: Path) -> None:
     assert "cut" not in (teacher / "manifest.json").read_text()
-
-
-def test_some_of_draws_no_more_texts_than_asked_for_in_their_order_and_takes_all_of_few() -> None:
-    texts = [f"text {i:03d}" for i in range(100)]
-    drawn = _some_of(texts, 10, seed=3)
-    assert len(set(drawn)) == 10
-    assert drawn == sorted(drawn)
-    assert drawn == _some_of(texts, 10, seed=3) != _some_of(texts, 10, seed=4)
-    assert _some_of(texts, 100, seed=3) == texts

@@ -79,6 +79,6 @@ def _ensures(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="distill", version=1, run=_run, requires=_requires, ensures=_ensures,
+    name="distill", version=2, run=_run, requires=_requires, ensures=_ensures,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )

@@ -17,7 +17,7 @@ from edgedistill.distill.fit import measure_fit
 from edgedistill.distill.low_rank_embedding import merge_embedding, split_embedding
 from edgedistill.distill.objective import loss_terms, teacher_loss
 from edgedistill.distill.stage import CURVE_FILE
-from edgedistill.distill.text_sets import text_training_set
+from edgedistill.distill.text_sets import LOOKED_AT_ROWS, text_training_set
 from edgedistill.examples import read_examples
 from edgedistill.manifest import Decision
 from edgedistill.objective import LogitObjective
@@ -56,7 +56,7 @@ def tune_student(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     encoder, soft = TextEncoder.load(inputs.student), read_soft_labels(inputs.soft_labels)
     tables = [read_examples(path) for path in (inputs.train, inputs.transfer, inputs.validation)]
     training = text_training_set(encoder, tables[:2], soft)
-    validation = text_training_set(encoder, tables[2:], soft)
+    validation = text_training_set(encoder, [tables[2].spread(LOOKED_AT_ROWS)], soft)
     objective = LogitObjective(partial(teacher_loss, settings.distillation))
     objective.terms = partial(loss_terms, settings.distillation)
     with fake_quantized(model, parts, scheme, ranges=ranges):

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from edgedistill.distill.losses.attention_parts import (
     AttentionParts,
@@ -13,6 +14,9 @@ from edgedistill.distill.losses.attention_parts import (
 
 MOST_RELATION_HEADS = 48
 """The paper's number for teachers of 12 layers and width 768."""
+
+_MOST_KEPT = 2**26
+"""Numbers of a relation that are kept for its gradient; 256 MiB in float32, several times over."""
 
 
 def common_relation_heads(student_width: int, teacher_width: int) -> int:
@@ -45,9 +49,19 @@ def relation_loss(
         Transformers", section 3.1.
     """
     require_comparable(student, teacher, mask)
+    rows, tokens = mask.shape
+    is_large = rows * relation_heads * tokens * tokens > _MOST_KEPT
     total = torch.zeros((), device=mask.device)
     for name in ("queries", "keys", "values"):
-        vectors = (getattr(student, name), getattr(teacher, name))
-        ours, theirs = (scaled_products(part, part, heads=relation_heads) for part in vectors)
-        total = total + relation_divergence(ours, theirs, mask)
+        ours, theirs = getattr(student, name), getattr(teacher, name)
+        if is_large:  # one relation at a time, made again for its gradient
+            total = total + checkpoint(_divergence, ours, theirs, mask, relation_heads, use_reentrant=False)
+        else:
+            total = total + _divergence(ours, theirs, mask, relation_heads)
     return total / 3
+
+
+def _divergence(ours: torch.Tensor, theirs: torch.Tensor, mask: torch.Tensor, heads: int) -> torch.Tensor:
+    """Return the KL of one relation of the two."""
+    first, second = (scaled_products(part, part, heads=heads) for part in (ours, theirs))
+    return relation_divergence(first, second, mask)

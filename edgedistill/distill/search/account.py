@@ -43,13 +43,14 @@ def result_of(outcome: TrialOutcome, *, has_goals: bool = True) -> str:
     """Return what came of a trial in words; without goals none is kept."""
     if outcome.int8_accuracy is None:
         return "came to no student"
-    got = f"validation accuracy {outcome.int8_accuracy:.4f} in int8, the teacher's is {outcome.teacher_accuracy:.4f}"
+    got = f"validation accuracy {outcome.int8_accuracy:.4f} in {outcome.form}, the teacher's is {outcome.teacher_accuracy:.4f}"
     if outcome.metric != "accuracy":
         got += f"; {outcome.figure_name} {outcome.figure:.4f}"
     if outcome.is_met:
         return f"{'keeps the goal' if has_goals else 'is within the size budget'}: {got}"
     if not outcome.is_within_budgets:
-        return f"is over the {outcome.over}: {got}"
+        missed = f", and misses the goal by {100 * outcome.missed_by:.1f} points" if has_goals and outcome.missed_by > 0 else ""
+        return f"is over the {outcome.over}{missed}: {got}"
     asked = f"{100 * outcome.margin:.1f} points (search.margin)"
     if outcome.is_kept_by_chance:
         return f"keeps the goal by {100 * -outcome.missed_by:.1f} points, which may be chance, as less than {asked}: {got}"

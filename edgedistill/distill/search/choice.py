@@ -45,7 +45,7 @@ def choose(
     if look_for == "smallest-that-meets-the-goal" and met:
         taken, note = _closest(_of_one_size(met, rungs), min(met, key=lambda t: (_cost(t, rungs), -_figure(t), t.number)))
         return Choice(taken, f"the cheapest student that keeps every goal on validation ({len(met)} of {len(done)} do): "
-                             f"{_name(taken)} {_figure(taken):.4f} in int8{note}")
+                             f"{_name(taken)} {_figure(taken):.4f} in {_outcome(taken).form}{note}")
     within = [t for t in done if t.outcome is not None and t.outcome.is_within_budgets] or done
     if not within:
         return None
@@ -56,11 +56,11 @@ def choose(
         is_close = any(_outcome(t).is_kept_by_chance for t in within)
         by_how_much = " by more than may be chance (search.margin)" if is_close else ""
         if not _outcome(taken).is_within_budgets:
-            return Choice(taken, f"no trial has a file within the budgets; {what} int8 {_name(taken)} on validation, "
+            return Choice(taken, f"no trial has a file within the budgets; {what} {_named(taken)} on validation, "
                                  f"{_figure(taken):.4f}")
         over = _over_a_budget(done)
         fits = " whose file fits" if over else ""
-        return Choice(taken, f"no trial{fits} keeps every goal on validation{by_how_much}{over}; {what} int8 {_name(taken)} "
+        return Choice(taken, f"no trial{fits} keeps every goal on validation{by_how_much}{over}; {what} {_named(taken)} "
                              f"there, {_figure(taken):.4f}")
     kept = [t for t in within if _outcome(t).is_met] or within
     passed_over = "" if best in kept else " of those that keep every goal"
@@ -68,9 +68,9 @@ def choose(
     alike = [t for t in within if _cannot_be_told_apart(_outcome(best), _outcome(t))]
     taken, note = _closest(_of_one_size(alike, rungs), min(alike, key=lambda t: (_cost(t, rungs), -_figure(t), t.number)))
     if taken is best:
-        return Choice(best, f"the best int8 {_name(best)} on validation{passed_over}, {_figure(best):.4f}{note}")
+        return Choice(best, f"the best {_named(best)} on validation{passed_over}, {_figure(best):.4f}{note}")
     cheaper = ", and cheaper" if _cost(taken, rungs) < _cost(best, rungs) else ""
-    return Choice(taken, f"int8 {_name(taken)} {_figure(taken):.4f} on validation, within one standard error of trial "
+    return Choice(taken, f"{_named(taken)} {_figure(taken):.4f} on validation, within one standard error of trial "
                          f"{best.number + 1}'s {_figure(best):.4f}{cheaper}{note}")
 
 
@@ -147,6 +147,11 @@ def _figure(trial: Trial) -> float:
 
 def _name(trial: Trial) -> str:
     return _outcome(trial).figure_name
+
+
+def _named(trial: Trial) -> str:
+    """Return `int8 accuracy`, or `float accuracy` where no int8 file did."""
+    return f"{_outcome(trial).form} {_name(trial)}"
 
 
 def _cost(trial: Trial, rungs: Mapping[str, Rung]) -> tuple[float, float]:

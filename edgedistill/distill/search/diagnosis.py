@@ -35,6 +35,7 @@ class Figures:
         kept_float: why no int8 file was taken and the float one stands in its place; empty where there is an int8 file.
         over: the budget that the file is over; empty where it fits.
         has_goals: is anything asked for?
+        misses_in_float: does the float student miss a goal, whatever else is looked for?
     """
 
     fit: Fit
@@ -48,6 +49,7 @@ class Figures:
     kept_float: str = ""
     over: str = ""
     has_goals: bool = True
+    misses_in_float: bool = False
 
 
 def diagnose(figures: Figures) -> Diagnosis:
@@ -55,8 +57,8 @@ def diagnose(figures: Figures) -> Diagnosis:
 
     In this order:
 
-    - `lost-in-int8`: no int8 file was good enough, and the float one is too large or too slow; or, after `none`, the float
-      student keeps every goal.
+    - `lost-in-int8`: no int8 file was good enough, and the float one, which keeps the goals, is over a budget; or, after `none`,
+      the float student keeps every goal.
     - `none`: the int8 student keeps every goal.
     - `answers-like-a-constant`: KL to the teacher on validation is at least 0.9 of what a student has that always gives the
       teacher's mean answer, and on texts of the training it is no better (see `does-not-fit`). Not where the teacher itself
@@ -70,10 +72,19 @@ def diagnose(figures: Figures) -> Diagnosis:
       on validation: too many tokens are left out.
     - `does-not-generalise`: the rest: known texts are followed, new ones are not.
     """
-    fit, constant = figures.fit, _like_a_constant(figures)
-    if figures.kept_float and figures.over:
+    if not (figures.kept_float and figures.over):
+        return _of_what_it_learned(figures)
+    if not figures.misses_in_float:
         return Diagnosis(finding="lost-in-int8", text="no int8 file is good enough, and the float one is over the "
                                                       f"{figures.over} budget: {figures.kept_float}")
+    found = _of_what_it_learned(figures)  # another int8 scheme would not mend it
+    return Diagnosis(finding=found.finding, text=f"{found.text}; its file is in float and over the {figures.over} budget, too: "
+                                                 f"{figures.kept_float}")
+
+
+def _of_what_it_learned(figures: Figures) -> Diagnosis:
+    """Say it by what the student answers, in whichever file."""
+    fit, constant = figures.fit, _like_a_constant(figures)
     if figures.int8_shortfall <= 0:
         return _of_one_that_keeps_the_goals(figures, constant)
     if figures.float_shortfall <= 0:

@@ -8,6 +8,7 @@ is diagnosed, and the finding decides whether another rung or another setting is
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from edgedistill.distill.search.trial import SAME_SIZE, LookFor, Rung, State, Trial, TrialSettings
 from edgedistill.recipe import FEWEST_STEPS
@@ -56,9 +57,13 @@ class Situation:
 
     def rank(self, trial: Trial) -> int:
         """Where a trial's rung stands on the ladder, 0 for the cheapest."""
-        return next(i for i, rung in enumerate(self.rungs) if rung.id == trial.settings.rung)
+        return self._ranks[trial.settings.rung]
 
-    @property
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        return {rung.id: rank for rank, rung in enumerate(self.rungs)}
+
+    @cached_property
     def ceiling(self) -> int:
         """The cheapest rung that keeps the goal; one above the ladder while none does.
 
@@ -67,7 +72,7 @@ class Situation:
         ranks = [self.rank(t) for t in self.trials if t.outcome is not None and t.outcome.keeps_the_goals]
         return min(ranks, default=len(self.rungs))
 
-    @property
+    @cached_property
     def limit(self) -> int:
         """The rung from which on none can be better than what was found; one above the ladder while any can.
 
@@ -86,7 +91,7 @@ class Situation:
         dearer = range(self.rank(trial) + 1, len(self.rungs))
         return next((rank for rank in dearer if self.rungs[rank].int8_bytes >= most), len(self.rungs))
 
-    @property
+    @cached_property
     def floor(self) -> int:
         """The dearest rung below the ceiling that was tried to its end and misses the goal; -1 for none."""
         ranks = [self.rank(t) for t in self.trials if t.outcome is not None and not t.outcome.keeps_the_goals]
@@ -306,6 +311,8 @@ def _transfer(was: TrialSettings, now: Situation) -> tuple[dict[str, object], st
 
 
 def _temperature(was: TrialSettings) -> tuple[dict[str, object], str]:
+    if was.alpha == 0:  # the soft labels count for nothing
+        return {}, ""
     value = max(was.temperature, min(HIGHEST_TEMPERATURE, was.temperature * TEMPERATURE_FACTOR))
     return {"temperature": value}, f"a higher temperature, {was.temperature:g} -> {value:g}"
 

@@ -75,6 +75,7 @@ class TrialOutcome(Document):
     is_within_size: bool = Field(description="is the int8 file within the size budget?")
     is_within_latency: bool = Field(True, description="of a file that computes in float: is its predicted "
                                     "p50 within the budget? The plan has looked at that of int8")
+    is_within_memory: bool = Field(True, description="the same of its predicted peak memory")
     float_p50_s: float | None = Field(None, description="that p50; None where int8 products are made, or nothing was predicted")
     kl_nats: float | None = Field(None, description="mean KL(teacher || float student) on validation; None in older studies")
     right_rows: str = Field("", description="a bit a validation row, packed, hexadecimal: is the int8 answer right?")
@@ -104,6 +105,11 @@ class TrialOutcome(Document):
         return self.scheme_used == "float"
 
     @property
+    def form(self) -> str:
+        """What the file that would ship computes with, in a word: "float" or "int8"."""
+        return "float" if self.is_float else "int8"
+
+    @property
     def missed_by(self) -> float:
         """By how much the worst goal is missed on validation, the margin not counted; 0 or less: it is kept."""
         return self.shortfall - self.margin if self.miss is None else self.miss
@@ -116,14 +122,16 @@ class TrialOutcome(Document):
     @property
     def is_within_budgets(self) -> bool:
         """Does the file that would ship fit?"""
-        return self.is_within_size and self.is_within_latency
+        return self.is_within_size and self.is_within_latency and self.is_within_memory
 
     @property
     def over(self) -> str:
         """Which budget that file is over; empty where it fits."""
         if self.is_within_budgets:
             return ""
-        return "latency budget, in float" if self.is_within_size else "size budget"
+        if not self.is_within_size:
+            return "size budget"
+        return "latency budget, in float" if self.is_within_memory else "memory budget, in float"
 
     @property
     def keeps_the_goals(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from edgedistill.distill.losses import common_relation_heads, relation_loss
+from edgedistill.distill.losses import common_relation_heads, relation_loss, relations
 
 LENGTHS = (5, 3)
 
@@ -55,6 +55,18 @@ def test_relation_loss_gives_a_gradient_to_the_student_alone(unlike: Any) -> Non
         assert torch.isfinite(part.grad).all()
         assert not part.grad[1, LENGTHS[1]:].any()
     assert unlike.teacher.queries.grad is None
+
+
+def test_relation_loss_when_large_then_made_again_for_the_same_gradient(unlike: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    gradients = []
+    for most in (relations._MOST_KEPT, 0):
+        monkeypatch.setattr(relations, "_MOST_KEPT", most)
+        parts = [part.detach().clone().requires_grad_() for part in (unlike.student.queries, unlike.student.keys, unlike.student.values)]
+        student = replace(unlike.student, queries=parts[0], keys=parts[1], values=parts[2])
+        relation_loss(student, unlike.teacher, unlike.mask, relation_heads=2).backward()
+        gradients.append([part.grad for part in parts])
+    for kept, again in zip(*gradients, strict=True):
+        assert torch.equal(kept, again)
 
 
 def test_relation_loss_with_heads_that_do_not_divide_a_width_is_refused(unlike: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edgedistill.distill.search.account import described
-from edgedistill.distill.search.moves import Situation, _transfer, guided_moves, is_settled
+from edgedistill.distill.search.moves import Situation, _transfer, adjustments, guided_moves, is_settled
 from edgedistill.distill.search.trial import Trial, TrialOutcome, TrialSettings
 from edgedistill.results import Interval
 
@@ -284,6 +284,14 @@ def test_moves_and_trials_when_the_examples_are_pictures_then_say_nothing_of_wor
     assert "words of text" in of_texts
     assert "pictures, and" in of_pictures
     assert "text" not in of_pictures
+
+
+def test_moves_when_the_soft_labels_count_for_nothing_then_no_other_temperature() -> None:
+    missed = outcome(shortfall=0.01, finding="does-not-generalise")
+    hard = BASE.model_copy(update={"alpha": 0.0})
+    for base, is_tried in ((BASE, True), (hard, False)):
+        moves = adjustments(trial(0, base, missed), dataclasses.replace(START, base=base))
+        assert any(move.settings.temperature != base.temperature for move in moves) is is_tried
 
 
 OVER = outcome(shortfall=-0.01, is_within_size=False)
