@@ -11,6 +11,7 @@ from edgedistill.examples import read_examples, spread_rows
 from edgedistill.plan import DataFacts
 from edgedistill.results import Labels
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.tasks.text_classification.unread import Unread, unread_of
 
 _MOST_TEXTS = 5_000
 _TOKENS_PER_WORD = 1.3
@@ -43,9 +44,9 @@ def facts_of_texts(
         teacher: the teacher's folder, for its tokenizer.
         max_tokens: where texts are cut.
     """
-    lengths = token_counts(texts, teacher, max_tokens=max_tokens)
+    lengths, unread = _lengths_and_unread(texts, teacher, max_tokens=max_tokens)
     median = int(np.median(lengths)) if lengths else max_tokens
-    return DataFacts(classes, rows, median, tuple(sorted(Counter(lengths).items())))
+    return DataFacts(classes, rows, median, tuple(sorted(Counter(lengths).items())), unread_share=unread.tokens)
 
 
 def median_tokens(texts: Sequence[str], teacher: Path | None, *, max_tokens: int) -> int:
@@ -59,11 +60,17 @@ def token_counts(texts: Sequence[str], teacher: Path | None, *, max_tokens: int)
 
     Where the teacher has no tokenizer.json at hand, words are counted and multiplied by 1.3.
     """
+    return _lengths_and_unread(texts, teacher, max_tokens=max_tokens)[0]
+
+
+def _lengths_and_unread(texts: Sequence[str], teacher: Path | None, *, max_tokens: int) -> tuple[list[int], Unread]:
     some = [texts[row] for row in spread_rows(len(texts), _MOST_TEXTS)]
     if teacher is not None and (teacher / TOKENIZER_FILE).is_file():
-        return [int(n) for n in TextEncoder.load(teacher, max_tokens=max_tokens).encode(some).lengths]
+        encoder = TextEncoder.load(teacher, max_tokens=max_tokens)
+        encoded = encoder.encode(some)
+        return [int(n) for n in encoded.lengths], unread_of(encoder.tokenizer, encoded)
     words = [len(text.split()) for text in some]
-    return [min(max_tokens, round(n * _TOKENS_PER_WORD) + _SPECIAL_TOKENS) for n in words]
+    return [min(max_tokens, round(n * _TOKENS_PER_WORD) + _SPECIAL_TOKENS) for n in words], Unread()
 
 
 def positions_of(teacher: Path) -> int | None:

@@ -1,18 +1,25 @@
 """Settings that the command line puts in the place of a recipe's: `--set dotted.key=value`."""
 
-from typing import Any
+from collections.abc import Sequence
+from types import NoneType
+from typing import Any, get_args
 
 import yaml
+from pydantic import BaseModel
 
 from edgedistill.errors import RecipeError
 
+_EMPTY_STRINGS = ('""', "''")
 
-def set_override(content: dict[str, Any], item: str) -> None:
+
+def set_override(content: dict[str, Any], item: str, *, of: type[BaseModel]) -> None:
     """Set one dotted key in a recipe's mapping.
 
     Args:
         content: the mapping, which is changed.
-        item: `dotted.key=value`, the value in YAML.
+        item: `dotted.key=value`, the value in YAML; where the key takes text, what YAML reads as anything else (`yes`, `1`, `|`)
+            is taken as it is written.
+        of: the document that the mapping becomes, which says what a key takes.
 
     Raises:
         RecipeError: it is of another form, a key on the way is no section, or the value is not YAML.
@@ -26,7 +33,23 @@ def set_override(content: dict[str, Any], item: str) -> None:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
             raise RecipeError(f"--set {item}: {parent} is no section", hint="edgedistill schema recipe")
+    is_text = _takes_text(of, [*parents, last])
     try:
-        place[last] = yaml.safe_load(value)
+        read = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise RecipeError(f"--set {item}: the value is not YAML", hint="--set distillation.temperature=4") from None
+        if not is_text:
+            raise RecipeError(f"--set {item}: the value is not YAML", hint="--set distillation.temperature=4") from None
+        read = value
+    is_lost = read is not None and not isinstance(read, str) or (read == "" and value.strip() not in _EMPTY_STRINGS)
+    place[last] = value if is_text and is_lost else read
+
+
+def _takes_text(document: type[BaseModel], keys: Sequence[str]) -> bool:
+    """Is the field that dotted keys lead to a string, or a string or nothing?"""
+    field = document.model_fields.get(keys[0])
+    if field is None:
+        return False
+    kinds = set(get_args(field.annotation) or (field.annotation,)) - {NoneType}
+    if len(keys) == 1:
+        return kinds == {str}
+    return any(isinstance(kind, type) and issubclass(kind, BaseModel) and _takes_text(kind, keys[1:]) for kind in kinds)

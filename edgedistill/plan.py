@@ -55,6 +55,7 @@ class DataFacts:
         median_tokens: tokens of the median text, special tokens counted; of pictures, which are all alike, the pixels.
         picture: side and channels of the pictures; None for texts.
         length_counts: (tokens, texts of that many) for the texts that were looked at; empty when only the median is known.
+        unread_share: of the tokens of texts, those that the teacher's tokenizer does not know, 0 to 1.
     """
 
     classes: int
@@ -62,6 +63,7 @@ class DataFacts:
     median_tokens: int
     length_counts: tuple[tuple[int, int], ...] = ()
     picture: PictureSize | None = None
+    unread_share: float = 0.0
 
     @property
     def lengths(self) -> dict[int, int]:

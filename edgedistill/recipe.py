@@ -341,7 +341,7 @@ def read_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
         return recipe
     content = yaml.safe_load(text)
     for item in overrides:
-        set_override(content, item)
+        set_override(content, item, of=Recipe)
     return parse(Recipe, "", Path("--set"), error=RecipeError, loader=lambda _: content)  # no text: it has no lines
 
 
@@ -363,7 +363,7 @@ def read_int8_settings(overrides: Sequence[str]) -> Int8Sections:
     """
     content: dict[str, Any] = {}
     for item in overrides:
-        set_override(content, item)
+        set_override(content, item, of=Int8Sections)
         section = item.partition(".")[0]
         if section not in Int8Sections.model_fields:
             raise RecipeError(f"--set {item}: a finished model is quantized by the sections "

@@ -144,6 +144,16 @@ def test_overrides_when_given_then_they_replace_the_files_settings_in_order(reci
     assert recipe.data.train == "train.csv"
 
 
+@pytest.mark.parametrize(("value", "expected"), [
+    ("yes", "yes"), ("0", "0"), ("1.50", "1.50"), ("|", "|"), ("[a", "[a"), ("'yes'", "yes"), ("2024-13-45", "2024-13-45"), ("a b", "a b"),
+])
+def test_overrides_when_the_key_takes_text_then_what_yaml_reads_otherwise_is_taken_as_it_is_written(
+    recipe_file: Path, value: str, expected: str
+) -> None:
+    recipe = read_recipe(recipe_file, overrides=[f"data.label_column={value}", "data.validation=null", "data.test="])
+    assert (recipe.data.label_column, recipe.data.validation, recipe.data.test) == (expected, None, None)
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -153,8 +163,8 @@ def test_overrides_when_given_then_they_replace_the_files_settings_in_order(reci
         ("seed.x=1", "--set: seed: Input should be a valid integer"),
         ("id.x.y=1", "--set id.x.y=1: id is no section"),
         ("task.x=1", "--set task.x=1: task is no section"),
-        ("student.rung=[a", "--set student.rung=[a: the value is not YAML"),
-        ("id=2024-13-45", "--set id=2024-13-45: the value is not YAML"),
+        ("distillation.alpha=[a", "--set distillation.alpha=[a: the value is not YAML"),
+        ("seed=2024-13-45", "--set seed=2024-13-45: the value is not YAML"),
         ("distillation.temprature=3", "--set: distillation.temprature: unknown key; did you mean 'temperature'?"),
         ("seed=-1", "--set: seed: Input should be greater than or equal to 0 (got -1)"),
     ],

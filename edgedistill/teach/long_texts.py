@@ -1,4 +1,4 @@
-"""Texts that are longer than the teacher reads: how many there are, where reading ends, how many tokens would hold them."""
+"""What a teacher does not read of the texts: how many it cuts, and where; how many tokens would hold them; unknown tokens."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 
 from edgedistill.manifest import Decision
 from edgedistill.tasks.text_classification.encoding import TextEncoder, portions
+from edgedistill.tasks.text_classification.unread import MUCH_UNREAD, Unread
 from edgedistill.teach.units import unspaced_characters
 
 MOST_TOKENS = 512
@@ -18,6 +19,7 @@ _HELD = 0.95
 _FEW = 0.01
 """Below this share of the texts, that some are cut is neither told nor taken into account: it changes nothing to speak of."""
 
+_MANY_UNREAD = 0.1
 _SAMPLE_TEXTS = 2_000
 _TOKENS_PER_WORD = 1.4
 _SPECIAL_TOKENS = 2
@@ -81,6 +83,19 @@ def cut_decision(lengths: NDArray[np.int64], *, max_tokens: int, most: int) -> D
         why=f"so says teacher.max_tokens; {more} would hold {share_within(lengths, more):.0%} of them whole, and take longer to "
             f"train and to answer: --set teacher.max_tokens={more}",
     )
+
+
+def unread_decision(unread: Unread) -> tuple[Decision, ...]:
+    """Say how much of the training texts the teacher cannot read; nothing of less than 1 % of the tokens in a tenth of the texts."""
+    if unread.tokens < MUCH_UNREAD and unread.texts < _MANY_UNREAD:
+        return ()
+    return (Decision(
+        step="teach",
+        what=f"the teacher's tokenizer cannot read {unread.tokens:.1%} of the tokens of the training texts; {unread.texts:.0%} "
+             "of the texts hold one",
+        why="a word with a character that its vocabulary lacks, as another script's or an emoji's may be, becomes one unknown "
+            "token, and what it says is lost to teacher and student: a teacher of the texts' language reads more",
+    ),)
 
 
 def ends_of_reading(encoder: TextEncoder, texts: Sequence[str]) -> dict[int, int]:

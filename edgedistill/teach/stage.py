@@ -22,6 +22,7 @@ from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder, is_wordpiece
+from edgedistill.tasks.text_classification.unread import unread_of
 from edgedistill.teach.answer_parts import PARTS, parts_in
 from edgedistill.teach.decoders import require_encoder
 from edgedistill.teach.files import CURVE_FILE, ONE_FILE, SOFT_LABELS_FILE, TRANSFER_FILE, WEIGHTS_FILE
@@ -29,7 +30,14 @@ from edgedistill.teach.judgement import Answers, judge_taken, judged_rows, warn_
 from edgedistill.teach.labelling import SoftLabelInputs, check_soft_labels, only_help, origin_of
 from edgedistill.teach.labels import require_same_classes, require_same_problem, token_limit, trained_labels
 from edgedistill.teach.learning_rate import rate_decisions
-from edgedistill.teach.long_texts import MOST_TOKENS, cut_decision, ends_of_reading, sampled_rows, whole_lengths
+from edgedistill.teach.long_texts import (
+    MOST_TOKENS,
+    cut_decision,
+    ends_of_reading,
+    sampled_rows,
+    unread_decision,
+    whole_lengths,
+)
 from edgedistill.teach.sentence_vectors import keep_vectors
 from edgedistill.teach.set_judgement import judge_taken_sets
 from edgedistill.teach.sources import some_of, words_within
@@ -93,7 +101,7 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     known = Labels.read_json(inputs.labels)
     labels = known.labels
     group.on_main(lambda: _save_tokenizer(settings, inputs, out))
-    told = group.on_main(lambda: _tell_what_is_cut(settings, inputs, out)) or ()
+    told = group.on_main(lambda: (*_tell_what_is_cut(settings, inputs, out), *_tell_what_is_unread(inputs, out))) or ()
     if trained_labels(inputs.model) is not None:
         group.on_main(lambda: _take_as_it_is(inputs, labels, out))
         return _judge_taken(inputs, labels, out, told)
@@ -148,6 +156,15 @@ def _tell_what_is_cut(settings: TeacherSettings, inputs: TeacherInputs, out: Pat
                                               "teacher's tokenizer_config.json says truncation_side: left"})
     log.warning("teach: %s: %s", told.what, told.why)
     return (told,)
+
+
+def _tell_what_is_unread(inputs: TeacherInputs, out: Path) -> tuple[Decision, ...]:
+    """Say how much of the texts the teacher's tokenizer cannot read: whatever is trained, that is lost."""
+    train, encoder = read_examples(inputs.train), TextEncoder.load(out)
+    told = unread_decision(unread_of(encoder.tokenizer, encoder.encode(train.take(sampled_rows(len(train))).texts)))
+    for decision in told:
+        log.warning("teach: %s: %s", decision.what, decision.why)
+    return told
 
 
 def _take_as_it_is(inputs: TeacherInputs, labels: tuple[str, ...], out: Path) -> None:

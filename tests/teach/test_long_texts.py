@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from edgedistill.tasks.text_classification.encoding import TextEncoder
+from edgedistill.tasks.text_classification.unread import Unread
 from edgedistill.teach.long_texts import (
     cut_decision,
     ends_of_reading,
     estimated_lengths,
     sampled_rows,
     tokens_that_hold,
+    unread_decision,
     whole_lengths,
 )
 
@@ -72,6 +74,13 @@ def test_cut_decision_when_the_teacher_reads_no_more_then_nothing_to_type() -> N
     assert told is not None
     assert "--set" not in told.why
     assert "no more than 128" in told.why
+
+
+@pytest.mark.parametrize(("tokens", "texts", "is_told"), [(0.009, 0.09, False), (0.01, 0.02, True), (0.002, 0.1, True)])
+def test_unread_decision_when_much_is_not_read_then_says_how_much(tokens: float, texts: float, is_told: bool) -> None:
+    told = unread_decision(Unread(tokens, texts))
+    assert bool(told) is is_told
+    assert all(f"cannot read {tokens:.1%} of the tokens" in decision.what for decision in told)
 
 
 def test_ends_of_reading_when_a_text_is_cut_then_behind_its_last_token_read(encoder: TextEncoder) -> None:

@@ -35,6 +35,7 @@ from edgedistill.tasks.task import (
 )
 from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
 from edgedistill.tasks.text_classification.ladder import ladder
+from edgedistill.tasks.text_classification.unread import MUCH_UNREAD
 
 if TYPE_CHECKING:
     from edgedistill.package.answer import Answer
@@ -182,8 +183,9 @@ class TextClassification:
 
     def facts_in_words(self, facts: DataFacts) -> str:
         """Say how many rows and classes there are, and how long the texts."""
+        unread = f"; the teacher cannot read {facts.unread_share:.1%} of them" if facts.unread_share >= MUCH_UNREAD else ""
         return (f"{facts.train_rows} rows, {facts.classes} classes, texts of {min(facts.lengths)} to {max(facts.lengths)} "
-                f"tokens, {facts.median_tokens} in the median")
+                f"tokens, {facts.median_tokens} in the median{unread}")
 
     def lengths_not_timed(self, lengths: Sequence[int]) -> str:
         """Say at which lengths nothing was timed."""
