@@ -86,7 +86,7 @@ def cut_decision(lengths: NDArray[np.int64], *, max_tokens: int, most: int) -> D
 
 
 def unread_decision(unread: Unread) -> tuple[Decision, ...]:
-    """Say how much of the training texts the teacher cannot read; nothing of less than 1 % of the tokens in a tenth of the texts."""
+    """Say how much of the training texts the teacher cannot read; nothing below 1 % of the tokens, in less than a tenth of them."""
     if unread.tokens < MUCH_UNREAD and unread.texts < _MANY_UNREAD:
         return ()
     return (Decision(
