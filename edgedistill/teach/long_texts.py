@@ -86,7 +86,7 @@ def cut_decision(lengths: NDArray[np.int64], *, max_tokens: int, most: int) -> D
 
 
 def unread_decision(unread: Unread) -> tuple[Decision, ...]:
-    """Say how much of the training texts the teacher cannot read; nothing below 1 % of the tokens, in less than a tenth of them."""
+    """Say how much of the training texts is not read; nothing below 1 % of their tokens, in less than a tenth of the texts."""
     if unread.tokens < MUCH_UNREAD and unread.texts < _MANY_UNREAD:
         return ()
     return (Decision(
