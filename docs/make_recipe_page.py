@@ -23,8 +23,8 @@ A recipe is a YAML file that says what you want: task, data, teacher, student, d
 - **Only four keys are needed**: `id`, `task`, `data.train` (or `data.hub`) and `teacher.name`. The rest has a default.
 - **Paths** are relative to the folder of the recipe.
 - **An unknown key is an error** (exit code 2) that names file and line and asks "did you mean".
-- **One setting for one run**: `--set distillation.temperature=4`, the value in YAML, or as it is written where the key takes text; it may be given
-  again.
+- **One setting for one run**: `--set distillation.temperature=4`, the value in YAML, or as it is written where the key
+  takes text; it may be given again.
 - **What a run used** stands in `recipe.lock.yaml` of the run folder, every default made explicit; it is a recipe, too,
   and its paths are as seen from the run folder.
 
