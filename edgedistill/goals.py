@@ -2,12 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgedistill.decisions import set_numbers
+from edgedistill.constant import Constant, constant_of
 from edgedistill.manifest import Decision
 from edgedistill.recipe import Goal, Metric
 from edgedistill.results import Evaluation, GoalCheck, Interval
@@ -17,6 +13,9 @@ METRIC_NAMES: Mapping[Metric, str] = {"accuracy": "accuracy", "macro_f1": "macro
 
 _ADDED_ROWS, _ADDED_PAIRS = 4, 0.5
 """Made-up rows that keep the error of a share away from 0 where few rows are all right; see `standard_error`."""
+
+_USUAL_LOSS = 0.05
+"""The share of the teacher's figure that a goal of type max-degradation lets be lost where nobody says another."""
 
 ROUNDING = 1e-12
 """A limit is a product: a figure that equals it may be a rounding below."""
@@ -53,69 +52,75 @@ def _limit(goal: Goal, teacher: Evaluation) -> float:
     return goal.value if goal.type == "min-value" else figure_of(teacher, goal.metric).value * (1 - goal.value)
 
 
-@dataclass(frozen=True)
-class Constant:
-    """The answer that is right most often when it is given to everything.
-
-    Attributes:
-        answer: in words, for messages.
-        accuracy: of a model that always gives it.
-        macro_f1: of that model; of the classes that it never gives the F1 is 0.
-    """
-
-    answer: str
-    accuracy: float
-    macro_f1: float
-
-
-def constant_set(labels: NDArray[np.integer], names: Sequence[str]) -> Constant:
-    """Return the most frequent set of labels of examples that may have several, none among them.
-
-    Args:
-        labels: 0 and 1, shape (n, classes), n >= 1.
-        names: of the classes.
-    """
-    numbers = set_numbers(labels)
-    most = int(np.bincount(numbers).argmax())
-    row = labels[int((numbers == most).argmax())]
-    said = [repr(name) for name, is_in in zip(names, row, strict=True) if is_in]
-    shares = labels.mean(axis=0)
-    occur = shares > 0
-    f1 = np.where(row > 0, 2 * shares / (1 + shares), 0.0)[occur]
-    return Constant(" and ".join(said) or "no label", float((numbers == most).mean()), float(f1.mean()) if occur.any() else 0.0)
-
-
-def _constant_class(teacher: Evaluation) -> Constant | None:
-    """Return the largest class of a split, by what an evaluation says of its rows; None where it does not say."""
-    rows = {figures.label: figures.support for figures in teacher.classes if figures.support}
-    if not rows or teacher.micro_f1 is not None:  # of several labels: how often one stands alone is not said
-        return None
-    label = max(rows, key=lambda name: rows[name])
-    share = rows[label] / sum(rows.values())
-    return Constant(repr(label), share, 2 * share / (1 + share) / len(rows))
-
-
-def constant_that_passes(goals: Sequence[Goal], teacher: Evaluation, constant: Constant | None = None) -> tuple[Decision, ...]:
+def constant_that_passes(
+    goals: Sequence[Goal], teacher: Evaluation, constant: Constant | None = None, *, accuracy_loss: float | None = None
+) -> tuple[Decision, ...]:
     """Say that a model which always gives one answer would keep every goal; nothing where it would not, or none is asked for.
 
     Args:
-        goals: what is asked for.
+        goals: of the recipe.
         teacher: on the split that the goals are looked at on; how many rows each class has there is read from it.
         constant: the most frequent answer there, where an example may have several labels.
+        accuracy_loss: the target's budget of accuracy, the share of the teacher's that may be lost; None where it has none.
     """
-    constant = constant or _constant_class(teacher)
+    constant = constant or constant_of(teacher)
     if not goals or constant is None:
         return ()
     reached = {"accuracy": constant.accuracy, "macro_f1": constant.macro_f1}
-    limits = [(goal.metric, _limit(goal, teacher)) for goal in goals]
-    if any(reached[metric] < limit for metric, limit in limits):
+    if any(reached[goal.metric] < _limit(goal, teacher) for goal in goals_within(goals, accuracy_loss)):
         return ()
-    asked = " and ".join(f"{METRIC_NAMES[metric]} {limit:.4f}" for metric, limit in limits)
+    asked = " and ".join(f"{METRIC_NAMES[goal.metric]} {_limit(goal, teacher):.4f}" for goal in goals)
+    budget = "" if accuracy_loss is None else (
+        f", accuracy {_limit(accuracy_goal(accuracy_loss), teacher):.4f} by the target's budget of accuracy")
     return (Decision(
-        step="search", what=f"a model that always answers {constant.answer} would reach the goal: --set "
-        "'goals=[{metric: macro_f1, type: max-degradation, value: 0.05}]' asks for every class alike",
-        why=f"{constant.accuracy:.1%} of the {teacher.split} rows are {constant.answer}, and {asked} is asked for",
+        step="search", what=f"a model that always answers {constant.answer} would reach the goal: "
+                            f"{_what_asks_for_more(goals, teacher, constant)}",
+        why=f"{constant.accuracy:.1%} of the {teacher.split} rows are {constant.answer}, and {asked} is asked for{budget}",
     ),)
+
+
+def _what_asks_for_more(goals: Sequence[Goal], teacher: Evaluation, constant: Constant) -> str:
+    """Say which goal a constant would miss; where none by the teacher's figures is one, what helps instead."""
+    if constant.accuracy == 1:
+        return f"give {teacher.split} rows of the other classes"
+    is_asked = any(goal.metric == "macro_f1" for goal in goals)
+    wanted = teacher.macro_f1.value * (1 - _USUAL_LOSS) - standard_error_of(teacher.macro_f1)
+    if constant.macro_f1 < wanted and not is_asked:
+        return f"--set 'goals=[{{metric: macro_f1, type: max-degradation, value: {_USUAL_LOSS}}}]' asks for every class alike"
+    floor = ("--set 'goals=[{metric: macro_f1, type: min-value, value: X}]' asks for X whatever the teacher has; the constant's "
+             f"macro-F1 is {constant.macro_f1:.4f}")
+    return floor if constant.macro_f1 < wanted else (
+        f"{floor}, the teacher's {teacher.macro_f1.value:.4f}: first give more rows of the other classes")
+
+
+def floors_above_the_teacher(goals: Sequence[Goal], teacher: Evaluation) -> tuple[Decision, ...]:
+    """Say of each goal of type min-value that the teacher itself is below it, by more than half the width of its interval.
+
+    Args:
+        goals: of the recipe.
+        teacher: on the split that the goals are looked at on.
+    """
+    found = []
+    for goal in goals:
+        has = figure_of(teacher, goal.metric)
+        if goal.type == "min-value" and goal.value > has.value + (has.high - has.low) / 2:
+            found.append(Decision(
+                step="search", what=f"the goal asks for more than the teacher has: {METRIC_NAMES[goal.metric]} {goal.value:.4f}, "
+                f"and the teacher's is {has.value:.4f} on {teacher.split} (95 % interval {has.low:.4f} to {has.high:.4f})",
+                why="a student seldom outgrows its teacher: give a better teacher or more labelled data, or lower the goal",
+            ))
+    return tuple(found)
+
+
+def is_no_better(model: Evaluation, constant: Constant) -> bool:
+    """Is a model no better than a constant, by accuracy and by macro-F1, by more than one standard error?
+
+    False where the constant is right on every example of the split: nothing can be better there, and nothing is judged.
+    """
+    error = math.sqrt(constant.accuracy * (1 - constant.accuracy) / model.n)
+    f1_error = standard_error_of(model.macro_f1)
+    is_as_low = model.accuracy.value <= constant.accuracy + error and model.macro_f1.value <= constant.macro_f1 + f1_error
+    return constant.accuracy < 1 and is_as_low
 
 
 def goals_within(goals: Sequence[Goal], accuracy_loss: float | None) -> tuple[Goal, ...]:
@@ -166,6 +171,16 @@ def standard_error(check: GoalCheck, student: Evaluation) -> float:
     pairs = student.mcnemar_against_teacher
     if pairs is None:
         return 0.0
-    lost, won = pairs.only_reference_right + _ADDED_PAIRS, pairs.only_candidate_right + _ADDED_PAIRS
-    n = student.n + 4 * _ADDED_PAIRS
-    return math.sqrt(lost + won - (lost - won) ** 2 / n) / n
+    return paired_error(pairs.only_reference_right, pairs.only_candidate_right, student.n)
+
+
+def paired_error(only_first: int, only_second: int, n: int) -> float:
+    """Return the standard error of the difference of two accuracies on the same rows, 0 to 1.
+
+    Args:
+        only_first: rows that the first model alone has right.
+        only_second: the same of the second.
+        n: rows; half a row is added to each of the four cells, see `standard_error`.
+    """
+    lost, won, rows = only_first + _ADDED_PAIRS, only_second + _ADDED_PAIRS, n + 4 * _ADDED_PAIRS
+    return math.sqrt(lost + won - (lost - won) ** 2 / rows) / rows

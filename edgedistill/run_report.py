@@ -234,7 +234,7 @@ def _advice(recipe: Recipe, result: TargetResults, teacher: Evaluation, goals: t
         kept_on_validation=bool(recipe.goals) and is_kept, finding=finding, finding_text=text,
         trials=len(result.found.rows), trials_allowed=recipe.search.trials, margin=chosen.margin, budget=budget,
         time_limit_s=recipe.search.time_limit_s if result.found.is_out_of_time else None, named_rung=recipe.student.rung or "",
-        is_smallest_wanted=recipe.search.look_for == "smallest-that-meets-the-goal",
+        is_smallest_wanted=recipe.search.look_for == "smallest-that-meets-the-goal", teacher_doubt=result.found.teacher_doubt,
     )
     return advise(shortage, result.plan.ledger, {name: budget.limit for name, budget in result.plan.budgets.items()})
 

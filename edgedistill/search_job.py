@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.constant import Constant, constant_of
 from edgedistill.distill.search.study import Owner
 from edgedistill.distill.search.trial import LookFor, Rung, Trial, TrialOutcome, TrialSettings, by_cost
 from edgedistill.frontier import FrontierRow
-from edgedistill.goals import Constant, goals_within
+from edgedistill.goals import goals_within, is_no_better
 from edgedistill.manifest import Decision
 from edgedistill.plan import Plan
 from edgedistill.recipe import Goal, Metric, Recipe, Student
@@ -104,8 +105,22 @@ class Job:
     @property
     def goals(self) -> tuple[Goal, ...]:
         """What is kept on validation: the recipe's goals, the target's budget of accuracy among them."""
+        return goals_within(self.recipe.goals, self.accuracy_loss)
+
+    @property
+    def accuracy_loss(self) -> float | None:
+        """The target's budget of accuracy, the share of the teacher's that may be lost; None where it has none."""
         budget = self.plan.budgets.get("accuracy_loss")
-        return goals_within(self.recipe.goals, None if budget is None else budget.limit)
+        return None if budget is None else budget.limit
+
+    @property
+    def teacher_doubt(self) -> str:
+        """Say that the teacher is no better than one answer to everything; empty where it is, or nobody knows."""
+        constant = self.most_frequent or constant_of(self.teacher)
+        if constant is None or not is_no_better(self.teacher, constant):
+            return ""
+        return (f"the teacher itself is no better than a model that always answers {constant.answer} (validation accuracy "
+                f"{self.teacher.accuracy.value:.4f} against {constant.accuracy:.4f})")
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
@@ -153,12 +168,14 @@ class Found:
         rows: one a trial, in the order of their numbers.
         decisions: what was done, and why.
         is_out_of_time: did the limit of time end it?
+        teacher_doubt: says that the teacher is no better on validation than one answer to everything; empty where it is.
     """
 
     trial: Trial
     rows: tuple[FrontierRow, ...]
     decisions: tuple[Decision, ...]
     is_out_of_time: bool = False
+    teacher_doubt: str = ""
 
     @property
     def chosen(self) -> TrialOutcome:

@@ -16,7 +16,14 @@ from edgedistill.distill.search.study import SearchStudy, Space
 from edgedistill.distill.search.trial import Diagnosis, Rung, Trial, TrialOutcome
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.frontier import FrontierRow
-from edgedistill.goals import METRIC_NAMES, check_goals, constant_that_passes, figure_of, standard_error
+from edgedistill.goals import (
+    METRIC_NAMES,
+    check_goals,
+    constant_that_passes,
+    figure_of,
+    floors_above_the_teacher,
+    standard_error,
+)
 from edgedistill.manifest import Decision
 from edgedistill.plan import memory_bytes
 from edgedistill.quantize.scheme_names import computes_in_float
@@ -44,8 +51,8 @@ def search_students(job: Job, attempt: Attempter) -> Found:
     """
     study = SearchStudy(job.study, job.study_name, seed=job.recipe.seed)
     failures: list[TrainingDivergedError] = []
-    for easy in constant_that_passes(job.goals, job.teacher, job.most_frequent):
-        log.warning("search: %s (%s)", easy.what, easy.why)
+    for doubt in _doubts(job):
+        log.warning("search: %s; %s", doubt.what, doubt.why)
     for trial in _counting(job, study):
         is_own = trial.run_id == job.owner.run_id
         if is_own and trial.outcome is not None:  # it may have been killed between the outcome and what the sampler hears of it
@@ -66,6 +73,20 @@ def search_students(job: Job, attempt: Attempter) -> Found:
         if claimed is not None:
             _make(job, study, claimed, attempt, failures)
     return _conclude(job, _counting(job, study), attempt, ending, failures)
+
+
+def _doubts(job: Job) -> tuple[Decision, ...]:
+    """Say what is wrong with the teacher, and which goals tell nothing or ask for more than it has, before any trial.
+
+    Of the teacher too, although `teach` has warned of it: a run that goes on skips that step, and its warnings.
+    """
+    teacher = (Decision(step="search", what=job.teacher_doubt, why="a student learns what its teacher says: check the labels, or "
+                        "give another teacher"),) if job.teacher_doubt else ()
+    return (
+        *teacher,
+        *constant_that_passes(job.recipe.goals, job.teacher, job.most_frequent, accuracy_loss=job.accuracy_loss),
+        *floors_above_the_teacher(job.recipe.goals, job.teacher),
+    )
 
 
 def _counting(job: Job, study: SearchStudy) -> list[Trial]:
@@ -234,7 +255,7 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
             made.fit, in_float, in_int8, _missed_by(job, job.teacher), figure_of(made.float_student, job.metric).value,
             figure_of(made.int8_student, job.metric).value, METRIC_NAMES[job.metric], task_named(job.recipe.task).example,
             verdict.decision if verdict is not None and verdict.is_float else "",
-            next(iter(over), "") if is_within_size else "size", bool(job.goals), misses_in_float,
+            next(iter(over), "") if is_within_size else "size", bool(job.goals), misses_in_float, bool(job.teacher_doubt),
         )),
     )
 
@@ -296,7 +317,7 @@ def _conclude(
     taken, note = _reachable(job, best, trials, attempt)
     example = task_named(job.recipe.task).example
     decisions = [
-        _plan_decision(job), *constant_that_passes(job.goals, job.teacher, job.most_frequent),
+        _plan_decision(job), *_doubts(job),
         *(d for trial in trials for d in trial_decisions(
             trial, example=example, has_goals=bool(job.goals), is_own=trial.run_id == job.owner.run_id)),
         Decision(step="search", what=f"ended the search, trials made: {len(trials)}", why=ending), *note,
@@ -304,7 +325,7 @@ def _conclude(
                  why=taken.why),
     ]
     rows = tuple(_row(job, t, is_chosen=t.number == taken.trial.number) for t in trials if t.outcome is not None)
-    return Found(taken.trial, rows, tuple(decisions), is_out_of_time="time_limit_s" in ending)
+    return Found(taken.trial, rows, tuple(decisions), is_out_of_time="time_limit_s" in ending, teacher_doubt=job.teacher_doubt)
 
 
 def _reachable(

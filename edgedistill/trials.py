@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from edgedistill.adoption import take_over
+from edgedistill.constant import Constant, constant_set
 from edgedistill.distill.search.study import Owner
 from edgedistill.distill.search.trial import Trial
 from edgedistill.distill.stage import CURVE_FILE, FIT_FILE
 from edgedistill.errors import TrainingDivergedError
-from edgedistill.goals import Constant, constant_set
 from edgedistill.host import tool_version
 from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
 from edgedistill.manifest import Decision

@@ -1,9 +1,9 @@
 """Goals: the least value that meets them, against the teacher or absolute."""
 
-import numpy as np
 import pytest
 
-from edgedistill.goals import Constant, check_goals, constant_set, constant_that_passes, standard_error
+from edgedistill.constant import Constant
+from edgedistill.goals import check_goals, constant_that_passes, floors_above_the_teacher, is_no_better, standard_error
 from edgedistill.recipe import Goal
 from edgedistill.results import ClassFigures, Evaluation, Interval, McNemar
 
@@ -103,14 +103,6 @@ def test_constant_that_passes_when_a_constant_would_miss_a_goal_then_silent(goal
     assert constant_that_passes(goals, teacher) == ()
 
 
-def test_constant_set_is_the_most_frequent_one_and_what_it_reaches() -> None:
-    labels = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]])
-    found = constant_set(labels, ["rude", "threat", "never"])
-    assert (found.answer, found.accuracy) == ("'rude' and 'threat'", 0.5)
-    assert found.macro_f1 == pytest.approx((2 * 0.75 / 1.75 + 2 * 0.5 / 1.5) / 2)  # "never" does not occur
-    assert constant_set(np.array([[0, 0], [0, 0], [1, 0]]), ["a", "b"]) == Constant("no label", 2 / 3, 0.0)
-
-
 def test_constant_that_passes_when_no_label_is_right_often_enough_then_says_so() -> None:
     several = evaluation(0.93, 0.6).model_copy(update={"micro_f1": Interval(value=0.6, low=0.6, high=0.6)})
     assert constant_that_passes([Goal(value=0.05)], several) == ()  # nobody says how often
@@ -122,3 +114,50 @@ def test_constant_that_passes_when_no_label_is_right_often_enough_then_says_so()
 def test_constant_that_passes_when_macro_f1_is_asked_for_but_too_little_of_it_then_says_so() -> None:
     (told,) = constant_that_passes([Goal(metric="macro_f1", type="min-value", value=0.487)], IMBALANCED)
     assert "macro-F1 0.4870 is asked for" in told.why
+
+
+def test_constant_that_passes_when_the_target_has_a_budget_of_accuracy_then_says_which_limit_is_whose() -> None:
+    (told,) = constant_that_passes([Goal(value=0.05)], IMBALANCED, accuracy_loss=0.10)  # 0.931 and 0.882
+    assert told.why == ("95.0% of the validation rows are 'no', and accuracy 0.9310 is asked for, accuracy 0.8820 by the target's "
+                        "budget of accuracy")
+    assert constant_that_passes([Goal(value=0.05)], IMBALANCED, accuracy_loss=0.01) == ()  # 0.9702
+
+
+@pytest.mark.parametrize(("goal", "teacher", "constant", "says"), [
+    (Goal(value=0.05), IMBALANCED, None, "max-degradation, value: 0.05}]' asks for every class alike"),
+    # the constant's macro-F1 is 2 * 0.4 / 1.4 / 3 = 0.1905, 0.95 of the teacher's 0.19
+    (Goal(value=0.05), teacher_of({"a": 40, "b": 30, "c": 30}, accuracy=0.4, macro_f1=0.19), None,
+     "is 0.1905, the teacher's 0.1900: first give more rows of the other classes"),
+    (Goal(value=0.05), evaluation(0.8, 0.0), Constant("no label", 0.8, 0.0), "the teacher's 0.0000: first give more rows of the other classes"),
+    (Goal(metric="macro_f1", value=0.5), IMBALANCED, None, "asks for X whatever the teacher has; the constant's macro-F1 is 0.4872"),
+    (Goal(value=0.05), teacher_of({"ok": 23, "fraud": 0}, accuracy=1.0, macro_f1=1.0), None,
+     "would reach the goal: give validation rows of the other classes"),
+])
+def test_constant_that_passes_when_it_says_what_helps_then_no_goal_that_a_constant_would_keep_too(
+    goal: Goal, teacher: Evaluation, constant: Constant | None, says: str
+) -> None:
+    (told,) = constant_that_passes([goal], teacher, constant)
+    assert told.what.endswith(says)
+    assert ("max-degradation" in told.what) == ("max-degradation" in says)
+
+
+def test_floors_above_the_teacher_when_above_by_more_than_half_its_interval_then_says_so() -> None:
+    teacher = evaluation(0.80, 0.60).model_copy(update={"accuracy": Interval(value=0.80, low=0.74, high=0.84)})
+    floors = [Goal(type="min-value", value=value) for value in (0.85, 0.8501)]  # half of 0.10
+    assert floors_above_the_teacher(floors[:1], teacher) == ()
+    assert floors_above_the_teacher([Goal(value=0.0)], teacher) == ()
+    (told,) = floors_above_the_teacher(floors, teacher)
+    assert told.what == ("the goal asks for more than the teacher has: accuracy 0.8501, and the teacher's is 0.8000 on validation "
+                         "(95 % interval 0.7400 to 0.8400)")
+
+
+@pytest.mark.parametrize(("accuracy", "macro_f1", "is_so"), [
+    (0.64, 0.37, True),  # the standard error of 0.6 is (0.24 / 100)^0.5 = 0.049
+    (0.65, 0.37, False), (0.64, 0.50, False),  # rare classes are told apart
+])
+def test_is_no_better_when_within_an_error_of_a_constant_by_both_figures_then_so(
+    accuracy: float, macro_f1: float, is_so: bool
+) -> None:
+    model = evaluation(accuracy, macro_f1).model_copy(update={"n": 100})
+    assert is_no_better(model, Constant("'a'", 0.6, 0.375)) == is_so
+    assert not is_no_better(evaluation(1.0, 1.0), Constant("'a'", 1.0, 1.0))

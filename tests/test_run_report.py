@@ -153,7 +153,7 @@ def test_advice_when_a_fine_tuned_student_ships_then_it_speaks_of_that_one(
     chosen = SimpleNamespace(is_met=False, margin=0.0, diagnosis=Diagnosis(finding="lost-in-int8", text="good in float, not in int8"))
     result = cast(TargetResults, SimpleNamespace(
         plan=plan, evaluations={"student_int8": SimpleNamespace(folder=tmp_path)},
-        found=SimpleNamespace(chosen=chosen, rows=(), is_out_of_time=False),
+        found=SimpleNamespace(chosen=chosen, rows=(), is_out_of_time=False, teacher_doubt=""),
         tuning=SimpleNamespace(gain=gain, keeps_the_goals=is_kept),
     ))
     goals = check_goals(plan.recipe.goals, _evaluation(0.9), _evaluation(0.81))

@@ -136,6 +136,31 @@ def test_search_when_a_constant_would_reach_the_goal_then_warns_and_the_decision
     assert not any("always answers" in told for told in (*caplog.messages, *(decision.what for decision in found.decisions)))
 
 
+def test_search_when_a_floor_is_above_the_teacher_then_warns_at_once_and_the_decisions_say_so(
+    job: Callable[..., Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    found = search_students(job(limit=0.97, trials=1), by_width(RISING))  # the teacher has 0.96
+    assert any("asks for more than the teacher has: accuracy 0.9700" in decision.what for decision in found.decisions)
+    assert "asks for more than the teacher has" in caplog.records[0].message
+
+
+def test_search_when_the_teacher_is_no_better_than_one_answer_then_warns_at_each_run_and_what_is_found_says_so(
+    job: Callable[..., Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    made = job(limit=0.84, trials=1)
+    classes = tuple(ClassFigures(label=name, support=n, precision=1.0, recall=1.0, f1=1.0) for name, n in (("no", 192), ("yes", 8)))
+    low = made.teacher.macro_f1.model_copy(update={"value": 0.48, "low": 0.48, "high": 0.48})
+    flat = dataclasses.replace(made, teacher=made.teacher.model_copy(update={"classes": classes, "macro_f1": low}))
+    doubt = "the teacher itself is no better than a model that always answers 'no' (validation accuracy 0.9600 against 0.9600)"
+    for _ in range(2):  # the second one finds all done
+        caplog.clear()
+        found = search_students(flat, by_width(RISING))
+        assert found.teacher_doubt == doubt
+        assert doubt in [decision.what for decision in found.decisions]
+        assert f"search: {doubt}" in caplog.records[0].message
+    assert search_students(dataclasses.replace(made, study=made.study.with_name("other")), by_width(RISING)).teacher_doubt == ""
+
+
 def test_search_when_one_of_two_goals_is_missed_then_a_wider_margin_of_the_other_does_not_hide_it(job: Callable[..., Job]) -> None:
     class WideF1(Trainings):
         """Accuracy misses its goal by half a point; macro-F1 keeps its own by less than its margin."""

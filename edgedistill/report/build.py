@@ -17,7 +17,7 @@ from edgedistill.frontier import FrontierRow
 from edgedistill.host import Host
 from edgedistill.manifest import Decision
 from edgedistill.recipe import Task
-from edgedistill.report import answers, paired, right_rows, unchecked, wording
+from edgedistill.report import answers, one_answer, paired, right_rows, unchecked, wording
 from edgedistill.report.latency import (
     device_latency,
     device_memory,
@@ -150,7 +150,7 @@ def build_report(parts: ReportParts) -> RunReport:
         created=parts.created,
         host=parts.host,
         tools=dict(sorted(parts.tools.items())),
-        targets={name: build_target(target, task=parts.task) for name, target in parts.targets.items()},
+        targets={name: build_target(target, task=parts.task, data=parts.data) for name, target in parts.targets.items()},
         decisions=parts.decisions,
         steps=parts.steps,
         data=None if parts.data is None else dict(parts.data),
@@ -158,8 +158,8 @@ def build_report(parts: ReportParts) -> RunReport:
     )
 
 
-def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
-    """Build the report of one target.
+def build_target(parts: TargetParts, *, task: Task, data: Mapping[str, JsonValue] | None = None) -> TargetReport:
+    """Build the report of one target; `data` is prepare's data report, where there is one.
 
     Raises:
         ArtifactError: see `build_report`.
@@ -195,7 +195,8 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
         classes=student.classes,
         telling_rows=answers.telling_rows(parts.texts, parts.gold, parts.labels, **both, thumbnail_of=parts.thumbnail_of),
         reliability={name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits},
-        not_checked=unchecked.sentences(parts.name, variants, parts.device, task=task) + parts.not_checked,
+        not_checked=(*unchecked.sentences(parts.name, variants, parts.device, task=task),
+                     *unchecked.classes_without_rows(student.classes, data), *parts.not_checked),
         device=None if parts.device is None else device_report(parts.device),
         emulated=parts.emulated,
         instruction_sets=_instruction_sets(parts),
@@ -205,7 +206,8 @@ def build_target(parts: TargetParts, *, task: Task) -> TargetReport:
         teacher_classes=parts.evaluations["teacher"].classes,
         answers_apart=answers.answers_apart(parts.gold, parts.labels, **both),
     )
-    return report.model_copy(update={"summary": wording.summary(report)})
+    doubt = one_answer.doubt_text(both["student"], parts.gold, parts.labels, macro_f1=student.macro_f1.value)
+    return report.model_copy(update={"summary": wording.summary(report, doubt=doubt)})
 
 
 def _instruction_sets(parts: TargetParts) -> tuple[InstructionSetCheck, ...]:

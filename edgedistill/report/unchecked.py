@@ -1,14 +1,19 @@
 """What a report cannot vouch for, in sentences: a reader must not take silence for proof."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from pydantic import JsonValue
+
+from edgedistill.constant import quoted
 from edgedistill.device.judge import processor_heats
 from edgedistill.device.results import DeviceMeasurement
 from edgedistill.recipe import Task
 from edgedistill.report.model import VariantReport
 from edgedistill.report.wording import shipped_name
-from edgedistill.results import Variant
+from edgedistill.results import ClassFigures, Variant
 from edgedistill.tasks.registry import task_named
+
+_MOST_CLASSES = 10
 
 _ALWAYS = (
     "One seed: how much another training of the same recipe would differ is in none of the intervals.",
@@ -30,6 +35,30 @@ def sentences(
         task: says in which units an example is long.
     """
     return tuple(_of_target(name, variants, device) + _of_host(variants, task) + _of_power(variants, device) + list(_ALWAYS))
+
+
+def classes_without_rows(classes: Sequence[ClassFigures], data: Mapping[str, JsonValue] | None) -> tuple[str, ...]:
+    """Name the classes of which the test split has no row, and those of which validation has none.
+
+    Args:
+        classes: the student's figures on the test split.
+        data: prepare's data report, in which the rows of validation are counted by class; None where there is none.
+    """
+    untested = [figures.label for figures in classes if not figures.support]
+    validation = (data or {}).get("validation")
+    rows = validation.get("rows_by_class") if isinstance(validation, dict) else None
+    unseen = [label for label, n in rows.items() if n == 0] if isinstance(rows, dict) else []
+    found = []
+    if untested:
+        found.append(f"Classes without a test row: {_listed(untested)}. Nothing here says how they are answered.")
+    if unseen:
+        found.append(f"Classes without a validation row: {_listed(unseen)}. They had no part in the choice of the student.")
+    return tuple(found)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = len(labels) - _MOST_CLASSES
+    return ", ".join(map(quoted, labels[:_MOST_CLASSES])) + (f" and {more} more" if more > 0 else "")
 
 
 def _of_target(name: str, variants: Mapping[Variant, VariantReport], device: DeviceMeasurement | None) -> list[str]:

@@ -104,13 +104,19 @@ def has_several_labels(target: TargetReport) -> bool:
     return target.problem_type == SEVERAL_LABELS
 
 
-def summary(target: TargetReport) -> str:
-    """Return the verdict in a sentence, or two when something is missed; one more where the teacher bought nothing."""
-    gains, bought = _gains_text(target), _nothing_bought_text(target.distillation_gain)
+def summary(target: TargetReport, *, doubt: str = "") -> str:
+    """Return the verdict in a sentence, or two when something is missed; one more where the teacher bought nothing.
+
+    Args:
+        target: as reported.
+        doubt: a sentence on a student that does no more than give one answer (`one_answer`); it stands behind the verdict.
+    """
+    gains = _gains_text(target)
+    added = (f" {doubt}" if doubt else "") + _nothing_bought_text(target.distillation_gain)
     missed = misses(target.budgets, target.goals, target.parity)
     if not missed:
-        return f"Ready for {target.name}: {gains}, and fits every budget.{bought}"
-    return f"Not ready for {target.name}: {'; '.join(missed)}. Otherwise {gains}.{bought}"
+        return f"Ready for {target.name}: {gains}, and fits every budget.{added}"
+    return f"Not ready for {target.name}: {'; '.join(missed)}. Otherwise {gains}.{added}"
 
 
 def _nothing_bought_text(gain: DistillationGain | None) -> str:

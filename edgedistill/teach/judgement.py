@@ -22,6 +22,7 @@ _LEAST_GAIN = 0.1
 _LEAST_ERRORS = 3.0
 _TRY = ("try a lower teacher.fine_tuning.learning_rate or more teacher.fine_tuning.epochs, and check the labels: a student "
         "learns what its teacher says")
+_OTHER_ROWS = "give rows of the other classes there: data.validation, or more rows of them, of which some are split off"
 TAKEN_AS_IT_IS = ("it is taken as it is: check whether it was trained for these labels, or name an encoder as teacher.name, "
                   "which is fine-tuned on them")
 
@@ -73,23 +74,27 @@ def judged_rows(validation: Examples) -> Examples:
 
 
 def warn_of_accuracy(accuracy: float, truth: NDArray[np.int32], *, why: str = _TRY) -> tuple[Decision, ...]:
-    """Say, on the terminal too, that a teacher answers no better than the largest class would.
+    """Say, on the terminal too, that a teacher answers no better than the largest class would, or that nothing can be said.
 
     Args:
         accuracy: of the teacher on validation, 0 to 1.
         truth: class numbers of validation, shape (n,), n >= 1; of several labels a text 0 and 1, shape (n, classes).
-        why: what to try.
+        why: what to try where it is no better.
 
     Returns:
         the decision for the report; none where the accuracy is above the largest class's share by more than one standard
-        error, or where all rows are of one class, which judges nothing.
+        error. Where all rows are of one class it says that: they judge nothing.
     """
     share, error = _largest_share(truth)
-    if share == 1.0 or accuracy > share + error:
+    if share == 1.0:
+        all_are = "have the same set of labels" if truth.ndim == 2 else "are of one class"
+        what, why = f"nothing can be said of the teacher: all {len(truth)} rows of validation {all_are}", _OTHER_ROWS
+    elif accuracy <= share + error:
+        constant = "the most frequent set of labels" if truth.ndim == 2 else "the largest class"
+        what = (f"the teacher answers no better than {constant} would ({accuracy:.2f} against {share:.2f} right on "
+                f"{len(truth)} rows of validation)")
+    else:
         return ()
-    constant = "the most frequent set of labels" if truth.ndim == 2 else "the largest class"
-    what = (f"the teacher answers no better than {constant} would ({accuracy:.2f} against {share:.2f} right on "
-            f"{len(truth)} rows of validation)")
     log.warning("teach: %s; %s", what, why)
     return (Decision(step="teach", what=what, why=why),)
 
@@ -112,7 +117,7 @@ def judge_taken(folder: Path, answers: Answers) -> tuple[Decision, ...]:
         _require_order(folder, answers)
     share, error = _largest_share(answers.truth)
     recall, classes = _mean_recall(answers)
-    if answers.accuracy < share - error and recall <= 1 / classes:
+    if share < 1.0 and answers.accuracy < share - error and recall <= 1 / classes:
         raise TeacherError(
             f"{folder}: the teacher answers worse than the largest class would: {answers.accuracy:.2f} of its answers on "
             f"validation are right, always {answers.names[int(np.bincount(answers.truth).argmax())]!r} would be {share:.2f}",

@@ -75,6 +75,13 @@ def test_summary_when_the_teacher_bought_nothing_says_so(parts, interval, said):
     assert found.partition("fits every budget.")[2].strip() == said
 
 
+def test_summary_when_there_is_a_doubt_then_it_stands_behind_the_verdict(parts):
+    target = build_report(parts).targets["made-up-board"].model_copy(update={"distillation_gain": None})
+    assert wording.summary(target, doubt="But why?").endswith("and fits every budget. But why?")
+    missed = target.model_copy(update={"goals": (target.goals[0].model_copy(update={"met": False}),)})
+    assert wording.summary(missed, doubt="But why?").endswith("%). But why?")
+
+
 def with_speed(parts, value, low, high):
     """The made-up target, whose student is so many times as fast as its teacher; nothing is said of a gain."""
     target = build_report(parts).targets["made-up-board"]

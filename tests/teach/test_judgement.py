@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgedistill.errors import TeacherError
 from edgedistill.examples import read_examples, write_examples
@@ -35,8 +36,23 @@ def test_warn_of_accuracy_when_within_an_error_of_the_largest_class_then_said_on
     assert warn_of_accuracy(0.66, truth) == ()
 
 
-def test_warn_of_accuracy_when_all_rows_are_of_one_class_then_nothing_is_judged() -> None:
-    assert warn_of_accuracy(1.0, np.zeros(9, np.int32)) == ()
+@pytest.mark.parametrize(("truth", "said"), [
+    (np.zeros(9, np.int32), "all 9 rows of validation are of one class"),
+    (np.tile([[0, 1]], (9, 1)).astype(np.int32), "all 9 rows of validation have the same set of labels"),
+])
+def test_warn_of_accuracy_when_all_rows_are_of_one_class_then_says_that_they_judge_nothing(
+    truth: NDArray[np.int32], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (told,) = warn_of_accuracy(1.0, truth)
+    assert told.what == f"nothing can be said of the teacher: {said}"
+    assert "give rows of the other classes there" in told.why
+    assert said in caplog.text
+
+
+def test_judge_taken_when_validation_holds_one_class_then_a_mistake_there_refuses_nobody(tmp_path: Path) -> None:
+    decided = np.repeat([0, 1], [9, 1])
+    (told,) = judge_taken(folder_with(tmp_path, ("a", "b")), Answers(np.zeros(10, np.int64), decided, ("a", "b")))
+    assert "nothing can be said of the teacher" in told.what
 
 
 def test_judge_taken_when_worse_than_the_largest_class_then_refused(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ _FINDING_ADVICE: dict[Finding, str] = {
     "lost-in-int8": "choose another int8 scheme (--set quantization.scheme=NAME)",
 }
 
+_BETTER_TEACHER = ("check the labels, give more rows of the rare classes, or another teacher (decisions of teach say how it was "
+                   "trained): a student learns what its teacher says")
 
 _MOST_OF_THE_ROOM = 0.75
 """A margin of more of what a goal lets a student lose would ask students to equal their teacher."""
@@ -39,6 +41,7 @@ class Shortage:
         time_limit_s: what the trials were allowed to take, where that ended the search; else None.
         named_rung: the only shape that the recipe allows; empty where it leaves the choice to the tool.
         is_smallest_wanted: is the smallest looked for that keeps the goals, so that a margin changes what is chosen?
+        teacher_doubt: says that the teacher is no better on validation than one answer to everything; empty where it is.
     """
 
     goals: Sequence[GoalCheck]
@@ -53,6 +56,7 @@ class Shortage:
     time_limit_s: float | None = None
     named_rung: str = ""
     is_smallest_wanted: bool = True
+    teacher_doubt: str = ""
 
 
 def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, float]) -> str:
@@ -83,6 +87,8 @@ def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, 
         why = f"the best student {shortage.finding_text}"
     larger = _of_the_named_rung(shortage, ledger) or _of_the_budgets(ledger, budgets)
     options = [*_of_the_finding(shortage), *larger, _of_the_goal(worst, shortage)]
+    if shortage.teacher_doubt:  # no other student would do better
+        far, options = f"{shortage.teacher_doubt}; {far}", [_BETTER_TEACHER, _of_the_goal(worst, shortage)]
     return f"{far}; {why}. What may help: {'; '.join(option for option in options if option)}."
 
 

@@ -19,6 +19,14 @@ _CONSTANT_TEACHER = 0.02
 """Nats: a teacher whose mean answer is as close as that to all its answers is a constant itself."""
 
 
+_FOLLOWS, _FOLLOWS_SHARE, _FOLLOWS_NATS = 0.99, 0.02, 0.01
+"""Agreement with the teacher from which on a student follows it, where it is also as near: by a share of the divergence of a
+constant answer, or by nats where all answers are the same."""
+
+_ROUNDING = 1e-9
+"""A shortfall is a difference: one that equals a share of rows may be a rounding above."""
+
+
 @dataclass(frozen=True)
 class Figures:
     """What a diagnosis goes by.
@@ -36,6 +44,7 @@ class Figures:
         over: the budget that the file is over; empty where it fits.
         has_goals: is anything asked for?
         misses_in_float: does the float student miss a goal, whatever else is looked for?
+        is_teacher_a_constant: is the teacher no better on validation than one answer to everything?
     """
 
     fit: Fit
@@ -50,6 +59,7 @@ class Figures:
     over: str = ""
     has_goals: bool = True
     misses_in_float: bool = False
+    is_teacher_a_constant: bool = False
 
 
 def diagnose(figures: Figures) -> Diagnosis:
@@ -65,7 +75,10 @@ def diagnose(figures: Figures) -> Diagnosis:
       gives nearly one answer to everything.
     - `copies-the-teacher`: the teacher itself misses a goal, and on validation more rows are lost by repeating its mistakes
       than by failing where it is right. Soft labels cannot mend that. Where the teacher keeps the goals, its mistakes cost
-      nothing: a student that were its equal would keep them too.
+      nothing: a student that were its equal would keep them too. Also where the student follows its teacher (the same answer on
+      99 % of validation or more, and KL at most 0.02 of that of the teacher's mean answer; or the same answer on all, and 0.01
+      nats at most) and the teacher would miss what is asked for too; or where the teacher is no better than one answer to
+      everything, and both answer nearly so.
     - `does-not-fit`: KL to the teacher on texts of the training is at least half of that on validation: what is missing
       on new texts is mostly missing on known ones too.
     - `vocabulary-binds`: the teacher itself, once it reads the student's tokens, is off by at least half of the student's KL
@@ -99,6 +112,8 @@ def _of_what_it_learned(figures: Figures) -> Diagnosis:
             f"teacher is wrong on {fit.labelled_rows - fit.teacher_right}, and the student gives the same wrong answer on "
             f"{copied} of them; it fails where the teacher is right on {lost}"
         ))
+    if followed := _follows_its_teacher(figures):
+        return Diagnosis(finding="copies-the-teacher", text=followed)
     known, new = fit.train, fit.validation
     compared = (f"KL to the teacher {known.kl_nats:.3f} nats on training {figures.example}s and {new.kl_nats:.3f} on validation, "
                 f"same answer on {known.agreement:.1%} and {new.agreement:.1%}")
@@ -128,3 +143,20 @@ def _like_a_constant(figures: Figures) -> str:
         return ""
     return (f"answers like a constant: KL to the teacher {new.kl_nats:.3f} nats on validation, and {new.constant_kl_nats:.3f} "
             f"for the teacher's mean answer to every {figures.example}")
+
+
+def _follows_its_teacher(figures: Figures) -> str:
+    """Say that what is missing is missing in the teacher, which the student follows; empty where something is its own."""
+    fit, new = figures.fit, figures.fit.validation
+    is_near = new.kl_nats <= _FOLLOWS_SHARE * new.constant_kl_nats or (new.agreement == 1.0 and new.kl_nats <= _FOLLOWS_NATS)
+    told = f"follows its teacher (KL {new.kl_nats:.3f} nats on validation, same answer on {new.agreement:.1%}), and that one"
+    if figures.is_teacher_a_constant and max(new.kl_nats, new.constant_kl_nats) < _CONSTANT_TEACHER:
+        return f"{told} gives nearly one answer to everything and is no better than that"
+    if new.agreement < _FOLLOWS or not is_near:
+        return ""
+    if figures.teacher_shortfall > 0:
+        return f"{told} misses the goal itself"
+    behind = (fit.teacher_right - fit.student_right) / max(1, fit.labelled_rows)
+    if figures.float_shortfall > behind + _ROUNDING:
+        return f"{told} does not exceed the goal by the margin that is asked for (search.margin) either"
+    return ""

@@ -119,3 +119,12 @@ def test_advise_when_the_best_is_looked_for_then_no_margin_that_would_change_not
     text = advise(shortage_of(**changes, is_smallest_wanted=False), LEDGER, BUDGETS)
     assert "search.margin" not in text
     assert "give more validation rows" in text
+
+
+def test_advise_when_the_teacher_is_no_better_than_one_answer_then_leads_with_it_and_asks_for_no_other_student() -> None:
+    doubt = "the teacher itself is no better than a model that always answers 'C' (validation accuracy 0.4000 against 0.4000)"
+    text = advise(shortage_of(teacher_doubt=doubt), LEDGER, BUDGETS)
+    assert text.startswith(f"{doubt}; accuracy 0.9000 on the test rows is 5.0 points short")
+    assert "What may help: check the labels" in text
+    assert not any(other in text for other in ("rows_seen", "--trials", "budgets."))
+    assert "loosen the goal" in text

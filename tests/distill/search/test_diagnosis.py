@@ -1,6 +1,7 @@
 """The diagnosis: each finding from figures made by hand."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -127,3 +128,48 @@ def test_diagnose_when_the_int8_file_is_too_large_then_the_text_says_so() -> Non
 
 def test_diagnose_when_there_is_no_goal_then_none_is_said_to_be_kept() -> None:
     assert diagnose(replace(figures_of(int8_shortfall=0.0), has_goals=False)).text == "no goal is asked for"
+
+
+def following(*, agreement: float = 1.0, kl: float = 0.001, constant_kl: float = 0.03, student_right: int = 95, **changes: Any) -> Figures:
+    """A student as its teacher: 95 of 100 rows right, and no mistake of the teacher's is more than its own."""
+    figures = figures_of(teacher_right=95, both_right=90, same_mistake=0, **changes)
+    near = FitOn(rows=100, kl_nats=kl, constant_kl_nats=constant_kl, agreement=agreement)
+    fit = figures.fit.model_copy(update={"train": near, "validation": near, "student_right": student_right})
+    return replace(figures, fit=fit)
+
+
+@pytest.mark.parametrize(("changes", "finding"), [
+    ({"kl": 0.01}, "copies-the-teacher"), ({"kl": 0.011}, "does-not-fit"),  # the same answer on all, and 0.01 nats
+    ({"kl": 0.02, "constant_kl": 1.0, "agreement": 0.99}, "copies-the-teacher"),
+    ({"kl": 0.021, "constant_kl": 1.0, "agreement": 0.99}, "does-not-fit"),
+    ({"kl": 0.02, "constant_kl": 1.0, "agreement": 0.98}, "does-not-fit"),
+    ({"kl": 0.005, "agreement": 0.995}, "does-not-fit"),
+])
+def test_diagnose_when_the_student_follows_its_teacher_then_what_is_missing_is_the_teachers(
+    changes: dict[str, float], finding: str
+) -> None:
+    assert diagnose(following(**changes)).finding == finding
+
+
+def test_diagnose_when_the_teacher_is_followed_then_says_what_it_lacks() -> None:
+    assert "and that one misses the goal itself" in diagnose(following(teacher_shortfall=0.01)).text
+    assert "and that one does not exceed the goal by the margin that is asked for" in diagnose(following()).text
+
+
+def test_diagnose_when_the_few_rows_that_differ_are_what_is_missing_then_the_teacher_is_not_blamed() -> None:
+    # 5 points are missing, and the teacher has 5 rows of 100 more
+    assert diagnose(following(student_right=90)).finding == "does-not-fit"
+    assert diagnose(following(student_right=91)).finding == "copies-the-teacher"
+
+
+@pytest.mark.parametrize(("kl", "constant_kl", "finding"), [
+    (0.012, 0.015, "copies-the-teacher"), (0.021, 0.015, "does-not-fit"), (0.012, 0.02, "does-not-fit"),
+])
+def test_diagnose_when_the_teacher_is_no_better_than_its_one_answer_then_the_student_is_not_blamed(
+    kl: float, constant_kl: float, finding: str
+) -> None:
+    flat = replace(following(agreement=0.8, kl=kl, constant_kl=constant_kl), is_teacher_a_constant=True)
+    found = diagnose(flat)
+    assert found.finding == finding
+    assert ("gives nearly one answer to everything" in found.text) == (finding == "copies-the-teacher")
+    assert diagnose(replace(flat, is_teacher_a_constant=False)).finding == "does-not-fit"
