@@ -1,5 +1,6 @@
 """The prepare stage: reads, checks and splits the data into files of examples."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,14 @@ LABELS_FILE = "labels.json"
 DATA_REPORT_FILE = "data_report.json"
 
 _STEP = "prepare"
+
+log = logging.getLogger("edgedistill")
+
+_FROM_TEACHER = "the student learns them from the teacher's answers alone"
+_NOT_GIVEN = "the rows that were given for it have none; such a class cannot be judged by this split"
+_TOO_FEW = "train has too few rows of them to give this split one; such a class cannot be judged by it"
+_NOT_FREE = ("their texts stand in another split or under another label too, so that none could be held out; such a class cannot "
+             "be judged by this split")
 
 
 class Settings(Document):
@@ -179,11 +188,29 @@ def _class_decisions(report: DataReport) -> Iterator[Decision]:
     if nowhere:
         yield Decision(step=_STEP, what=f"no split has a row of these classes that the teacher knows: {_first(nowhere)}",
                        why="the student has them too, and learns them from the teacher's answers alone; nothing judges them")
-    reasons = {"train": "the student learns them from the teacher's answers alone"}
     for name, classes in absent.items():
-        if left := [label for label in classes if label not in nowhere]:
-            yield Decision(step=_STEP, what=f"{name} has no row of these classes: {_first(left)}",
-                           why=reasons.get(name, "too few rows were given; such a class cannot be judged by this split"))
+        for reason in (_FROM_TEACHER, _NOT_GIVEN, _TOO_FEW, _NOT_FREE):
+            if left := [c for c in classes if c not in nowhere and _reason(report, name, c) == reason]:
+                decision = Decision(step=_STEP, what=f"{name} has no row of these classes: {_first(left)}", why=reason)
+                yield decision if reason == _FROM_TEACHER else _warned(decision)
+
+
+def _reason(report: DataReport, name: str, label: str) -> str:
+    """Say why a split has no row of a class; train keeps a row of each, and test comes before validation."""
+    splits = {"train": report.train, "test": report.test, "validation": report.validation}
+    if name == "train":
+        return _FROM_TEACHER
+    if not splits[name].is_made_here:
+        return _NOT_GIVEN
+    made = [split for key, split in splits.items() if key == "train" or split.is_made_here]
+    needed = 3 if name == "validation" and report.test.is_made_here else 2
+    return _TOO_FEW if sum(split.rows_by_class[label] for split in made) < needed else _NOT_FREE
+
+
+def _warned(decision: Decision) -> Decision:
+    """Return a decision that a user should hear of at once, too."""
+    log.warning("%s: %s (%s)", _STEP, decision.what, decision.why)
+    return decision
 
 
 def _first(names: list[str]) -> str:
