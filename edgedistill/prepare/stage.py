@@ -15,7 +15,7 @@ from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
 from edgedistill.manifest import Decision
 from edgedistill.prepare.assemble import CleanData, Sources, assemble
-from edgedistill.prepare.check import require_flagged
+from edgedistill.prepare.check import other_separator, require_flagged, require_named
 from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.data_report import DataReport, SplitName, SplitReport
@@ -104,6 +104,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     sources = _read_hub(settings, settings.hub) if settings.hub is not None else _read_files(settings, inputs)
     if settings.label_order is None:
         require_flagged(sources.train, settings.label_columns)
+    require_named(sources.train, settings.columns(), order=settings.label_order)
     plan = SplitPlan(settings.validation_share, settings.test_share, settings.seed, settings.label_order)
     data = assemble(sources, plan)
     for file, split in ((TRAIN_FILE, data.train), (VALIDATION_FILE, data.validation), (TEST_FILE, data.test)):
@@ -114,11 +115,25 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     problem = problem_of_labels(data.train.kept.labels)
     (out / LABELS_FILE).write_text(Labels(labels=data.classes, problem_type=problem).to_json(), encoding="utf-8")
     (out / DATA_REPORT_FILE).write_text(data.report.to_json(), encoding="utf-8")
-    decisions = list(_decisions(data, plan))
+    decisions = [*_decisions(data, plan), *_separator_decisions(sources.train, data.classes, settings)]
     if inputs.unlabelled is not None:
-        decisions.append(Decision(step=_STEP, what=f"took {_count(len(unlabelled), 'text')} without labels",
-                                  why="data.unlabelled; repeats and texts of train, validation and test are left out"))
+        taken = Decision(step=_STEP, what=f"took {_count(len(unlabelled), 'text')} without labels",
+                         why="data.unlabelled; repeats and texts of train, validation and test are left out")
+        decisions.append(taken if unlabelled else _warned(taken))
     return Outcome(tuple(decisions))
+
+
+def _separator_decisions(train: LabelledTexts, classes: tuple[str, ...], settings: Settings) -> Iterator[Decision]:
+    """Ask about classes that look like several, where another separator would part them."""
+    separator = settings.label_separator
+    other = None if separator is None or settings.label_columns else other_separator(train, classes, separator)
+    if other is not None:
+        name = next(name for name in classes if other in name)
+        yield _warned(Decision(
+            step=_STEP, what=f"took {name!r} for one class: no text has two labels with {separator!r} between them",
+            why=f"where {other!r} stands between labels: --set \"data.label_separator='{other}'\""
+                f"; with init: --label-separator '{other}'",
+        ))
 
 
 def _read_unlabelled(settings: Settings, inputs: Inputs, data: CleanData) -> list[str]:

@@ -254,3 +254,46 @@ def test_run_when_a_given_split_lacks_a_class_then_the_decision_says_that_it_was
     inputs = Inputs(three_files.train, write("only_a.tsv", table(("a", "six"))), three_files.test)
     why = next(d.why for d in perform(inputs, tmp_path / "out").decisions if d.what.startswith("validation has no row"))
     assert why.startswith("the rows that were given for it have none")
+
+
+def test_run_when_labels_stand_between_another_separator_then_warned_with_what_to_type(
+    write, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write("data.tsv", table(*[(("a", "b", "a;b")[i % 3], f"text {i}") for i in range(90)]))
+    told = perform(Inputs(path), tmp_path / "out", Settings(label_separator=",")).decisions[-1]
+    assert told.what == "took 'a;b' for one class: no text has two labels with ',' between them"
+    assert """--set "data.label_separator=';'"; with init""" in told.why
+    assert caplog.records[-1].getMessage() == f"prepare: {told.what} ({told.why})"
+    assert not perform(Inputs(path), tmp_path / "one").decisions[-1].what.startswith("took")
+
+
+def test_run_when_several_labels_are_zero_and_one_then_refused(write, tmp_path: Path) -> None:
+    path = write("data.tsv", table(*[(("0,1,1", "1,0,0", "0,0,0")[i % 3], f"text {i}") for i in range(90)]))
+    with pytest.raises(DataError, match=r"data\.tsv: column 'label' holds 0 and 1 for each class"):
+        perform(Inputs(path), tmp_path / "out", Settings(label_separator=","))
+
+
+def test_run_when_no_text_without_a_label_is_left_then_warned(
+    three_files: Inputs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = perform(replace(three_files, unlabelled=three_files.train), tmp_path / "out").decisions[-1]
+    assert told.what == "took 0 texts without labels"
+    assert "prepare: took 0 texts without labels" in caplog.text
+
+
+@pytest.mark.parametrize(("labels", "test", "order", "expected"), [
+    (("1.0", "2.0"), ("1", "2"), None, ("1", "2")),
+    (("1.0", "1.1", "2.0"), ("1.0", "2.0"), None, ("1.0", "1.1", "2.0")),
+    (("1.0", "2.0"), ("1", "2.0"), ("2.0", "1.0"), ("2.0", "1.0")),
+    (("true", "false"), ("True", "False"), ("True", "False"), ("True", "False")),
+    (("0", "1", "10", "9"), ("10",), None, ("0", "1", "9", "10")),
+])
+def test_run_when_numbers_and_truths_are_spelled_in_two_ways_then_classes_are_those_of_train_or_the_teacher(
+    write, tmp_path: Path, labels: tuple[str, ...], test: tuple[str, ...], order: tuple[str, ...] | None, expected: tuple[str, ...]
+) -> None:
+    path = write("data.tsv", table(*[(labels[i % len(labels)], f"text {i}") for i in range(90)]))
+    other = write("test.tsv", table(*[(label, f"other {i}") for i, label in enumerate(test)]))
+    perform(Inputs(path, None, other), tmp_path / "out", Settings(label_order=order))
+    assert Labels.read_json(tmp_path / "out" / LABELS_FILE).labels == expected
+    plain = [name.lower().removesuffix(".0") for name in expected]
+    assert read_examples(tmp_path / "out" / TEST_FILE).labels.tolist() == [plain.index(t.lower().removesuffix(".0")) for t in test]
