@@ -65,7 +65,7 @@ def assemble(sources: Sources, plan: SplitPlan) -> CleanData:
         name: clean.as_read(name, rows.source, encode_labels(rows, classes), contents)
         for (name, rows), contents in zip(read.items(), number_texts(list(read.values())), strict=True)
     }
-    found = clean.clean(given, plan, _WORDS)
+    found = clean.clean(given, plan, _WORDS, classes=classes)
     if plan.label_order is None:  # a trained teacher may know classes of which there is no text
         clean.require_all_classes(found.train, classes, _WORDS)
     train, validation, test = (_with_texts(split, read) for split in (found.train, found.validation, found.test))

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from edgedistill.decisions import set_numbers
 from edgedistill.errors import DataError
-from edgedistill.prepare.rows import LabelledTexts
+from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.label_names import class_numbers, is_flag
+from edgedistill.prepare.rows import LabelledTexts, flags_in_one_column
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _PLACEHOLDER = re.compile(r"LABEL_\d{1,300}")
 _BLANKS = r"[\s\v\x{1c}-\x{1f}\x{85}\p{Z}]+"
 """What Python calls a blank, for RE2, whose \\s knows those of ASCII alone."""
+_SEPARATORS = (";", "|", "/", ",")
 _FINAL_SIGMA, _SIGMA = "\u03c2", "\u03c3"
 
 
@@ -25,7 +28,8 @@ def class_names(train: LabelledTexts, *, order: tuple[str, ...] | None = None) -
 
     Args:
         train: the training rows.
-        order: the classes as the teacher knows them; they then come first, in that order, trained on or not.
+        order: the classes as the teacher spells them; they are then returned as they are, trained on or not. 1.0 and 1 are the
+            same to it, and True and true, where only one of them is a class.
 
     Raises:
         DataError: there is only one, or the teacher does not know one of them.
@@ -37,7 +41,7 @@ def class_names(train: LabelledTexts, *, order: tuple[str, ...] | None = None) -
         raise DataError(f"{train.source}: {only}; two classes are needed",
                         hint="check data.label_column, or add rows of another class")
     if order is not None:
-        strange = sorted(set(names) - set(order))
+        strange = sorted(set(names) - class_numbers(names, order).keys())
         if strange:
             raise DataError(f"{train.source}: the teacher does not know the label {strange[0]!r}; it knows "
                             f"{', '.join(order[:8])}{', ...' if len(order) > 8 else ''}",
@@ -62,13 +66,46 @@ def require_flagged(train: LabelledTexts, flags: Sequence[str]) -> None:
                         hint="add rows of that class, or leave the column out of data.label_columns (with init: --label-columns)")
 
 
+def require_named(train: LabelledTexts, columns: Columns, *, order: tuple[str, ...] | None = None) -> None:
+    """Refuse several labels a text that are 0 and 1 for each class: read as names, they would be two classes.
+
+    Args:
+        train: the training rows.
+        columns: where they came from; of a column for each class the names are the user's.
+        order: the classes as the teacher spells them; where it calls them so, they are names.
+
+    Raises:
+        DataError: no label is anything but 0 and 1, or false and true.
+    """
+    if not train.has_several_labels or columns.flags:
+        return
+    names = pc.unique(train.label_words).to_pylist()
+    is_known = order is not None and len(class_numbers(names, order)) == len(names)
+    if names and not is_known and all(is_flag(name) for name in names):
+        raise flags_in_one_column(train.source, columns.label)
+
+
+def other_separator(train: LabelledTexts, classes: Sequence[str], separator: str) -> str | None:
+    """Return what probably stands between the labels instead of the separator: no text has two, and names of classes hold it."""
+    if bool(pc.any(pc.greater(pc.list_value_length(train.labels), 1)).as_py()):
+        return None
+    holders = {other: sum(other in name for name in classes) for other in _SEPARATORS if other != separator}
+    likely = max(holders, key=lambda other: holders[other])
+    return likely if holders[likely] else None
+
+
 def encode_labels(rows: LabelledTexts, classes: Sequence[str]) -> NDArray[np.int32]:
     """Return the class number of each row, shape (n,), values 0 .. classes - 1; of several a row 0 and 1, shape (n, classes).
+
+    A label need not be spelled as its class is: see `label_names.class_numbers`.
 
     Raises:
         DataError: a label is not among the classes; names the first place.
     """
-    codes = pc.index_in(rows.label_words, value_set=pa.array(classes, pa.string()))
+    names = pc.unique(rows.label_words)
+    known = class_numbers(names.to_pylist(), classes)
+    numbers = pa.array([known.get(name) for name in names.to_pylist()], pa.int32())
+    codes = numbers.take(pc.index_in(rows.label_words, value_set=names))
     if codes.null_count:
         unknown = pc.indices_nonzero(pc.is_null(codes)).to_numpy()
         label = rows.label_words[int(unknown[0])].as_py()

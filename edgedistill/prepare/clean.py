@@ -1,6 +1,6 @@
 """Three clean splits of any examples: repeats dropped, missing splits made, no example in two splits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from edgedistill.errors import DataError
 from edgedistill.prepare.check import count_conflicts, find_repeats
 from edgedistill.prepare.data_report import SplitName
-from edgedistill.prepare.split import hold_out
+from edgedistill.prepare.exchange import reach_every_class
+from edgedistill.prepare.split import hold_out, too_few
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def as_read(name: SplitName, source: str, labels: NDArray[np.int32], contents: N
     return Split(name, source, np.arange(len(labels)), labels, contents, duplicates=repeats)
 
 
-def clean(given: Mapping[SplitName, Split], plan: SplitPlan, words: Words) -> CleanSplits:
+def clean(given: Mapping[SplitName, Split], plan: SplitPlan, words: Words, *, classes: Sequence[str]) -> CleanSplits:
     """Split and clean.
 
     Train loses the rows that repeat an earlier row. Then the missing splits are made from it. Then train loses the
@@ -104,6 +105,7 @@ def clean(given: Mapping[SplitName, Split], plan: SplitPlan, words: Words) -> Cl
         given: what was read, train among it.
         plan: how missing splits are made.
         words: for messages.
+        classes: the names of the class numbers, for messages.
 
     Raises:
         DataError: there are too few rows to split; nothing is left.
@@ -112,14 +114,15 @@ def clean(given: Mapping[SplitName, Split], plan: SplitPlan, words: Words) -> Cl
         np.concatenate([s.contents for s in given.values()]), np.concatenate([s.labels for s in given.values()])
     )
     train = _without_repeats(given["train"])
-    rows = len(train)
-    test, validation = given.get("test"), given.get("validation")
-    if test is None:
-        train, test = _split_off(train, "test", rows=round(plan.test_share * rows), seed=plan.seed)
-    if validation is None:
-        train, validation = _split_off(train, "validation", rows=round(plan.validation_share * rows), seed=plan.seed)
-    validation = _without(validation, test.contents, words)
-    train = _without(train, np.concatenate([validation.contents, test.contents]), words)
+    shares: dict[SplitName, float] = {"test": plan.test_share, "validation": plan.validation_share}
+    wanted = {name: round(share * len(train)) for name, share in shares.items() if name not in given}
+    refusal = too_few(train.labels, source=train.source, wanted=wanted, classes=classes)
+    others = np.concatenate([np.empty(0, np.int64), *(split.contents for name, split in given.items() if name != "train")])
+    found = dict(given)
+    for name in wanted:
+        train, found[name] = _split_off(train, name, wanted=wanted, seed=plan.seed, refusal=refusal, given=others)
+    test, validation = found["test"], _without(found["validation"], [found["test"]], words)
+    train = _without(train, [validation, test], words)
     return CleanSplits(train, validation, test, conflicting)
 
 
@@ -140,21 +143,45 @@ def _without_repeats(split: Split) -> Split:
     return replace(kept, dropped_duplicates=len(split) - len(kept))
 
 
-def _without(split: Split, other: NDArray[np.int64], words: Words) -> Split:
-    kept = split.where(~np.isin(split.contents, other))
+def _without(split: Split, others: Sequence[Split], words: Words) -> Split:
+    """Leave out what stands in other splits; where nothing remains, name those that the user gave."""
+    kept = split.where(~np.isin(split.contents, np.concatenate([other.contents for other in others])))
     if not len(kept):
-        raise DataError(f"{split.source}: every {words.one} of {split.name} stands in another split too",
-                        hint=f"give each split {words.source} of its own, or null to split it off train")
+        names = " or ".join(other.name for other in [o for o in others if not o.is_made_here] or others)
+        what = f"split off train for {split.name}" if split.is_made_here else f"of {split.name}"
+        raise DataError(f"{split.source}: every {words.one} {what} stands in {names} too",
+                        hint=f"give {names} {words.source} of its own, or null to split it off train")
     return replace(kept, dropped_in_other_splits=len(split) - len(kept))
 
 
-def _split_off(train: Split, name: SplitName, *, rows: int, seed: int) -> tuple[Split, Split]:
-    """Return what is left of train, and the new split."""
+def _split_off(
+    train: Split, name: SplitName, *, wanted: Mapping[SplitName, int], seed: int, refusal: DataError, given: NDArray[np.int64]
+) -> tuple[Split, Split]:
+    """Return what is left of train, and the new split.
+
+    Args:
+        train: what is split.
+        name: of the new split.
+        wanted: the rows of all splits that are made, in their order.
+        seed: of the choice.
+        refusal: the error where train has too few rows.
+        given: contents of the splits that the user gave.
+    """
     # a content that is held out is left out of train: it must not be that of the only row of a class
     stays = np.isin(train.contents, train.contents[_is_only_row(train.labels)])
-    is_held = hold_out(train.labels, rows=rows, seed=seed, source=train.source, stays=stays)
+    made = list(wanted)
+    least_classes = 2 if name == made[0] else 1  # of two classes one may have given its second row to the first split
+    is_held = hold_out(train.labels, rows=wanted[name], seed=seed, refusal=refusal, stays=stays, least_classes=least_classes)
+    fixed = stays | _is_shared(train.contents) | np.isin(train.contents, given)  # such a row would be left out of a split again
+    is_held = reach_every_class(is_held, train.labels, fixed=fixed, left=1 if name == made[-1] else 2, seed=seed)
     held = train.where(is_held)
     return train.where(~is_held), Split(name, held.source, held.rows, held.labels, held.contents, is_made_here=True)
+
+
+def _is_shared(contents: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark the rows whose content another row has too, shape (n,)."""
+    _, numbers, counts = np.unique(contents, return_inverse=True, return_counts=True)
+    return np.asarray(counts[numbers] > 1)
 
 
 def _is_only_row(labels: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Which columns hold the texts and the labels; a missing one is answered with the one that was probably meant."""
 
 import difflib
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ _USUAL_NAMES = {
     "text": ("text", "sentence", "utterance", "review", "content", "message", "question", "query", "document", "body"),
     "label": ("label", "labels", "intent", "class", "category", "target", "sentiment", "topic", "tag", "y"),
 }
+
+_HEADED = re.compile(r"\.(csv|tsv|tab)(\.gz)?(:1)?$", re.IGNORECASE)
+"""The place of a header, or a file that begins with one."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ def _missing(role: str, wanted: str, names: Sequence[str], *, place: str, words:
     flags = "" if role == "text" or meant else "; of a column of 0 and 1 for each class: --label-columns A,B"
     typed = shlex.quote(meant) if meant else "NAME"
     setting = shlex.quote(f"{key}={meant}") if meant else f"{key}=NAME"
+    if meant is None and _HEADED.search(place):
+        there += "; does the first line name the columns? if it is a row, write a line with their names above it"
     remedy = words.remedy or f"--set {setting} (with init: --{role}-column {typed}{flags})"
     return DataError(f"{place}: no column {wanted!r}{suggestion}", hint=f"{remedy}; {there}")
 

@@ -1,7 +1,8 @@
 """Labelled texts: the rows of one data source as Arrow columns, each with the place it came from."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,14 +11,13 @@ from numpy.typing import NDArray
 
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.label_names import shortened
 
 SCHEMA = pa.schema([("text", pa.string()), ("label", pa.string()), ("row", pa.int64()), ("line", pa.int64())])
 _SEVERAL = SCHEMA.set(1, pa.field("label", pa.list_(pa.string())))
 _ROWS_A_BATCH = 10_000
 _LIST_AS_STRING = re.compile(r"""\[(\s*('[^']*'|"[^"]*")\s*(,\s*('[^']*'|"[^"]*")\s*)*)?\]""")
 _FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
-_WHOLE_NUMBER = re.compile(r"([+-]?\d{1,300})\.0+")
-"""As pandas writes whole numbers of a column that once held a gap."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LabelledTexts:
 
     @property
     def labels(self) -> pa.ChunkedArray:
-        """The labels, as words: numbers in their shortest form. Of texts that may have several a list each."""
+        """The labels, as words, whole numbers as `label_names.shortened` has them. Of texts that may have several a list each."""
         return self.table.column("label")
 
     @property
@@ -69,9 +69,27 @@ class LabelledTexts:
         line = self.table.column("line")[index].as_py()
         return place_name(self.source, line, has_lines=self.has_lines)
 
+    def renamed(self, names: Mapping[str, str]) -> "LabelledTexts":
+        """Return the rows with other names for some labels."""
+        if not names:
+            return self
+        chunks = [_renamed_sets(part, names) if self.has_several_labels else _renamed_words(part, names)
+                  for part in self.labels.chunks]
+        labels = pa.chunked_array(chunks, self.labels.type)
+        return replace(self, table=self.table.set_column(1, self.table.schema.field(1), labels))
+
     def take(self, indices: NDArray[np.int64]) -> "LabelledTexts":
         """Return some of the rows, in the given order."""
         return LabelledTexts(self.table.take(pa.array(indices, pa.int64())), self.source, self.has_lines)
+
+
+def _renamed_words(labels: pa.Array, names: Mapping[str, str]) -> pa.Array:
+    encoded = labels.dictionary_encode()
+    return pa.array([names.get(word, word) for word in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
+
+
+def _renamed_sets(labels: pa.Array, names: Mapping[str, str]) -> pa.Array:
+    return pa.array([list(dict.fromkeys(names.get(word, word) for word in words)) for words in labels.to_pylist()], labels.type)
 
 
 def place_name(source: str, line: int, *, has_lines: bool) -> str:
@@ -82,6 +100,13 @@ def place_name(source: str, line: int, *, has_lines: bool) -> str:
 def has_half_pair(text: str) -> bool:
     """Does a text hold half a surrogate pair, which no file can store? JSON can spell one."""
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def flags_in_one_column(place: str, column: str) -> DataError:
+    """Return the error for a column that holds 0 and 1 where names of classes are expected; `place`: where it was seen."""
+    return DataError(f"{place}: column {column!r} holds 0 and 1 for each class",
+                     hint="write the names of the classes that apply, or give each class a column: data.label_columns "
+                          "(with init: --label-columns)")
 
 
 class RowCollector:
@@ -108,9 +133,8 @@ class RowCollector:
 
         Args:
             text: a string.
-            label: a string, a whole number or a truth value; a float counts as a number when it is whole. Where a text may have
-                several: a list of such, or a string of some between separators; empty where no class applies. Of columns of 0
-                and 1 the cell of each.
+            label: a string, a number or a truth value. Where a text may have several: a list of such, or a string of some between
+                separators, of which one may end it; empty where no class applies. Of columns of 0 and 1 the cell of each.
             line: line of the file, or row of the table, from 1.
 
         Raises:
@@ -135,7 +159,8 @@ class RowCollector:
         self._flush()
         if not self._count:
             raise DataError(f"{self.source}: has no rows", hint=f"name a file that holds labelled {self._columns.words.example}s")
-        return LabelledTexts(pa.Table.from_batches(self._batches, self._schema), self.source, self.has_lines)
+        found = LabelledTexts(pa.Table.from_batches(self._batches, self._schema), self.source, self.has_lines)
+        return found if self._columns.flags else found.renamed(shortened(pc.unique(found.label_words).to_pylist()))
 
     def _text(self, text: object, line: int) -> str:
         words = self._columns.words
@@ -172,20 +197,21 @@ class RowCollector:
                 raise self._error(line, f"column {self._columns.label!r} holds a list as a string",
                                   f"write the labels with {separator!r} between them, or lists in JSONL or Parquet")
             labels = stripped.split(separator) if stripped else []
+            if len(labels) > 1 and not labels[-1].strip():  # "a;b;"
+                labels = labels[:-1]
         if labels is None or labels != labels:  # NaN differs from itself
             raise self._error(line, f"column {self._columns.label!r}: the labels are missing",
                               "write an empty list, or an empty cell, where no class applies; or remove the row")
         parts = list(labels) if isinstance(labels, list | tuple | set) else [labels]
         if len(set(map(str, parts))) < len(parts) and all(part in (0, 1) for part in parts):
-            raise self._error(line, f"column {self._columns.label!r} holds 0 and 1 for each class",
-                              "write the names of the classes that apply, or give each class a column: data.label_columns")
+            raise flags_in_one_column(place_name(self.source, line, has_lines=self.has_lines), self._columns.label)
         return list(dict.fromkeys(self._label(part, line) for part in parts))
 
     def _label(self, label: object, line: int) -> str:
         if isinstance(label, bool):
             return "true" if label else "false"
         if isinstance(label, float) and label.is_integer():
-            return str(int(label))
+            return f"{int(label)}.0"  # 1e20 in digits
         if isinstance(label, list | tuple | set):
             raise self._error(line, f"column {self._columns.label!r} holds {_kind(label)}, one label is expected",
                               self._columns.words.one_label)
@@ -203,8 +229,7 @@ class RowCollector:
         if has_half_pair(stripped):
             raise self._error(line, f"column {self._columns.label!r}: the label holds half a surrogate pair",
                               "write the character whole, or remove the row")
-        whole = _WHOLE_NUMBER.fullmatch(stripped)
-        return stripped if whole is None else str(int(whole[1]))
+        return stripped
 
     def _error(self, line: int, problem: str, hint: str) -> DataError:
         return DataError(f"{place_name(self.source, line, has_lines=self.has_lines)}: {problem}", hint=hint)

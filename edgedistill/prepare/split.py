@@ -1,26 +1,34 @@
 """Stratified, seeded splitting: rows of a source are held out for validation or test, class by class."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.errors import DataError
+from edgedistill.prepare.data_report import SplitName
+
+_MANY_CLASSES = 10
+"""More than these, and more than half of the rows: labels that are no classes. Fewer are a small file."""
 
 
 def hold_out(
-    labels: NDArray[np.int32], *, rows: int, seed: int, source: str, stays: NDArray[np.bool_] | None = None
+    labels: NDArray[np.int32], *, rows: int, seed: int, refusal: DataError, stays: NDArray[np.bool_] | None = None,
+    least_classes: int = 2,
 ) -> NDArray[np.bool_]:
     """Choose rows to hold out, each class in proportion.
 
-    A class with a single row stays whole. Every other class should have a row on both sides, so at least as many rows
-    as there are such classes are held out.
+    A class with a single row stays whole. At least as many rows as there are other classes are held out, so that each of them
+    could have a row on both sides; where rounding left one without, `edgedistill.prepare.exchange` gives it one.
 
     Args:
         labels: class numbers, shape (n,); of several a row 0 and 1, shape (n, classes): a row then counts for its rarest label.
         rows: how many to hold out.
         seed: of the choice.
-        source: named in messages.
+        refusal: the error where it cannot be done; `too_few` makes it.
         stays: rows that are not to be held out, shape (n,); where one is drawn, another of its class takes its place, or none
             where the class has no other.
+        least_classes: how many classes must have two rows or more.
 
     Returns:
         shape (n,); True where a row is held out.
@@ -30,25 +38,56 @@ def hold_out(
     """
     from sklearn.model_selection import train_test_split  # takes a second; most data comes with its splits
 
-    strata = _rarest(labels) if labels.ndim == 2 else labels
+    strata = strata_of(labels)
     counts = np.bincount(strata)
     candidates = np.flatnonzero(counts[strata] > 1)
     classes = int((counts > 1).sum())
     held = max(rows, classes)
-    too_few = DataError(
-        f"{source}: {len(labels)} different rows in {int((counts > 0).sum())} classes are too few to split off {rows} of them",
-        hint="give files of your own: data.validation and data.test, or add rows to the small classes",
-    )
-    if classes < 2 or len(candidates) - held < classes:
-        raise too_few
+    if classes < least_classes or len(candidates) - held < classes:
+        raise refusal
     _, chosen = train_test_split(candidates, test_size=held, random_state=seed, stratify=strata[candidates])
     is_held = np.zeros(len(labels), bool)
     is_held[chosen] = True
     if stays is not None:
         _put_back(is_held, strata, stays)
     if not is_held.any():
-        raise too_few
+        raise refusal
     return is_held
+
+
+def too_few(
+    labels: NDArray[np.int32], *, source: str, wanted: Mapping[SplitName, int], classes: Sequence[str]
+) -> DataError:
+    """Return the error for rows that cannot be split, which says what is the matter with their classes.
+
+    Args:
+        labels: as `hold_out` takes them, of all rows that the splits are made of.
+        source: where the rows came from.
+        wanted: how many rows each split was to have.
+        classes: the names of the class numbers.
+    """
+    counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=len(classes))
+    rows, present = len(labels), int((counts > 0).sum())
+    single = [name for name, count in zip(classes, counts, strict=True) if count == 1]
+    parts = " and ".join(f"{count} for {name}" for name, count in wanted.items())
+    if present > max(rows / 2, _MANY_CLASSES):
+        return DataError(
+            f"{source}: nearly every row has a label of its own: {rows} different rows in {present} classes",
+            hint="is data.label_column an id, or a number to be predicted (regression is not covered)? name the column of the "
+                 "classes: --set data.label_column=NAME (with init: --label-column NAME)",
+        )
+    if single and present <= rows / 2 and present - len(single) < 2:
+        more = f" ({len(single)} classes have)" if len(single) > 1 else ""
+        first = next(iter(wanted), "test")
+        return DataError(f"{source}: class {single[0]!r} has a single row{more}, so that train and {first} cannot both have one",
+                         hint="add rows of it, or give files of your own: data.validation and data.test")
+    return DataError(f"{source}: {rows} different rows in {present} classes are too few to split off {parts}",
+                     hint="give files of your own: data.validation and data.test, or add rows to the small classes")
+
+
+def strata_of(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return by what rows are split, shape (n,): the class; of several labels the rarest, or the number of classes for none."""
+    return _rarest(labels) if labels.ndim == 2 else labels
 
 
 def _put_back(is_held: NDArray[np.bool_], strata: NDArray[np.int32], stays: NDArray[np.bool_]) -> None:

@@ -1,5 +1,6 @@
 """The prepare stage: reads, checks and splits the data into files of examples."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
 from edgedistill.manifest import Decision
 from edgedistill.prepare.assemble import CleanData, Sources, assemble
-from edgedistill.prepare.check import require_flagged
+from edgedistill.prepare.check import other_separator, require_flagged, require_named
 from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.data_report import DataReport, SplitName, SplitReport
@@ -36,6 +37,14 @@ LABELS_FILE = "labels.json"
 DATA_REPORT_FILE = "data_report.json"
 
 _STEP = "prepare"
+
+log = logging.getLogger("edgedistill")
+
+_FROM_TEACHER = "the student learns them from the teacher's answers alone"
+_NOT_GIVEN = "the rows that were given for it have none; such a class cannot be judged by this split"
+_TOO_FEW = "train has too few rows of them to give this split one; such a class cannot be judged by it"
+_NOT_FREE = ("their texts stand in another split or under another label too, so that none could be held out; such a class cannot "
+             "be judged by this split")
 
 
 class Settings(Document):
@@ -95,6 +104,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     sources = _read_hub(settings, settings.hub) if settings.hub is not None else _read_files(settings, inputs)
     if settings.label_order is None:
         require_flagged(sources.train, settings.label_columns)
+    require_named(sources.train, settings.columns(), order=settings.label_order)
     plan = SplitPlan(settings.validation_share, settings.test_share, settings.seed, settings.label_order)
     data = assemble(sources, plan)
     for file, split in ((TRAIN_FILE, data.train), (VALIDATION_FILE, data.validation), (TEST_FILE, data.test)):
@@ -105,11 +115,25 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     problem = problem_of_labels(data.train.kept.labels)
     (out / LABELS_FILE).write_text(Labels(labels=data.classes, problem_type=problem).to_json(), encoding="utf-8")
     (out / DATA_REPORT_FILE).write_text(data.report.to_json(), encoding="utf-8")
-    decisions = list(_decisions(data, plan))
+    decisions = [*_decisions(data, plan), *_separator_decisions(sources.train, data.classes, settings)]
     if inputs.unlabelled is not None:
-        decisions.append(Decision(step=_STEP, what=f"took {_count(len(unlabelled), 'text')} without labels",
-                                  why="data.unlabelled; repeats and texts of train, validation and test are left out"))
+        taken = Decision(step=_STEP, what=f"took {_count(len(unlabelled), 'text')} without labels",
+                         why="data.unlabelled; repeats and texts of train, validation and test are left out")
+        decisions.append(taken if unlabelled else _warned(taken))
     return Outcome(tuple(decisions))
+
+
+def _separator_decisions(train: LabelledTexts, classes: tuple[str, ...], settings: Settings) -> Iterator[Decision]:
+    """Ask about classes that look like several, where another separator would part them."""
+    separator = settings.label_separator
+    other = None if separator is None or settings.label_columns else other_separator(train, classes, separator)
+    if other is not None:
+        name = next(name for name in classes if other in name)
+        yield _warned(Decision(
+            step=_STEP, what=f"took {name!r} for one class: no text has two labels with {separator!r} between them",
+            why=f"where {other!r} stands between labels: --set \"data.label_separator='{other}'\""
+                f"; with init: --label-separator '{other}'",
+        ))
 
 
 def _read_unlabelled(settings: Settings, inputs: Inputs, data: CleanData) -> list[str]:
@@ -179,11 +203,29 @@ def _class_decisions(report: DataReport) -> Iterator[Decision]:
     if nowhere:
         yield Decision(step=_STEP, what=f"no split has a row of these classes that the teacher knows: {_first(nowhere)}",
                        why="the student has them too, and learns them from the teacher's answers alone; nothing judges them")
-    reasons = {"train": "the student learns them from the teacher's answers alone"}
     for name, classes in absent.items():
-        if left := [label for label in classes if label not in nowhere]:
-            yield Decision(step=_STEP, what=f"{name} has no row of these classes: {_first(left)}",
-                           why=reasons.get(name, "too few rows were given; such a class cannot be judged by this split"))
+        for reason in (_FROM_TEACHER, _NOT_GIVEN, _TOO_FEW, _NOT_FREE):
+            if left := [c for c in classes if c not in nowhere and _reason(report, name, c) == reason]:
+                decision = Decision(step=_STEP, what=f"{name} has no row of these classes: {_first(left)}", why=reason)
+                yield decision if reason == _FROM_TEACHER else _warned(decision)
+
+
+def _reason(report: DataReport, name: str, label: str) -> str:
+    """Say why a split has no row of a class; train keeps a row of each, and test comes before validation."""
+    splits = {"train": report.train, "test": report.test, "validation": report.validation}
+    if name == "train":
+        return _FROM_TEACHER
+    if not splits[name].is_made_here:
+        return _NOT_GIVEN
+    made = [split for key, split in splits.items() if key == "train" or split.is_made_here]
+    needed = 3 if name == "validation" and report.test.is_made_here else 2
+    return _TOO_FEW if sum(split.rows_by_class[label] for split in made) < needed else _NOT_FREE
+
+
+def _warned(decision: Decision) -> Decision:
+    """Return a decision that a user should hear of at once, too."""
+    log.warning("%s: %s (%s)", _STEP, decision.what, decision.why)
+    return decision
 
 
 def _first(names: list[str]) -> str:

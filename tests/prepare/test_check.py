@@ -5,7 +5,15 @@ import pytest
 
 from edgedistill.errors import DataError
 from edgedistill.examples import folded
-from edgedistill.prepare.check import class_names, count_conflicts, encode_labels, find_repeats, number_texts
+from edgedistill.prepare.check import (
+    class_names,
+    count_conflicts,
+    encode_labels,
+    find_repeats,
+    number_texts,
+    other_separator,
+    require_named,
+)
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.rows import LabelledTexts, RowCollector
 
@@ -125,3 +133,48 @@ def test_find_repeats_when_labels_are_several_then_compares_sets() -> None:
     contents, labels = np.array([0, 0, 0]), np.array([[1, 0], [1, 1], [1, 0]], np.int32)
     assert find_repeats(contents, labels).tolist() == [False, False, True]
     assert count_conflicts(contents, labels) == 1
+
+
+def test_class_names_when_the_teacher_spells_them_otherwise_then_as_it_does() -> None:
+    numbers = rows(("x", "1.0"), ("y", "2.0"))
+    assert class_names(numbers, order=("2.0", "1.0")) == ("2.0", "1.0")
+    assert encode_labels(numbers, ("2.0", "1.0")).tolist() == [1, 0]
+    with pytest.raises(DataError, match="the teacher does not know the label '2'; it knows 1.0, 3.0"):
+        class_names(numbers, order=("1.0", "3.0"))
+
+
+def test_encode_labels_when_another_split_spells_numbers_without_the_point_then_the_same_class() -> None:
+    versions = class_names(rows(("x", "1.0"), ("y", "1.1"), ("z", "2.0")))
+    assert versions == ("1.0", "1.1", "2.0")
+    assert encode_labels(rows(("x", "2.0"), ("y", "1.0")), versions).tolist() == [2, 0]
+
+
+SEVERAL = Columns("text", "label", separator=",")
+
+
+@pytest.mark.parametrize("sets", [
+    [["1", "0"], ["0", "1"]], [["0"], ["0", "1"]], [["1.0", "0.0"]], [["True"], ["false"]], [["0"]],
+])
+def test_require_named_when_labels_are_nothing_but_flags_then_refused(sets: list[list[str]]) -> None:
+    with pytest.raises(DataError, match=r"some\.jsonl: column 'label' holds 0 and 1 for each class") as caught:
+        require_named(several(*sets), SEVERAL)
+    assert "--label-columns" in caught.value.hint
+
+
+def test_require_named_when_names_or_known_to_the_teacher_or_one_a_text_then_taken() -> None:
+    flags = several(["1", "0"], ["0"])
+    require_named(several(["1", "2"], ["0"]), SEVERAL)
+    require_named(several([], []), SEVERAL)
+    require_named(flags, SEVERAL, order=("1.0", "0.0"))
+    require_named(flags, Columns("text", "label", separator=",", flags=("0", "1")))
+    require_named(rows(("x", "0"), ("y", "1")), Columns("text", "label"))
+    with pytest.raises(DataError):
+        require_named(flags, SEVERAL, order=("toxic", "insult"))
+
+
+@pytest.mark.parametrize(("sets", "expected"), [
+    ([["a;b"], ["a"], []], ";"), ([["a|b"], ["a|c"], ["x/y"]], "|"), ([["a;b", "c"], ["a"]], None), ([["a"], ["b"]], None),
+])
+def test_other_separator_when_no_text_has_two_labels_and_names_hold_one_then_it(sets: list[list[str]], expected: str | None) -> None:
+    texts = several(*sets)
+    assert other_separator(texts, class_names(texts), ",") == expected

@@ -337,6 +337,44 @@ def test_read_when_a_cell_of_several_labels_holds_blanks_then_no_class_applies(w
     assert read_labelled_texts(write("a.tsv", "text\tlabel\nx\t  \ny\ta\n"), SEVERAL).labels.to_pylist() == [[], ["a"]]
 
 
-def test_read_when_whole_numbers_are_written_with_a_point_then_the_labels_are_as_in_any_other_format(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("written", "labels"), [
+    (["1.0", "0.00", "-2.0", "1"], ["1", "0", "-2", "1"]), (["1.0", "1.1", "2.0"], ["1.0", "1.1", "2.0"]),
+])
+def test_read_when_whole_numbers_are_written_with_a_point_then_the_labels_are_as_in_any_other_format(
+    tmp_path: Path, written: list[str], labels: list[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"t{i},{label}\n" for i, label in enumerate(written)))
+    assert [label for _, label in rows_of(tmp_path / "a.csv")] == labels
+    numbers = pa.table({"text": [f"t{i}" for i in range(len(written))], "label": [float(label) for label in written]})
+    pq.write_table(numbers, tmp_path / "a.parquet")
+    assert [label for _, label in rows_of(tmp_path / "a.parquet")] == labels
+
+
+def test_read_when_one_number_is_spelled_in_two_ways_then_it_is_one_label(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\na,1.0\nb,0.00\nc,-2.0\nd,1\ne,1.5\nf,v1.0\ng,[x]\n")
-    assert [label for _, label in rows_of(tmp_path / "a.csv")] == ["1", "0", "-2", "1", "1.5", "v1.0", "[x]"]
+    assert [label for _, label in rows_of(tmp_path / "a.csv")] == ["1", "0.00", "-2.0", "1", "1.5", "v1.0", "[x]"]
+
+
+def test_read_when_several_labels_are_whole_numbers_with_a_point_then_each_stands_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text,label\na,"1.0;1;2.0"\nb,\nc,3;\n')
+    found = read_labelled_texts(tmp_path / "a.csv", Columns("text", "label", separator=";"))
+    assert found.labels.to_pylist() == [["1", "2"], [], ["3"]]
+
+
+def test_read_when_a_cell_is_nothing_but_separators_then_the_label_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\na,a;b;\nb,;\n")
+    with pytest.raises(DataError, match=r"a\.csv:3: column 'label': the label is empty"):
+        read_labelled_texts(tmp_path / "a.csv", Columns("text", "label", separator=";"))
+
+
+@pytest.mark.parametrize(("name", "content", "is_asked"), [
+    ("a.csv", "fine old town,b\nmy friend,a\n", True), ("a.tsv", "fine old town\tb\n", True),
+    ("a.csv", "sentence,label\nfine old town,b\n", False), ("a.jsonl", '{"fine": "old", "town": "b"}\n', False),
+])
+def test_read_when_the_first_line_names_no_columns_then_the_hint_asks_for_it(
+    tmp_path: Path, name: str, content: str, is_asked: bool
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_labelled_texts(tmp_path / name, Columns("text", "label"))
+    assert ("does the first line name the columns?" in caught.value.hint) == is_asked

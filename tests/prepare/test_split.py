@@ -4,41 +4,54 @@ import numpy as np
 import pytest
 
 from edgedistill.errors import DataError
-from edgedistill.prepare.split import hold_out
+from edgedistill.prepare.split import hold_out, too_few
+
+REFUSAL = DataError("too few", hint="more")
 
 
 def test_hold_out_when_classes_are_uneven_then_each_in_proportion() -> None:
     labels = np.repeat([0, 1], [900, 100]).astype(np.int32)
-    held = hold_out(labels, rows=200, seed=1, source="x")
+    held = hold_out(labels, rows=200, seed=1, refusal=REFUSAL)
     assert np.bincount(labels[held]).tolist() == [180, 20]
 
 
 def test_hold_out_when_seed_is_the_same_then_same_rows_and_otherwise_others() -> None:
     labels = np.tile([0, 1, 2], 50).astype(np.int32)
-    first, again, other = (hold_out(labels, rows=30, seed=seed, source="x") for seed in (1, 1, 2))
+    first, again, other = (hold_out(labels, rows=30, seed=seed, refusal=REFUSAL) for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
 
 
 def test_hold_out_when_a_class_has_one_row_then_it_stays() -> None:
     labels = np.array([0] * 20 + [1] * 20 + [2], np.int32)
-    held = hold_out(labels, rows=8, seed=3, source="x")
+    held = hold_out(labels, rows=8, seed=3, refusal=REFUSAL)
     assert not held[-1]
     assert held.sum() == 8
 
 
 def test_hold_out_when_many_small_classes_then_at_least_as_many_rows_as_classes() -> None:
     labels = np.repeat(np.arange(40), 4).astype(np.int32)
-    assert hold_out(labels, rows=16, seed=0, source="x").sum() == 40
+    assert hold_out(labels, rows=16, seed=0, refusal=REFUSAL).sum() == 40
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [0, 0, 0, 1], [0, 0, 1]])
 def test_hold_out_when_too_few_rows_then_error(labels: list[int]) -> None:
-    with pytest.raises(
-        DataError, match=r"train.csv: \d different rows in 2 classes are too few to split off 1"
-    ) as caught:
-        hold_out(np.array(labels, np.int32), rows=1, seed=0, source="train.csv")
-    assert "data.validation" in caught.value.hint
+    with pytest.raises(DataError, match="too few"):
+        hold_out(np.array(labels, np.int32), rows=1, seed=0, refusal=REFUSAL)
+
+
+@pytest.mark.parametrize(("labels", "message", "hint"), [
+    ([0, 1], "a.csv: 2 different rows in 2 classes are too few to split off 40 for test and 30 for validation", "data.validation"),
+    ([0] * 200 + [1], "a.csv: class 'c1' has a single row, so that train and test cannot both have one", "add rows of it"),
+    ([0] * 9 + [1, 2], "a.csv: class 'c1' has a single row (2 classes have), so that train and test", "add rows of it"),
+    (list(range(20)), "a.csv: nearly every row has a label of its own: 20 different rows in 20 classes", "--set data.label_column=NAME"),
+    ([*range(150), *range(150)], "a.csv: 300 different rows in 150 classes are too few to split off", "add rows to the small"),
+])
+def test_too_few_when_classes_are_small_then_says_what_is_the_matter(labels: list[int], message: str, hint: str) -> None:
+    names = [f"c{number}" for number in range(max(labels) + 1)]
+    error = too_few(np.array(labels, np.int32), source="a.csv", wanted={"test": 40, "validation": 30}, classes=names)
+    assert error.message.startswith(message)
+    assert hint in error.hint
 
 
 def test_hold_out_when_rows_have_several_labels_then_each_label_in_proportion_and_also_no_label() -> None:
@@ -46,7 +59,7 @@ def test_hold_out_when_rows_have_several_labels_then_each_label_in_proportion_an
     labels[:500, 0] = 1
     labels[400:600, 1] = 1
     labels[450:500, 2] = 1
-    held = hold_out(labels, rows=200, seed=1, source="x")
+    held = hold_out(labels, rows=200, seed=1, refusal=REFUSAL)
     assert held.sum() == 200
     assert labels[held].sum(axis=0).tolist() == pytest.approx([100, 40, 10], abs=2)
     assert (~labels[held].any(axis=1)).sum() == pytest.approx(80, abs=2)
@@ -54,21 +67,21 @@ def test_hold_out_when_rows_have_several_labels_then_each_label_in_proportion_an
 
 def test_hold_out_when_a_row_has_to_stay_then_another_of_its_class_takes_its_place_and_no_other_row_moves() -> None:
     labels = np.tile([0, 1, 2], 50).astype(np.int32)
-    usual = hold_out(labels, rows=30, seed=1, source="x")
+    usual = hold_out(labels, rows=30, seed=1, refusal=REFUSAL)
     stays = np.zeros(150, bool)
     stays[np.flatnonzero(usual)[:2]] = True
-    held = hold_out(labels, rows=30, seed=1, source="x", stays=stays)
+    held = hold_out(labels, rows=30, seed=1, refusal=REFUSAL, stays=stays)
     assert not (held & stays).any()
     assert np.bincount(labels[held]).tolist() == np.bincount(labels[usual]).tolist()
     assert (held != usual).sum() == 4
     nobody = np.zeros(150, bool)
-    assert (hold_out(labels, rows=30, seed=1, source="x", stays=nobody) == usual).all()
+    assert (hold_out(labels, rows=30, seed=1, refusal=REFUSAL, stays=nobody) == usual).all()
 
 
 def test_hold_out_when_all_rows_of_a_class_have_to_stay_then_fewer_are_held_and_none_left_is_an_error() -> None:
     labels = np.repeat([0, 1], [20, 4]).astype(np.int32)
-    assert np.bincount(labels[hold_out(labels, rows=6, seed=0, source="x")]).tolist() == [5, 1]
-    held = hold_out(labels, rows=6, seed=0, source="x", stays=labels == 1)
+    assert np.bincount(labels[hold_out(labels, rows=6, seed=0, refusal=REFUSAL)]).tolist() == [5, 1]
+    held = hold_out(labels, rows=6, seed=0, refusal=REFUSAL, stays=labels == 1)
     assert np.bincount(labels[held]).tolist() == [5]
-    with pytest.raises(DataError, match="24 different rows in 2 classes are too few to split off 6 of them"):
-        hold_out(labels, rows=6, seed=0, source="x", stays=np.ones(24, bool))
+    with pytest.raises(DataError, match="too few"):
+        hold_out(labels, rows=6, seed=0, refusal=REFUSAL, stays=np.ones(24, bool))

@@ -173,7 +173,7 @@ def test_run_when_the_teacher_knows_classes_without_rows_then_they_are_classes_a
     [
         (table(("a", "x"), ("a", "y")), VALIDATION, TEST, "all 2 rows have the label 'a'", "data.label_column"),
         (TRAIN, VALIDATION, table(("c", "x")), "test.tsv:2: label 'c' is not in train", "correct the label"),
-        (TRAIN, TEST, TEST, "every text of validation stands in another split too", "a file of its own"),
+        (TRAIN, TEST, TEST, "every text of validation stands in test too", "give test a file of its own"),
         (
             table(("a", "six"), ("b", "new")),
             VALIDATION,
@@ -226,3 +226,74 @@ def test_run_when_texts_have_several_labels_then_examples_labels_and_report_say_
 def test_labels_when_an_example_has_one_then_the_file_says_nothing_of_it() -> None:
     assert Labels(labels=("a", "b")).to_json() == '{\n  "labels": [\n    "a",\n    "b"\n  ]\n}\n'
     assert "multi_label" in Labels(labels=("a", "b"), problem_type="multi_label_classification").to_json()
+
+
+@pytest.mark.parametrize(("rows", "absent"), [
+    (1, ["validation has no row of these classes: c", "test has no row of these classes: c"]),
+    (2, ["validation has no row of these classes: c"]), (3, []),
+])
+def test_run_when_a_class_is_small_then_it_is_in_test_first_and_what_lacks_it_is_warned_of(
+    write, tmp_path: Path, caplog: pytest.LogCaptureFixture, rows: int, absent: list[str]
+) -> None:
+    path = write("data.tsv", table(*[("ab"[i % 2], f"text {i}") for i in range(100)], *[("c", f"rare {i}") for i in range(rows)]))
+    found = [d for d in perform(Inputs(path), tmp_path / "out").decisions if "no row" in d.what]
+    assert [d.what for d in found] == absent
+    assert all(d.why.startswith("train has too few rows of them") for d in found)
+    assert [record.getMessage() for record in caplog.records] == [f"prepare: {d.what} ({d.why})" for d in found]
+
+
+def test_run_when_a_class_cannot_spare_a_row_then_the_decision_does_not_say_that_it_is_small(write, tmp_path: Path) -> None:
+    shared = [("c", "text 0"), ("c", "rare")]  # the first would leave train with the other row of its text
+    path = write("data.tsv", table(*[("ab"[i % 2], f"text {i}") for i in range(200)], *shared))
+    whys = {d.what: d.why for d in perform(Inputs(path), tmp_path / "out", Settings(seed=1)).decisions if d.what.endswith(": c")}
+    assert "under another label too" in whys["test has no row of these classes: c"]
+    assert "too few rows" in whys["validation has no row of these classes: c"]
+
+
+def test_run_when_a_given_split_lacks_a_class_then_the_decision_says_that_it_was_given_so(three_files: Inputs, write, tmp_path: Path) -> None:
+    inputs = Inputs(three_files.train, write("only_a.tsv", table(("a", "six"))), three_files.test)
+    why = next(d.why for d in perform(inputs, tmp_path / "out").decisions if d.what.startswith("validation has no row"))
+    assert why.startswith("the rows that were given for it have none")
+
+
+def test_run_when_labels_stand_between_another_separator_then_warned_with_what_to_type(
+    write, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write("data.tsv", table(*[(("a", "b", "a;b")[i % 3], f"text {i}") for i in range(90)]))
+    told = perform(Inputs(path), tmp_path / "out", Settings(label_separator=",")).decisions[-1]
+    assert told.what == "took 'a;b' for one class: no text has two labels with ',' between them"
+    assert """--set "data.label_separator=';'"; with init""" in told.why
+    assert caplog.records[-1].getMessage() == f"prepare: {told.what} ({told.why})"
+    assert not perform(Inputs(path), tmp_path / "one").decisions[-1].what.startswith("took")
+
+
+def test_run_when_several_labels_are_zero_and_one_then_refused(write, tmp_path: Path) -> None:
+    path = write("data.tsv", table(*[(("0,1,1", "1,0,0", "0,0,0")[i % 3], f"text {i}") for i in range(90)]))
+    with pytest.raises(DataError, match=r"data\.tsv: column 'label' holds 0 and 1 for each class"):
+        perform(Inputs(path), tmp_path / "out", Settings(label_separator=","))
+
+
+def test_run_when_no_text_without_a_label_is_left_then_warned(
+    three_files: Inputs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = perform(replace(three_files, unlabelled=three_files.train), tmp_path / "out").decisions[-1]
+    assert told.what == "took 0 texts without labels"
+    assert "prepare: took 0 texts without labels" in caplog.text
+
+
+@pytest.mark.parametrize(("labels", "test", "order", "expected"), [
+    (("1.0", "2.0"), ("1", "2"), None, ("1", "2")),
+    (("1.0", "1.1", "2.0"), ("1.0", "2.0"), None, ("1.0", "1.1", "2.0")),
+    (("1.0", "2.0"), ("1", "2.0"), ("2.0", "1.0"), ("2.0", "1.0")),
+    (("true", "false"), ("True", "False"), ("True", "False"), ("True", "False")),
+    (("0", "1", "10", "9"), ("10",), None, ("0", "1", "9", "10")),
+])
+def test_run_when_numbers_and_truths_are_spelled_in_two_ways_then_classes_are_those_of_train_or_the_teacher(
+    write, tmp_path: Path, labels: tuple[str, ...], test: tuple[str, ...], order: tuple[str, ...] | None, expected: tuple[str, ...]
+) -> None:
+    path = write("data.tsv", table(*[(labels[i % len(labels)], f"text {i}") for i in range(90)]))
+    other = write("test.tsv", table(*[(label, f"other {i}") for i, label in enumerate(test)]))
+    perform(Inputs(path, None, other), tmp_path / "out", Settings(label_order=order))
+    assert Labels.read_json(tmp_path / "out" / LABELS_FILE).labels == expected
+    plain = [name.lower().removesuffix(".0") for name in expected]
+    assert read_examples(tmp_path / "out" / TEST_FILE).labels.tolist() == [plain.index(t.lower().removesuffix(".0")) for t in test]

@@ -69,7 +69,7 @@ def split_pictures(decoded: Mapping[SplitName, Decoded], plan: SplitPlan) -> Cle
     found = clean.clean(
         {name: clean.as_read(name, item.place, encode_labels(rows[name], classes), item.hashes)
          for name, item in decoded.items()},
-        plan, _WORDS,
+        plan, _WORDS, classes=classes,
     )
     if order is None:  # a trained teacher may know classes of which there is no picture
         clean.require_all_classes(found.train, classes, _WORDS)

@@ -10,6 +10,7 @@ from edgedistill.errors import DataError
 from edgedistill.examples import NO_LABEL, write_examples
 from edgedistill.prepare.check import encode_labels
 from edgedistill.prepare.columns import Columns, Wording
+from edgedistill.prepare.label_names import class_numbers
 from edgedistill.prepare.read import detect_format, read_column_names, read_labelled_texts
 from edgedistill.prepare.rows import LabelledTexts
 from edgedistill.prepare.unlabelled import read_unlabelled_texts
@@ -53,8 +54,8 @@ def _encoded(rows: LabelledTexts, names: Sequence[str]) -> NDArray[np.int32]:
         DataError: the model does not know a label.
     """
     labels = rows.labels.to_pylist()
-    known_names = set(names)
     sets = labels if rows.has_several_labels else [[label] for label in labels]
+    known_names = class_numbers({label for found in sets for label in found}, names)
     strange = next(((row, label) for row, found in enumerate(sets) for label in found if label not in known_names), None)
     if strange is not None:
         known = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

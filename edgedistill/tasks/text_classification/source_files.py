@@ -5,7 +5,7 @@ from pathlib import Path
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import DataError, RecipeError
 from edgedistill.picture_settings import Pictures
-from edgedistill.prepare.check import class_names, require_flagged
+from edgedistill.prepare.check import class_names, require_flagged, require_named
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.read import detect_format, read_labelled_texts
 from edgedistill.prepare.unlabelled import require_unlabelled
@@ -55,4 +55,5 @@ def train_texts(located: LocatedRecipe, teacher: Path) -> tuple[list[str], int]:
     order = label_order(teacher)
     if order is None:
         require_flagged(rows, data.label_columns)
+    require_named(rows, columns, order=order)
     return rows.texts.to_pylist(), len(class_names(rows, order=order))

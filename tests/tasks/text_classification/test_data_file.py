@@ -59,3 +59,8 @@ def test_write_text_examples_when_there_is_a_label_column_too_then_the_columns_o
 @pytest.mark.parametrize("problem", ["single_label_classification", SEVERAL_LABELS])
 def test_write_text_examples_when_labels_are_not_needed_then_texts_are_enough(tmp_path: Path, problem: str) -> None:
     assert written(tmp_path, "a.csv", "text,up,down\nx,0,1\ny,1,1\n", names=None, problem=problem) == [-1, -1]
+
+
+def test_write_text_examples_when_labels_are_spelled_otherwise_than_classes_then_the_same_class(tmp_path: Path) -> None:
+    assert written(tmp_path, "a.csv", "text,label\nx,2.0\ny,1.0\n", names=("1", "2")) == [1, 0]
+    assert written(tmp_path, "b.csv", "text,label\nx,false\ny,True\n", names=("True", "False")) == [1, 0]

@@ -22,3 +22,12 @@ def test_plan_of_texts_with_what_would_change_nothing_or_is_not_there_is_refused
 ) -> None:
     assert run_command_line(["plan", "--recipe", str(recipe), "--target", "raspberry-pi", "--set", setting]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_plan_of_several_labels_that_are_zero_and_one_is_refused(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"text {i},{i % 2} {1 - i % 2}\n" for i in range(30)), encoding="utf-8")
+    settings = ["--set", "data.several_labels=true", "--set", "data.label_separator=' '"]
+    assert run_command_line(["plan", "--recipe", str(recipe), "--target", "raspberry-pi", *settings]) == 2
+    assert "a.csv: column 'label' holds 0 and 1 for each class" in capsys.readouterr().err

@@ -1,0 +1,46 @@
+"""Exchanging rows: every class that can has one on both sides, and nothing moves where each has."""
+
+import numpy as np
+import pytest
+
+from edgedistill.prepare.exchange import reach_every_class
+
+
+def exchanged(held: list[int], labels: np.ndarray, *, fixed: tuple[int, ...] = (), left: int = 1) -> np.ndarray:
+    is_held, is_fixed = np.zeros(len(labels), bool), np.zeros(len(labels), bool)
+    is_held[held] = True
+    is_fixed[list(fixed)] = True
+    return reach_every_class(is_held, labels, fixed=is_fixed, left=left, seed=0)
+
+
+def test_reach_every_class_when_each_has_a_row_on_both_sides_then_nothing_moves() -> None:
+    labels = np.array([0] * 20 + [1, 1, 2], np.int32)
+    assert np.flatnonzero(exchanged([3, 4, 20], labels)).tolist() == [3, 4, 20]
+
+
+def test_reach_every_class_when_one_lacks_a_held_row_then_the_fullest_gives_one_back() -> None:
+    labels = np.array([0] * 20 + [1] * 20 + [2] * 2, np.int32)
+    found = exchanged([0, 1, 2, 3, 4, 5, 20, 21, 22], labels)
+    assert np.bincount(labels[found]).tolist() == [5, 3, 1]
+
+
+def test_reach_every_class_when_one_is_held_whole_then_it_gets_back_as_many_rows_as_it_should_keep() -> None:
+    labels = np.array([0] * 20 + [1] * 3, np.int32)
+    assert np.bincount(labels[exchanged([0, 1, 20, 21, 22], labels)]).tolist() == [3, 2]
+    assert np.bincount(labels[exchanged([0, 1, 20, 21, 22], labels, left=2)]).tolist() == [4, 1]
+
+
+def test_reach_every_class_when_the_only_other_row_is_fixed_then_the_class_stays() -> None:
+    labels = np.array([0] * 20 + [1] * 2, np.int32)
+    assert np.flatnonzero(exchanged([0, 1], labels, fixed=(20,))).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_reach_every_class_when_rows_have_several_labels_then_no_label_loses_its_last_row(first: int) -> None:
+    labels = np.zeros((40, 3), np.int32)
+    labels[:20, 0] = labels[20:, 1] = labels[[first, 30, 31], 2] = 1
+    held = [10, 11, 12, 22]
+    found = exchanged(held, labels)
+    assert found.sum() == 4
+    assert (labels[found].sum(axis=0) > 0).all()
+    assert (labels[~found].sum(axis=0) > 0).all()
