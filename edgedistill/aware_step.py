@@ -188,8 +188,9 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
     verdict = QuantizationVerdict.read_json(made.int8.folder / VERDICT_FILE)
     metric = models.found.chosen.metric
     figures = tuple(figure_of(evaluation, metric).value for evaluation in (in_float, before, after))
-    was_kept, is_kept = (all(check.met for check in check_goals(made.goals, teacher, model)) for model in (before, after))
-    loses_a_goal = was_kept and not is_kept and models.found.chosen.is_within_budgets
+    were, are = (check_goals(made.goals, teacher, model) for model in (before, after))
+    is_lost = any(one.met and not other.met for one, other in zip(were, are, strict=True))
+    loses_a_goal = is_lost and models.found.chosen.is_within_budgets
     is_better = not verdict.is_float and not loses_a_goal and (made.before.is_float or figures[2] > figures[1])
     wanted = line.recipe.quantization
     gain = AwareGain(
@@ -206,6 +207,7 @@ def _compared(line: Line, common: Common, models: Candidates, made: _Made) -> Tu
     variants = {_AWARE: made.int8.folder} | ({_REPLACED: models.student_int8.folder} if is_better else {})
     shipped = made.int8 if is_better else models.student_int8
     floating = made.exported.folder if is_better else None
+    is_kept = all(check.met for check in are)
     return Tuning(shipped, decisions, variants, made.student.folder / CURVE_FILE, gain, floating, is_kept)
 
 

@@ -1,5 +1,6 @@
 """Settings that the command line puts in the place of a recipe's: `--set dotted.key=value`."""
 
+import re
 from collections.abc import Sequence
 from types import NoneType
 from typing import Any, get_args
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from edgedistill.errors import RecipeError
 
-_EMPTY_STRINGS = ('""', "''")
+_QUOTED = re.compile(r"""'.*'|".*\"""", re.DOTALL)
 
 
 def set_override(content: dict[str, Any], item: str, *, of: type[BaseModel]) -> None:
@@ -17,8 +18,8 @@ def set_override(content: dict[str, Any], item: str, *, of: type[BaseModel]) -> 
 
     Args:
         content: the mapping, which is changed.
-        item: `dotted.key=value`, the value in YAML; where the key takes text, what YAML reads as anything else (`yes`, `1`, `|`)
-            is taken as it is written.
+        item: `dotted.key=value`, the value in YAML; where the key takes text it is taken as it is written (`yes`, `1`, `|`, `#`),
+            but for nothing or `null`, and for what stands in quotes.
         of: the document that the mapping becomes, which says what a key takes.
 
     Raises:
@@ -33,15 +34,14 @@ def set_override(content: dict[str, Any], item: str, *, of: type[BaseModel]) -> 
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
             raise RecipeError(f"--set {item}: {parent} is no section", hint="edgedistill schema recipe")
-    is_text = _takes_text(of, [*parents, last])
+    written = value.strip()
+    if _takes_text(of, [*parents, last]) and written not in ("", "null") and not _QUOTED.fullmatch(written):
+        place[last] = written
+        return
     try:
-        read = yaml.safe_load(value)
+        place[last] = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError, RecursionError):
-        if not is_text:
-            raise RecipeError(f"--set {item}: the value is not YAML", hint="--set distillation.temperature=4") from None
-        read = value
-    is_lost = read is not None and not isinstance(read, str) or (read == "" and value.strip() not in _EMPTY_STRINGS)
-    place[last] = value if is_text and is_lost else read
+        raise RecipeError(f"--set {item}: the value is not YAML", hint="--set distillation.temperature=4") from None
 
 
 def _takes_text(document: type[BaseModel], keys: Sequence[str]) -> bool:

@@ -256,6 +256,7 @@ def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:
             figure_of(made.int8_student, job.metric).value, METRIC_NAMES[job.metric], task_named(job.recipe.task).example,
             verdict.decision if verdict is not None and verdict.is_float else "",
             next(iter(over), "") if is_within_size else "size", bool(job.goals), misses_in_float, bool(job.teacher_doubt),
+            margin,
         )),
     )
 

@@ -172,8 +172,8 @@ def _split_off(
     made = list(wanted)
     least_classes = 2 if name == made[0] else 1  # of two classes one may have given its second row to the first split
     is_held = hold_out(train.labels, rows=wanted[name], seed=seed, refusal=refusal, stays=stays, least_classes=least_classes)
-    fixed = stays | _is_shared(train.contents) | np.isin(train.contents, given)  # such a row would be left out of a split again
-    is_held = reach_every_class(is_held, train.labels, fixed=fixed, left=1 if name == made[-1] else 2, seed=seed)
+    lost = _is_shared(train.contents) | np.isin(train.contents, given)  # such a row would be left out of a split again
+    is_held = reach_every_class(is_held, train.labels, stays=stays, lost=lost, left=1 if name == made[-1] else 2, seed=seed)
     held = train.where(is_held)
     return train.where(~is_held), Split(name, held.source, held.rows, held.labels, held.contents, is_made_here=True)
 

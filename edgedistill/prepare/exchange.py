@@ -7,7 +7,8 @@ from edgedistill.prepare.split import strata_of
 
 
 def reach_every_class(
-    is_held: NDArray[np.bool_], labels: NDArray[np.int32], *, fixed: NDArray[np.bool_], left: int, seed: int
+    is_held: NDArray[np.bool_], labels: NDArray[np.int32], *, stays: NDArray[np.bool_], lost: NDArray[np.bool_], left: int,
+    seed: int,
 ) -> NDArray[np.bool_]:
     """Give each class with two rows or more one on both sides, where a split in proportion rounded it away.
 
@@ -17,14 +18,15 @@ def reach_every_class(
     Args:
         is_held: rows that were held out, shape (n,).
         labels: class numbers, shape (n,); of several a row 0 and 1, shape (n, classes).
-        fixed: rows that may not move, shape (n,); a class of which nothing else would be left gives none.
+        stays: rows that are never held out, shape (n,).
+        lost: other rows that may not move, shape (n,): they may be left out later, so that a class with nothing else gives none.
         left: how many rows a class should keep, if it has as many besides the one that is held out.
         seed: of the choice.
 
     Returns:
         shape (n,); True where a row is held out.
     """
-    sides = _Sides(is_held.copy(), labels, fixed, np.random.default_rng(seed))
+    sides = _Sides(is_held.copy(), labels, (stays | lost, lost & ~stays), np.random.default_rng(seed))
     total = sides.count(np.ones(len(labels), bool))
     least = np.minimum(left, total - 1)
     for number in np.flatnonzero((total > 1) & (sides.count(sides.held) == 0)).tolist():
@@ -42,15 +44,17 @@ class _Sides:
     Args:
         held: rows that are held, shape (n,); changed in place.
         labels: as `reach_every_class` takes them.
-        fixed: rows that may not move.
+        bound: rows that may not move, and those of them that may be left out later.
         generator: of the choices.
     """
 
     def __init__(
-        self, held: NDArray[np.bool_], labels: NDArray[np.int32], fixed: NDArray[np.bool_], generator: np.random.Generator
+        self, held: NDArray[np.bool_], labels: NDArray[np.int32], bound: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+        generator: np.random.Generator,
     ) -> None:
         self.held = held
-        self._labels, self._fixed, self._generator = labels, fixed, generator
+        self._labels, self._generator = labels, generator
+        self._fixed, self._lost = bound
         self._strata = strata_of(labels)
         self._sizes = np.bincount(self._strata)
         self._share = held.mean()
@@ -67,8 +71,8 @@ class _Sides:
 
     def may_be_held(self, least: int | NDArray[np.int64]) -> NDArray[np.bool_]:
         """Mark the rows that are left and whose classes keep more than `least`, and one that may not be lost, without them."""
-        free = ~self.held & ~self._fixed
-        return free & self._all_of((self.count(~self.held) > least) & (self.count(free) > 1))
+        kept = ~self.held & ~self._lost
+        return ~self.held & ~self._fixed & self._all_of((self.count(~self.held) > least) & (self.count(kept) > 1))
 
     def may_be_left(self) -> NDArray[np.bool_]:
         """Mark the rows that are held and whose classes have another that is."""

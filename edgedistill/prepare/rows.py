@@ -105,8 +105,8 @@ def has_half_pair(text: str) -> bool:
 def flags_in_one_column(place: str, column: str) -> DataError:
     """Return the error for a column that holds 0 and 1 where names of classes are expected; `place`: where it was seen."""
     return DataError(f"{place}: column {column!r} holds 0 and 1 for each class",
-                     hint="write the names of the classes that apply, or give each class a column: data.label_columns "
-                          "(with init: --label-columns)")
+                     hint="write the names of the classes that apply (for classes numbered 0 and 1, too), or give each class a "
+                          "column: data.label_columns (with init: --label-columns)")
 
 
 class RowCollector:

@@ -42,9 +42,8 @@ log = logging.getLogger("edgedistill")
 
 _FROM_TEACHER = "the student learns them from the teacher's answers alone"
 _NOT_GIVEN = "the rows that were given for it have none; such a class cannot be judged by this split"
-_TOO_FEW = "train has too few rows of them to give this split one; such a class cannot be judged by it"
-_NOT_FREE = ("their texts stand in another split or under another label too, so that none could be held out; such a class cannot "
-             "be judged by this split")
+_TOO_FEW = ("train has too few rows of them that can be held out for it (one whose text stands in another split or under another "
+            "label too cannot, nor one with the only row of another class); such a class cannot be judged by it")
 
 
 class Settings(Document):
@@ -131,8 +130,8 @@ def _separator_decisions(train: LabelledTexts, classes: tuple[str, ...], setting
         name = next(name for name in classes if other in name)
         yield _warned(Decision(
             step=_STEP, what=f"took {name!r} for one class: no text has two labels with {separator!r} between them",
-            why=f"where {other!r} stands between labels: --set \"data.label_separator='{other}'\""
-                f"; with init: --label-separator '{other}'",
+            why=f"where {other!r} stands between labels in a string: --set \"data.label_separator='{other}'\""
+                f"; with init: --label-separator '{other}'; in a list each label is an item of its own",
         ))
 
 
@@ -204,22 +203,10 @@ def _class_decisions(report: DataReport) -> Iterator[Decision]:
         yield Decision(step=_STEP, what=f"no split has a row of these classes that the teacher knows: {_first(nowhere)}",
                        why="the student has them too, and learns them from the teacher's answers alone; nothing judges them")
     for name, classes in absent.items():
-        for reason in (_FROM_TEACHER, _NOT_GIVEN, _TOO_FEW, _NOT_FREE):
-            if left := [c for c in classes if c not in nowhere and _reason(report, name, c) == reason]:
-                decision = Decision(step=_STEP, what=f"{name} has no row of these classes: {_first(left)}", why=reason)
-                yield decision if reason == _FROM_TEACHER else _warned(decision)
-
-
-def _reason(report: DataReport, name: str, label: str) -> str:
-    """Say why a split has no row of a class; train keeps a row of each, and test comes before validation."""
-    splits = {"train": report.train, "test": report.test, "validation": report.validation}
-    if name == "train":
-        return _FROM_TEACHER
-    if not splits[name].is_made_here:
-        return _NOT_GIVEN
-    made = [split for key, split in splits.items() if key == "train" or split.is_made_here]
-    needed = 3 if name == "validation" and report.test.is_made_here else 2
-    return _TOO_FEW if sum(split.rows_by_class[label] for split in made) < needed else _NOT_FREE
+        if left := [label for label in classes if label not in nowhere]:
+            reason = _FROM_TEACHER if name == "train" else _TOO_FEW if splits[name].is_made_here else _NOT_GIVEN
+            decision = Decision(step=_STEP, what=f"{name} has no row of these classes: {_first(left)}", why=reason)
+            yield decision if name == "train" else _warned(decision)
 
 
 def _warned(decision: Decision) -> Decision:
@@ -255,7 +242,7 @@ def _ensures(out: Path) -> None:
 
 STAGE = Stage(
     name="prepare",
-    version=4,
+    version=5,
     run=_run,
     requires=_requires,
     ensures=_ensures,

@@ -88,6 +88,7 @@ def test_run_when_the_goal_is_out_of_reach_then_exit_code_3_the_best_saved_and_a
     code = run_command_line([
         "run", "--recipe", str(line.recipe), "--target", "raspberry-pi", "-o", str(out), "--trials", "2",
         "--set", "goals=[{type: min-value, value: 1.0}]", "--set", "search.margin=0.1", "--set", "student.initialisation=random",
+        "--set", "teacher.name=teacher", "--set", "teacher.fine_tuning={epochs: 12, learning_rate: 0.002, batch_size: 16}",
     ])
     told = capsys.readouterr().err
     target = json.loads((out / "report.json").read_text(encoding="utf-8"))["targets"]["raspberry-pi"]

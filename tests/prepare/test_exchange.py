@@ -6,11 +6,12 @@ import pytest
 from edgedistill.prepare.exchange import reach_every_class
 
 
-def exchanged(held: list[int], labels: np.ndarray, *, fixed: tuple[int, ...] = (), left: int = 1) -> np.ndarray:
-    is_held, is_fixed = np.zeros(len(labels), bool), np.zeros(len(labels), bool)
-    is_held[held] = True
-    is_fixed[list(fixed)] = True
-    return reach_every_class(is_held, labels, fixed=is_fixed, left=left, seed=0)
+def exchanged(
+    held: list[int], labels: np.ndarray, *, stays: tuple[int, ...] = (), lost: tuple[int, ...] = (), left: int = 1
+) -> np.ndarray:
+    is_held, does_stay, is_lost = (np.zeros(len(labels), bool) for _ in range(3))
+    is_held[held] = does_stay[list(stays)] = is_lost[list(lost)] = True
+    return reach_every_class(is_held, labels, stays=does_stay, lost=is_lost, left=left, seed=0)
 
 
 def test_reach_every_class_when_each_has_a_row_on_both_sides_then_nothing_moves() -> None:
@@ -30,9 +31,17 @@ def test_reach_every_class_when_one_is_held_whole_then_it_gets_back_as_many_rows
     assert np.bincount(labels[exchanged([0, 1, 20, 21, 22], labels, left=2)]).tolist() == [4, 1]
 
 
-def test_reach_every_class_when_the_only_other_row_is_fixed_then_the_class_stays() -> None:
+def test_reach_every_class_when_the_only_other_row_may_be_left_out_later_then_the_class_stays() -> None:
     labels = np.array([0] * 20 + [1] * 2, np.int32)
-    assert np.flatnonzero(exchanged([0, 1], labels, fixed=(20,))).tolist() == [0, 1]
+    assert np.flatnonzero(exchanged([0, 1], labels, lost=(20,))).tolist() == [0, 1]
+
+
+def test_reach_every_class_when_the_other_row_stays_for_sure_then_this_one_is_held() -> None:
+    labels = np.zeros((22, 3), np.int32)
+    labels[:20, 0] = labels[20:, 1] = labels[21, 2] = 1  # row 21 holds the only label 2
+    found = exchanged([0, 1], labels, stays=(21,))
+    assert found[20]
+    assert found.sum() == 2
 
 
 @pytest.mark.parametrize("first", [0, 5])

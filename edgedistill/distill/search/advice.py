@@ -88,7 +88,7 @@ def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, 
     larger = _of_the_named_rung(shortage, ledger) or _of_the_budgets(ledger, budgets)
     options = [*_of_the_finding(shortage), *larger, _of_the_goal(worst, shortage)]
     if shortage.teacher_doubt:  # no other student would do better
-        far, options = f"{shortage.teacher_doubt}; {far}", [_BETTER_TEACHER, _of_the_goal(worst, shortage)]
+        far, options = f"{shortage.teacher_doubt}; {far}", [_BETTER_TEACHER]
     return f"{far}; {why}. What may help: {'; '.join(option for option in options if option)}."
 
 

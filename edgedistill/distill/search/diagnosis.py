@@ -23,9 +23,6 @@ _FOLLOWS, _FOLLOWS_SHARE, _FOLLOWS_NATS = 0.99, 0.02, 0.01
 """Agreement with the teacher from which on a student follows it, where it is also as near: by a share of the divergence of a
 constant answer, or by nats where all answers are the same."""
 
-_ROUNDING = 1e-9
-"""A shortfall is a difference: one that equals a share of rows may be a rounding above."""
-
 
 @dataclass(frozen=True)
 class Figures:
@@ -45,6 +42,7 @@ class Figures:
         has_goals: is anything asked for?
         misses_in_float: does the float student miss a goal, whatever else is looked for?
         is_teacher_a_constant: is the teacher no better on validation than one answer to everything?
+        margin: by how much the goals must be exceeded, for chance.
     """
 
     fit: Fit
@@ -60,6 +58,7 @@ class Figures:
     has_goals: bool = True
     misses_in_float: bool = False
     is_teacher_a_constant: bool = False
+    margin: float = 0.0
 
 
 def diagnose(figures: Figures) -> Diagnosis:
@@ -77,8 +76,8 @@ def diagnose(figures: Figures) -> Diagnosis:
       than by failing where it is right. Soft labels cannot mend that. Where the teacher keeps the goals, its mistakes cost
       nothing: a student that were its equal would keep them too. Also where the student follows its teacher (the same answer on
       99 % of validation or more, and KL at most 0.02 of that of the teacher's mean answer; or the same answer on all, and 0.01
-      nats at most) and the teacher would miss what is asked for too; or where the teacher is no better than one answer to
-      everything, and both answer nearly so.
+      nats at most) and the teacher does not exceed the goal by the margin either; or where the teacher is no better than one
+      answer to everything, and both answer nearly so.
     - `does-not-fit`: KL to the teacher on texts of the training is at least half of that on validation: what is missing
       on new texts is mostly missing on known ones too.
     - `vocabulary-binds`: the teacher itself, once it reads the student's tokens, is off by at least half of the student's KL
@@ -147,7 +146,7 @@ def _like_a_constant(figures: Figures) -> str:
 
 def _follows_its_teacher(figures: Figures) -> str:
     """Say that what is missing is missing in the teacher, which the student follows; empty where something is its own."""
-    fit, new = figures.fit, figures.fit.validation
+    new = figures.fit.validation
     is_near = new.kl_nats <= _FOLLOWS_SHARE * new.constant_kl_nats or (new.agreement == 1.0 and new.kl_nats <= _FOLLOWS_NATS)
     told = f"follows its teacher (KL {new.kl_nats:.3f} nats on validation, same answer on {new.agreement:.1%}), and that one"
     if figures.is_teacher_a_constant and max(new.kl_nats, new.constant_kl_nats) < _CONSTANT_TEACHER:
@@ -156,7 +155,6 @@ def _follows_its_teacher(figures: Figures) -> str:
         return ""
     if figures.teacher_shortfall > 0:
         return f"{told} misses the goal itself"
-    behind = (fit.teacher_right - fit.student_right) / max(1, fit.labelled_rows)
-    if figures.float_shortfall > behind + _ROUNDING:
+    if figures.has_goals and figures.teacher_shortfall + figures.margin > 0:
         return f"{told} does not exceed the goal by the margin that is asked for (search.margin) either"
     return ""

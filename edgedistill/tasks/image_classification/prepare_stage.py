@@ -236,6 +236,6 @@ def _ensures(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="prepare", version=4, run=_run, requires=_requires, ensures=_ensures,
+    name="prepare", version=5, run=_run, requires=_requires, ensures=_ensures,
     tools=("pyarrow", "scikit-learn", "datasets", "pillow"),
 )

@@ -58,15 +58,19 @@ def test_relation_loss_gives_a_gradient_to_the_student_alone(unlike: Any) -> Non
 
 
 def test_relation_loss_when_large_then_made_again_for_the_same_gradient(unlike: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    gradients = []
+    gradients, calls, made = [], [], []
+    divergence = relations._divergence
+    monkeypatch.setattr(relations, "_divergence", lambda *given: (calls.append(1), divergence(*given))[1])
     for most in (relations._MOST_KEPT, 0):
         monkeypatch.setattr(relations, "_MOST_KEPT", most)
         parts = [part.detach().clone().requires_grad_() for part in (unlike.student.queries, unlike.student.keys, unlike.student.values)]
         student = replace(unlike.student, queries=parts[0], keys=parts[1], values=parts[2])
         relation_loss(student, unlike.teacher, unlike.mask, relation_heads=2).backward()
         gradients.append([part.grad for part in parts])
+        made.append(len(calls))
     for kept, again in zip(*gradients, strict=True):
         assert torch.equal(kept, again)
+    assert made == [3, 3 + 6]  # forward, and once more for the gradient
 
 
 def test_relation_loss_with_heads_that_do_not_divide_a_width_is_refused(unlike: Any) -> None:

@@ -127,4 +127,4 @@ def test_advise_when_the_teacher_is_no_better_than_one_answer_then_leads_with_it
     assert text.startswith(f"{doubt}; accuracy 0.9000 on the test rows is 5.0 points short")
     assert "What may help: check the labels" in text
     assert not any(other in text for other in ("rows_seen", "--trials", "budgets."))
-    assert "loosen the goal" in text
+    assert not any(other in text for other in ("lower the goal", "loosen the goal"))  # a constant would keep one that is so low
