@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from edgedistill.data_settings import Data
-from edgedistill.document import Document, parse, read_text
+from edgedistill.document import Document, parse, read_text, without_defaults
 from edgedistill.errors import RecipeError
 from edgedistill.int8_settings import PostTraining, Quantization
 from edgedistill.overrides import set_override
@@ -16,6 +16,9 @@ from edgedistill.picture_settings import Pictures
 
 Task = Literal["text-classification", "image-classification"]
 """The ML tasks that can be distilled; the names are the hub's task ids."""
+
+
+LearningRate = Annotated[float, Field(gt=0, lt=1)]
 
 
 class FineTuning(Document):
@@ -30,6 +33,10 @@ class FineTuning(Document):
         1.5e-4, gt=0, lt=1, description="peak of the linear schedule; where it is not given, an encoder of texts that is wider "
         "than 384 gets 1.5e-4 x (384 / width)^2: 3.75e-5 at 768, 2.11e-5 at 1024. `recipe.lock.yaml` has what was used"
     )
+    learning_rates: tuple[LearningRate, ...] = Field(
+        (), max_length=8, description="text tasks: several peaks in the place of `learning_rate`: one training at each, and the "
+        "teacher that is best on validation is kept, of equals the one of the lower loss"
+    )
     batch_size: int = Field(32, ge=1, le=4096, description="examples a step")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="of AdamW, on matrices other than embeddings")
@@ -37,6 +44,10 @@ class FineTuning(Document):
         2, ge=1, description="evaluations without progress before it stops; progress is a better validation accuracy, or an "
         "equal one and a lower loss"
     )
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), "learning_rates")
 
 
 Configuration = dict[str, JsonValue]

@@ -39,14 +39,14 @@ def rate_for(width: int | None) -> float:
 
 
 def settled_tuning(tuning: FineTuning, folder: Path) -> FineTuning:
-    """Return the fine-tuning with the learning rate that suits a teacher's width, where the recipe gives none.
+    """Return the fine-tuning with the learning rate that suits a teacher's width, where the recipe gives none, nor several.
 
     A teacher that is fine-tuned already needs none: what the recipe says stays.
 
     Raises:
         TeacherError: config.json is missing or damaged.
     """
-    if _FIELD in tuning.model_fields_set or trained_labels(folder) is not None:
+    if _FIELD in tuning.model_fields_set or tuning.learning_rates or trained_labels(folder) is not None:
         return tuning
     rate = rate_for(encoder_width(folder))
     return tuning if rate == tuning.learning_rate else tuning.model_copy(update={_FIELD: rate})

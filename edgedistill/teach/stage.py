@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import require_written
-from edgedistill.checkpoints import CHECKPOINTS
 from edgedistill.document import Document
 from edgedistill.errors import TeacherError
 from edgedistill.examples import NO_LABEL, Examples, read_examples, write_examples
@@ -106,13 +105,10 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
         group.on_main(lambda: _take_as_it_is(inputs, labels, out))
         return _judge_taken(inputs, labels, out, told)
     # imported here: the training loop costs seconds to import and a fine-tuned teacher does not need it
-    import torch
-
-    from edgedistill.teach.fine_tuning import epochs_of, fine_tune, tuning_schedule
+    from edgedistill.teach.fine_tuning import epochs_of, tuning_schedule
+    from edgedistill.teach.tried_rates import tune_at
     from edgedistill.training import BestBy, TrainingSet
 
-    torch.manual_seed(settings.seed)
-    model = load_classifier(inputs.model, labels, problem=known.problem_type)
     encoder = TextEncoder.load(out)
     training, validation = (
         TrainingSet(encoder.encode(examples.texts), examples.labels)
@@ -123,16 +119,18 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
     # sets of labels are right late, and by steps: there the loss alone says whether a teacher still learns
     best_by: BestBy = "loss" if known.problem_type == SEVERAL_LABELS else "accuracy-then-loss"
     schedule = tuning_schedule(tuning, rows, seed=settings.seed, best_by=best_by)
-    best = fine_tune(model, (training, validation), schedule=schedule, out=out)
+    kept = tune_at(tuning.learning_rates or (tuning.learning_rate,),
+                   lambda: load_classifier(inputs.model, labels, problem=known.problem_type), (training, validation),
+                   schedule=schedule, out=out)
     return Outcome(
         decisions=(
             Decision(step="teach", what=f"fine-tuned the teacher for at most {epochs_of(tuning, rows)} epochs; best validation "
-                     f"accuracy {best:.4f}", why="the teacher's folder holds an encoder without a trained classifier"),
+                     f"accuracy {kept.accuracy:.4f}", why="the teacher's folder holds an encoder without a trained classifier"),
             *told,
-            *rate_decisions(tuning, inputs.model),
-            *(warn_of_accuracy(best, validation.labels) if group.is_main else ()),
+            *(kept.decisions or rate_decisions(tuning, inputs.model)),
+            *(warn_of_accuracy(kept.accuracy, validation.labels) if group.is_main else ()),
         ),
-        scratch=(CHECKPOINTS,),
+        scratch=kept.scratch,
     )
 
 

@@ -112,6 +112,8 @@ def _refuse_keys_of_texts(recipe: Recipe) -> None:
                           hint="take them out; what becomes of pictures is in pictures.changes: shift, zoom, mixup, cutmix ...")
     if recipe.teacher.max_tokens != Teacher.model_fields["max_tokens"].default:
         raise RecipeError("teacher.max_tokens: for texts", hint="take it out; pictures.side says how large pictures are")
+    if recipe.teacher.fine_tuning.learning_rates:
+        raise RecipeError("teacher.fine_tuning.learning_rates: for texts", hint="give one: teacher.fine_tuning.learning_rate")
     if recipe.data.text_column != Data.model_fields["text_column"].default:
         raise RecipeError("data.text_column: for texts", hint=f"pictures: {{column: {recipe.data.text_column}}}")
     if recipe.data.may_have_several:
