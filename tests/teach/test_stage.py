@@ -39,17 +39,6 @@ SETTINGS = TeacherSettings(fine_tuning=FineTuning(epochs=2, batch_size=16, learn
 SOFT = SoftLabelSettings(transfer_set=TransferSet(rows=90, copies=4), seed=3)
 
 
-@pytest.fixture(scope="module")
-def data(rows: Callable[..., Any], labels: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    for name, n, seed in (("train", 48, 1), ("validation", 20, 2)):
-        texts, classes = rows(n, seed=seed)
-        write_examples(folder / f"{name}.arrow", [f"{name}-{i}" for i in range(n)], texts, classes)
-    write_examples(folder / "unlabelled.arrow", [], [], [])
-    (folder / "labels.json").write_text(Labels(labels=labels).to_json())
-    return folder
-
-
 def perform_teacher(root: Path, model: Path, data: Path, *, labels: str = "labels.json") -> Path:
     inputs = TeacherInputs(model, data / "train.arrow", data / "validation.arrow", data / labels)
     return Workspace(root).perform("teach", TEACHER, SETTINGS, inputs).folder

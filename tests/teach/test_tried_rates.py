@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from edgedistill.errors import TrainingDivergedError
-from edgedistill.examples import write_examples
 from edgedistill.recipe import FineTuning
-from edgedistill.results import Labels
 from edgedistill.stage import Done, Workspace
 from edgedistill.teach import tried_rates
 from edgedistill.teach.learning_rate import settled_tuning
@@ -19,16 +17,6 @@ from edgedistill.teach.stage import TEACHER, TeacherInputs, TeacherSettings
 
 GOOD, POOR, WILD = 5e-3, 1e-6, 0.9
 SINGLE = FineTuning(epochs=3, batch_size=16, learning_rate=GOOD)
-
-
-@pytest.fixture(scope="module")
-def data(rows: Callable[..., Any], labels: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    for name, n, seed in (("train", 48, 1), ("validation", 20, 2)):
-        texts, classes = rows(n, seed=seed)
-        write_examples(folder / f"{name}.arrow", [f"{name}-{i}" for i in range(n)], texts, classes)
-    (folder / "labels.json").write_text(Labels(labels=labels).to_json())
-    return folder
 
 
 def taught(root: Path, model: Path, data: Path, tuning: FineTuning) -> Done:
