@@ -7,6 +7,7 @@ from transformers import PreTrainedModel
 
 from edgedistill.processes import current_group
 from edgedistill.recipe import FineTuning
+from edgedistill.stage import write_text_durably
 from edgedistill.teach.files import CURVE_FILE, ONE_FILE
 from edgedistill.training import BestBy, Schedule, TrainingSet, train
 
@@ -69,7 +70,7 @@ def fine_tune(model: PreTrainedModel, sets: tuple[TrainingSet, TrainingSet], *, 
     )
     if current_group().is_main:
         model.save_pretrained(out, max_shard_size=ONE_FILE, safe_serialization=True)
-        (out / CURVE_FILE).write_text(curve.to_json(), encoding="utf-8")
+        write_text_durably(out / CURVE_FILE, curve.to_json())  # the last file: with it a rate counts as done
     looks = [point for point in curve.points if point.validation_loss is not None]
     if schedule.best_by == "loss":
         return min(looks, key=lambda point: point.validation_loss or 0.0).validation_accuracy or 0.0

@@ -11,7 +11,7 @@ import pytest
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.recipe import FineTuning
 from edgedistill.stage import Done, Workspace
-from edgedistill.teach import tried_rates
+from edgedistill.teach import fine_tuning, tried_rates
 from edgedistill.teach.learning_rate import settled_tuning
 from edgedistill.teach.stage import TEACHER, TeacherInputs, TeacherSettings
 
@@ -71,6 +71,22 @@ def test_teacher_when_killed_after_the_first_rate_then_goes_on_with_the_second(
         taught(tmp_path, encoder, data, tuning)
     done = taught(tmp_path, encoder, data, tuning)
     assert made == [GOOD, POOR, POOR]
+    assert (done.folder / "model.safetensors").read_bytes() == alone
+
+
+def test_teacher_when_killed_while_the_curve_is_written_then_the_rate_does_not_count_as_done(
+    alone: bytes, data: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, text: str) -> None:
+        path.with_name(f"{path.name}.tmp").write_text(text[:20])
+        raise KeyboardInterrupt
+
+    tuning = SINGLE.model_copy(update={"learning_rates": (GOOD, POOR)})
+    with monkeypatch.context() as patched:
+        patched.setattr(fine_tuning, "write_text_durably", killed)
+        with pytest.raises(KeyboardInterrupt):
+            taught(tmp_path, encoder, data, tuning)
+    done = taught(tmp_path, encoder, data, tuning)
     assert (done.folder / "model.safetensors").read_bytes() == alone
 
 
