@@ -39,6 +39,9 @@ Version 2 of export stores a matrix once that several layers share. No layers he
 both.
 """
 
+_FIRST_RATE_IS_KEPT = ("trec6",)
+"""Tasks whose teacher is the one that a single rate gave: of the two that `teach` tries by default validation keeps the first."""
+
 FIRST_WEIGHTS = 2
 """How random weights start; 1, of rows that do not say it: with a standard deviation of 0.02, whatever the width."""
 
@@ -46,6 +49,14 @@ FIRST_WEIGHTS = 2
 def first_weights(recipe: Recipe, *, has_teacher: bool = True) -> dict[str, int]:
     """Return what a row is known by besides where its student starts from random weights: with a teacher, if it is not cut."""
     return {} if has_teacher and recipe.student.initialisation == "cut" else {"first_weights": FIRST_WEIGHTS}
+
+
+def tried_rates(task: str, recipe: Recipe) -> dict[str, str]:
+    """Return what a row is known by besides where `teach` chooses among rates, and not the one that was the only one before."""
+    given = recipe.teacher.fine_tuning
+    if "learning_rate" in given.model_fields_set or given.learning_rates or task in _FIRST_RATE_IS_KEPT:
+        return {}
+    return {"tried_rates": "by width"}
 
 
 def has_todays_start(row: Mapping[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import yaml
 from filelock import FileLock
 from resumable_rows import Row, key_of, pack_bits
-from stage_versions import stage_versions
+from stage_versions import stage_versions, tried_rates
 from suite_files import StudentsSuite, check_data
 
 from edgedistill.catalog import load_target
@@ -137,7 +137,7 @@ class Line:
             "task": self.task,
             "data": [item.sha256 for item in self.suite.tasks[self.task].files],
             "validation_share": recipe.data.validation_share,
-            "teacher": recipe.teacher.model_dump(mode="json"), "teacher_seed": teacher_seed,
+            "teacher": {**recipe.teacher.model_dump(mode="json"), **tried_rates(self.task, recipe)}, "teacher_seed": teacher_seed,
             "student": recipe.student.model_dump(mode="json", exclude={"rung"} if recipe.student.ladder else {"rung", "ladder"}),
             "distillation": recipe.distillation.model_dump(mode="json"),
             "quantization": recipe.quantization.model_dump(mode="json"),

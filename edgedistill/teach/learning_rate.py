@@ -1,4 +1,4 @@
-"""How fast an encoder of texts is fine-tuned where the recipe does not say. Reads config.json, needs no torch."""
+"""At which rates an encoder of texts is fine-tuned where the recipe does not say. Reads config.json, needs no torch."""
 
 from pathlib import Path
 
@@ -11,6 +11,8 @@ TUNED_WIDTH = 384
 
 _FIELD = "learning_rate"
 _DEFAULT: float = FineTuning.model_fields[_FIELD].default
+_SLOWER = 3
+"""The second rate is the first over this. Larger sets are better off with it (ADR 24)."""
 _WIDTHS = ("hidden_size", "dim", "d_model", "n_embd", "emb_dim")
 """What the families call the width, in the order in which they are looked for."""
 
@@ -38,8 +40,14 @@ def rate_for(width: int | None) -> float:
     return float(f"{_DEFAULT * (TUNED_WIDTH / width) ** 2:.3g}")
 
 
+def rates_for(width: int | None) -> tuple[float, float]:
+    """Return the two peaks among which validation chooses: that of the width, and a third of it. (1.5e-4, 5e-5) at 384."""
+    rate = rate_for(width)
+    return rate, float(f"{rate / _SLOWER:.3g}")
+
+
 def settled_tuning(tuning: FineTuning, folder: Path) -> FineTuning:
-    """Return the fine-tuning with the learning rate that suits a teacher's width, where the recipe gives none, nor several.
+    """Return the fine-tuning with the learning rates that suit a teacher's width, where the recipe gives none.
 
     A teacher that is fine-tuned already needs none: what the recipe says stays.
 
@@ -48,15 +56,16 @@ def settled_tuning(tuning: FineTuning, folder: Path) -> FineTuning:
     """
     if _FIELD in tuning.model_fields_set or tuning.learning_rates or trained_labels(folder) is not None:
         return tuning
-    rate = rate_for(encoder_width(folder))
-    return tuning if rate == tuning.learning_rate else tuning.model_copy(update={_FIELD: rate})
+    rates = rates_for(encoder_width(folder))
+    return tuning.model_copy(update={_FIELD: rates[0], "learning_rates": rates})
 
 
 def rate_decisions(tuning: FineTuning, folder: Path) -> tuple[Decision, ...]:
-    """Return the decision that a wide encoder is fine-tuned slower; none where the rate is the default or another one."""
+    """Return the decision that a wide encoder is fine-tuned slower; none where the rates are others, or it is not wide."""
     width = encoder_width(folder)
-    if tuning.learning_rate == _DEFAULT or tuning.learning_rate != rate_for(width):
+    if rate_for(width) == _DEFAULT or tuning.learning_rates != rates_for(width):
         return ()
-    why = (f"{_DEFAULT:g} suits one of {TUNED_WIDTH}, and wider ones need less: {_DEFAULT:g} x ({TUNED_WIDTH} / {width})^2; "
-           "--set teacher.fine_tuning.learning_rate=RATE takes another")
-    return (Decision(step="teach", what=f"learning rate {tuning.learning_rate:g}: the encoder is {width} wide", why=why),)
+    rates = " and ".join(f"{rate:g}" for rate in tuning.learning_rates)
+    why = (f"{_DEFAULT:g} suits one of {TUNED_WIDTH}, and wider ones need less: {_DEFAULT:g} x ({TUNED_WIDTH} / {width})^2 and a "
+           "third of it; --set teacher.fine_tuning.learning_rate=RATE takes one of your own")
+    return (Decision(step="teach", what=f"learning rates {rates}: the encoder is {width} wide", why=why),)

@@ -127,7 +127,8 @@ def _make_teacher(settings: TeacherSettings, inputs: TeacherInputs, out: Path) -
             Decision(step="teach", what=f"fine-tuned the teacher for at most {epochs_of(tuning, rows)} epochs; best validation "
                      f"accuracy {kept.accuracy:.4f}", why="the teacher's folder holds an encoder without a trained classifier"),
             *told,
-            *(kept.decisions or rate_decisions(tuning, inputs.model)),
+            *kept.decisions,
+            *rate_decisions(tuning, inputs.model),
             *(warn_of_accuracy(kept.accuracy, validation.labels) if group.is_main else ()),
         ),
         scratch=kept.scratch,

@@ -151,7 +151,7 @@ class TextClassification:
         require_float_file_fits(_given(teacher))
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
-        """Fill in the learning rate that the encoder's width asks for; texts are prepared alike for every target."""
+        """Fill in the learning rates that the encoder's width asks for; texts are prepared alike for every target."""
         from edgedistill.tasks.text_classification.source_files import refuse_keys_of_pictures, require_data
         from edgedistill.teach.learning_rate import settled_tuning
 
