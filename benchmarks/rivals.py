@@ -60,7 +60,8 @@ def rival_settings(line: Line, rival: Rival, suite: RivalsSuite, limit_bytes: in
     base = teacher_settings(line, line.teacher_seed(rival.seed))
     common = {**base, "kind": "rival", "name": rival.name, "size": rival.size, "seed": rival.seed, "limit_bytes": limit_bytes}
     if rival.plain is None:
-        return {**common, "model2vec": suite.model2vec.model_dump(mode="json", exclude={"sizes"})}
+        encoder = {name: value for name, value in common["teacher"].items() if name != "tried_rates"}  # it is not fine-tuned here
+        return {**common, "teacher": encoder, "model2vec": suite.model2vec.model_dump(mode="json", exclude={"sizes"})}
     ours = line.base_settings(line.recipe(), teacher_seed=0)
     stages = {name: ours["stages"][name] for name in (*base["stages"], "soft_labels", "quantize")}
     return {**common, "stages": stages, "quantization": ours["quantization"], "plain": suite.plain.model_dump(mode="json"),

@@ -71,7 +71,7 @@ def recipe_of(suite: StudentsSuite, task: str, overrides: Sequence[str] = ()) ->
         "id": task.replace("_", "-"), "task": "text-classification",
         "data": {"train": data.train.file, "validation": data.validation.file if data.validation else None,
                  "test": data.test.file},
-        "teacher": suite.teacher.model_dump(mode="json"),
+        "teacher": suite.teacher.model_dump(mode="json", exclude_unset=True),
     }
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "recipe.yaml"
