@@ -49,8 +49,8 @@ class Students:
     times: Sequence[Row] = ()
 
     def timed(self, student: Row) -> Row | None:
-        """Return the row of a time that was taken alone on the machine, of a student's task and shape; None: there is none."""
-        wanted = (student["task"], student["size"], student["rung"], self.bases.get(student["task"]))
+        """Return the row of a time, taken alone on the machine, of a student's task, shape and settings; None: there is none."""
+        wanted = (student["task"], student["size"], student["rung"], student["base"])
         return next((row for row in self.times if (row["task"], row["size"], row["rung"], row["base"]) == wanted), None)
 
     @cached_property

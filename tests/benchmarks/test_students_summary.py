@@ -188,6 +188,19 @@ def test_ablation_table_then_says_the_difference_to_the_first_line(write_row: Wr
     assert _cells(table, 3)[1].startswith("0.750, -25.0 (")
 
 
+def test_ablation_table_when_lines_are_of_two_teachers_then_each_is_held_against_its_own_first_line(
+    write_row: Write, tmp_path: Path
+) -> None:
+    for teacher, base, name, right in (("old", "before", "all of it", _SEVEN), ("old", "before", "no transfer set", _HALF),
+                                       ("new", "same", "all of it", _ALL), ("new", "same", "decoupled", _SIX)):
+        write_row("ablation", kind="ablation", size="1/80", name=name, right=right, base=base, teacher_row=teacher)
+    table = ablation_table(tmp_path / "results" / "ablation", {"trec6": "same"})
+    assert _cells(table, 2) == ["all of it", "1.000 (1 seed)"]
+    older, newer = _cells(table, 3), _cells(table, 4)
+    assert (older[0], older[1][:22], older[1][-14:]) == ("no transfer set", "0.500 of 0.875, -37.5 ", "older settings")
+    assert (newer[0], newer[1][:12]) == ("decoupled", "0.750, -25.0")
+
+
 def test_teachers_table_then_the_hand_that_is_best_on_validation_stands_against_the_teacher_of_the_students(
     students: Students, write_row: Write, tmp_path: Path
 ) -> None:
