@@ -1,5 +1,6 @@
 """Fine-tuning at several learning rates, one after the other: validation says which teacher is kept."""
 
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from edgedistill.results import TrainingLog
 from edgedistill.teach.files import CURVE_FILE
 from edgedistill.teach.fine_tuning import fine_tune
 from edgedistill.training import Schedule, TrainingSet
+
+log = logging.getLogger("edgedistill")
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,13 @@ def tune_at(
         return Kept(_tuned(make, sets, replace(schedule, learning_rate=rates[0]), out))
     group, failures = current_group(), []
     made: dict[float, TrainingLog] = {}
-    for rate in rates:
+    for place, rate in enumerate(rates, 1):
         folder = out / _folder(rate)
         is_done = group.share("yes" if (folder / CURVE_FILE).is_file() else "no") == "yes"  # it is written last
         try:
             if not is_done:
+                log.info("teach: learning rate %g, %d of %d; --set teacher.fine_tuning.learning_rate=%g trains at one alone",
+                         rate, place, len(rates), rate)
                 _tuned(make, sets, replace(schedule, learning_rate=rate), folder)
                 group.wait()
         except TrainingDivergedError as diverged:

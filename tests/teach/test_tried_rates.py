@@ -44,9 +44,11 @@ def alone(data: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.mark.parametrize("rates", [(GOOD, POOR), (POOR, GOOD)])
 def test_teacher_at_several_rates_then_the_one_that_is_best_on_validation_to_the_byte(
-    rates: tuple[float, ...], alone: bytes, data: Path, encoder: Path, tmp_path: Path
+    rates: tuple[float, ...], alone: bytes, data: Path, encoder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "edgedistill")
     done = taught(tmp_path, encoder, data, SINGLE.model_copy(update={"learning_rates": rates}))
+    assert [f"learning rate {rate:g}, {place} of 2" in caplog.text for place, rate in enumerate(rates, 1)] == [True, True]
     assert (done.folder / "model.safetensors").read_bytes() == alone
     told = next(decision for decision in done.manifest.decisions if "kept the teacher" in decision.what)
     assert told.what.endswith("a learning rate of 0.005")
