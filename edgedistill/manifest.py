@@ -1,14 +1,20 @@
 """The manifest: what a step did. It is written last, so a folder that has one is complete."""
 
+import logging
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from edgedistill.artifact import MANIFEST_FILE, Artifact, check
-from edgedistill.document import Document
+from edgedistill.document import Document, without_defaults
 from edgedistill.errors import UsageError
 from edgedistill.host import Host
 
-__all__ = ["MANIFEST_FILE", "Decision", "Manifest", "read_valid_manifest"]
+__all__ = ["MANIFEST_FILE", "Decision", "Manifest", "read_valid_manifest", "warned"]
+
+log = logging.getLogger("edgedistill")
 
 
 class Decision(Document):
@@ -17,6 +23,17 @@ class Decision(Document):
     step: str
     what: str
     why: str
+    is_warning: bool = Field(False, description="is the user to hear of it at once? Written where it is so")
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), "is_warning")
+
+
+def warned(decision: Decision) -> Decision:
+    """Warn on the terminal of what was decided; returns it marked, so that a run that finds the step done warns again."""
+    log.warning("%s: %s (%s)", decision.step, decision.what, decision.why)
+    return decision.model_copy(update={"is_warning": True})
 
 
 class Manifest(Document):

@@ -1,6 +1,5 @@
 """The prepare stage: reads, checks and splits the data into files of examples."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from edgedistill.decisions import problem_of_labels
 from edgedistill.document import Document, without_defaults
 from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, warned
 from edgedistill.prepare.assemble import CleanData, Sources, assemble
 from edgedistill.prepare.check import other_separator, require_flagged, require_named
 from edgedistill.prepare.clean import SplitPlan
@@ -37,8 +36,6 @@ LABELS_FILE = "labels.json"
 DATA_REPORT_FILE = "data_report.json"
 
 _STEP = "prepare"
-
-log = logging.getLogger("edgedistill")
 
 _FROM_TEACHER = "the student learns them from the teacher's answers alone"
 _NOT_GIVEN = "the rows that were given for it have none; such a class cannot be judged by this split"
@@ -118,7 +115,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     if inputs.unlabelled is not None:
         taken = Decision(step=_STEP, what=f"took {_count(len(unlabelled), 'text')} without labels",
                          why="data.unlabelled; repeats and texts of train, validation and test are left out")
-        decisions.append(taken if unlabelled else _warned(taken))
+        decisions.append(taken if unlabelled else warned(taken))
     return Outcome(tuple(decisions))
 
 
@@ -128,7 +125,7 @@ def _separator_decisions(train: LabelledTexts, classes: tuple[str, ...], setting
     other = None if separator is None or settings.label_columns else other_separator(train, classes, separator)
     if other is not None:
         name = next(name for name in classes if other in name)
-        yield _warned(Decision(
+        yield warned(Decision(
             step=_STEP, what=f"took {name!r} for one class: no text has two labels with {separator!r} between them",
             why=f"where {other!r} stands between labels in a string: --set \"data.label_separator='{other}'\""
                 f"; with init: --label-separator '{other}'; in a list each label is an item of its own",
@@ -206,13 +203,7 @@ def _class_decisions(report: DataReport) -> Iterator[Decision]:
         if left := [label for label in classes if label not in nowhere]:
             reason = _FROM_TEACHER if name == "train" else _TOO_FEW if splits[name].is_made_here else _NOT_GIVEN
             decision = Decision(step=_STEP, what=f"{name} has no row of these classes: {_first(left)}", why=reason)
-            yield decision if name == "train" else _warned(decision)
-
-
-def _warned(decision: Decision) -> Decision:
-    """Return a decision that a user should hear of at once, too."""
-    log.warning("%s: %s (%s)", _STEP, decision.what, decision.why)
-    return decision
+            yield decision if name == "train" else warned(decision)
 
 
 def _first(names: list[str]) -> str:
