@@ -3,12 +3,11 @@
 import logging
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from edgedistill.artifact import MANIFEST_FILE, Artifact, check
-from edgedistill.document import Document, without_defaults
+from edgedistill.document import Document
 from edgedistill.errors import UsageError
 from edgedistill.host import Host
 
@@ -23,11 +22,7 @@ class Decision(Document):
     step: str
     what: str
     why: str
-    is_warning: bool = Field(False, description="is the user to hear of it at once? Written where it is so")
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(self, write(self), "is_warning")
+    is_warning: bool = Field(False, description="was the user warned of it at once?")
 
 
 def warned(decision: Decision) -> Decision:
