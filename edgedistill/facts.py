@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from edgedistill.document import read_text
+from edgedistill.errors import ArtifactError
 from edgedistill.examples import read_examples, spread_rows
 from edgedistill.plan import DataFacts
 from edgedistill.results import Labels
-from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder
+from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, TextEncoder, is_wordpiece
 from edgedistill.tasks.text_classification.unread import Unread, unread_of
 
 _MOST_TEXTS = 5_000
@@ -46,7 +48,14 @@ def facts_of_texts(
     """
     lengths, unread = _lengths_and_unread(texts, teacher, max_tokens=max_tokens)
     median = int(np.median(lengths)) if lengths else max_tokens
-    return DataFacts(classes, rows, median, tuple(sorted(Counter(lengths).items())), unread_share=unread.tokens)
+    return DataFacts(classes, rows, median, tuple(sorted(Counter(lengths).items())), unread_share=unread.tokens,
+                     has_students_lengths=_is_read_alike(teacher))
+
+
+def _is_read_alike(teacher: Path | None) -> bool:
+    """Do students read a text in as many tokens as the teacher? Only a WordPiece is shared; unknown without a tokenizer.json."""
+    file = None if teacher is None else teacher / TOKENIZER_FILE
+    return file is None or not file.is_file() or is_wordpiece(read_text(file, error=ArtifactError))
 
 
 def median_tokens(texts: Sequence[str], teacher: Path | None, *, max_tokens: int) -> int:

@@ -1,14 +1,19 @@
 """The manifest: what a step did. It is written last, so a folder that has one is complete."""
 
+import logging
 from datetime import datetime
 from pathlib import Path
+
+from pydantic import Field
 
 from edgedistill.artifact import MANIFEST_FILE, Artifact, check
 from edgedistill.document import Document
 from edgedistill.errors import UsageError
 from edgedistill.host import Host
 
-__all__ = ["MANIFEST_FILE", "Decision", "Manifest", "read_valid_manifest"]
+__all__ = ["MANIFEST_FILE", "Decision", "Manifest", "read_valid_manifest", "warned"]
+
+log = logging.getLogger("edgedistill")
 
 
 class Decision(Document):
@@ -17,6 +22,13 @@ class Decision(Document):
     step: str
     what: str
     why: str
+    is_warning: bool = Field(False, description="was the user warned of it at once?")
+
+
+def warned(decision: Decision) -> Decision:
+    """Warn on the terminal of what was decided; returns it marked, so that a run that finds the step done warns again."""
+    log.warning("%s: %s (%s)", decision.step, decision.what, decision.why)
+    return decision.model_copy(update={"is_warning": True})
 
 
 class Manifest(Document):

@@ -22,6 +22,7 @@ from edgedistill.run_folder import (
     REPORT_FILE,
     STAGES_FOLDER,
     STUDY_FILE,
+    left_by_earlier_runs,
     locked,
     locked_recipe,
     require_outside_inputs,
@@ -327,7 +328,10 @@ def _publish(line: Line, common: Common, results: Mapping[str, "TargetResults"],
     from edgedistill.report.stage import write_report
     from edgedistill.run_report import collect_report, misses_of, parity_problems_of
 
-    report = collect_report(line.recipe, line.steps, common.prepared.folder, results, settled=line.settled)
+    left = left_by_earlier_runs(out, results)
+    for decision in left:
+        log.warning("%s (%s)", decision.what, decision.why)
+    report = collect_report(line.recipe, line.steps, common.prepared.folder, results, settled=(*line.settled, *left))
     with storage_errors(out):
         for name, result in results.items():
             _publish_target(result, out / name)

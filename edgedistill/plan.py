@@ -56,6 +56,7 @@ class DataFacts:
         picture: side and channels of the pictures; None for texts.
         length_counts: (tokens, texts of that many) for the texts that were looked at; empty when only the median is known.
         unread_share: of the tokens of texts, those that the teacher's tokenizer does not know, 0 to 1.
+        has_students_lengths: does a student read as many tokens of a text? Not where it gets a vocabulary of its own.
     """
 
     classes: int
@@ -64,6 +65,7 @@ class DataFacts:
     length_counts: tuple[tuple[int, int], ...] = ()
     picture: PictureSize | None = None
     unread_share: float = 0.0
+    has_students_lengths: bool = True
 
     @property
     def lengths(self) -> dict[int, int]:

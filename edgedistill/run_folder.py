@@ -1,9 +1,9 @@
-"""The run folder: who may work in it, its recipe with every default, and its id."""
+"""The run folder: who may work in it, its recipe with every default, its id, and what earlier runs left in it."""
 
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import StorageError
+from edgedistill.manifest import Decision
 from edgedistill.recipe import Recipe
 from edgedistill.stage import write_text_durably
 from edgedistill.storage import storage_errors
@@ -21,6 +22,7 @@ REPORT_FILE = "report.json"
 LOCKED_RECIPE_FILE = "recipe.lock.yaml"
 STUDY_FILE = "study.journal"
 _ID_FILE = "run_id"
+_PUBLISHED = ("student/ort_config.json", "bundle/bundle.json", "bundle.zip")
 _DISK_NEED_BYTES = 1_500_000_000
 
 
@@ -86,6 +88,30 @@ def locked_recipe(located: LocatedRecipe, out: Path) -> Recipe:
     teacher = recipe.teacher.model_copy(update={"name": name})
     student = recipe.student.model_copy(update={"ladder": moved(recipe.student.ladder)})
     return recipe.model_copy(update={"data": data, "teacher": teacher, "search": search, "student": student})
+
+
+def left_by_earlier_runs(out: Path, targets: Collection[str]) -> tuple[Decision, ...]:
+    """Name the targets whose folders an earlier run left in `out`: the report beside them does not speak of them.
+
+    They are no one's to delete: an app may ship what lies there.
+
+    Args:
+        out: the run folder.
+        targets: the ids of this run.
+
+    Returns:
+        one decision; none where every folder of a target is of this run.
+    """
+    folders = sorted(path.name for path in out.iterdir() if any((path / name).is_file() for name in _PUBLISHED))
+    left = [name for name in folders if name not in targets]
+    if not left:
+        return ()
+    named = ", ".join(f"{name}/" for name in left)
+    return (Decision(
+        step="report", what=f"{named}: left as an earlier run wrote it; no figure of this report is of it",
+        why="this run was not asked for that target, and what lies there may be of other settings: delete it, or name all "
+            "targets in one command",
+    ),)
 
 
 def run_id(stages: Path) -> str:

@@ -22,7 +22,7 @@ from edgedistill.crew import run_stage
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
 from edgedistill.host import this_host, tool_version
-from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, read_valid_manifest
+from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, read_valid_manifest, warned
 from edgedistill.orders import Call
 from edgedistill.result_folder import KEY_FILE, alone_in, partial_of, remove, remove_partial, require_own
 from edgedistill.storage import storage_errors
@@ -105,6 +105,8 @@ class _Job:
 class Workspace:
     """Where the steps of a run keep their results (`.stages/`), and who is told about them.
 
+    A step that is found done gives its warnings again, each once a process.
+
     Attributes:
         root: the folder; step `s` with key `k` lives in `root/s/k`.
         on_step: called with (step, "skipped" | "started" | "done", seconds).
@@ -113,6 +115,7 @@ class Workspace:
     root: Path
     on_step: Callable[[str, str, float], None] = lambda step, state, seconds: None
     _hashes: dict[tuple[str, int, int], str] = field(default_factory=dict, repr=False, compare=False)
+    _warnings: set[Decision] = field(default_factory=set, repr=False, compare=False)
 
     def perform(
         self, step: str, stage: Stage[SettingsT, InputsT], settings: SettingsT, inputs: InputsT
@@ -176,6 +179,7 @@ class Workspace:
                 manifest = _take_up(folder, job.key)
         if manifest is not None:
             self.on_step(job.step, "skipped", 0.0)
+            self._warn_again(manifest)
             return Done(folder, manifest, was_skipped=True)
         job.stage.requires(job.settings, job.inputs)
         self.on_step(job.step, "started", 0.0)
@@ -193,8 +197,15 @@ class Workspace:
             seconds = time.perf_counter() - clock
             manifest = _manifest(job, outcome, partial, started, seconds)
             _commit(partial, folder, manifest)
+        self._warnings.update(manifest.decisions)
         self.on_step(job.step, "done", seconds)
         return Done(folder, manifest, was_skipped=False)
+
+    def _warn_again(self, manifest: Manifest) -> None:
+        """Give the warnings of a step that was done before; not those that this process has given."""
+        for decision in manifest.decisions:
+            if decision.is_warning and decision not in self._warnings:
+                self._warnings.add(warned(decision))
 
     def _key_parts(self, stage: Stage[Any, Any], settings: Document, inputs: Any) -> dict[str, Any]:
         return {

@@ -78,7 +78,7 @@ def search_students(job: Job, attempt: Attempter) -> Found:
 def _doubts(job: Job) -> tuple[Decision, ...]:
     """Say what is wrong with the teacher, and which goals tell nothing or ask for more than it has, before any trial.
 
-    Of the teacher too, although `teach` has warned of it: a run that goes on skips that step, and its warnings.
+    Of the teacher too, although `teach` has warned of it: what it lacks no trial mends.
     """
     teacher = (Decision(step="search", what=job.teacher_doubt, why="a student learns what its teacher says: check the labels, or "
                         "give another teacher"),) if job.teacher_doubt else ()

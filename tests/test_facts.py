@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import write_examples
-from edgedistill.facts import facts_of_examples, median_tokens, positions_of, token_counts
+from edgedistill.facts import facts_of_examples, facts_of_texts, median_tokens, positions_of, token_counts
 from edgedistill.plan import DataFacts
 from edgedistill.results import Labels
 
@@ -53,8 +53,17 @@ def test_facts_of_examples_when_prepared_then_classes_rows_and_length(teacher: P
     write_examples(tmp_path / "train.arrow", ["a", "b", "c"], TEXTS, [0, 1, 0])
     (tmp_path / "labels.json").write_text(Labels(labels=("off", "on", "dim")).to_json())
     assert facts_of_examples(tmp_path, teacher, max_tokens=64) == DataFacts(
-        classes=3, train_rows=3, median_tokens=5, length_counts=((3, 1), (5, 1), (7, 1))
+        classes=3, train_rows=3, median_tokens=5, length_counts=((3, 1), (5, 1), (7, 1)), has_students_lengths=False
     )
+
+
+def test_facts_of_texts_when_the_teacher_reads_by_word_pieces_or_is_not_at_hand_then_the_lengths_are_the_students(
+    tmp_path: Path
+) -> None:
+    assert facts_of_texts(TEXTS, 2, 3, teacher=None, max_tokens=64).has_students_lengths
+    words = {word: i for i, word in enumerate(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lamp"))}
+    Tokenizer(models.WordPiece(words, unk_token="[UNK]")).save(str(tmp_path / "tokenizer.json"))
+    assert facts_of_texts(TEXTS, 2, 3, teacher=tmp_path, max_tokens=64).has_students_lengths
 
 
 def test_facts_of_examples_when_there_are_more_than_5000_then_evenly_spread_ones_count(teacher: Path, tmp_path: Path) -> None:

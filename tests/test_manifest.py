@@ -26,6 +26,14 @@ def finished(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_decision_when_its_schema_is_published_then_its_keys_stand_in_it() -> None:
+    assert set(Decision.model_json_schema(mode="serialization")["properties"]) == {"step", "what", "why", "is_warning"}
+
+
+def test_decision_when_written_before_there_were_warnings_then_it_is_none() -> None:
+    assert not Decision.model_validate_json('{"step": "a", "what": "b", "why": "c"}').is_warning
+
+
 def test_read_valid_manifest_when_all_hashes_hold_then_the_manifest(finished: Path) -> None:
     manifest = read_valid_manifest(finished)
     assert manifest is not None

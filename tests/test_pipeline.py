@@ -1,5 +1,7 @@
 """The order of the last steps: a bundle is packed only when every gate holds, that of a device too."""
 
+import importlib
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,3 +91,23 @@ def test_target_when_a_conversion_failed_then_neither_times_nor_asks_nor_packs(
 ) -> None:
     done, _ = steps_of(tmp_path, monkeypatch, is_parity_kept=False, device=object())
     assert done == []
+
+
+def test_publish_when_an_earlier_run_left_another_target_then_report_and_terminal_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "bundle.zip").touch()
+    settled: list[Any] = []
+    monkeypatch.setattr("edgedistill.run_report.collect_report", lambda *given, **named: settled.extend(named["settled"]))
+    for name in ("edgedistill.run_report.misses_of", "edgedistill.run_report.parity_problems_of"):
+        monkeypatch.setattr(name, lambda report: ())
+    monkeypatch.setattr(importlib.import_module("edgedistill.report.stage"), "write_report", lambda *given: None)
+    monkeypatch.setattr(pipeline, "_publish_target", lambda *given: None)
+    line: Any = SimpleNamespace(recipe=None, steps={}, settled=("first",))
+    common: Any = SimpleNamespace(prepared=SimpleNamespace(folder=tmp_path))
+    with caplog.at_level(logging.WARNING):
+        pipeline._publish(line, common, {"pi": SimpleNamespace()}, tmp_path, recipe="id: mine\n")  # type: ignore[dict-item] # a fake
+    assert settled[0] == "first"
+    assert settled[1].what.startswith("phone/: left as an earlier run wrote it")
+    assert settled[1].what in caplog.text

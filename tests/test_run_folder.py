@@ -8,7 +8,7 @@ import pytest
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import StorageError
 from edgedistill.recipe import Recipe
-from edgedistill.run_folder import locked_recipe, require_outside_inputs, run_id
+from edgedistill.run_folder import left_by_earlier_runs, locked_recipe, require_outside_inputs, run_id
 
 
 def test_run_id_when_asked_again_or_after_a_move_then_the_same(tmp_path: Path) -> None:
@@ -49,3 +49,15 @@ def test_require_outside_inputs_when_the_run_folder_lies_in_one_then_names_one_t
         require_outside_inputs(located, Path("runs/mine"))
     assert refused.value.hint == "choose a folder outside, for example -o ../runs/mine"
     require_outside_inputs(located, Path("../runs/mine"))
+
+
+def test_left_by_earlier_runs_when_other_targets_lie_there_then_names_them_and_nothing_else(tmp_path: Path) -> None:
+    for file in ("pi/bundle/bundle.json", "phone/bundle.zip", "failed/student/ort_config.json", ".stages/distill/k/model.onnx",
+                 "notes/bundle/readme.txt"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    (tmp_path / "report.json").touch()
+    (told,) = left_by_earlier_runs(tmp_path, ["pi"])
+    assert told.what == "failed/, phone/: left as an earlier run wrote it; no figure of this report is of it"
+    assert left_by_earlier_runs(tmp_path, ["pi", "phone", "failed"]) == ()
+    assert (tmp_path / "phone/bundle.zip").is_file()

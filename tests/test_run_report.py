@@ -1,5 +1,6 @@
 """The budgets of a target against what the int8 student costs, and where each figure comes from."""
 
+import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +16,13 @@ from edgedistill.evaluate.stage import EVALUATION_FILE
 from edgedistill.goals import accuracy_goal, check_goals
 from edgedistill.host import this_host
 from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest
-from edgedistill.plan import DataFacts, Plan, make_plan
+from edgedistill.plan import DataFacts, Plan, make_plan, predict
 from edgedistill.recipe import Recipe
 from edgedistill.report.model import TargetLatency
 from edgedistill.results import BudgetCheck, Coverage, Evaluation, Interval, Measurement, QuantizationVerdict
 from edgedistill.run_report import Costs, TargetResults, check_budgets, command_of
 from edgedistill.shape import StudentShape
+from edgedistill.tasks.registry import task_named
 from tests.report.test_device import MIB, measurement
 
 SHAPE = StudentShape(id="one", layers=1, hidden=32, heads=2, intermediate=16, vocabulary=100)
@@ -136,6 +138,23 @@ def test_report_when_other_students_of_the_folder_answered_the_same_test_rows_th
     assert run_report._judged_too({"board": board})[0].startswith("2 other int8 students of this run folder")
 
 
+def test_report_when_the_student_has_a_vocabulary_of_its_own_then_predicts_anew_for_its_tokens(
+    monkeypatch: pytest.MonkeyPatch, plan: Plan
+) -> None:
+    facts = dataclasses.replace(plan.facts, has_students_lengths=False)
+    longer = dataclasses.replace(facts, median_tokens=3 * facts.median_tokens, has_students_lengths=True)
+    door = task_named(plan.recipe.task)
+    monkeypatch.setattr(type(door), "facts", lambda self, recipe, prepared, folder: {"int8": longer}[folder])
+    result = cast(TargetResults, SimpleNamespace(plan=dataclasses.replace(plan, facts=facts),
+                                                 student_int8=SimpleNamespace(folder="int8")))
+    (said,) = run_report._read_otherwise(result, Path("data"))
+    slower = predict(plan.shape, plan.recipe, plan.target, longer).latency_p50_s
+    assert slower > plan.chosen.latency_p50_s
+    assert f"predicted a p50 of {plan.chosen.latency_p50_s * 1e3:.2f} ms" in said
+    assert f"reads it in {longer.median_tokens} of its own, for which the same prediction is {slower * 1e3:.2f} ms" in said
+    assert run_report._read_otherwise(cast(TargetResults, SimpleNamespace(plan=plan)), Path("data")) == ()
+
+
 def test_budgets_when_the_device_was_emulated_then_its_times_are_not_judged(plan: Plan) -> None:
     found = _checks(plan, device=measurement(rounds=(), source="emulated"))
     assert found["latency_p50_s"].source == found["peak_memory_bytes"].source == "predicted"
@@ -210,6 +229,6 @@ def test_report_when_a_task_names_what_nobody_looked_at_then_every_target_is_tol
     monkeypatch.setattr(run_report, "finished_at", lambda steps: None)
     monkeypatch.setattr(run_report, "_judged_too", lambda results: ())
     recipe = SimpleNamespace(id="r", task="image-classification")
-    result = SimpleNamespace(found=found, tuning=None)
+    result = SimpleNamespace(found=found, tuning=None, plan=plan)
     with pytest.raises(Told, match="teach never saw data"):
         run_report.collect_report(recipe, {"teach": taught}, Path("data"), {"pi": result})

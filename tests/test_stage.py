@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from edgedistill import storage
 from edgedistill.artifact import sha256_of_file, sha256_of_path
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError, ParityError, StorageError
-from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest
+from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, warned
 from edgedistill.result_folder import remove_partial
 from edgedistill.stage import Done, Outcome, Stage, Workspace, input_paths, write_text_durably
 
@@ -766,3 +767,32 @@ def test_remove_partial_when_killed_half_way_then_what_is_left_is_still_known_as
     assert (partial / ".key").is_file()
     remove_partial(partial)
     assert not partial.exists()
+
+
+def doubting(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
+    return Outcome(decisions=(warned(Decision(step="repeat", what="two texts are cut", why="they are long")),
+                              Decision(step="repeat", what="repeated", why="it was asked for")))
+
+
+def test_perform_when_done_before_then_its_warnings_are_given_again_and_its_other_decisions_not(
+    perform: Callable[..., Done], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "edgedistill"):
+            done = perform(run=doubting)
+        assert caplog.messages == ["repeat: two texts are cut (they are long)"]
+    assert done.was_skipped
+
+
+def test_perform_when_a_step_is_found_done_twice_in_a_process_then_warns_once(
+    space: Workspace, stage: Stage[Settings, Inputs], inputs: Inputs, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "edgedistill"):
+        for _ in range(3):
+            space.perform("repeat", replace(stage, run=doubting), Settings(), inputs)
+        assert len(caplog.messages) == 1
+        later = Workspace(space.root)
+        for _ in range(2):
+            later.perform("repeat", replace(stage, run=doubting), Settings(), inputs)
+    assert len(caplog.messages) == 2

@@ -1,6 +1,8 @@
 """What the machine gives a benchmark: cores to stay on and how many, and a counter of the energy that is used."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _CPUS = Path("/sys/devices/system/cpu")
@@ -50,6 +52,18 @@ def stay_on(cores: tuple[int, ...]) -> None:
     """Keep this process, and threads that it starts from now on, to cores; none: leave it as it is."""
     if cores:
         os.sched_setaffinity(0, cores)
+
+
+@contextmanager
+def kept_to_cores(threads: int) -> Iterator[None]:
+    """Keep this thread, and those that it starts within, to the cores of `choose_cores`; afterwards this one is free again."""
+    cores = choose_cores(threads)
+    before = os.sched_getaffinity(0) if cores else set()
+    stay_on(cores)
+    try:
+        yield
+    finally:
+        stay_on(tuple(before))
 
 
 def energy_uj(folder: Path = _ENERGY) -> int | None:

@@ -7,6 +7,7 @@ from statistics import median
 
 import onnxruntime
 
+from edgedistill.benchmark.machine import kept_to_cores
 from edgedistill.calibrate.micro_graphs import MicroGraph
 
 _LEAST_RUNS = 5
@@ -39,7 +40,7 @@ class Timed:
 def time_graphs(
     graphs: Sequence[MicroGraph], *, rounds: int, seconds: float, threads: int = 1, clock: Callable[[], float] = time.perf_counter
 ) -> tuple[Timed, ...]:
-    """Time each graph in every round for `seconds`, at least five runs.
+    """Time each graph in every round for `seconds`, at least five runs, as a benchmark does: kept to as many cores as threads.
 
     Args:
         graphs: what to time.
@@ -48,11 +49,12 @@ def time_graphs(
         threads: of the runtime.
         clock: seconds, for tests.
     """
-    sessions = [_session(graph, threads) for graph in graphs]
     times: list[list[float]] = [[] for _ in graphs]
-    for _ in range(rounds):
-        for graph, session, found in zip(graphs, sessions, times, strict=True):
-            found.append(_round(graph, session, seconds, clock))
+    with kept_to_cores(threads):  # before the sessions: their threads stay where they are started
+        sessions = [_session(graph, threads) for graph in graphs]
+        for _ in range(rounds):
+            for graph, session, found in zip(graphs, sessions, times, strict=True):
+                found.append(_round(graph, session, seconds, clock))
     return tuple(Timed(graph, tuple(found)) for graph, found in zip(graphs, times, strict=True))
 
 
@@ -61,6 +63,7 @@ def _session(graph: MicroGraph, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(graph.model, options, providers=["CPUExecutionProvider"])
 
 

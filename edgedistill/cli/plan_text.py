@@ -56,6 +56,7 @@ def as_json_text(found: Sequence[Plan | Misfit]) -> str:
         **(_choice(item) if isinstance(item, Plan) else _no_choice(item)),
         "stored": [decision.model_dump(mode="json") for decision in item.settled],
         "spans": {name: vars(span) for name, span in spans_of(item.ledger).items()},
+        "lengths_are_the_students": item.facts.has_students_lengths,
         "lengths": [{"tokens": n, "texts": count} for n, count in item.facts.lengths.items()],
         "runtime": item.target.runtime.model_dump(mode="json"),
         "ledger": [row.model_dump(mode="json") for row in item.ledger],
@@ -151,6 +152,9 @@ def _spans(plan: Plan | Misfit) -> str:
 def _latency_words(considered: Plan | Misfit, row: Prediction) -> str:
     example, count = task_named(considered.recipe.task).example, len(considered.facts.lengths)
     words = f"predicted, one thread, {_SOURCES[row.latency_source]}"
+    if not considered.facts.has_students_lengths:
+        words += ("; for the teacher's tokens: the student gets a vocabulary of its own and reads texts in more or fewer; "
+                  "the report of a run predicts for these too")
     if row.latency_p90_text_s is not None and row.latency_mean_s is not None and count > 1:
         words += (f"; over the data's lengths: median {example} {milliseconds(row.latency_p50_s)}, mean "
                   f"{milliseconds(row.latency_mean_s)}, nine {example}s in ten within {milliseconds(row.latency_p90_text_s)}")

@@ -4,7 +4,6 @@ Train, transfer set and validation are proved where the student is made (`edgedi
 once the student is chosen, so that nothing of them can reach a training or a choice.
 """
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +12,9 @@ from edgedistill.distill.vocabulary import prove_ids, read_student_ids
 from edgedistill.document import Document, read_text
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import Examples, read_examples
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, warned
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.text_classification.encoding import TextEncoder, is_wordpiece
-
-log = logging.getLogger("edgedistill")
 
 
 class Settings(Document):
@@ -56,14 +53,15 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
 def _unknown_decision(student: TextEncoder, examples: Examples, split: str) -> Decision:
     """Say how much of a split a vocabulary of the student's own cannot read; warn where it is much."""
     share = unknown_share(student, examples.text_batches())
-    if share > MANY_UNKNOWN:
-        log.warning("prove-ids: %.2f %% of the student's tokens of the %s texts are [UNK]", 100 * share, split)
-    return Decision(
+    is_much = share > MANY_UNKNOWN
+    decision = Decision(
         step="prove-ids",
         what=f"the student's token ids were not compared with the teacher's; it knows all but {share:.2%} of its tokens of the "
              f"{len(examples)} {split} texts",
-        why="the teacher's tokenizer is no WordPiece, so the student has a vocabulary of its own",
+        why="the teacher's tokenizer is no WordPiece, so the student has a vocabulary of its own"
+            + ("; what it does not know is [UNK], and lost" if is_much else ""),
     )
+    return warned(decision) if is_much else decision
 
 
 READING = Stage(name="prove-ids", version=2, run=_run, tools=("tokenizers",))

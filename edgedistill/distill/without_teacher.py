@@ -1,6 +1,5 @@
 """A training on hard labels alone, made anew at a lower rate where it learns nothing, so that no gain rests on that."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,12 +9,10 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, warned
 from edgedistill.objective import LossFunction
 from edgedistill.results import TrainingLog
 from edgedistill.training import Schedule, TrainingSet, train
-
-log = logging.getLogger("edgedistill")
 
 SLOWER = ("slower-1", "slower-2")
 """Folders below a stage's own for the checkpoints of trainings that are made anew; scratch, like the first one's."""
@@ -60,18 +57,16 @@ def train_without_teacher(
         if not has_learned_nothing(curve, constant):
             break
         if folder == out / SLOWER[-1]:
-            decisions.append(Decision(
+            decisions.append(warned(Decision(
                 step="baseline", what="the student without the teacher learned nothing at any of three learning rates",
                 why=f"its loss stayed at {constant:.3f} nats, that of the same answer to everything: a gain over it says little",
-            ))
-            log.warning("%s: %s", decisions[-1].what, decisions[-1].why)
+            )))
             break
         schedule = replace(schedule, learning_rate=schedule.learning_rate / 2)
-        decisions.append(Decision(
+        decisions.append(warned(Decision(
             step="baseline", what=f"trained it anew at a learning rate of {schedule.learning_rate:.3g}",
             why=f"at twice that rate its loss stayed at {constant:.3f} nats, that of the same answer to everything",
-        ))
-        log.warning("%s: %s", decisions[-1].what, decisions[-1].why)
+        )))
     return Trained(model, curve, tuple(decisions))
 
 

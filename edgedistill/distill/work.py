@@ -1,7 +1,5 @@
 """The trainings of `distill`: make the untrained student, train it with the teacher, train the baseline without."""
 
-
-import logging
 import shutil
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,7 +34,7 @@ from edgedistill.distill.vocabulary import prove_ids
 from edgedistill.distill.vocabulary_loss import StandInEncoder, measure_vocabulary
 from edgedistill.distill.without_teacher import SLOWER, train_without_teacher
 from edgedistill.examples import Examples, read_examples
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, warned
 from edgedistill.objective import LogitObjective, Objective
 from edgedistill.processes import current_group
 from edgedistill.results import FitOn, Labels
@@ -46,8 +44,6 @@ from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, TextE
 from edgedistill.teach.teacher_model import load_classifier
 from edgedistill.torch_setup import quickest_attention, set_up_torch
 from edgedistill.training import TrainingSet, train
-
-log = logging.getLogger("edgedistill")
 
 _START = "start"
 _VOCABULARY_ROWS = 1000
@@ -100,8 +96,8 @@ def _few_passes(settings: StudentSettings, train_rows: int, transfer_rows: int) 
     if seen >= there:
         return ()
     what = f"the student sees {seen} of {there} texts: {train_rows} for training and {transfer_rows} of the transfer set"
-    log.warning("distill: %s: --set distillation.rows_seen=%d shows it all of them once", what, there)
-    return (Decision(step="distill", what=what, why="distillation.rows_seen says so; a longer training sees more of them"),)
+    return (warned(Decision(step="distill", what=what, why="distillation.rows_seen says so; --set "
+                            f"distillation.rows_seen={there} shows it all of them once")),)
 
 
 def _objective(
@@ -220,10 +216,11 @@ def _unknown_decision(encoder: TextEncoder, train_set: Examples, validation: Exa
     """Say how much the student's own vocabulary cannot read; warn where it is much."""
     shares = [unknown_share(encoder, table.text_batches()) for table in (train_set, validation)]
     what = f"the student's tokenizer knows all but {shares[0]:.2%} of its tokens of train and {shares[1]:.2%} of validation"
-    if max(shares) > MANY_UNKNOWN:
-        log.warning("distill: %s; the others are [UNK], and what they say is lost: a larger vocabulary, or a teacher with a "
-                    "WordPiece tokenizer, reads more", what)
-    return Decision(step="distill", what=what, why="a word with a character that its vocabulary lacks becomes one [UNK]")
+    why = "a word with a character that its vocabulary lacks becomes one [UNK]"
+    if max(shares) <= MANY_UNKNOWN:
+        return Decision(step="distill", what=what, why=why)
+    why += ", and what it says is lost: a larger vocabulary, or a teacher with a WordPiece tokenizer, reads more"
+    return warned(Decision(step="distill", what=what, why=why))
 
 
 def _finish(model: PreTrainedModel, start: Path, out: Path) -> None:

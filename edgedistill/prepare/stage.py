@@ -1,6 +1,5 @@
 """The prepare stage: reads, checks and splits the data into files of examples."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,13 @@ from edgedistill.decisions import problem_of_labels
 from edgedistill.document import Document, without_defaults
 from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, warned
+from edgedistill.prepare.absent_classes import class_decisions
 from edgedistill.prepare.assemble import CleanData, Sources, assemble
 from edgedistill.prepare.check import other_separator, require_flagged, require_named
 from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
-from edgedistill.prepare.data_report import DataReport, SplitName, SplitReport
+from edgedistill.prepare.data_report import DataReport, SplitName
 from edgedistill.prepare.hub import read_hub_split
 from edgedistill.prepare.read import detect_format, read_labelled_texts
 from edgedistill.prepare.rows import LabelledTexts
@@ -37,13 +37,6 @@ LABELS_FILE = "labels.json"
 DATA_REPORT_FILE = "data_report.json"
 
 _STEP = "prepare"
-
-log = logging.getLogger("edgedistill")
-
-_FROM_TEACHER = "the student learns them from the teacher's answers alone"
-_NOT_GIVEN = "the rows that were given for it have none; such a class cannot be judged by this split"
-_TOO_FEW = ("train has too few rows of them that can be held out for it (one whose text stands in another split or under another "
-            "label too cannot, nor one with the only row of another class); such a class cannot be judged by it")
 
 
 class Settings(Document):
@@ -118,7 +111,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     if inputs.unlabelled is not None:
         taken = Decision(step=_STEP, what=f"took {_count(len(unlabelled), 'text')} without labels",
                          why="data.unlabelled; repeats and texts of train, validation and test are left out")
-        decisions.append(taken if unlabelled else _warned(taken))
+        decisions.append(taken if unlabelled else warned(taken))
     return Outcome(tuple(decisions))
 
 
@@ -128,7 +121,7 @@ def _separator_decisions(train: LabelledTexts, classes: tuple[str, ...], setting
     other = None if separator is None or settings.label_columns else other_separator(train, classes, separator)
     if other is not None:
         name = next(name for name in classes if other in name)
-        yield _warned(Decision(
+        yield warned(Decision(
             step=_STEP, what=f"took {name!r} for one class: no text has two labels with {separator!r} between them",
             why=f"where {other!r} stands between labels in a string: --set \"data.label_separator='{other}'\""
                 f"; with init: --label-separator '{other}'; in a list each label is an item of its own",
@@ -191,40 +184,11 @@ def _split_decisions(report: DataReport, plan: SplitPlan) -> Iterator[Decision]:
             told = f"a row of each class is more than the share of {share:g}" if is_more else f"share {share:g}"
             yield Decision(step=_STEP, what=f"split {_count(split.rows, 'row')} off train for {name}",
                            why=f"no {name} data was given; {told}, stratified by class, seed {plan.seed}")
-    yield from _class_decisions(report)
-
-
-def _class_decisions(report: DataReport) -> Iterator[Decision]:
-    """Say of which classes a split has no row; those of train are a trained teacher's, which knows them."""
-    splits = {"train": report.train, "validation": report.validation, "test": report.test}
-    absent = {name: _absent_classes(split) for name, split in splits.items()}
-    nowhere = [name for name in absent["train"] if name in absent["validation"] and name in absent["test"]]
-    if nowhere:
-        yield Decision(step=_STEP, what=f"no split has a row of these classes that the teacher knows: {_first(nowhere)}",
-                       why="the student has them too, and learns them from the teacher's answers alone; nothing judges them")
-    for name, classes in absent.items():
-        if left := [label for label in classes if label not in nowhere]:
-            reason = _FROM_TEACHER if name == "train" else _TOO_FEW if splits[name].is_made_here else _NOT_GIVEN
-            decision = Decision(step=_STEP, what=f"{name} has no row of these classes: {_first(left)}", why=reason)
-            yield decision if name == "train" else _warned(decision)
-
-
-def _warned(decision: Decision) -> Decision:
-    """Return a decision that a user should hear of at once, too."""
-    log.warning("%s: %s (%s)", _STEP, decision.what, decision.why)
-    return decision
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    yield from class_decisions({"train": report.train, "validation": report.validation, "test": report.test}, noun="text")
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _absent_classes(split: SplitReport) -> list[str]:
-    return [name for name, rows in split.rows_by_class.items() if rows == 0]
 
 
 def _ensures(out: Path) -> None:

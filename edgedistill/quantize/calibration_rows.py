@@ -7,9 +7,20 @@ from numpy.typing import NDArray
 
 from edgedistill.examples import read_examples
 from edgedistill.int8_settings import Calibration
-from edgedistill.quantize.calibration_sample import select_rows
-from edgedistill.quantize.rows import Rows, sample_rows
+from edgedistill.quantize.calibration_sample import require_drawable, select_rows
+from edgedistill.quantize.rows import Rows, has_labels, sample_rows
 from edgedistill.soft_labels import read_soft_labels
+
+
+def require_rows(train: Path, wanted: Calibration, *, soft_labels: Path | None) -> None:
+    """Refuse a selection of rows that `draw_rows` could not make, without encoding any.
+
+    Raises:
+        UsageError: the selection needs labels or soft labels, and there are none.
+        DataError: the arrays cannot be rows.
+    """
+    require_drawable(wanted.selection, has_labels=wanted.selection != "class-balanced" or has_labels(train),
+                     has_logits=soft_labels is not None)
 
 
 def draw_rows(train: Path, model: Path, wanted: Calibration, *, seed: int, soft_labels: Path | None) -> Rows:

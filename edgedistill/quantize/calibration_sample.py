@@ -31,19 +31,33 @@ def select_rows(
     Raises:
         UsageError: labels or logits are needed and not given.
     """
+    require_drawable(selection, has_labels=labels is not None, has_logits=logits is not None)
     shuffled = np.random.default_rng(seed).permutation(rows)
-    if selection == "class-balanced":
-        if labels is None:
-            raise UsageError("a class-balanced calibration set needs labels",
-                             hint="--set quantization.calibration.selection=random, or give labels")
+    if selection == "class-balanced" and labels is not None:
         shuffled = shuffled[_turns(set_numbers(np.asarray(labels))[shuffled])]
-    elif selection == "informative":
-        if logits is None:
-            raise UsageError("an informative calibration set needs the teacher's soft labels",
-                             hint="--set quantization.calibration.selection=random")
+    elif selection == "informative" and logits is not None:
         problem = ONE_LABEL if labels is None else problem_of_labels(labels)
         shuffled = shuffled[np.argsort(-entropy(logits, problem)[shuffled], kind="stable")]
     return np.sort(shuffled[:count]).astype(np.int64)
+
+
+def require_drawable(selection: Selection, *, has_labels: bool, has_logits: bool) -> None:
+    """Refuse a selection for which something is missing.
+
+    Args:
+        selection: see `select_rows`.
+        has_labels: are there labels of the rows?
+        has_logits: are there the teacher's answers to them?
+
+    Raises:
+        UsageError: labels or logits are needed and not there.
+    """
+    if selection == "class-balanced" and not has_labels:
+        raise UsageError("a class-balanced calibration set needs labels",
+                         hint="--set quantization.calibration.selection=random, or give labels")
+    if selection == "informative" and not has_logits:
+        raise UsageError("an informative calibration set needs the teacher's soft labels",
+                         hint="--set quantization.calibration.selection=random")
 
 
 def _turns(labels: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -204,6 +204,15 @@ def sample_rows(file: Path, model: Path, choose: Callable[[int, NDArray[np.int64
     return StoredRows(file, open_encoder(model), indices, labels[indices])
 
 
+def has_labels(file: Path) -> bool:
+    """Do rows have classes to be told apart by? Examples always: those without a label are a class too.
+
+    Raises:
+        DataError: the arrays cannot be rows.
+    """
+    return file.suffix != ".npz" or _read_arrays(file).labels is not None
+
+
 def _read_arrays(file: Path) -> ArrayRows:
     hint = "np.savez('rows.npz', input_ids=..., labels=...): an array for each input, the first axis numbers the rows"
     try:

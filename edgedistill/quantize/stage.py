@@ -23,7 +23,7 @@ from edgedistill.int8_settings import PostTraining
 from edgedistill.latency.rates import float_rates_of, rates_of
 from edgedistill.manifest import Decision
 from edgedistill.quantize.calibration import Stream
-from edgedistill.quantize.calibration_rows import draw_rows
+from edgedistill.quantize.calibration_rows import draw_rows, require_rows
 from edgedistill.quantize.court import Court, Judged, answers_of, best_by_chance, least_divergent
 from edgedistill.quantize.delivery import Delivery, deliver, open_environment
 from edgedistill.quantize.finite_weights import require_finite_weights
@@ -120,6 +120,8 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
     if named and inputs.train is None:
         raise UsageError(f"{named[0]} needs training rows to calibrate on", hint="--data PREPARED_FOLDER, or a file with "
                          "more than one row")
+    if named and inputs.train is not None:
+        require_rows(inputs.train, settings.wanted.calibration, soft_labels=inputs.soft_labels)
 
 
 def _requires_model(settings: ModelSettings, inputs: Inputs) -> None:

@@ -1,7 +1,6 @@
 """Is a teacher any good? Its answers on validation, compared with the labels. The same for every task; needs no torch."""
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,8 @@ from numpy.typing import NDArray
 from edgedistill.decisions import set_numbers
 from edgedistill.errors import TeacherError
 from edgedistill.examples import Examples
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, warned
 from edgedistill.teach.labels import label_order
-
-log = logging.getLogger("edgedistill")
 
 _MOST_ROWS = 2000
 _LEAST_GAIN = 0.1
@@ -95,8 +92,7 @@ def warn_of_accuracy(accuracy: float, truth: NDArray[np.int32], *, why: str = _T
                 f"{len(truth)} rows of validation)")
     else:
         return ()
-    log.warning("teach: %s; %s", what, why)
-    return (Decision(step="teach", what=what, why=why),)
+    return (warned(Decision(step="teach", what=what, why=why)),)
 
 
 def judge_taken(folder: Path, answers: Answers) -> tuple[Decision, ...]:

@@ -1,6 +1,5 @@
 """The door of `teach`: take or fine-tune the teacher, make the transfer set, write the teacher's soft labels."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from edgedistill.artifact import require_written
 from edgedistill.document import Document
 from edgedistill.errors import TeacherError
 from edgedistill.examples import NO_LABEL, Examples, read_examples, write_examples
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, warned
 from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.processes import current_group
 from edgedistill.recipe import FineTuning, TransferSet
@@ -47,8 +46,6 @@ from edgedistill.teach.units import Unit, UnitSplitter, unspaced_units
 
 __all__ = ["CURVE_FILE", "SENTENCE_VECTORS_FILE", "SOFT_LABELS", "SOFT_LABELS_FILE", "TEACHER", "TOKEN_VECTORS_FILE",
            "TRANSFER_FILE", "WEIGHTS_FILE", "SoftLabelInputs", "SoftLabelSettings", "TeacherInputs", "TeacherSettings"]
-
-log = logging.getLogger("edgedistill")
 
 SENTENCE_VECTORS_FILE = "sentence_vectors.npy"
 TOKEN_VECTORS_FILE = "token_vectors.npy"  # noqa: S105 - tokens of a vocabulary, no secret
@@ -153,17 +150,14 @@ def _tell_what_is_cut(settings: TeacherSettings, inputs: TeacherInputs, out: Pat
     if cuts_the_beginning(inputs.model):
         told = told.model_copy(update={"why": f"{told.why}. The beginning is read, by teacher and student, although the "
                                               "teacher's tokenizer_config.json says truncation_side: left"})
-    log.warning("teach: %s: %s", told.what, told.why)
-    return (told,)
+    return (warned(told),)
 
 
 def _tell_what_is_unread(inputs: TeacherInputs, out: Path) -> tuple[Decision, ...]:
     """Say how much of the texts the teacher's tokenizer cannot read: whatever is trained, that is lost."""
     train, encoder = read_examples(inputs.train), TextEncoder.load(out)
-    told = unread_decision(unread_of(encoder.tokenizer, encoder.encode(train.take(sampled_rows(len(train))).texts)))
-    for decision in told:
-        log.warning("teach: %s: %s", decision.what, decision.why)
-    return told
+    unread = unread_of(encoder.tokenizer, encoder.encode(train.take(sampled_rows(len(train))).texts))
+    return tuple(map(warned, unread_decision(unread)))
 
 
 def _take_as_it_is(inputs: TeacherInputs, labels: tuple[str, ...], out: Path) -> None:
@@ -276,14 +270,10 @@ def _make_transfer(
     if unspaced := unspaced_units(rows):
         theirs = unspaced_word_vectors(teacher)
         neighbours = neighbours.with_others(find_neighbours(unspaced, theirs.words, theirs.vectors))
-    single = sum(len(row) == 1 for row in rows)
-    if 2 * single > len(rows):
-        log.warning("teach: %d of %d texts are a single word to the transfer set, of which few others can be made: give texts "
-                    "of your own as data.unlabelled", single, len(rows))
     made = make_transfer_texts(rows, neighbours, kinds, mask_token=vectors.mask_token, seed=settings.seed,
                                without=read_examples(inputs.validation).texts)
     return made, (*_source_decisions(kinds, len(rows), len(texts)), *_masking_decisions(kinds, vectors.mask_token),
-                  *_neighbour_decisions(kinds, share_with_neighbours(rows, neighbours)))
+                  *_neighbour_decisions(kinds, share_with_neighbours(rows, neighbours)), *_warn_of_single_words(rows))
 
 
 def _source_decisions(kinds: TransferSet, used: int, there: int) -> tuple[Decision, ...]:
@@ -307,6 +297,16 @@ def _neighbour_decisions(kinds: TransferSet, share: float) -> tuple[Decision, ..
         why="a word has neighbours where it is one token of the teacher's vocabulary; with a teacher of the texts' language "
             "more words are",
     ),)
+
+
+def _warn_of_single_words(rows: Sequence[Sequence[Unit]]) -> tuple[Decision, ...]:
+    single = sum(len(row) == 1 for row in rows)
+    if 2 * single <= len(rows):
+        return ()
+    return (warned(Decision(
+        step="teach", what=f"{single} of {len(rows)} texts are a single word to the transfer set",
+        why="few others can be made of them: give texts of your own as data.unlabelled",
+    )),)
 
 
 def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:

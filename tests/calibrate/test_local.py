@@ -1,11 +1,13 @@
 """Calibrating this machine: it runs, the profile has the same form each time, and reads back."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
 
 import edgedistill
+from edgedistill.benchmark.machine import choose_cores
 from edgedistill.calibrate import local
 from edgedistill.calibrate.fit import FittedRates
 from edgedistill.calibrate.micro_graphs import micro_graphs
@@ -57,6 +59,20 @@ def test_time_graphs_when_the_clock_is_ours_then_the_seconds_are_its_ticks() -> 
     (timed,) = time_graphs(micro_graphs()[:1], rounds=2, seconds=0, clock=lambda: float(next(ticks)))
     assert timed.rounds_s == (1.0, 1.0)  # a tick before, a tick after
     assert timed.noise == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not keep processes to cores")
+def test_time_graphs_when_timing_then_on_the_cores_of_a_benchmark_and_free_afterwards() -> None:
+    before, seen = os.sched_getaffinity(0), []
+
+    def clock() -> float:
+        seen.append(os.sched_getaffinity(0))
+        return float(len(seen))
+
+    time_graphs(micro_graphs()[:1], rounds=1, seconds=0, clock=clock)
+    assert set(map(frozenset, seen)) == {frozenset(choose_cores(1))}
+    assert len(seen[0]) == 1
+    assert os.sched_getaffinity(0) == before
 
 
 def test_targets_calibrate_when_nothing_is_named_then_asks_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

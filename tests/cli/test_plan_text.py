@@ -1,5 +1,6 @@
 """The plan as text: within a hundred columns, all shapes, the parts, the spans, what binds, the denied runtime."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -33,6 +34,14 @@ def test_plan_text_when_read_then_holds_what_the_ledger_promises() -> None:
                   "texts of 5 to 30 tokens, 9 in the median", "fitted on published latencies", "second opinion",
                   "would allow", "nine texts in ten within"):
         assert words in text, words
+
+
+def test_plan_text_when_students_get_a_vocabulary_of_their_own_then_p50_says_whose_tokens_it_is_for() -> None:
+    said = "for the teacher's tokens: the student gets a vocabulary of its own"
+    theirs = dataclasses.replace(FACTS, has_students_lengths=False)
+    text = plan_text(make_plan(load_recipe("home-intents").recipe, load_target("raspberry-pi"), theirs, ladder()))
+    assert said in " ".join(text.split())
+    assert said not in " ".join(text_for("raspberry-pi").split())
 
 
 def test_runtime_words_when_a_version_is_denied_then_with_reason_and_reference() -> None:

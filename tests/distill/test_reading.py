@@ -72,7 +72,9 @@ def test_reading_of_a_student_that_knows_few_words_says_how_many_and_warns(
     write_examples(inputs.data, ["a", "b"], ["the lamp \u00df", "rain"], [-1] * 2)
     decision, = perform(inputs, tmp_path / "stages").manifest.decisions
     assert "all but 25.00% of its tokens of the 2 test texts" in decision.what
-    assert "25.00 %" in caplog.text
+    assert "all but 25.00% of its tokens" in caplog.text
+    assert decision.is_warning
+    assert decision.why.endswith("what it does not know is [UNK], and lost")
 
 
 def test_prove_reading_is_a_step_of_texts_on_the_test_split_and_none_of_pictures(tmp_path: Path) -> None:

@@ -53,3 +53,22 @@ def test_reach_every_class_when_rows_have_several_labels_then_no_label_loses_its
     assert found.sum() == 4
     assert (labels[found].sum(axis=0) > 0).all()
     assert (labels[~found].sum(axis=0) > 0).all()
+
+
+def test_reach_every_class_when_classes_are_many_then_all_that_can_have_a_row_on_both_sides() -> None:
+    labels = np.repeat(np.arange(20_000, dtype=np.int32), 3)
+    is_held = np.random.default_rng(1).permutation(len(labels)) < 20_000
+    nobody = np.zeros(len(labels), bool)
+    found = reach_every_class(is_held, labels, stays=nobody, lost=nobody, left=2, seed=0)
+    assert (np.bincount(labels[found]) == 1).all()  # as many as are held, and two of three are to be kept
+
+
+@pytest.mark.parametrize(("is_several", "held"), [
+    (False, [1, 2, 3, 4, 12, 13, 21, 24, 26, 28, 32, 33]), (True, [0, 1, 2, 3, 4, 12, 13, 21, 24, 26, 32, 33]),
+])
+def test_reach_every_class_when_run_again_by_a_later_version_then_the_same_rows(is_several: bool, held: list[int]) -> None:
+    labels = np.repeat(np.arange(8, dtype=np.int32), [12, 6, 4, 3, 3, 3, 2, 2])  # what was held by the first version
+    if is_several:
+        labels = np.eye(8, dtype=np.int32)[labels]
+        labels[::4, 0] = labels[3::9, 5] = 1
+    assert np.flatnonzero(exchanged([0, 1, 2, 3, 4, 12, 13, 22, 23, 24, 31, 32], labels, left=2)).tolist() == held

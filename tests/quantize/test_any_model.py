@@ -420,6 +420,18 @@ def test_calibration_rows_are_drawn_only_when_a_static_scheme_is_tried(tmp_path:
     assert "--set quantization.calibration.selection=random" in failure.value.hint
 
 
+@pytest.mark.parametrize(("selection", "message"), [("informative", "soft labels"), ("class-balanced", "needs labels")])
+def test_a_static_scheme_whose_calibration_rows_cannot_be_drawn_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selection: str, message: str
+) -> None:
+    worked: list[object] = []
+    monkeypatch.setattr(importlib.import_module("edgedistill.quantize.stage"), "_open_court", lambda *given: worked.append(given))
+    with pytest.raises(UsageError, match=message) as failure:
+        quantize(tmp_path, perceptron(), scheme=STATIC, calibration={"selection": selection})
+    assert "--set quantization.calibration.selection=random" in failure.value.hint
+    assert worked == []
+
+
 def run_cli(tmp_path: Path, *arguments: str) -> int:
     onnx.save(perceptron(), tmp_path / "mine.onnx")
     np.savez(tmp_path / "rows.npz", x=pixels())

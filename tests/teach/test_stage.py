@@ -409,6 +409,7 @@ def test_teach_with_texts_that_are_cut_says_so_and_varies_what_is_read_of_them(
     assert "truncation_side: left" in told.why
     assert "--set teacher.max_tokens=40. The" in told.why  # its positions
     assert told.what in caplog.text
+    assert told.is_warning
     soft = Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SOFT, soft_inputs(taught.folder, tmp_path / "data"))
     made = read_examples(soft.folder / "transfer.arrow").texts
     assert len(made) == 90

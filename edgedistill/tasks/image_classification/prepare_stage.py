@@ -14,6 +14,7 @@ from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.plan import PictureSize
+from edgedistill.prepare.absent_classes import class_decisions
 from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.data_report import SplitName
@@ -192,6 +193,7 @@ def _decisions(report: PictureReport, settings: Settings) -> Iterator[Decision]:
         if split.is_made_here:
             yield Decision(step=_STEP, what=f"split {split.rows} rows off train for {name}",
                            why=f"no {name} data was given; share {share:g}, stratified by class, seed {settings.seed}")
+    yield from class_decisions({"train": report.train, "validation": report.validation, "test": report.test}, noun="picture")
 
 
 def _left_out(report: PictureReport) -> Iterator[Decision]:

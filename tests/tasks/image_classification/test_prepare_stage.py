@@ -167,3 +167,16 @@ def test_write_data_file_when_labels_are_not_needed_then_a_flat_folder_will_do(m
     flat = make_folder(rows=3) / "dark"
     write_data_file(DataFile(flat, "test", None), tmp_path / "rows.arrow", size=PictureSize(16, 3))
     assert read_examples(tmp_path / "rows.arrow").shown == ["00.png", "01.png", "02.png"]
+
+
+def test_prepare_when_a_split_lacks_a_class_then_warns_of_it_with_the_reason(
+    make_folder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train, given = make_folder(rows=20), make_folder("given", rows=4, classes=("light",))
+    Path(make_folder("more", rows=1, classes=("rare",)) / "rare").rename(train / "rare")
+    done = Workspace(tmp_path / "out").perform("prepare", stage.STAGE, stage.Settings(), stage.Inputs(train, validation=given))
+    told = {d.what: d for d in done.manifest.decisions if "no row" in d.what}
+    assert list(told) == ["validation has no row of these classes: dark, rare", "test has no row of these classes: rare"]
+    assert told["validation has no row of these classes: dark, rare"].why.startswith("the rows that were given for it have none")
+    assert "one whose picture stands in another split" in told["test has no row of these classes: rare"].why
+    assert all(d.is_warning and d.what in caplog.text for d in told.values())
