@@ -3,15 +3,14 @@
 import logging
 from datetime import datetime
 from pathlib import Path
-
-from pydantic import Field
+from typing import Literal
 
 from edgedistill.artifact import MANIFEST_FILE, Artifact, check
 from edgedistill.document import Document
 from edgedistill.errors import UsageError
 from edgedistill.host import Host
 
-__all__ = ["MANIFEST_FILE", "Decision", "Manifest", "read_valid_manifest", "warned"]
+__all__ = ["MANIFEST_FILE", "Decision", "GivenWarning", "Manifest", "read_valid_manifest", "warned"]
 
 log = logging.getLogger("edgedistill")
 
@@ -22,13 +21,18 @@ class Decision(Document):
     step: str
     what: str
     why: str
-    is_warning: bool = Field(False, description="was the user warned of it at once?")
 
 
-def warned(decision: Decision) -> Decision:
+class GivenWarning(Decision):
+    """A decision of which the user was warned at once. In a report it is one like the others."""
+
+    is_warning: Literal[True]
+
+
+def warned(decision: Decision) -> GivenWarning:
     """Warn on the terminal of what was decided; returns it marked, so that a run that finds the step done warns again."""
     log.warning("%s: %s (%s)", decision.step, decision.what, decision.why)
-    return decision.model_copy(update={"is_warning": True})
+    return GivenWarning(step=decision.step, what=decision.what, why=decision.why, is_warning=True)
 
 
 class Manifest(Document):
@@ -42,7 +46,7 @@ class Manifest(Document):
     settings_json: str
     inputs: dict[str, str]
     outputs: tuple[Artifact, ...]
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[GivenWarning | Decision, ...] = ()
     tools: dict[str, str]
     host: Host
     started: datetime

@@ -22,7 +22,7 @@ from edgedistill.crew import run_stage
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
 from edgedistill.host import this_host, tool_version
-from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, read_valid_manifest, warned
+from edgedistill.manifest import MANIFEST_FILE, Decision, GivenWarning, Manifest, read_valid_manifest, warned
 from edgedistill.orders import Call
 from edgedistill.result_folder import KEY_FILE, alone_in, partial_of, remove, remove_partial, require_own
 from edgedistill.storage import storage_errors
@@ -204,7 +204,7 @@ class Workspace:
     def _warn_again(self, manifest: Manifest) -> None:
         """Give the warnings of a step that was done before; not those that this process has given."""
         for decision in manifest.decisions:
-            if decision.is_warning and decision not in self._warnings:
+            if isinstance(decision, GivenWarning) and decision not in self._warnings:
                 self._warnings.add(warned(decision))
 
     def _key_parts(self, stage: Stage[Any, Any], settings: Document, inputs: Any) -> dict[str, Any]:

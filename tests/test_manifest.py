@@ -7,7 +7,7 @@ import pytest
 
 from edgedistill.artifact import describe
 from edgedistill.host import this_host
-from edgedistill.manifest import MANIFEST_FILE, Decision, Manifest, read_valid_manifest
+from edgedistill.manifest import MANIFEST_FILE, Decision, GivenWarning, Manifest, read_valid_manifest, warned
 
 
 @pytest.fixture
@@ -26,12 +26,13 @@ def finished(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_decision_when_its_schema_is_published_then_its_keys_stand_in_it() -> None:
-    assert set(Decision.model_json_schema(mode="serialization")["properties"]) == {"step", "what", "why", "is_warning"}
-
-
-def test_decision_when_written_before_there_were_warnings_then_it_is_none() -> None:
-    assert not Decision.model_validate_json('{"step": "a", "what": "b", "why": "c"}').is_warning
+def test_manifest_when_a_decision_was_a_warning_then_it_is_one_again_and_the_others_are_none(finished: Path) -> None:
+    manifest = read_valid_manifest(finished)
+    assert manifest is not None
+    told = warned(manifest.decisions[0])
+    (again,) = Manifest.model_validate_json(manifest.model_copy(update={"decisions": (told,)}).to_json()).decisions
+    assert again == told
+    assert [type(decision) for decision in (again, *manifest.decisions)] == [GivenWarning, Decision]
 
 
 def test_read_valid_manifest_when_all_hashes_hold_then_the_manifest(finished: Path) -> None:

@@ -13,8 +13,7 @@ def reach_every_class(
     """Give each class with two rows or more one on both sides, where a split in proportion rounded it away.
 
     For every row that comes, one of the class that has most above its share goes, so that as many are held out as before. Where
-    no class lacks a row, nothing moves. The time of a move
-    does not grow with the rows of other classes.
+    no class lacks a row, nothing moves. The time of a move does not grow with the rows of other classes.
 
     Args:
         is_held: rows that were held out, shape (n,).

@@ -17,6 +17,7 @@ from transformers import BertModel
 from edgedistill.errors import ArtifactError, MissingDependencyError, TeacherError
 from edgedistill.evaluate.torch_model import TorchModel
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
+from edgedistill.manifest import GivenWarning
 from edgedistill.recipe import FineTuning, TransferSet
 from edgedistill.results import Labels, TrainingLog
 from edgedistill.soft_labels import read_soft_labels
@@ -409,7 +410,7 @@ def test_teach_with_texts_that_are_cut_says_so_and_varies_what_is_read_of_them(
     assert "truncation_side: left" in told.why
     assert "--set teacher.max_tokens=40. The" in told.why  # its positions
     assert told.what in caplog.text
-    assert told.is_warning
+    assert isinstance(told, GivenWarning)
     soft = Workspace(tmp_path / "stages").perform("soft", SOFT_LABELS, SOFT, soft_inputs(taught.folder, tmp_path / "data"))
     made = read_examples(soft.folder / "transfer.arrow").texts
     assert len(made) == 90

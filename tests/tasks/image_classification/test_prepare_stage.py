@@ -9,6 +9,7 @@ from PIL import Image
 
 from edgedistill.errors import DataError
 from edgedistill.examples import read_examples
+from edgedistill.manifest import GivenWarning
 from edgedistill.plan import PictureSize
 from edgedistill.stage import Workspace
 from edgedistill.tasks.image_classification import prepare_stage as stage
@@ -179,4 +180,4 @@ def test_prepare_when_a_split_lacks_a_class_then_warns_of_it_with_the_reason(
     assert list(told) == ["validation has no row of these classes: dark, rare", "test has no row of these classes: rare"]
     assert told["validation has no row of these classes: dark, rare"].why.startswith("the rows that were given for it have none")
     assert "one whose picture stands in another split" in told["test has no row of these classes: rare"].why
-    assert all(d.is_warning and d.what in caplog.text for d in told.values())
+    assert all(isinstance(d, GivenWarning) and d.what in caplog.text for d in told.values())
