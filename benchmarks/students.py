@@ -11,6 +11,7 @@ transfer set, cut and training only; with --teacher-per-seed the seed goes into 
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from result_rows import preferred_rung
@@ -21,6 +22,9 @@ from student_line import KINDS, Kind, Line, wanted_tasks
 from suite_files import StudentsSuite, SuiteRung, read_suite_file, shape_of
 
 SUITE = "students"
+_ANSWERS = "answers"
+"""What a teacher's row is known by besides where another machine's teacher with the same settings answers otherwise."""
+
 Wanted = TypeVar("Wanted")
 
 
@@ -108,6 +112,12 @@ def teacher_settings(line: Line, teacher_seed: int) -> Row:
     return {**{name: base[name] for name in names}, "kind": "teacher", "stages": stages}
 
 
+def todays_teacher(suite: StudentsSuite) -> Callable[[Row], bool]:
+    """Return a function that says whether a teacher's row was made with today's settings, on whatever machine."""
+    keys = {key_of(teacher_settings(Line(suite, task, Path(), Path()), suite.teacher_seed)) for task in suite.tasks}
+    return lambda row: key_of({name: value for name, value in row["settings"].items() if name != _ANSWERS}) in keys
+
+
 def teacher_row(line: Line, rows: RowFile, seed: int, command: str) -> Row:
     """Return the row of the teacher that belongs to a seed; makes it when it is missing.
 
@@ -119,7 +129,7 @@ def teacher_row(line: Line, rows: RowFile, seed: int, command: str) -> Row:
     figures = {"task": line.task, "seed": teacher_seed, "kind": "teacher", **line.teacher_figures(teacher_seed)}
     found = rows.find(settings)
     if found is not None and (found["right"], found["validation"]) != (figures["right"], figures["validation"]):
-        settings = {**settings, "answers": key_of({"right": figures["right"], "validation": figures["validation"]})}
+        settings = {**settings, _ANSWERS: key_of({"right": figures["right"], "validation": figures["validation"]})}
     return rows.add(settings, figures, command=command)  # a row that is there stays
 
 

@@ -16,6 +16,7 @@ from ablation_table import ablation_table
 from result_rows import read_folder
 from script_options import RESULTS, run_script
 from student_line import base_keys
+from students import todays_teacher
 from students_judged import judged_table, verdicts
 from students_summary import (
     Students,
@@ -55,8 +56,8 @@ def parts_of(results: Path) -> dict[str, str]:
     return {
         "students": judged_table(students) or _NOTHING.format("make bench-students"),
         "verdicts": verdicts(students) or _NOTHING.format("make bench-students"),
-        "teachers": teachers_table(students, read_folder(results / teachers.SUITE), keys=by_hand)
-        or _NOTHING.format("make bench-teachers"),
+        "teachers": teachers_table(students, read_folder(results / teachers.SUITE), keys=by_hand,
+                                   is_todays=todays_teacher(students.suite)) or _NOTHING.format("make bench-teachers"),
         "frontier": frontier or _NOTHING.format("make bench-students"),
         "ablation": ablation_table(results / "ablation", ablation) or _NOTHING.format("make bench-ablation"),
         "family": ablation_table(results / other_family.SUITE, family, suite=other_family.SUITE)

@@ -207,11 +207,12 @@ def test_teachers_table_then_the_hand_that_is_best_on_validation_stands_against_
     rows = [write_row("teachers", kind="hand-tuned", seed=seed, right=right, learning_rate=rate, validation=validation)
             for seed, right, rate, validation in ((1, _SIX, 5e-5, 0.8), (2, _SEVEN, 1e-4, 0.9), (3, _HALF, 2e-4, 0.99))]
     keys = dict.fromkeys(students.suite.tasks, frozenset(row["key"] for row in rows[:2]))  # the last is of an older suite
-    cells = _cells(teachers_table(students, rows, keys=keys), 2)
+    cells = _cells(teachers_table(students, rows, keys=keys, is_todays=lambda row: True), 2)
     assert cells[:1] + cells[2:6] == ["trec6", "1.0000", "0.9000", "0.8750", "0.0001 of 2"]
     assert cells[6].startswith("+12.5 (")
     assert cells[7] == "met"
-    assert teachers_table(students, [], keys=keys) == ""
+    assert teachers_table(students, [], keys=keys, is_todays=lambda row: True) == ""
+    assert _cells(teachers_table(students, rows, keys=keys, is_todays=lambda row: False), 2)[0] == "trec6, older settings"
 
 
 def test_speed_table_then_compares_within_a_repetition(write_row: Write, tmp_path: Path) -> None:
