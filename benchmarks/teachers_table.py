@@ -14,7 +14,7 @@ SLACK = 0.01
 def teachers_table(
     students: Students, tuned: Sequence[Row], *, keys: Mapping[str, frozenset[str]], is_todays: Callable[[Row], bool]
 ) -> str:
-    """Return a line for each task: today's teacher of ours and the hand-tuned one; empty without rows.
+    """Return a line for each of today's teachers: ours, and its task's hand-tuned one; empty without rows.
 
     Where no teacher is of today's settings, those stand in its place that taught the students of the other tables.
 
@@ -29,8 +29,8 @@ def teachers_table(
         tried = [row for row in tuned if row["task"] == task and row["key"] in keys[task]]
         names = {row["teacher_row"] for row in students.rows if row["task"] == task and row["size"] in _judged(students)}
         known = [row for row in students.everything if row["kind"] == "teacher" and row["task"] == task]
-        todays = sorted((row for row in known if is_todays(row)), key=lambda row: str(row["made"]))
-        ours = [{**row, "is_older": not todays} for row in todays[-1:] or [row for row in known if row["key"] in names]]
+        todays = {row["right"]: row for row in known if is_todays(row)}  # each machine has its own
+        ours = [{**row, "is_older": not todays} for row in todays.values() or [row for row in known if row["key"] in names]]
         if tried:
             best = max(tried, key=lambda row: row["validation"])  # of equals the first, the lower rate
             lines += [_line(task, own, best, len(tried)) for own in ours]
