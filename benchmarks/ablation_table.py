@@ -1,5 +1,6 @@
 """The ablation table: accuracy of each row of benchmarks/suites/ablation.yaml, and its distance to the first."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,10 @@ def ablation_table(folder: Path, bases: Mapping[str, str], *, suite: str = "abla
         bases: by task, the `base` of rows that are made with today's settings.
         suite: the file that lists the rows.
     """
-    rows = [row for row in read_folder(folder) if row["kind"] != "teacher" and has_todays_start(row)]
+    known = [row for row in read_folder(folder) if row["kind"] != "teacher"]
+    rows = [row for row in known if has_todays_start(row)]
+    if len(rows) < len(known):
+        print(f"{suite}: {len(known) - len(rows)} rows of other first weights are left out", file=sys.stderr)
     if not rows:
         return ""
     listed = read_suite_file(AblationSuite, suite)

@@ -337,12 +337,16 @@ class Recipe(Document):
     seed: int = Field(13, ge=0, le=2**32 - 1, description="every random number of the run comes from it")
 
 
+_ONE_RATE = "teacher.fine_tuning.learning_rate="
+
+
 def read_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file.
 
     Args:
         path: a YAML file.
-        overrides: settings as `dotted.key=value`, the value in YAML, that replace the file's.
+        overrides: settings as `dotted.key=value`, the value in YAML, that replace the file's. One learning rate of the teacher
+            replaces several, too.
 
     Raises:
         RecipeError: it cannot be read, is not YAML, or has an unknown key or a bad value; names file, line and key.
@@ -354,6 +358,8 @@ def read_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
     content = yaml.safe_load(text)
     for item in overrides:
         set_override(content, item, of=Recipe)
+        if item.startswith(_ONE_RATE):  # said later than the rates of the file, as those of a recipe.lock.yaml
+            content["teacher"]["fine_tuning"].pop("learning_rates", None)
     return parse(Recipe, "", Path("--set"), error=RecipeError, loader=lambda _: content)  # no text: it has no lines
 
 

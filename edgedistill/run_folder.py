@@ -102,7 +102,7 @@ def left_by_earlier_runs(out: Path, targets: Collection[str]) -> tuple[Decision,
     Returns:
         one decision; none where every folder of a target is of this run.
     """
-    folders = sorted(path.name for path in out.iterdir() if any((path / name).is_file() for name in _PUBLISHED))
+    folders = sorted(path.name for path in out.iterdir() if _is_published(path))
     left = [name for name in folders if name not in targets]
     if not left:
         return ()
@@ -112,6 +112,11 @@ def left_by_earlier_runs(out: Path, targets: Collection[str]) -> tuple[Decision,
         why="this run was not asked for that target, and what lies there may be of other settings: delete it, or name all "
             "targets in one command",
     ),)
+
+
+def _is_published(folder: Path) -> bool:
+    """Is it a target's folder? One that may not be read is none of a run's."""
+    return os.access(folder, os.R_OK | os.X_OK) and any((folder / name).is_file() for name in _PUBLISHED)
 
 
 def run_id(stages: Path) -> str:

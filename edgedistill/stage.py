@@ -105,7 +105,7 @@ class _Job:
 class Workspace:
     """Where the steps of a run keep their results (`.stages/`), and who is told about them.
 
-    A step that is found done gives its warnings again, each once a process.
+    A step that is found done gives those of its decisions again that are warnings, each once a process.
 
     Attributes:
         root: the folder; step `s` with key `k` lives in `root/s/k`.

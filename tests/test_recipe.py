@@ -144,6 +144,13 @@ def test_overrides_when_given_then_they_replace_the_files_settings_in_order(reci
     assert recipe.data.train == "train.csv"
 
 
+def test_overrides_when_one_rate_of_the_teacher_is_given_then_several_of_the_file_do_not_count(recipe_file: Path) -> None:
+    several, one = "teacher.fine_tuning.learning_rates=[1e-4, 5e-5]", "teacher.fine_tuning.learning_rate=2e-5"
+    tunings = [read_recipe(recipe_file, overrides=given).teacher.fine_tuning for given in ((several, one), (one, several))]
+    assert [tuning.learning_rates for tuning in tunings] == [(), (1e-4, 5e-5)]
+    assert tunings[0].learning_rate == 2e-5
+
+
 @pytest.mark.parametrize(("value", "expected"), [
     ("yes", "yes"), ("0", "0"), ("1.50", "1.50"), ("|", "|"), ("[a", "[a"), ("'yes'", "yes"), ("2024-13-45", "2024-13-45"), ("a b", "a b"),
 ])

@@ -51,6 +51,16 @@ def test_require_outside_inputs_when_the_run_folder_lies_in_one_then_names_one_t
     require_outside_inputs(located, Path("../runs/mine"))
 
 
+def test_left_by_earlier_runs_when_a_folder_may_not_be_read_then_it_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "foreign" / "bundle").mkdir(parents=True)
+    (tmp_path / "foreign" / "bundle.zip").write_bytes(b"")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setattr(Path, "is_file", lambda path: pytest.fail(f"{path} was looked at"))
+    assert left_by_earlier_runs(tmp_path, ()) == ()
+
+
 def test_left_by_earlier_runs_when_other_targets_lie_there_then_names_them_and_nothing_else(tmp_path: Path) -> None:
     for file in ("pi/bundle/bundle.json", "phone/bundle.zip", "failed/student/ort_config.json", ".stages/distill/k/model.onnx",
                  "notes/bundle/readme.txt"):

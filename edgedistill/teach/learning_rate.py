@@ -12,7 +12,7 @@ TUNED_WIDTH = 384
 _FIELD = "learning_rate"
 _DEFAULT: float = FineTuning.model_fields[_FIELD].default
 _SLOWER = 3
-"""The second rate is the first over this. Larger sets are better off with it (ADR 24)."""
+"""The second rate is the first over this. Some sets are better off with it, and neither rows nor classes say which (ADR 24)."""
 _WIDTHS = ("hidden_size", "dim", "d_model", "n_embd", "emb_dim")
 """What the families call the width, in the order in which they are looked for."""
 

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -65,6 +66,7 @@ def tune_at(
                          rate, place, len(rates), rate)
                 _tuned(make, sets, replace(schedule, learning_rate=rate), folder)
                 group.wait()
+                group.on_main(partial(shutil.rmtree, folder / CHECKPOINTS, ignore_errors=True))  # several times the model's size
         except TrainingDivergedError as diverged:
             failures.append(diverged)
             continue

@@ -56,6 +56,14 @@ def test_settings_when_our_distillation_changes_then_a_rival_stays_unless_it_see
     assert base != longer
 
 
+def test_settings_when_the_teacher_is_tuned_otherwise_then_static_embeddings_of_its_encoder_stay(tmp_path: Path) -> None:
+    students, suite = read_suite_file(StudentsSuite, "students"), read_suite_file(RivalsSuite, "rivals")
+    line = Line(students, "trec6", tmp_path, tmp_path)
+    static, plain = (script.rival_settings(line, script.rivals_of(suite, (13,), names=(name,))[0], suite, 1)["teacher"]
+                     for name in ("model2vec", "bert-tiny"))
+    assert plain == {**static, "tried_rates": "by width"}
+
+
 def test_current_base_then_is_that_of_todays_settings_whatever_the_seed(tmp_path: Path) -> None:
     students, suite = read_suite_file(StudentsSuite, "students"), read_suite_file(RivalsSuite, "rivals")
     line = Line(students, "trec6", tmp_path, tmp_path)

@@ -9,7 +9,7 @@ import students as script
 from resumable_rows import RowFile, pack_bits, unpack_bits
 from script_options import ScriptOptions
 from student_line import Line
-from suite_files import StudentsSuite
+from suite_files import StudentsSuite, read_suite_file
 
 from edgedistill.errors import DataError, TeacherError
 
@@ -47,6 +47,15 @@ def test_base_settings_when_there_is_no_ladder_then_the_key_is_as_if_there_could
     plain, own = (line.base_settings(line.recipe(*settings), teacher_seed=3)["student"] for settings in ((), ("student.ladder=a.yaml",)))
     assert plain == {"initialisation": "cut", "aliases": "contextual"}
     assert own == plain | {"ladder": "a.yaml"}
+
+
+def test_tried_rates_when_the_recipe_gives_none_then_a_row_says_it_but_where_the_only_one_before_is_kept(tmp_path: Path) -> None:
+    suite = read_suite_file(StudentsSuite, "students")
+    trec, clinc = (Line(suite, task, tmp_path, tmp_path) for task in ("trec6", "clinc150"))
+    assert "learning_rate" not in trec.recipe().teacher.fine_tuning.model_fields_set  # so that the product's rates are tried
+    told = [line.base_settings(line.recipe(*settings), teacher_seed=13)["teacher"].get("tried_rates")
+            for line, settings in ((trec, ()), (clinc, ()), (trec, ("teacher.fine_tuning.learning_rate=1e-4",)))]
+    assert told == ["by width", None, None]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edgedistill.checkpoints import CHECKPOINTS
 from edgedistill.errors import TrainingDivergedError
 from edgedistill.recipe import FineTuning
 from edgedistill.stage import Done, Workspace
@@ -64,6 +65,7 @@ def test_teacher_when_killed_after_the_first_rate_then_goes_on_with_the_second(
     def tuned(*given: Any, schedule: Any, out: Path) -> float:
         made.append(schedule.learning_rate)
         if len(made) == 2:
+            assert not (out.parent / f"rate-{GOOD:g}" / CHECKPOINTS).exists()  # they are several times the model's size
             raise KeyboardInterrupt
         return whole(*given, schedule=schedule, out=out)
 
