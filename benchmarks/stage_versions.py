@@ -42,8 +42,8 @@ both.
 _FIRST_RATE_IS_KEPT = ("clinc150",)
 """Tasks whose teacher is the one that a single rate gave: of the two that `teach` tries by default validation keeps the first.
 
-clinc150: 0.963 against 0.909, far beyond what another machine's rounding changes. sst2_glue, where it was 0.9430 against 0.9419, is
-not among them: the teacher of its rows was trained on another machine.
+clinc150: 0.963 against 0.909, far beyond what another machine's rounding changes. sst2_glue, where it was 0.9430 against 0.9419,
+is not among them: the teacher of its rows was trained on another machine.
 """
 
 FIRST_WEIGHTS = 2
