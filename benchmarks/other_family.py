@@ -7,6 +7,7 @@ its options; the teacher is a RoBERTa that `roberta_of_bert` builds from the sui
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from ablation import measure_suite
 from resumable_rows import Row
@@ -22,6 +23,8 @@ SUITE = "other_family"
 
 class OtherFamilyLine(Line):
     """A line whose teacher is the suite's, rebuilt as a RoBERTa with a tokenizer of its own."""
+
+    is_suites_teacher: ClassVar[bool] = False
 
     def teacher_model(self, teacher_seed: int) -> Path:
         """Return the folder of the RoBERTa, before it is fine-tuned; its tokenizer is learned from the training texts."""

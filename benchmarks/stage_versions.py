@@ -55,10 +55,17 @@ def first_weights(recipe: Recipe, *, has_teacher: bool = True) -> dict[str, int]
     return {} if has_teacher and recipe.student.initialisation == "cut" else {"first_weights": FIRST_WEIGHTS}
 
 
-def tried_rates(task: str, recipe: Recipe) -> dict[str, str]:
-    """Return what a row is known by besides where `teach` chooses among rates, and not the one that was the only one before."""
+def tried_rates(task: str, recipe: Recipe, *, is_suites_teacher: bool = True) -> dict[str, str]:
+    """Return what a row is known by besides where `teach` chooses among rates, and not the one that was the only one before.
+
+    Args:
+        task: a task of the suite.
+        recipe: what is trained.
+        is_suites_teacher: is it the encoder of which it is known which rate validation keeps?
+    """
     given = recipe.teacher.fine_tuning
-    if "learning_rate" in given.model_fields_set or given.learning_rates or task in _FIRST_RATE_IS_KEPT:
+    is_known = is_suites_teacher and task in _FIRST_RATE_IS_KEPT
+    if "learning_rate" in given.model_fields_set or given.learning_rates or is_known:
         return {}
     return {"tried_rates": "by width"}
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from filelock import FileLock
@@ -100,6 +100,7 @@ class Line:
     overrides: tuple[str, ...] = ()
     has_teacher_per_seed: bool = False
     may_not_start: tuple[str, ...] = ()
+    is_suites_teacher: ClassVar[bool] = True  # False in a line that builds another one out of it
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -133,11 +134,12 @@ class Line:
 
     def base_settings(self, recipe: Recipe, *, teacher_seed: int) -> Row:
         """Return what a row rests on besides seed, shape and kind: data, teacher, training, versions of the stages."""
+        rates = tried_rates(self.task, recipe, is_suites_teacher=self.is_suites_teacher)
         return {
             "task": self.task,
             "data": [item.sha256 for item in self.suite.tasks[self.task].files],
             "validation_share": recipe.data.validation_share,
-            "teacher": {**recipe.teacher.model_dump(mode="json"), **tried_rates(self.task, recipe)}, "teacher_seed": teacher_seed,
+            "teacher": {**recipe.teacher.model_dump(mode="json"), **rates}, "teacher_seed": teacher_seed,
             "student": recipe.student.model_dump(mode="json", exclude={"rung"} if recipe.student.ladder else {"rung", "ladder"}),
             "distillation": recipe.distillation.model_dump(mode="json"),
             "quantization": recipe.quantization.model_dump(mode="json"),
@@ -287,13 +289,14 @@ class Line:
         }
 
     def teacher_figures(self, teacher_seed: int) -> Row:
-        """Return bytes and accuracies of the teacher as fp32 ONNX, and which test rows it answers right."""
+        """Return bytes and accuracies of the teacher as fp32 ONNX, which test rows it answers right, and why it has its rate."""
         done = self.teacher(teacher_seed)
         exported = self.exported(done)
         test, validation = (self.answers(exported, "teacher", split, teacher_seed) for split in ("test", "validation"))
         return {
             "fp32_bytes": test.evaluation.size_bytes, "test": test.accuracy, "validation": validation.accuracy,
             "fine_tuning_s": done.manifest.duration_s, "n_test": test.evaluation.n, "right": test.right,
+            "decisions": [decision.model_dump(mode="json") for decision in done.manifest.decisions],
         }
 
     def trained(self, kind: Kind, recipe: Recipe, shape: StudentShape, seed: int) -> Done:

@@ -49,6 +49,13 @@ def test_settings_then_are_not_those_of_the_bert(tmp_path: Path) -> None:
     assert script.base_keys(students, suite.overrides)["trec6"] == roberta.base_key() != bert.base_key()
 
 
+def test_settings_when_the_suites_own_teacher_keeps_the_first_rate_then_the_roberta_still_says_that_two_are_tried(tmp_path: Path) -> None:
+    students = read_suite_file(StudentsSuite, "students")
+    bert, roberta = (kind(students, "clinc150", tmp_path, tmp_path) for kind in (Line, script.OtherFamilyLine))
+    told = [line.base_settings(line.recipe(), teacher_seed=13)["teacher"].get("tried_rates") for line in (bert, roberta)]
+    assert told == [None, "by width"]
+
+
 @pytest.mark.slow
 def test_line_then_trains_a_student_of_its_own_tokens_from_contextual_embeddings(
     tmp_path: Path, tiny: Any, tiny_suite: Callable[[], StudentsSuite]

@@ -71,6 +71,7 @@ def test_measure_task_then_makes_each_row_once_and_its_figures_agree(tmp_path: P
     rows = RowFile(tmp_path / "results" / "tiny.json").rows()
     teacher, student, baseline = rows
     assert [row["kind"] for row in rows] == ["teacher", "student", "no_kd"]
+    assert teacher["decisions"] == [decision.model_dump(mode="json") for decision in line.teacher(3).manifest.decisions]
     assert student["teacher_row"] == baseline["teacher_row"] == teacher["key"]
     for row, accuracy in ((teacher, "test"), (student, "int8_test"), (baseline, "int8_test")):
         assert row["n_test"] == 60
