@@ -23,15 +23,21 @@ def checkpoint_of(checkpoints: Path, step: int) -> Path:
 
 def mark_complete(folder: Path) -> None:
     """Mark a checkpoint after its last file is written: the mark says what each file holds, and comes after them."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != _MARK)
-    for path in files:
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+    files = [path for path in flush_files(folder) if path.name != _MARK]
     temporary = folder / f"{_MARK}.tmp"
     temporary.write_text(json.dumps({path.name: sha256_of_path(path) for path in files}), encoding="utf-8")
     with temporary.open("rb") as stream:
         os.fsync(stream.fileno())
     temporary.replace(folder / _MARK)
+
+
+def flush_files(folder: Path) -> list[Path]:
+    """Wait until what the files of a folder hold is on the disk; returns them, sorted."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    for path in files:
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    return files
 
 
 def last_complete(checkpoints: Path) -> Path | None:

@@ -11,6 +11,7 @@ import psutil
 from edgedistill.document import Document
 
 _FEATURES = ("avx2", "fma", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimddp", "i8mm", "bf16")
+_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 _BF16_FEATURES = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
@@ -26,6 +27,22 @@ class Host(Document):
     python: str
 
     @property
+    def target_architecture(self) -> str:
+        """The architecture as targets name it: x86_64 and aarch64, which Windows calls AMD64, and macOS arm64."""
+        return _ARCHITECTURES.get(self.architecture.lower(), self.architecture)
+
+    @property
+    def lasting(self) -> "Host":
+        """The same without what changes from boot to boot or with a patch of Python, so that a result stays known."""
+        return self.model_copy(update={"ram_bytes": 0, "python": ""})
+
+    @property
+    def at_present(self) -> "Host":
+        """The same with the memory and the Python of this machine now, which `lasting` leaves out."""
+        now = this_host()
+        return self.model_copy(update={"ram_bytes": now.ram_bytes, "python": now.python})
+
+    @property
     def has_bf16(self) -> bool:
         """Does the CPU multiply bfloat16 in hardware? Without it autocast is tens of times slower than fp32."""
         return bool(_BF16_FEATURES & set(self.features))
@@ -33,7 +50,7 @@ class Host(Document):
     @property
     def saturates_u8s8(self) -> bool:
         """Does u8 x s8 saturate here (x86 without VNNI)? See `target.Cpu.saturates_u8s8`."""
-        return self.architecture == "x86_64" and not {"avx_vnni", "avx512_vnni"} & set(self.features)
+        return self.target_architecture == "x86_64" and not {"avx_vnni", "avx512_vnni"} & set(self.features)
 
 
 @functools.cache

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _PREPARE = "edgedistill prepare --recipe RECIPE -o DIR"
+_TEACH = "edgedistill teach --recipe RECIPE --data DATA -o DIR"
 
 
 def run(
@@ -138,9 +139,9 @@ def distill(recipe: LocatedRecipe, target: Target, data: Path, taught: Path, out
     require_files(*(data / name for name in ("train.arrow", "validation.arrow", "labels.json")), hint=_PREPARE)
     require_files(folders.teacher / "model.safetensors", folders.teacher / task.encoder_file,
                   folders.taught / "soft_labels.arrow", folders.taught / "transfer.arrow",
-                  hint="edgedistill teach --recipe RECIPE --data DATA -o DIR")
+                  hint=_TEACH)
     expected = task.origin(wanted, data, folders.teacher)
-    read_soft_labels(folders.taught / "soft_labels.arrow", expected=expected)
+    read_soft_labels(folders.taught / "soft_labels.arrow", expected=expected, hint=_TEACH)
     facts = task.facts(wanted, data, folders.teacher)
     shape = make_plan(wanted, target, facts, rungs).shape
     return Workspace(out.parent).do_in(out, task.distil(wanted, shape, folders))
@@ -270,10 +271,14 @@ def package(
         recipe: names the model, the teacher and their licences.
         target: whose oldest runtime and processor the bundle is for.
         deny_licences: SPDX ids that neither teacher nor data may be under, beside those that the recipe denies.
+
+    Raises:
+        StorageError: the bundle of an earlier call lies there, and was changed since.
     """
     from edgedistill.package import stage
     from edgedistill.package.base_model import base_model_of
     from edgedistill.package.card import CardFigures
+    from edgedistill.package.published import require_unchanged
     from edgedistill.quantize.stage import VERDICT_FILE
 
     wanted, verdict = recipe.recipe, model / VERDICT_FILE
@@ -289,6 +294,7 @@ def package(
         model_bytes_limit=wanted.budgets.model_bytes or target.budgets.model_bytes.limit,
     )
     require_files(data / "test.arrow", data / "labels.json", hint=_PREPARE)
+    require_unchanged(out / "bundle")
     return Workspace(out.parent).do_in(out, task_named(wanted.task).package(Packing(settings, model, data, recipe)))
 
 

@@ -67,7 +67,7 @@ def described_target(machine: Machine) -> Target:
         TargetError: 32-bit ARM, or an architecture that edgedistill does not know.
     """
     host = machine.host
-    architecture = {"amd64": "x86_64", "arm64": "aarch64"}.get(host.architecture.lower(), host.architecture)
+    architecture = host.target_architecture
     if architecture.lower() in THIRTY_TWO_BIT:
         raise TargetError(refuse_32_bit(architecture), hint="edgedistill targets list")
     if architecture not in ("aarch64", "x86_64"):
@@ -126,9 +126,12 @@ def _figure(value: float, source: str, *, is_seen: bool = False) -> Figure:
 
 
 def _clock_hz() -> float | None:
-    """Return the highest clock of this machine, None where the system does not tell one that can be."""
+    """Return the highest clock of this machine, None where the system does not tell one that can be.
+
+    The present one, which stands in for it, wavers: it is rounded to 100 MHz, as the keys of steps depend on it.
+    """
     found = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
-    mhz = (found.max or found.current) if found is not None else 0.0
+    mhz = (found.max or round(found.current, -2)) if found is not None else 0.0
     return mhz * 1e6 if mhz and mhz > 100 else None
 
 

@@ -35,7 +35,7 @@ def measure(
     from edgedistill.host import this_host
 
     settings = stage.Settings(
-        protocol=protocol or BenchmarkProtocol(), host=this_host(), variants=tuple(models), seed=13
+        protocol=protocol or BenchmarkProtocol(), host=this_host().lasting, variants=tuple(models), seed=13
     )
     first = next(iter(models.values()))
     with open_examples(data, "test", like=first, are_labels_read=False) as examples, tempfile.TemporaryDirectory() as scratch:
@@ -64,7 +64,7 @@ def measure_detail(
 
     wanted = (protocol or BenchmarkProtocol()).model_copy(update={"processes": 1})
     ((variant, file),) = name_models([model]).items()
-    settings = detail_stage.Settings(variant=variant, protocol=wanted, host=this_host(), seed=13)
+    settings = detail_stage.Settings(variant=variant, protocol=wanted, host=this_host().lasting, seed=13)
     with open_examples(data, "test", like=file, are_labels_read=False) as examples, tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch) / "detail"
         done = Workspace(folder.parent).perform_in(folder, detail_stage.STAGE, settings, detail_stage.Inputs(file, examples))

@@ -123,13 +123,14 @@ def require_distinct(targets: Sequence[Target]) -> None:
 
 
 def _require_exporter(located: LocatedRecipe, teacher: Path | None, out: Path) -> None:
-    """Refuse a teacher whose family cannot be exported, before it is trained; not where one was made ready here before."""
+    """Refuse a teacher whose family cannot be exported, before it is trained; not where one of it was made ready here before."""
     from edgedistill.export.requirements import require_exporter
     from edgedistill.teach.labels import config_of
 
-    if any((out / STAGES_FOLDER / "teach").glob("*/manifest.json")):
-        return  # looking imports torch, which a run that finds its steps done, or bad data, does without
     config = (located.recipe.teacher.configuration or {}) if teacher is None else config_of(teacher)
+    ready = (path.parent for path in (out / STAGES_FOLDER / "teach").glob("*/manifest.json"))
+    if config.get("model_type") in {config_of(folder).get("model_type") for folder in ready}:
+        return  # looking imports torch, which a run that finds its steps done, or bad data, does without
     if isinstance(family := config.get("model_type"), str):
         require_exporter(family, located.recipe.task)
 
@@ -261,7 +262,7 @@ def _benchmark(line: Line, common: Common, folders: Mapping[Variant, Path]) -> D
 
     models = {v: f / "model.onnx" if (f / "model.onnx").is_file() else f for v, f in folders.items()}
     settings = stage.Settings(
-        protocol=line.recipe.benchmark, host=this_host(), variants=tuple(models), seed=line.recipe.seed
+        protocol=line.recipe.benchmark, host=this_host().lasting, variants=tuple(models), seed=line.recipe.seed
     )
     inputs = stage.Inputs(models=dict(models.items()), data=common.prepared.folder / TEST_FILE)
     return line.note("benchmark", line.workspace.perform("benchmark", stage.STAGE, settings, inputs))

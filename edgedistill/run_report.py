@@ -359,7 +359,7 @@ def _likeness(gate: ParityResult) -> str:
 
 def parity_advice_of(report: RunReport) -> str:
     """Return what to do about the first conversion that changed the answers; empty when none did."""
-    return next((advice_of(gate) for _, gate in _failed_gates(report)), "")
+    return next((advice_of(gate, report.targets[name].quantization.scheme) for name, gate in _failed_gates(report)), "")
 
 
 def _failed_gates(report: RunReport) -> list[tuple[str, ParityResult]]:

@@ -113,25 +113,26 @@ def _write_raw(
     return pa.concat_arrays(ids) if ids else pa.array([], pa.string())
 
 
-def read_soft_labels(path: Path, *, expected: Origin | None = None) -> SoftLabels:
+def read_soft_labels(path: Path, *, expected: Origin | None = None, hint: str = _HINT) -> SoftLabels:
     """Map soft labels.
 
     Args:
         path: a file that `write_soft_labels` made.
         expected: when given, labels of any other origin are refused.
+        hint: what makes them anew; default: a run does.
 
     Raises:
         ArtifactError: the file is missing, damaged, or stale.
     """
-    table = open_sealed(path, hint=_HINT)
+    table = open_sealed(path, hint=hint)
     metadata = table.schema.metadata or {}
     try:
         origin = Origin(**{k: metadata[k.encode()].decode() for k in Origin.__dataclass_fields__})
     except KeyError as missing:
-        raise ArtifactError(f"{path}: does not say what it was made from ({missing})", hint=_HINT) from None
+        raise ArtifactError(f"{path}: does not say what it was made from ({missing})", hint=hint) from None
     if expected is not None and origin != expected:
         stale = [k for k in Origin.__dataclass_fields__ if getattr(origin, k) != getattr(expected, k)]
-        raise ArtifactError(f"{path}: stale soft labels: another {', '.join(stale)}", hint=_HINT)
+        raise ArtifactError(f"{path}: stale soft labels: another {', '.join(stale)}", hint=hint)
     column = table.column("logits")
     logits = column.chunk(0).flatten().to_numpy(zero_copy_only=True).reshape(-1, column.type.list_size)
     return SoftLabels(table.column("id"), logits, origin)

@@ -208,6 +208,8 @@ def _make(
     log.info("trial %d: %s", trial.number + 1, result_of(outcome, has_goals=bool(job.goals)))
     if trial.outcome is None:
         study.finish(trial, outcome, value=_score(job, trial, outcome))
+    else:
+        study.renew(trial, outcome)  # on another host its steps may have been done anew, and come to something else
 
 
 def _outcome(job: Job, trial: Trial, made: Attempt | None) -> TrialOutcome:

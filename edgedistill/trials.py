@@ -26,6 +26,7 @@ from edgedistill.search_job import Attempt, Found, Job, plan_of, recipe_of
 from edgedistill.stage import Done, Stage, Work
 from edgedistill.storage import storage_errors
 from edgedistill.student_search import search_students
+from edgedistill.target import Target
 from edgedistill.tasks.task import TrainingFolders
 
 log = logging.getLogger("edgedistill")
@@ -61,7 +62,7 @@ def search_line(line: Line, common: Common, plan: Plan, teacher_onnx: Done) -> F
         schemes=line.task.schemes(plan.target), owner=owner, study=line.study,
         origin=(common.prepared.manifest.key, common.teacher.manifest.key, teacher_onnx.manifest.key,
                 common.soft_labels.manifest.key, *(_version(stage) for stage in (training, EXPORT, QUANTIZE, EVALUATE)),
-                *_own_shapes(line)),
+                *_own_shapes(line), _costs_of(plan.target)),
         most_frequent=_most_frequent(line, common),
     )
     return search_students(job, partial(_attempt, _Bench(line, common, plan, teacher_onnx)))
@@ -88,6 +89,11 @@ def _own_shapes(line: Line) -> tuple[str, ...]:
     if line.recipe.student.ladder is None:
         return ()
     return (f"ladder {hashlib.sha256(repr(tuple(line.rungs)).encode()).hexdigest()}",)
+
+
+def _costs_of(target: Target) -> str:
+    """Return by what the court of int8 judges candidates for a target, as text: a profile may change and keep its id."""
+    return target.model_dump_json(include={"cpu", "memory", "latency"})
 
 
 def varied(line: Line, common: Common, plan: Plan, trial: Trial) -> tuple[Line, Common, Plan]:

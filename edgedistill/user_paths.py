@@ -14,7 +14,7 @@ from edgedistill.artifact import sha256_of_path
 from edgedistill.document import read_text
 from edgedistill.errors import ArtifactError, DataError, UsageError
 from edgedistill.problem_type import ONE_LABEL
-from edgedistill.results import Labels, Variant
+from edgedistill.results import Labels, QuantizationVerdict, Variant
 from edgedistill.tasks.registry import companion_files, is_classifier, task_of_model
 from edgedistill.tasks.task import DataFile, TaskDoor
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "config.json"
 LABELS_FILE = "labels.json"
+_VERDICT_FILE = "verdict.json"
 _DEFAULT_NAMES = {"0": "LABEL_0", "1": "LABEL_1"}
 """What transformers means when id2label is missing: save_pretrained leaves out values that are its defaults."""
 
@@ -50,6 +51,26 @@ def model_classes(model: Path) -> tuple[str, ...]:
     return found
 
 
+def known_classes(folder: Path) -> tuple[str, ...]:
+    """Return the classes of a model folder, or of a bundle's, in the order of the logits.
+
+    Raises:
+        ArtifactError: config.json, or where there is none labels.json, is missing, damaged, or names no classes.
+    """
+    if (folder / LABELS_FILE).is_file() and not (folder / CONFIG_FILE).is_file():
+        return Labels.read_json(folder / LABELS_FILE).labels
+    return model_classes(folder)
+
+
+def named_classes(folder: Path) -> tuple[str, ...] | None:
+    """Return the classes of a model folder or a bundle by name; None where it has none, or only numbers them."""
+    try:
+        own = known_classes(folder)
+    except ArtifactError:  # without classes no label can be matched; what needs them says that they are missing
+        return None
+    return None if _are_numbered(own) else own
+
+
 def task_at(model: Path) -> TaskDoor:
     """Return the task of a bundle, a model folder or a file in one."""
     from edgedistill.package.archive import opened_bundle
@@ -71,16 +92,23 @@ def require_files(*files: Path, hint: str) -> None:
             raise ArtifactError(f"{file}: no such file", hint=hint)
 
 
+def scheme_of(model: Path) -> str | None:
+    """Return by which scheme quantize made a model, a folder or a file in one; None where it left no verdict."""
+    path = (model if model.is_dir() else model.parent) / _VERDICT_FILE
+    return QuantizationVerdict.read_json(path).scheme if path.is_file() else None
+
+
 def variant_of(model: Path) -> Variant:
     """Say what a model folder holds: int8 where quantize left its verdict, ONNX, or torch."""
-    if (model / "verdict.json").is_file():
+    if (model / _VERDICT_FILE).is_file():
         return "student_int8"
     return "student_onnx" if (model / "model.onnx").is_file() else "student"
 
 
 @contextmanager
 def open_examples(
-    data: Path, split: str, names: Sequence[str] | None = None, *, like: Path | None = None, are_labels_read: bool = True
+    data: Path, split: str, names: Sequence[str] | None = None, *, like: Path | None = None, are_labels_read: bool = True,
+    may_lack_labels: bool = False,
 ) -> Iterator[Path]:
     """Yield a file of examples: a split of a prepared folder, an .arrow file, or a data file.
 
@@ -90,6 +118,7 @@ def open_examples(
         names: the classes that the labels of a data file stand for; None: the labels are not needed.
         like: a model that will answer them, a folder or a file in one: says what a data file is read as; None: texts.
         are_labels_read: will its answers be held against the labels? Then it must have the classes of a prepared folder.
+        may_lack_labels: is a data file good without labels too, though `names` says what they would mean?
 
     Raises:
         UsageError: the prepared folder has no such split.
@@ -117,7 +146,7 @@ def open_examples(
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{sha256_of_path(data)[:16]}.arrow"
         problem = ONE_LABEL if model is None else problem_of_folder(model)
-        task.write_examples(DataFile(data, split, names, problem), path, model=model)
+        task.write_examples(DataFile(data, split, names, problem, may_lack_labels), path, model=model)
         yield path
 
 
@@ -129,7 +158,7 @@ def _require_classes_of(data: Path, model: Path | None) -> None:
 
     folder = model if model.is_dir() else model.parent
     try:
-        own = model_classes(folder)
+        own = known_classes(folder)
     except ArtifactError:  # without classes nothing can be mixed up; what needs them says that they are missing
         return
     known = Labels.read_json(data / LABELS_FILE)
@@ -137,13 +166,17 @@ def _require_classes_of(data: Path, model: Path | None) -> None:
     if problem_of_folder(folder) != known.problem_type:
         raise ArtifactError(f"{folder}: its problem_type is {problem_of_folder(folder)}, that of {data / LABELS_FILE} is "
                             f"{known.problem_type}", hint="name a model that was trained on this data")
-    is_unnamed = len(own) >= len(theirs) and all(name == f"LABEL_{i}" for i, name in enumerate(own))
+    is_unnamed = len(own) >= len(theirs) and _are_numbered(own)
     if own[: len(theirs)] != theirs and not is_unnamed:  # it may know more
         pairs = list(zip(own, theirs, strict=False))
         first = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
         raise ArtifactError(f"{folder}: its class {first} is {_nth(own, first)}, that of {data / LABELS_FILE} is "
                             f"{_nth(theirs, first)}: their labels would be mixed up",
                             hint="give a file of labelled examples instead of the folder: its labels are matched by name")
+
+
+def _are_numbered(names: Sequence[str]) -> bool:
+    return all(name == f"LABEL_{i}" for i, name in enumerate(names))
 
 
 def _nth(names: Sequence[str], index: int) -> str:

@@ -30,6 +30,17 @@ def host_with(*features: str, architecture: str = "x86_64") -> Host:
     return this_host().model_copy(update={"features": features, "architecture": architecture})
 
 
+@pytest.mark.parametrize(("named", "target"), [("AMD64", "x86_64"), ("arm64", "aarch64"), ("aarch64", "aarch64"), ("armv7l", "armv7l")])
+def test_target_architecture_then_that_of_the_profiles(named: str, target: str) -> None:
+    assert host_with(architecture=named).target_architecture == target
+
+
+def test_lasting_when_memory_and_python_changed_then_equal_but_not_of_another_processor() -> None:
+    now = this_host()
+    assert now.lasting == now.model_copy(update={"ram_bytes": now.ram_bytes - 4096, "python": "3.11.99"}).lasting
+    assert now.lasting != now.model_copy(update={"cores": now.cores + 1}).lasting
+
+
 def test_this_host_when_asked_twice_then_read_once_and_as_the_system_says() -> None:
     found = this_host()
     assert this_host() is found

@@ -1,5 +1,6 @@
 """The order of the last steps: a bundle is packed only when every gate holds, that of a device too."""
 
+import contextlib
 import importlib
 import logging
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from edgedistill import pipeline
+from edgedistill.catalog import load_recipe
 from edgedistill.device.stage import DEVICE_FILE
-from edgedistill.errors import ParityError
+from edgedistill.errors import ParityError, TeacherError
 from edgedistill.search_job import Found
 from tests.report.test_device import measurement
 
@@ -91,6 +93,19 @@ def test_target_when_a_conversion_failed_then_neither_times_nor_asks_nor_packs(
 ) -> None:
     done, _ = steps_of(tmp_path, monkeypatch, is_parity_kept=False, device=object())
     assert done == []
+
+
+@pytest.mark.parametrize("families", [(), ("bert",), ("bert", "fnet")])
+def test_require_exporter_when_only_others_were_taught_here_then_the_teacher_is_asked_about(
+    tmp_path: Path, families: tuple[str, ...]
+) -> None:
+    for folder, family in {"teacher": "fnet", **{f"out/.stages/teach/{name}": name for name in families}}.items():
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "config.json").write_text(f'{{"model_type": "{family}"}}')
+        (tmp_path / folder / "manifest.json").touch()
+    refused = contextlib.nullcontext() if "fnet" in families else pytest.raises(TeacherError, match="'fnet' cannot be exported")
+    with refused:
+        pipeline._require_exporter(load_recipe("home-intents"), tmp_path / "teacher", tmp_path / "out")
 
 
 def test_publish_when_an_earlier_run_left_another_target_then_report_and_terminal_say_so(

@@ -410,6 +410,14 @@ def test_search_when_repeated_then_asks_for_the_same_trials_and_no_more(job: Cal
     assert first.asked == [dataclasses.replace(trial, outcome=None) for trial in second.asked]
 
 
+def test_search_when_repeated_where_trials_come_to_something_else_then_chooses_by_that(job: Callable[..., Job]) -> None:
+    """As on another host, or for a target whose profile was changed: quantize and evaluate are done anew."""
+    first = search_students(job(trials=8), by_width(RISING))
+    found = search_students(job(trials=8), by_width({rung: accuracy - 0.05 for rung, accuracy in RISING.items()}))
+    assert (first.trial.settings.rung, found.trial.settings.rung) == ("w16", "w24")
+    assert found.chosen.int8_accuracy == pytest.approx(RISING["w24"] - 0.05)
+
+
 def test_search_when_the_time_is_used_up_then_starts_no_further_trial(job: Callable[..., Job]) -> None:
     trainings = by_width(RISING)
     found = search_students(job(limit=0.99, trials=9, time_limit_s=100), trainings)  # a trial takes 60 s

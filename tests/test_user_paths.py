@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from edgedistill.errors import ArtifactError
+from edgedistill.problem_type import SEVERAL_LABELS, ProblemType
 from edgedistill.results import Labels
-from edgedistill.user_paths import open_calibration, open_examples
+from edgedistill.user_paths import named_classes, open_calibration, open_examples
 
 
 @pytest.fixture
@@ -47,6 +48,24 @@ def test_open_examples_when_the_classes_are_the_same_and_perhaps_more_or_have_no
 ) -> None:
     with open_examples(prepared, "test", like=model_of(tmp_path, *names)) as path:
         assert path == prepared / "test.arrow"
+
+
+@pytest.mark.parametrize(("names", "problem"), [(("yes", "no"), "single_label_classification"), (("no", "yes"), SEVERAL_LABELS)])
+def test_open_examples_when_the_labels_mean_other_classes_to_a_bundle_then_refused(
+    names: tuple[str, ...], problem: ProblemType, prepared: Path, tmp_path: Path
+) -> None:
+    (bundle := tmp_path / "bundle").mkdir()
+    (bundle / "labels.json").write_text(Labels(labels=names, problem_type=problem).to_json())
+    with pytest.raises(ArtifactError, match="its class 0 is 'yes'|its problem_type is multi"), open_examples(prepared, "test", like=bundle):
+        pass
+
+
+def test_named_classes_then_those_with_names_alone(tmp_path: Path) -> None:
+    (bundle := tmp_path / "bundle").mkdir()
+    assert named_classes(bundle) is None
+    (bundle / "labels.json").write_text(Labels(labels=("no", "yes")).to_json())
+    assert named_classes(bundle) == ("no", "yes")
+    assert named_classes(model_of(tmp_path, "LABEL_0", "LABEL_1")) is None
 
 
 def test_open_examples_when_only_the_texts_are_read_then_the_classes_do_not_matter(prepared: Path, tmp_path: Path) -> None:

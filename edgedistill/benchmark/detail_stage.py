@@ -73,7 +73,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     candidates = [_candidate(case, inputs.model, folder / f"{i}.npz", source) for i, case in enumerate(cases)]
     traces = measure(candidates, settings.protocol, seed=settings.seed)
     measurements = [
-        measurement_of(settings.variant, c, traces[c.name], settings.protocol, settings.host) for c in candidates
+        measurement_of(settings.variant, c, traces[c.name], settings.protocol, settings.host.at_present) for c in candidates
     ]
     (out / DETAIL_FILE).write_text(case_rows(cases, measurements).to_json(), encoding="utf-8")
     why = "one thing is changed at a time, all cases in turn"

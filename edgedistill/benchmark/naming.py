@@ -9,6 +9,7 @@ from edgedistill.results import Variant
 _INT8: tuple[Variant, ...] = ("student_int8", "teacher_int8")
 _FLOAT: tuple[Variant, ...] = ("student_onnx", "teacher")
 _TORCH: tuple[Variant, ...] = ("student", "student_no_kd")
+_ONNX = (".onnx", ".ort")
 _VERDICT_FILE = "verdict.json"
 
 
@@ -21,10 +22,10 @@ def name_models(paths: Sequence[Path]) -> dict[Variant, Path]:
     named: dict[Variant, Path] = {}
     for path in paths:
         file = path / "model.onnx" if path.is_dir() else path
-        is_onnx = file.is_file()
+        is_onnx = file.is_file() and file.suffix in _ONNX
         if not is_onnx and not (path / "model.safetensors").is_file():
-            raise UsageError(f"{path}: neither an .onnx file nor a model folder",
-                             hint="edgedistill export MODEL -o DIR")
+            raise UsageError(f"{path}: neither an .onnx file nor a model folder", hint="unpack it, and name the folder"
+                             if path.suffix == ".zip" and file.is_file() else "edgedistill export MODEL -o DIR")
         is_int8 = (file.parent / _VERDICT_FILE).is_file()  # quantize leaves it there
         fitting = (_INT8 + _FLOAT if is_int8 else _FLOAT + _INT8) if is_onnx else _TORCH
         name = next((name for name in fitting if name not in named), None)

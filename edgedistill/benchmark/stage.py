@@ -106,7 +106,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
     candidates = _make_candidates(settings, inputs, out / _INPUTS_FOLDER)
     traces = measure(candidates, settings.protocol, seed=settings.seed)
     measurements = separated(tuple(
-        measurement_of(name, candidate, traces[candidate.name], settings.protocol, settings.host)
+        measurement_of(name, candidate, traces[candidate.name], settings.protocol, settings.host.at_present)
         for name, candidate in zip(settings.variants, candidates, strict=True)
     ))
     for measurement in measurements:

@@ -238,11 +238,12 @@ def verify(
         raise UsageError("--against needs texts to compare on", hint="add --data FILE or --data PREPARED_FOLDER")
     from edgedistill.library import verify_models
 
-    return _say_compared(verify_models(against, model, data), as_json=as_json)
+    return _say_compared(verify_models(against, model, data), model, as_json=as_json)
 
 
-def _say_compared(parity: "ParityResult", *, as_json: bool) -> int:
-    """Print how two models compare, with the gates that failed, and return the exit code."""
+def _say_compared(parity: "ParityResult", model: Path, *, as_json: bool) -> int:
+    """Print how two models compare, the second of which is named, with the gates that failed, and return the exit code."""
+    from edgedistill.user_paths import scheme_of
     from edgedistill.verify.parity import advice_alone
 
     say_json(parity.to_json()) if as_json else say(
@@ -253,7 +254,7 @@ def _say_compared(parity: "ParityResult", *, as_json: bool) -> int:
         say(f"problem: {problem}")
     if parity.passed:
         return 0
-    tell(f"hint:  {advice_alone(parity)}")
+    tell(f"hint:  {advice_alone(parity, scheme_of(model))}")
     return ParityError.exit_code
 
 

@@ -82,6 +82,8 @@ def run(  # noqa: PLR0917 - a command's options
     located = edgedistill.load_recipe(recipe, overrides=set_)
     targets = [edgedistill.load_target(name) for name in dict.fromkeys(target)]
     if dry_run:
+        if on is not None:
+            raise UsageError("--on: a dry run asks no device", hint="leave out --on, or --dry-run")
         return plan(target=target, recipe=recipe, set_=set_, as_json=as_json)
     per_target = _STEPS_PER_TARGET + _STEPS_PER_TRIAL * located.recipe.search.trials
     teller = step_teller(_STEPS_SHARED + per_target * len(targets))

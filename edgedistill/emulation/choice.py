@@ -73,7 +73,7 @@ def choose_replays(target: Target, host: Host, gates: Parity) -> Choice:
 def _cores(target: Target, host: Host) -> list[tuple[Core | str, bool]]:
     """Return the cores to look at, each with whether it is the target's; words for one that the emulator does not have."""
     cpu = target.cpu
-    architecture = {"amd64": "x86_64", "arm64": "aarch64"}.get(host.architecture.lower(), host.architecture)
+    architecture = host.target_architecture
     is_own_kind = architecture == cpu.architecture and (
         architecture == "aarch64" or host.saturates_u8s8 == cpu.saturates_u8s8)
     own: list[tuple[Core | str, bool]] = [] if is_own_kind else [(core_for(cpu) or "x86 with VNNI", True)]

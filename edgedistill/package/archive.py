@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgedistill.errors import BundleError
-from edgedistill.package.contents import name_problem
+from edgedistill.package.contents import MANIFEST_FILE, name_problem
 
 MAX_FILES = 256
 MAX_BYTES = 1 << 30
@@ -44,7 +44,7 @@ def opened_bundle(bundle: Path) -> Iterator[Path]:
     """Give the folder of a bundle; a zip is unpacked into a temporary folder that is gone afterwards.
 
     Args:
-        bundle: a folder, or a zip file with the files at its top.
+        bundle: a folder, or a zip file with the files at its top, or in one folder there as file managers zip them.
 
     Raises:
         BundleError: there is no such bundle, or the zip is damaged or not to be trusted: names that leave the folder,
@@ -57,7 +57,11 @@ def opened_bundle(bundle: Path) -> Iterator[Path]:
         raise BundleError(f"{bundle}: no such bundle", hint="name a bundle folder or its zip")
     with tempfile.TemporaryDirectory(prefix="edgedistill-bundle-") as name:
         _extract(bundle, Path(name))
-        yield Path(name)
+        found = [path.parent for path in (Path(name) / MANIFEST_FILE, *Path(name).glob(f"*/{MANIFEST_FILE}")) if path.is_file()]
+        if len(found) != 1:
+            raise BundleError(f"{bundle}: is no bundle, it has " + ("several" if found else "no") + f" {MANIFEST_FILE}",
+                              hint="name a bundle folder, or a zip of one")
+        yield found[0]
 
 
 def _extract(bundle: Path, folder: Path) -> None:

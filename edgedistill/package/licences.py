@@ -1,5 +1,6 @@
 """Licences that may not ship: compares what teacher and data are under with what a recipe denies."""
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -54,6 +55,7 @@ def _is_denied(expression: str, denied: Sequence[str]) -> bool:
 
 def _alternatives(expression: str) -> list[str]:
     """Split at each OR outside of parentheses; an OR inside some keeps both sides, so both must be allowed."""
+    expression = _without_brackets(expression)
     parts, depth, start = [], 0, 0
     for match in re.finditer(r"[()]|\s+OR\s+", expression):
         if match.group() in "()":
@@ -62,6 +64,16 @@ def _alternatives(expression: str) -> list[str]:
             parts.append(expression[start : match.start()])
             start = match.end()
     return [*parts, expression[start:]]
+
+
+def _without_brackets(expression: str) -> str:
+    """Take off parentheses that enclose the whole expression: SPDX fields often have them."""
+    text = expression.strip()
+    if not (text.startswith("(") and text.endswith(")")):
+        return expression
+    depths = itertools.accumulate({"(": 1, ")": -1}.get(letter, 0) for letter in text)
+    is_closed_before = any(depth == 0 for depth in itertools.islice(depths, len(text) - 1))
+    return expression if is_closed_before else _without_brackets(text[1:-1])
 
 
 def _ids(expression: str) -> list[str]:

@@ -5,6 +5,7 @@ import json
 import logging
 from pathlib import Path
 
+from edgedistill.errors import StorageError
 from edgedistill.package.standalone_verify import check_files
 
 log = logging.getLogger("edgedistill")
@@ -26,7 +27,7 @@ def make_way(folder: Path, made: Path | None) -> bool:
     changed = changed_in(folder)
     if not changed:
         return True
-    which = ", ".join(changed[:_NAMED]) + (f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else "")
+    which = _listed(changed)
     if made is not None and (folder / MANIFEST).read_bytes() == (made / MANIFEST).read_bytes():
         log.warning("%s: left as it is, changed since it was written: %s; delete the folder to have it anew", folder, which)
         return False
@@ -34,6 +35,21 @@ def make_way(folder: Path, made: Path | None) -> bool:
     folder.rename(aside)
     log.warning("%s: was changed since it was written (%s), and is kept as %s", folder, which, aside.name)
     return True
+
+
+def require_unchanged(folder: Path) -> None:
+    """Refuse to write over a bundle that somebody has changed.
+
+    Raises:
+        StorageError: names what was changed.
+    """
+    if changed := changed_in(folder):
+        raise StorageError(f"{folder}: was changed since it was written: {_listed(changed)}",
+                           hint="pack into another folder with -o, or move this one away")
+
+
+def _listed(changed: list[str]) -> str:
+    return ", ".join(changed[:_NAMED]) + (f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else "")
 
 
 def changed_in(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from edgedistill.quantize.calibration import CalibrationMethod
 from edgedistill.quantize.candidates import Candidate
 from edgedistill.quantize.court import Court
 from edgedistill.quantize.rows import each, some_rows
-from edgedistill.quantize.scheme_names import Scheme
+from edgedistill.quantize.scheme_names import in_seven_bits
 from edgedistill.quantize.sensitivity import Noise, noise_by_node
 from edgedistill.quantize.static_quantizer import Calibration
 
@@ -92,11 +92,6 @@ class Sufferer:
     def _ranked(self) -> list[str]:
         base = self.depart(self.start.method, ROW_SCALES)
         return [] if base is None else _by_leaving_one_out(self.court, base, self.noise)
-
-
-def in_seven_bits(scheme: Scheme) -> Scheme:
-    """Return a scheme with 7-bit weights, where its products are u8 x s8; else the scheme."""
-    return scheme if scheme.weights != "wi8" or scheme.kind == "weight_only" else replace(scheme, is_reduced_range=True)
 
 
 def _int8_share(left_out: Sequence[str], noise: Sequence[Noise]) -> float:

@@ -10,7 +10,7 @@ then         _per_channel       one scale for each output of a matrix or filter,
              _reduced_range     weights in 7 bits, so that sums of two u8 x s8 products fit 16 bits
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgedistill.errors import UsageError
@@ -71,6 +71,11 @@ def all_schemes() -> tuple[Scheme, ...]:
         if weights == "wi8" or not (is_reduced or kind == "weight_only" or activations == "ai8")
         if not (is_reduced and kind == "weight_only")
     )
+
+
+def in_seven_bits(scheme: Scheme) -> Scheme:
+    """Return a scheme with 7-bit weights, where its products are u8 x s8; else the scheme."""
+    return scheme if scheme.weights != "wi8" or scheme.kind == "weight_only" else replace(scheme, is_reduced_range=True)
 
 
 _BY_NAME = {scheme.name: scheme for scheme in all_schemes()}

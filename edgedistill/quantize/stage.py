@@ -326,11 +326,11 @@ def settings_for(
     """
     recipe, host = wanted or PostTraining(), this_host()
     is_timed = target is not None and recipe.timing and shares_path(
-        target.cpu, architecture=host.architecture, features=host.features
+        target.cpu, architecture=host.target_architecture, features=host.features
     )
     return Settings(
         schemes=choice.schemes, static=choice.static, order_because=choice.why, min_agreement=min_agreement,
-        host_saturates=host_saturates, wanted=recipe, seed=seed, timed_on=host if is_timed else None,
+        host_saturates=host_saturates, wanted=recipe, seed=seed, timed_on=host.lasting if is_timed else None,
         predicted_by=None if target is None else TargetRates(target.id, rates_of(target), float_rates_of(target)),
         model_bytes_limit=target.budgets.model_bytes.limit if target else None,
         max_ir_version=target.runtime.max_ir_version if target else None, max_opset=target.runtime.max_opset if target else None,

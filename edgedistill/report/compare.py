@@ -244,9 +244,8 @@ def _judge_intervals(a: tuple[float, float], b: tuple[float, float]) -> _Judgeme
 
 
 def _is_same_machine(a: Host, b: Host) -> bool:
-    """Is it the same kind of machine? The bytes of memory a system leaves over may change from boot to boot."""
-    varying = {"ram_bytes", "python"}
-    return a.model_dump(exclude=varying) == b.model_dump(exclude=varying)
+    """Is it the same kind of machine?"""
+    return a.lasting == b.lasting
 
 
 def _notes(reports: Mapping[str, RunReport], figures: Sequence[ComparedVariant]) -> tuple[str, ...]:

@@ -90,12 +90,14 @@ class DataFile:
         split: which split of it, where it holds several.
         names: the classes that its labels stand for; None: the labels are not needed.
         problem: may an example have several labels? A string then has commas between them.
+        may_lack_labels: is it good without any too? Where it has some, they are read all the same.
     """
 
     path: Path
     split: str
     names: Sequence[str] | None
     problem: ProblemType = ONE_LABEL
+    may_lack_labels: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
+from edgedistill.checkpoints import flush_files
 from edgedistill.processes import current_group
 from edgedistill.recipe import FineTuning
 from edgedistill.stage import write_text_durably
@@ -70,6 +71,7 @@ def fine_tune(model: PreTrainedModel, sets: tuple[TrainingSet, TrainingSet], *, 
     )
     if current_group().is_main:
         model.save_pretrained(out, max_shard_size=ONE_FILE, safe_serialization=True)
+        flush_files(out)
         write_text_durably(out / CURVE_FILE, curve.to_json())  # the last file: with it a rate counts as done
     looks = [point for point in curve.points if point.validation_loss is not None]
     if schedule.best_by == "loss":

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers.convert_slow_tokenizer import SLOW_TO_FAST_CONVERTERS
 
 from edgedistill.errors import TeacherError
 from edgedistill.heap import give_back_freed
@@ -66,10 +67,13 @@ def save_tokenizer(source: Path, out: Path, *, max_tokens: int) -> None:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False, use_fast=True)
     except Exception as bad:  # a damaged file gives plain Exception, a missing one AttributeError or TypeError
-        raise TeacherError(f"{source}: no tokenizer ({bad})", hint="put the tokenizer's files into the folder") from bad
+        hint = "install what it asks for" if isinstance(bad, ImportError) else "put the tokenizer's files into the folder"
+        raise TeacherError(f"{source}: no tokenizer ({bad})", hint=hint) from bad
     if not tokenizer.is_fast:
-        raise TeacherError(f"{source}: its tokenizer has no fast form (tokenizer.json)",
-                           hint="convert it once with transformers' convert_slow_tokenizer")
+        name = type(tokenizer).__name__
+        raise TeacherError(f"{source}: its tokenizer, a {name}, has no fast form (tokenizer.json)",
+                           hint="convert it once with transformers' convert_slow_tokenizer" if name in SLOW_TO_FAST_CONVERTERS
+                           else "name a teacher that has a tokenizer.json")
     tokenizer.model_max_length = max_tokens
     tokenizer.save_pretrained(out)
     inner = TextEncoder.load(out, max_tokens=max_tokens).tokenizer

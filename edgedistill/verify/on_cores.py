@@ -20,7 +20,7 @@ from edgedistill.package.contents import MANIFEST_FILE, ONNX_FILE, read_manifest
 from edgedistill.quantize.rows import each, fit_rows, read_rows
 from edgedistill.recipe import Parity
 from edgedistill.tasks.registry import open_encoder, task_named
-from edgedistill.user_paths import open_examples
+from edgedistill.user_paths import named_classes, open_examples
 from edgedistill.verify.bundle import require_sound_bundle
 from edgedistill.verify.emulated import BundleEmulations, check_on_core, read_golden
 
@@ -96,7 +96,7 @@ def _feeds(model: Path, data: Path, split: str) -> _Labelled:
     folder = model if model.is_dir() else model.parent
     if data.suffix == ".npz":
         return _arrays(model / ONNX_FILE if model.is_dir() else model, data)
-    with open_examples(data, split, like=folder) as path:
+    with open_examples(data, split, named_classes(folder), like=folder, may_lack_labels=True) as path:
         return _rows(folder, path)
 
 

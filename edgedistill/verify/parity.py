@@ -18,11 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from edgedistill.decisions import is_same
 from edgedistill.errors import ArtifactError, ParityError
 from edgedistill.problem_type import ONE_LABEL, ProblemType
+from edgedistill.quantize.scheme_names import computes_in_float, in_seven_bits, parse_scheme
 from edgedistill.recipe import Parity
 from edgedistill.results import ParityReport, ParityResult, Source
 
 _HINT_ROWS = "evaluate both models on the same split"
 _REFUSED = "it does not run there"
+_USUAL_IN_SEVEN_BITS = "dynamic_wi8_afp32_per_channel_reduced_range"
 _HINT_BROKEN = "do not ship it: evaluate the float model, and if that answers, export and quantize again"
 
 
@@ -159,16 +161,36 @@ def explanation_of(result: ParityResult) -> str:
     return f"{result.candidate} does not answer as {result.reference} does: {'; '.join(figures)}"
 
 
-def advice_alone(result: ParityResult) -> str:
-    """Return what to do about two models that were compared by themselves, outside of a run, and do not answer alike."""
+def advice_alone(result: ParityResult, scheme: str | None = None) -> str:
+    """Return what to do about two models that were compared by themselves, outside of a run, and do not answer alike.
+
+    Args:
+        result: the comparison.
+        scheme: by which the second was made int8; None: it is not known.
+    """
     if any("NaN" in problem for problem in result.problems):
         return _HINT_BROKEN
-    return ("see on labelled rows whether anything is lost: edgedistill evaluate MODEL --data DATA; an int8 model may be better "
-            "with 7-bit weights: edgedistill quantize MODEL --data DATA --scheme dynamic_wi8_afp32_per_channel_reduced_range")
+    narrower = _in_fewer_bits(scheme)
+    return "see on labelled rows whether anything is lost: edgedistill evaluate MODEL --data DATA" + (
+        f"; an int8 model may be better with 7-bit weights: edgedistill quantize MODEL --data DATA --scheme {narrower}"
+        if narrower else "")
 
 
-def advice_of(result: ParityResult) -> str:
-    """Return what to do about a comparison that failed; of several about the first: what comes later was made from it."""
+def _in_fewer_bits(scheme: str | None) -> str:
+    """Return the same scheme with 7-bit weights; empty where there is none. Of one that is not known the usual one."""
+    if scheme is None:
+        return _USUAL_IN_SEVEN_BITS
+    narrower = scheme if computes_in_float(scheme) else in_seven_bits(parse_scheme(scheme)).name
+    return "" if narrower == scheme else narrower
+
+
+def advice_of(result: ParityResult, scheme: str | None = None) -> str:
+    """Return what to do about a comparison that failed; of several about the first: what comes later was made from it.
+
+    Args:
+        result: the comparison.
+        scheme: by which the int8 model was made; None: it is not known.
+    """
     if any("NaN" in problem for problem in result.problems):
         return _HINT_BROKEN
     if result.candidate == BUNDLE:
@@ -178,9 +200,9 @@ def advice_of(result: ParityResult) -> str:
                 "--onnxruntime VERSION; see docs/verify.md")
     if result.candidate in ("int8", "device"):
         floor = math.floor(result.top1_agreement * 1000) / 1000
-        return ("try the 7-bit weights: edgedistill run --set "
-                "quantization.scheme=dynamic_wi8_afp32_per_channel_reduced_range; to accept what it loses: edgedistill run "
-                f"--set parity.int8_min_agreement={floor:g}")
+        narrower = _in_fewer_bits(scheme)
+        return (f"try the 7-bit weights: edgedistill run --set quantization.scheme={narrower}; " if narrower else "") + (
+            f"to accept what it loses: edgedistill run --set parity.int8_min_agreement={floor:g}")
     if result.source == "emulated":
         return ("try the 7-bit weights, or name the target that it is for: edgedistill quantize MODEL --target TARGET; to "
                 "accept what differs there: parity.emulated_min_agreement; see docs/verify.md")

@@ -230,6 +230,8 @@ CASES = {
     "evaluate on other columns": Case(("evaluate", "int8", "-d", "other.csv"), ("text and label",),
                                       _write("other.csv", "intent,utterance\ngreet,hi\n")),
     "unknown split": Case(("evaluate", "int8", "-d", "data", "--split", "tset"), ("no split 'tset'", "test")),
+    "benchmark of a zip": Case(("benchmark", "packed/bundle.zip", "-d", "data"), ("bundle.zip: neither an .onnx file", "unpack it, and name the folder")),
+    "dry run on a device": Case(("run", "--target", "raspberry-pi", "--dry-run", "--on", "ssh://pi@pi"), ("a dry run asks no device",)),
     "benchmark of no model": Case(("benchmark", "data", "-d", "data"), ("neither an .onnx file nor a model folder",)),
     "no threads": Case(("benchmark", "int8", "-d", "data", "--threads", "0"), ("--threads",)),
     "damaged bundle, predict": Case(("predict", "packed/bundle", "hello"), ("model.onnx", "sha256"),

@@ -26,6 +26,19 @@ def test_zip_when_a_name_leaves_the_folder_is_refused(tmp_path, name):
     assert [p.name for p in tmp_path.rglob("*")] == ["in", "b.zip"]
 
 
+def test_zip_when_the_bundle_lies_in_one_folder_then_that_is_the_bundle(tmp_path):
+    path = _zip(tmp_path / "b.zip", ("bundle/bundle.json", b"{}"), ("bundle/android/x.kt", b""), ("__MACOSX/._bundle", b""))
+    with opened_bundle(path) as folder:
+        assert sorted(p.name for p in folder.iterdir()) == ["android", "bundle.json"]
+
+
+@pytest.mark.parametrize(("names", "told"), [(("a/model.onnx",), "no bundle.json"), (("a/bundle.json", "b/bundle.json"), "several bundle.json")])
+def test_zip_when_it_is_none_of_one_bundle_then_refused_by_its_own_name(tmp_path, names, told):
+    path = _zip(tmp_path / "b.zip", *((name, b"{}") for name in names))
+    with pytest.raises(BundleError, match=rf"b\.zip: is no bundle, it has {told}"), opened_bundle(path):
+        pass
+
+
 def test_zip_when_it_holds_a_link_is_refused(tmp_path):
     entry = zipfile.ZipInfo("model.onnx")
     entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
@@ -81,10 +94,10 @@ def test_bundle_when_missing_is_refused(tmp_path):
 
 
 def test_zip_when_opened_gives_a_folder_that_is_gone_afterwards(tmp_path):
-    (tmp_path / "b.zip").write_bytes(zip_bytes({"b": b"2", "a": b"1"}))
+    (tmp_path / "b.zip").write_bytes(zip_bytes({"bundle.json": b"2", "a": b"1"}))
 
     with opened_bundle(tmp_path / "b.zip") as folder:
-        assert {p.name: p.read_bytes() for p in folder.iterdir()} == {"a": b"1", "b": b"2"}
+        assert {p.name: p.read_bytes() for p in folder.iterdir()} == {"a": b"1", "bundle.json": b"2"}
     assert not folder.exists()
 
 

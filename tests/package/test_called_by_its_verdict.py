@@ -9,6 +9,7 @@ import yaml
 
 from edgedistill import library, pipeline
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
+from edgedistill.errors import StorageError
 from edgedistill.results import Coverage, Evaluation, Interval, QuantizationVerdict
 
 
@@ -51,6 +52,15 @@ def test_package_when_the_verdict_is_float_then_no_word_of_the_bundle_calls_it_i
     assert yaml.safe_load(made["README.md"].split("---")[1])["tags"] == ["onnx", "distillation"]
     assert "scale of the activations" not in made["README.md"]
     assert json.loads(made["bom.cdx.json"])["metadata"]["component"]["pedigree"]["notes"] == "distilled from teacher, not quantized"
+
+
+def test_package_when_the_bundle_there_was_changed_then_refused_and_it_stays(located, inputs, tmp_path):
+    _packed(located, inputs, tmp_path, None)
+    source = tmp_path / "packed" / "bundle" / "android" / "mine.kt"
+    source.write_text("mine")
+    with pytest.raises(StorageError, match="was changed since it was written"):
+        library.package(tmp_path / "model", tmp_path / "data", tmp_path / "packed", recipe=located, target=load_target("raspberry-pi"))
+    assert source.read_text() == "mine"
 
 
 def test_package_when_no_verdict_lies_beside_the_model_then_claims_nothing(located, inputs, tmp_path):

@@ -14,6 +14,7 @@ from edgedistill.package.licences import require_allowed
     ("GPL-3.0-only OR AGPL-3.0-only", ["GPL-3.0-only", "AGPL*"]),
     ("MIT AND (GPL-3.0-only OR Apache-2.0)", ["GPL-3.0-only"]),
     ("unknown", ["unknown"]),
+    ("(MIT OR GPL-3.0-only) AND (GPL-3.0-only OR MIT)", ["GPL-*"]),
 ])
 def test_licence_when_denied_is_refused_with_its_name(licence, denied):
     with pytest.raises(UsageError, match="the data of x is under") as caught:
@@ -25,6 +26,8 @@ def test_licence_when_denied_is_refused_with_its_name(licence, denied):
 @pytest.mark.parametrize(("licence", "denied"), [
     ("MIT", []),
     ("MIT", ["GPL-*"]),
+    ("(MIT OR GPL-3.0-only)", ["GPL-*"]),
+    ("((GPL-3.0-only OR MIT))", ["GPL-*"]),
     ("LGPL-3.0-only", ["GPL-*"]),
     ("MIT OR GPL-3.0-only", ["GPL-3.0-only"]),
     ("unknown", ["GPL-*"]),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgedistill.package.published import changed_in, make_way
+from edgedistill.errors import StorageError
+from edgedistill.package.published import changed_in, make_way, require_unchanged
 
 
 @pytest.fixture
@@ -28,6 +29,15 @@ def test_changed_in_names_what_was_edited_or_added_and_no_build(published: Path)
     (published / "bundle.json").write_text("{")
     assert changed_in(published) == ["bundle.json"]
     assert changed_in(published.parent / "nowhere") == []
+
+
+def test_require_unchanged_when_somebody_wrote_in_it_then_refused_by_name(published: Path) -> None:
+    require_unchanged(published)
+    require_unchanged(published.parent / "nowhere")
+    (published / "android" / "MyActivity.kt").write_text("mine")
+    with pytest.raises(StorageError, match=r"was changed since it was written: android/MyActivity\.kt") as refused:
+        require_unchanged(published)
+    assert "-o" in refused.value.hint
 
 
 def test_make_way_when_the_same_bundle_was_changed_then_left_as_it_is(

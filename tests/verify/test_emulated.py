@@ -20,7 +20,7 @@ from edgedistill.evaluate.onnx_model import OnnxModel
 from edgedistill.examples import NO_LABEL, read_examples, spread_rows
 from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.recipe import Parity
-from edgedistill.results import ParityReport
+from edgedistill.results import Labels, ParityReport
 from edgedistill.stage import Workspace
 from edgedistill.verify import emulated, stage
 from edgedistill.verify.on_cores import verify_on_cores
@@ -78,6 +78,18 @@ def test_verify_on_cores_with_texts_then_they_are_compared_too(packed: Path, inp
     assert found.check.parity.n == 32 + 60
     assert found.golden is not None
     assert found.golden.vectors == 32
+
+
+@pytest.mark.parametrize(("rows", "n_labelled"), [("text,label\n{0},{1}\n{0} again,{1}\n", 2), ("text\n{0}\n{0} again\n", 0)])
+def test_verify_on_cores_with_a_file_of_texts_then_its_labels_are_matched_by_name(
+    packed: Path, tmp_path: Path, rows: str, n_labelled: int, guest
+) -> None:
+    guest(lambda here: answer(here))
+    (file := tmp_path / "rows.csv").write_text(rows.format("a text", Labels.read_json(packed / "bundle" / "labels.json").labels[-1]))
+    (found,) = verify_on_cores(packed / "bundle", ["cortex-a72"], file).cores
+    assert found.check.parity.n == 32 + 2
+    assert found.check.labelled_rows == n_labelled
+    assert (found.check.accuracy is not None) == bool(n_labelled)
 
 
 GOLDEN = 9 + 3

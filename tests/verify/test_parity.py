@@ -11,6 +11,7 @@ from edgedistill.results import ParityReport
 from edgedistill.verify import stage
 from edgedistill.verify.parity import (
     Gate,
+    advice_alone,
     advice_of,
     compare_logits,
     emulated_gate,
@@ -155,6 +156,17 @@ def test_advice_when_a_model_does_not_run_or_a_device_answers_otherwise_then_wha
     assert "parity.emulated_min_agreement" in advice_of(compare_logits(REFERENCE, -REFERENCE, gate=emulated))
     device = compare_logits(REFERENCE, moved(r1c0=1.5), gate=Gate("host", "device", min_agreement=0.95, key="int8"))
     assert "--set parity.int8_min_agreement=0.75" in advice_of(device)
+
+
+@pytest.mark.parametrize(("scheme", "advised"), [
+    (None, "quantization.scheme=dynamic_wi8_afp32_per_channel_reduced_range;"),
+    ("static_wi8_ai8_per_channel", "quantization.scheme=static_wi8_ai8_per_channel_reduced_range;"),
+    ("static_wi8_ai8_reduced_range", None), ("static_wu8_au8", None), ("weight_only_wi8_afp32", None), ("float", None),
+])
+def test_advice_about_int8_then_the_same_scheme_in_seven_bits_or_none(scheme: str | None, advised: str | None):
+    failed = compare_logits(REFERENCE, -REFERENCE, gate=int8_gate(Parity()))
+    for text in (advice_of(failed, scheme), advice_alone(failed, scheme).replace("--scheme ", "quantization.scheme=") + ";"):
+        assert advised in text if advised else "7-bit" not in text
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ journal's numbering, which all see alike, decides who keeps it when two had the 
 """
 
 import json
+import os
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ _RUN, _STAGES, _RUN_ID = "run", "stages", "run_id"
 _DRAWS = 20
 """How often the sampler is asked again when it proposes what was tried before."""
 
+_MOST_WAITED_S, _LOOK_AGAIN_S = 5.0, 0.05
 _RANDOM_AT_FIRST = 5
 """Trials before the sampler goes by their results."""
 
@@ -70,7 +73,9 @@ class SearchStudy:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna, self._seed = optuna, seed
+        self._renewed: dict[int, TrialOutcome] = {}
         with storage_errors(path):
+            _cut_half_line(path, JournalFileOpenLock(str(path)))
             backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
         try:
             self._storage = JournalStorage(backend)
@@ -85,7 +90,8 @@ class SearchStudy:
     def trials(self) -> tuple[Trial, ...]:
         """Return the trials that were claimed, in the order of their numbers; those claimed twice stand once."""
         claimed = [t for t in self._study.get_trials(deepcopy=False) if t.state.name in _CLAIMED and _RUN_ID in t.user_attrs]
-        return tuple(_trial(t.number, t.user_attrs) for t in claimed)
+        found = (_trial(t.number, t.user_attrs) for t in claimed)
+        return tuple(replace(t, outcome=self._renewed.get(t.number, t.outcome)) for t in found)
 
     def claim(self, moves: Iterable[Move], owner: Owner, *, space: Space) -> Trial | None:
         """Claim the first move that nobody has claimed; None when all are taken."""
@@ -138,6 +144,10 @@ class SearchStudy:
         else:
             self._study.tell(trial.number, state=state.PRUNED, skip_if_finished=True)
 
+    def renew(self, trial: Trial, outcome: TrialOutcome) -> None:
+        """Let a finished trial count, in this process alone, with what came of it when it was found or made again."""
+        self._renewed[trial.number] = outcome
+
     def _ask(self, owner: Owner, space: Space, *, wanted: TrialSettings | None = None) -> Trial | None:
         """Pop a waiting trial or let the sampler draw one; None when somebody else has the same.
 
@@ -153,6 +163,8 @@ class SearchStudy:
         if is_drawn:
             attributes[_SETTINGS] = _settings(asked.params, space).model_dump_json()
             attributes[_BECAUSE] = "drawn by the sampler from what was tried so far"
+            self._set(asked.number, _SETTINGS, attributes[_SETTINGS])
+            self._await_settings(before=asked.number)
         is_stale = wanted is not None and attributes.get(_RUN_ID) == owner.run_id and (
             attributes[_SETTINGS] != wanted.model_dump_json())
         if (is_drawn and wanted is not None) or is_stale or self._is_taken(attributes[_SETTINGS], before=asked.number):
@@ -162,6 +174,15 @@ class SearchStudy:
         for name in (_SETTINGS, _BECAUSE, _STAGES, _RUN, _RUN_ID):  # the last one makes the claim
             self._set(asked.number, name, attributes[name])
         return _trial(asked.number, attributes)
+
+    def _await_settings(self, *, before: int) -> None:
+        """Wait until trials with lower numbers, which others draw now, say what they are; not long, as one may have been killed."""
+        end = time.monotonic() + _MOST_WAITED_S
+        while time.monotonic() < end and any(
+            t.number < before and t.state.name == "RUNNING" and _SETTINGS not in t.user_attrs
+            for t in self._study.get_trials(deepcopy=False)
+        ):
+            time.sleep(_LOOK_AGAIN_S)
 
     def _is_taken(self, settings: str, *, before: int) -> bool:
         """Has a trial with a lower number the same settings?"""
@@ -175,6 +196,24 @@ class SearchStudy:
         if not self._study.get_trials(deepcopy=False)[number].state.is_finished():
             place = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
             self._storage.set_trial_user_attr(place, name, value)
+
+
+def _cut_half_line(path: Path, lock: Any) -> None:
+    """Take off the end of a journal after its last line: what a full disk or a power cut has left of an entry."""
+    if not path.is_file() or _half_line(path) is None:
+        return
+    lock.acquire()
+    try:
+        if (end := _half_line(path)) is not None:  # nobody was writing it
+            os.truncate(path, end)
+    finally:
+        lock.release()
+
+
+def _half_line(path: Path) -> int | None:
+    """Return where a last line begins that has no end; None where all have one."""
+    content = path.read_bytes()
+    return None if not content or content.endswith(b"\n") else content.rfind(b"\n") + 1
 
 
 _CLAIMED = ("RUNNING", "COMPLETE", "PRUNED")

@@ -14,6 +14,7 @@ from edgedistill.prepare.columns import Columns
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 from edgedistill.tasks.image_classification.read import Decoded, batches_of, decode
 from edgedistill.tasks.image_classification.sources import open_source
+from edgedistill.tasks.image_classification.split_folders import split_folder, subfolders
 from edgedistill.tasks.image_classification.tables import PICTURES
 from edgedistill.tasks.task import DataFile
 
@@ -25,19 +26,27 @@ _PICTURES = dataclasses.replace(
 def write_data_file(source: DataFile, path: Path, *, size: PictureSize) -> None:
     """Write the pictures of a folder or a file with columns image and label, at a model's size.
 
-    Where the labels are not needed, there need be none: a folder may hold the pictures themselves.
+    Where the labels are not needed, or may lack, there need be none: a folder may hold the pictures themselves.
 
     Raises:
         DataError: it cannot be used, or the model does not know one of its labels.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        is_labelled = source.names is not None
         columns = Columns("image", "label", _PICTURES)
+        is_labelled = source.names is not None and (not source.may_lack_labels or _is_divided(source))
         opened = open_source(source.path, columns, split=source.split, is_labelled=is_labelled)
         found = decode(opened, size, Path(scratch) / "raw", is_labelled=is_labelled)
-        labels = [NO_LABEL] * len(found) if source.names is None else _numbers(found, source.names)
+        labels = [NO_LABEL] * len(found) if not is_labelled else _numbers(found, source.names or ())
         rows = Rows([f"row-{i:06d}" for i in range(len(found))], found.names, labels)
         write_pictures(path, rows, batches_of(found.pixels, np.arange(len(found))), size=size)
+
+
+def _is_divided(source: DataFile) -> bool:
+    """Is it a folder with a folder for each class, or for some of them?"""
+    if not source.path.is_dir():
+        return False
+    inside = {folder.name for folder in subfolders(split_folder(source.path, source.split) or source.path)}
+    return bool(inside) and inside <= set(source.names or ())
 
 
 def _numbers(found: Decoded, names: Sequence[str]) -> list[int]:

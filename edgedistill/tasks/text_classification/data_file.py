@@ -23,7 +23,7 @@ _WORDS = Wording(one_label="this model gives one label a text: give each text on
 def write_text_examples(source: DataFile, path: Path) -> None:
     """Write the texts of a data file as examples: of columns text and label, or of a column of 0 and 1 for each class.
 
-    Without names of classes a column of texts is enough; of equal texts one is then written.
+    Without names of classes, or where labels may lack, a column of texts is enough; of equal texts one is then written.
 
     Raises:
         DataError: it cannot be used, or the model does not know one of its labels.
@@ -31,11 +31,12 @@ def write_text_examples(source: DataFile, path: Path) -> None:
     data, split = source.path, source.split
     there = set(read_column_names(data, split=split)) if detect_format(data) else set()
     may_have_several = source.problem == SEVERAL_LABELS
-    if source.names is None and "text" in there and "label" not in there:  # labels are not needed
+    is_flagged = may_have_several and bool(source.names) and set(source.names or ()) <= there  # whatever else is called label
+    needs_labels = source.names is not None and not source.may_lack_labels
+    if not needs_labels and not is_flagged and "text" in there and "label" not in there:
         texts = read_unlabelled_texts(data, "text", without=())
         write_examples(path, [f"row-{i:06d}" for i in range(len(texts))], texts, np.full(len(texts), NO_LABEL))
         return
-    is_flagged = may_have_several and bool(source.names) and set(source.names or ()) <= there  # whatever else is called label
     flags = tuple(source.names or ()) if is_flagged else ()
     if not {"text", *(flags or ("label",))} <= there:
         otherwise = ", or text and a column of 0 and 1 for each class" if may_have_several else ""

@@ -3,6 +3,9 @@
 import json
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,50 @@ def test_finish_when_read_again_then_outcome_and_milestones_are_kept(tmp_path: P
     (found,) = study_in(tmp_path).trials()
     assert found.outcome == outcome(shortfall=0.02, accuracy=0.88)
     assert found.milestones == (Milestone(share_of_steps=0.5, validation_accuracy=0.8),)
+
+
+def test_renew_when_a_finished_trial_came_to_something_else_here_then_that_counts_in_this_process_alone(tmp_path: Path) -> None:
+    study = study_in(tmp_path)
+    claimed = study.claim([move("r3")], HERE, space=SPACE)
+    assert claimed is not None
+    study.finish(claimed, outcome(shortfall=0.0, accuracy=0.9), value=1.0)
+    study.renew(study.trials()[0], outcome(shortfall=0.05, accuracy=0.85))
+    assert study.trials()[0].outcome == outcome(shortfall=0.05, accuracy=0.85)
+    assert study_in(tmp_path).trials()[0].outcome == outcome(shortfall=0.0, accuracy=0.9)
+
+
+def test_study_when_a_write_was_cut_off_then_goes_on_after_the_last_whole_line(tmp_path: Path) -> None:
+    study_in(tmp_path).claim([move("r3")], HERE, space=SPACE)
+    with (tmp_path / "study.journal").open("a") as stream:
+        stream.write('{"op_code": 4, "worker')
+    again = study_in(tmp_path)
+    assert again.claim([move("r1")], HERE, space=SPACE) is not None
+    assert [trial.settings.rung for trial in study_in(tmp_path).trials()] == ["r3", "r1"]
+
+
+def test_sample_when_another_run_draws_at_the_same_moment_then_waits_for_what_it_drew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both draw the same; the first is slow to say so."""
+    slow, quick = study_in(tmp_path), study_in(tmp_path)
+    quick._seed -= 1  # a draw's seed goes by the trials before it, of which there is one more by then
+    drawn, set_now = threading.Event(), slow._set
+
+    def set_late(number: int, name: str, value: str) -> None:
+        drawn.set()
+        time.sleep(0.5)
+        set_now(number, name, value)
+
+    monkeypatch.setattr(slow, "_set", set_late)
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(slow.sample, THERE, space=SPACE)
+        drawn.wait(10)
+        second = quick.sample(HERE, space=SPACE)
+    found = first.result()
+    assert found is not None
+    assert second is not None
+    assert second.number > found.number
+    assert second.settings != found.settings
 
 
 def test_trial_when_its_process_was_killed_then_still_belongs_to_its_run(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from edgedistill.errors import DataError
-from edgedistill.examples import read_examples
+from edgedistill.examples import NO_LABEL, read_examples
 from edgedistill.manifest import GivenWarning
 from edgedistill.plan import PictureSize
 from edgedistill.stage import Workspace
@@ -168,6 +168,14 @@ def test_write_data_file_when_labels_are_not_needed_then_a_flat_folder_will_do(m
     flat = make_folder(rows=3) / "dark"
     write_data_file(DataFile(flat, "test", None), tmp_path / "rows.arrow", size=PictureSize(16, 3))
     assert read_examples(tmp_path / "rows.arrow").shown == ["00.png", "01.png", "02.png"]
+
+
+def test_write_data_file_when_labels_may_lack_then_folders_of_classes_are_still_read_as_such(make_folder, tmp_path: Path) -> None:
+    folder = make_folder(rows=2)
+    names = tuple(sorted(path.name for path in folder.iterdir()))
+    for path, expected in ((folder, [number for number in range(len(names)) for _ in range(2)]), (folder / names[0], [NO_LABEL] * 2)):
+        write_data_file(DataFile(path, "test", names, may_lack_labels=True), tmp_path / "rows.arrow", size=PictureSize(16, 3))
+        assert sorted(read_examples(tmp_path / "rows.arrow").labels.tolist()) == expected
 
 
 def test_prepare_when_a_split_lacks_a_class_then_warns_of_it_with_the_reason(

@@ -27,6 +27,18 @@ def test_write_text_examples_when_labels_are_not_needed_then_none(tmp_path: Path
     assert written(tmp_path, "a.csv", "text,label\nx,sideways\n", names=None) == [-1]
 
 
+@pytest.mark.parametrize(("content", "expected"), [("text,label\nx,down\ny,up\n", [1, 0]), ("text\nx\ny\n", [-1, -1])])
+def test_write_text_examples_when_labels_may_lack_then_those_that_are_there_are_read(
+    tmp_path: Path, content: str, expected: list[int]
+) -> None:
+    assert written(tmp_path, "a.csv", content, names=NAMES, may_lack_labels=True) == expected
+
+
+def test_write_text_examples_when_labels_may_lack_and_each_class_has_a_column_then_they_are_read(tmp_path: Path) -> None:
+    how = {"names": NAMES, "problem": SEVERAL_LABELS, "may_lack_labels": True}
+    assert written(tmp_path, "a.csv", "text,down,up\nx,1,0\n", **how) == [[0, 1]]
+
+
 @pytest.mark.parametrize(("name", "content"), [
     ("a.tsv", "text\tlabel\nx\tdown,up\ny\t\nz\tdown\n"),
     ("a.jsonl", '{"text": "x", "label": ["down", "up"]}\n{"text": "y", "label": []}\n{"text": "z", "label": "down"}\n'),
