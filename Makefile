@@ -92,11 +92,14 @@ bench-bundle: $(READY)
 wheel: $(READY)
 	$(BIN)/python -m build --wheel
 
-# torch first: a range would let the installer take a build with several GB of GPU libraries
+# torch first, as another build of it may be wanted: TORCH_OPTIONS="--index-url https://download.pytorch.org/whl/cpu" spares
+# several GB of GPU libraries on Linux
+TORCH_OPTIONS ?=
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(TORCH_OPTIONS) torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
 	touch $@
 

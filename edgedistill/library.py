@@ -23,7 +23,7 @@ from edgedistill.stage import Done, Workspace
 from edgedistill.target import Target
 from edgedistill.tasks.registry import open_encoder, task_named, task_of_model
 from edgedistill.tasks.task import Packing, TrainingFolders
-from edgedistill.user_paths import model_classes, open_examples, require_files, variant_of
+from edgedistill.user_paths import known_classes, open_examples, require_files, variant_of
 
 if TYPE_CHECKING:
     from edgedistill.package.answer import Answer
@@ -195,15 +195,20 @@ def quantize(
 def evaluate(
     model: Path, data: Path, out: Path | None = None, *, split: str = "test", variant: Variant | None = None
 ) -> Evaluation:
-    """Evaluate a model folder on labelled texts: accuracy, macro-F1, calibration error, each with a 95 % interval.
+    """Evaluate a model on labelled texts or pictures: accuracy, macro-F1, calibration error, each with a 95 % interval.
 
     Args:
-        model: a folder with model.onnx or model.safetensors, tokenizer.json and config.json.
+        model: a folder with model.onnx or model.safetensors, tokenizer.json and config.json; or a bundle's folder or zip.
         data: the folder that `prepare` wrote, or a file of labelled texts.
         out: keeps logits.npy and evaluation.json; None keeps nothing.
         split: which split of a prepared folder.
         variant: what the model is called in the result; default: what its files say.
     """
+    if model.suffix == ".zip":
+        from edgedistill.package.archive import opened_bundle
+
+        with opened_bundle(model) as folder:
+            return evaluate(folder, data, out, split=split, variant=variant)
     from edgedistill.decisions import problem_of_folder
     from edgedistill.evaluate import stage
     from edgedistill.quantize.plain_form import is_dynamic
@@ -212,7 +217,7 @@ def evaluate(
     is_alone = found.endswith("_int8") or ((model / "model.onnx").is_file() and is_dynamic(model / "model.onnx"))
     settings = stage.Settings(variant=found, split=split, task=task_of_model(model).name, seed=13,
                               batch_size=1 if is_alone else 32)
-    names = model_classes(model)
+    names = known_classes(model)
     with open_examples(data, split, names, like=model) as examples, tempfile.TemporaryDirectory() as scratch:
         labels = Path(scratch) / "labels.json"
         labels.write_text(Labels(labels=names, problem_type=problem_of_folder(model)).to_json(), encoding="utf-8")

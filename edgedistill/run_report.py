@@ -242,8 +242,10 @@ def _advice(recipe: Recipe, result: TargetResults, teacher: Evaluation, goals: t
     is_kept, finding, text = chosen.is_met, chosen.diagnosis.finding, chosen.diagnosis.text
     if (tuning := result.tuning) is not None and tuning.gain is not None and tuning.gain.is_shipped:
         is_kept, finding, text = tuning.keeps_the_goals, "none", tuning.gain.text  # the search judged the one it replaced
+    settings = result.found.trial.settings
     shortage = Shortage(
-        goals=goals, teacher={"accuracy": teacher.accuracy.value, "macro_f1": teacher.macro_f1.value},
+        goals=goals, asked=recipe.goals, rows_seen=settings.rows_seen, learning_rate=settings.learning_rate,
+        teacher={"accuracy": teacher.accuracy.value, "macro_f1": teacher.macro_f1.value},
         kept_on_validation=bool(recipe.goals) and is_kept, finding=finding, finding_text=text,
         trials=len(result.found.rows), trials_allowed=recipe.search.trials, margin=chosen.margin, budget=budget,
         time_limit_s=recipe.search.time_limit_s if result.found.is_out_of_time else None, named_rung=recipe.student.rung or "",

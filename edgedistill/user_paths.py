@@ -37,7 +37,7 @@ def model_classes(model: Path) -> tuple[str, ...]:
     """
     path = (model.parent if model.is_file() else model) / CONFIG_FILE
     if not path.is_file():
-        raise ArtifactError(f"{path}: no such file", hint="name a model folder: config.json, tokenizer.json, weights")
+        raise ArtifactError(f"{path}: no such file", hint="name a model folder (config.json, tokenizer.json, ...) or a bundle")
     try:
         config = json.loads(read_text(path, error=ArtifactError))
         has_head = any(map(is_classifier, config.get("architectures") or ()))

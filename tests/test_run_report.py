@@ -169,10 +169,11 @@ def test_advice_when_a_fine_tuned_student_ships_then_it_speaks_of_that_one(
 ) -> None:
     (tmp_path / "evaluation.json").write_text(_evaluation(0.81).to_json())
     gain = SimpleNamespace(is_shipped=is_shipped, text="0.0050 better in int8")
+    trial = SimpleNamespace(settings=SimpleNamespace(rows_seen=250_000, learning_rate=1e-3))
     chosen = SimpleNamespace(is_met=False, margin=0.0, diagnosis=Diagnosis(finding="lost-in-int8", text="good in float, not in int8"))
     result = cast(TargetResults, SimpleNamespace(
         plan=plan, evaluations={"student_int8": SimpleNamespace(folder=tmp_path)},
-        found=SimpleNamespace(chosen=chosen, rows=(), is_out_of_time=False, teacher_doubt=""),
+        found=SimpleNamespace(chosen=chosen, rows=(), is_out_of_time=False, teacher_doubt="", trial=trial),
         tuning=SimpleNamespace(gain=gain, keeps_the_goals=is_kept),
     ))
     goals = check_goals(plan.recipe.goals, _evaluation(0.9), _evaluation(0.81))

@@ -174,12 +174,13 @@ def evaluate(
     out: KeepOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Evaluate a model folder on labelled texts.
+    """Evaluate a model folder or a bundle on labelled texts or pictures.
 
     Prints accuracy, macro-F1 and calibration error, each with its 95 % interval. Where a text may have several labels, micro-F1
     too; accuracy is then the share of texts whose labels are all right.
 
     Example: edgedistill evaluate work/int8 --data work/data
+    Example: edgedistill evaluate runs/home-intents/raspberry-pi/bundle --data reviews.csv
     """
     import edgedistill
 

@@ -113,7 +113,7 @@ def step_teller(total: int) -> Callable[[str, str, float], None]:
         stamp = f"{int(clock // 60):3d}:{int(clock % 60):02d}"
         if state in ("started", "skipped"):
             count += 1
-        place = f"[{count:2d}/{max(total, count)}]"
+        place = f"[{count:2d} of at most {max(total, count)}]"
         ending = {"started": "...", "skipped": "done before, skipped", "done": f"done in {seconds:.1f} s"}[state]
         tell(f"{stamp} {place} {step}: {ending}")
 

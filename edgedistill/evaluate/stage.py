@@ -27,6 +27,7 @@ from edgedistill.tasks.registry import open_encoder, task_of_model
 LOGITS_FILE = "logits.npy"
 EVALUATION_FILE = "evaluation.json"
 CONFIG_FILE = "config.json"
+LABELS_FILE = "labels.json"
 
 _HINT = "edgedistill evaluate --help"
 
@@ -50,7 +51,8 @@ class Inputs:
     """What is read.
 
     Attributes:
-        model: a folder with config.json, the file of its encoder, and model.onnx (taken first) or model.safetensors.
+        model: a folder with config.json (a bundle: labels.json), the file of its encoder, and model.onnx (taken first) or
+            model.safetensors.
         data: examples, every one with a label.
         labels: the class names in the order of the logits (`results.Labels`).
         teacher_logits: what the teacher answered on the same rows; None when the model is the teacher.
@@ -76,8 +78,9 @@ def _require(settings: Settings, inputs: Inputs) -> None:
     _require_model(inputs.model)
     known = Labels.read_json(inputs.labels)
     names = known.labels
-    _require_same_order(inputs.model / CONFIG_FILE, names)
-    _require_same_problem(inputs.model / CONFIG_FILE, known.problem_type)
+    said_in = _classes_file(inputs.model)
+    _require_same_order(said_in, names)
+    _require_same_problem(said_in, known.problem_type)
     examples = read_examples(inputs.data)
     _require_labels(examples, inputs.data, known)
     if inputs.teacher_logits is not None:
@@ -180,16 +183,21 @@ def _require_model(model: Path) -> None:
     if not _weights_file(model).is_file():
         raise ArtifactError(f"{model}: holds neither {ONNX_FILE} nor {TORCH_FILE} (pickled weights are never loaded)",
                             hint="name a model folder; transformers writes one with save_pretrained(DIR)")
-    for name in (task_of_model(model).encoder_file, CONFIG_FILE):
-        if not (model / name).is_file():
-            raise ArtifactError(f"{model / name}: no such file",
-                                hint="copy it from the model that this one was made from")
+    for file in (model / task_of_model(model).encoder_file, _classes_file(model)):
+        if not file.is_file():
+            raise ArtifactError(f"{file}: no such file", hint="copy it from the model that this one was made from")
+
+
+def _classes_file(model: Path) -> Path:
+    """Return the file that says a model's classes: a folder's config.json, or a bundle's labels.json."""
+    return model / (LABELS_FILE if (model / LABELS_FILE).is_file() and not (model / CONFIG_FILE).is_file() else CONFIG_FILE)
 
 
 def _require_same_order(config: Path, names: tuple[str, ...]) -> None:
     """Refuse a model that has the same classes in another order: it would run, and be wrong on nearly every row."""
     try:
-        found = json.loads(read_text(config, error=ArtifactError)).get("id2label") or {}
+        content = json.loads(read_text(config, error=ArtifactError))
+        found = content.get("id2label") or dict(enumerate(content.get("labels") or ()))
         own = tuple(str(found[key]) for key in sorted(found, key=int))
     except (ValueError, AttributeError, TypeError) as bad:
         raise ArtifactError(f"{config}: is not a model's configuration ({bad})", hint="make the model folder again"

@@ -18,7 +18,8 @@ from edgedistill.prepare.assemble import CleanData, Sources, assemble
 from edgedistill.prepare.check import other_separator, require_flagged, require_named
 from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
-from edgedistill.prepare.data_report import DataReport, SplitName
+from edgedistill.prepare.data_report import DataReport, SplitName, WrittenSplit
+from edgedistill.prepare.few_rows import few_rows
 from edgedistill.prepare.hub import read_hub_split
 from edgedistill.prepare.read import detect_format, read_labelled_texts
 from edgedistill.prepare.rows import LabelledTexts
@@ -184,7 +185,9 @@ def _split_decisions(report: DataReport, plan: SplitPlan) -> Iterator[Decision]:
             told = f"a row of each class is more than the share of {share:g}" if is_more else f"share {share:g}"
             yield Decision(step=_STEP, what=f"split {_count(split.rows, 'row')} off train for {name}",
                            why=f"no {name} data was given; {told}, stratified by class, seed {plan.seed}")
-    yield from class_decisions({"train": report.train, "validation": report.validation, "test": report.test}, noun="text")
+    splits: dict[SplitName, WrittenSplit] = {"train": report.train, "validation": report.validation, "test": report.test}
+    yield from class_decisions(splits, noun="text")
+    yield from few_rows(splits)
 
 
 def _count(number: int, noun: str) -> str:

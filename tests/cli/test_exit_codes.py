@@ -76,7 +76,8 @@ def test_run_when_a_gate_fails_then_names_it_and_says_what_helps_against_that_on
     gate = Gate("torch", "onnx", min_agreement=0.9, max_error=0.01)
     onnx, int8 = (compare_logits(logits, moved, gate=gate) for moved in (logits + 1 / 64, logits))
     arm64 = refused(emulated_gate(0.99, core="cortex-a72"), 2, "SIGILL")
-    targets = {"pi": SimpleNamespace(parity=ParityReport(onnx=onnx, int8=int8, arm64=arm64))}
+    verdict = SimpleNamespace(scheme="dynamic_wi8_afp32_per_channel")
+    targets = {"pi": SimpleNamespace(parity=ParityReport(onnx=onnx, int8=int8, arm64=arm64), quantization=verdict)}
     result: Any = SimpleNamespace(report=SimpleNamespace(targets=targets), missed=())
     result.parity_problems = parity_problems_of(result.report)
     assert _exit_code(result) == ParityError.exit_code
@@ -90,11 +91,11 @@ def test_run_when_a_gate_fails_then_names_it_and_says_what_helps_against_that_on
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_verify_when_two_models_differ_then_the_gate_is_named_with_what_to_type(
-    as_json: bool, capsys: pytest.CaptureFixture[str]
+    as_json: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logits = np.array([[2.0, 0.0], [0.0, 1.0]])
     parity = compare_logits(logits, -logits, gate=Gate("onnx", "int8", min_agreement=0.95))
-    assert _say_compared(parity, as_json=as_json) == ParityError.exit_code
+    assert _say_compared(parity, tmp_path, as_json=as_json) == ParityError.exit_code
     found = capsys.readouterr()
     assert (json.loads(found.out)["problems"][0] if as_json else found.out.splitlines()[1].removeprefix("problem: ")).startswith(
         "parity.int8_min_agreement: 2 of 2 decisions flipped")

@@ -99,7 +99,7 @@ def test_run_when_the_goal_is_out_of_reach_then_exit_code_3_the_best_saved_and_a
     assert chosen["int8_accuracy"] == max(row["int8_accuracy"] for row in target["frontier"])
     assert re.search(r"accuracy 0\.\d{4} on the test rows is [\d.]+ points short of 1\.0000; the best student", told)
     assert "What may help:" in told
-    assert re.search(r"lower the goal to 0\.\d{3}", told)
+    assert re.search(r"--set 'goals=\[\{metric: accuracy, type: min-value, value: 0\.\d+\}\]'", told)
     assert "--trials 8" in told
     assert chosen["finding_text"] in told
 

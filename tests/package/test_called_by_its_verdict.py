@@ -9,8 +9,8 @@ import yaml
 
 from edgedistill import library, pipeline
 from edgedistill.catalog import LocatedRecipe, load_recipe, load_target
-from edgedistill.errors import StorageError
-from edgedistill.results import Coverage, Evaluation, Interval, QuantizationVerdict
+from edgedistill.errors import ArtifactError, StorageError
+from edgedistill.results import Coverage, Evaluation, Interval, Labels, QuantizationVerdict
 
 
 @pytest.fixture
@@ -52,6 +52,23 @@ def test_package_when_the_verdict_is_float_then_no_word_of_the_bundle_calls_it_i
     assert yaml.safe_load(made["README.md"].split("---")[1])["tags"] == ["onnx", "distillation"]
     assert "scale of the activations" not in made["README.md"]
     assert json.loads(made["bom.cdx.json"])["metadata"]["component"]["pedigree"]["notes"] == "distilled from teacher, not quantized"
+
+
+def test_evaluate_of_a_bundle_or_its_zip_then_as_of_the_model_that_was_packed(packed, inputs, tmp_path):
+    found = [library.evaluate(path, inputs.data) for path in (packed / "bundle", packed / "bundle.zip", inputs.model)]
+    assert found[0] == found[1]
+    assert (found[0].accuracy, found[0].size_bytes) == (found[2].accuracy, found[2].size_bytes)
+
+
+def test_evaluate_of_a_bundle_when_its_classes_stand_in_another_order_then_refused(bundle, inputs, tmp_path):
+    known = Labels.read_json(bundle / "labels.json")
+    (bundle / "labels.json").write_text(known.model_copy(update={"labels": known.labels[::-1]}).to_json())
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "test.arrow").write_bytes(inputs.data.read_bytes())
+    (data / "labels.json").write_bytes(inputs.labels.read_bytes())
+    with pytest.raises(ArtifactError, match="their labels would be mixed up"):
+        library.evaluate(bundle, data)
 
 
 def test_package_when_the_bundle_there_was_changed_then_refused_and_it_stays(located, inputs, tmp_path):

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgedistill.distill.search.trial import Finding
+from edgedistill.recipe import Goal
 from edgedistill.results import GoalCheck, Prediction
 
 _FINDING_ADVICE: dict[Finding, str] = {
-    "answers-like-a-constant": "another learning rate (--set distillation.learning_rate=X), or more rows of the rare classes",
-    "does-not-fit": "train longer (--set distillation.rows_seen=N)",
+    "answers-like-a-constant": "another learning rate (--set distillation.learning_rate={half_the_rate:g}), or more rows of the "
+                               "rare classes",
+    "does-not-fit": "train longer (--set distillation.rows_seen={twice_the_rows})",
     "vocabulary-binds": "room for more tokens (a larger budgets.model_bytes)",
     "does-not-generalise": "give more labelled data, or a teacher that knows the field",
     "copies-the-teacher": "give a better teacher or more labelled data: a student does not outgrow soft labels that are "
                           "wrong",
-    "lost-in-int8": "choose another int8 scheme (--set quantization.scheme=NAME)",
+    "lost-in-int8": "choose another int8 scheme (--set quantization.scheme=NAME; edgedistill quantize --help has the names)",
 }
 
 _BETTER_TEACHER = ("check the labels, give more rows of the rare classes, or another teacher (decisions of teach say how it was "
@@ -30,6 +32,9 @@ class Shortage:
 
     Attributes:
         goals: the goals on the test split, with what was reached.
+        asked: the same goals as the recipe has them.
+        rows_seen: by the chosen student, at most.
+        learning_rate: of the chosen student.
         teacher: the teacher's figure on the test split, by metric.
         kept_on_validation: did the chosen student keep every goal there? False without goals.
         margin: by how much a goal had to be exceeded there.
@@ -45,6 +50,9 @@ class Shortage:
     """
 
     goals: Sequence[GoalCheck]
+    asked: Sequence[Goal]
+    rows_seen: int
+    learning_rate: float
     teacher: dict[str, float]
     kept_on_validation: bool
     margin: float
@@ -86,7 +94,7 @@ def advise(shortage: Shortage, ledger: Sequence[Prediction], budgets: dict[str, 
     else:
         why = f"the best student {shortage.finding_text}"
     larger = _of_the_named_rung(shortage, ledger) or _of_the_budgets(ledger, budgets)
-    options = [*_of_the_finding(shortage), *larger, _of_the_goal(worst, shortage)]
+    options = [*_of_the_finding(shortage), *larger, _of_the_goals(missed, shortage)]
     if shortage.teacher_doubt:  # no other student would do better
         far, options = f"{shortage.teacher_doubt}; {far}", [_BETTER_TEACHER]
     return f"{far}; {why}. What may help: {'; '.join(option for option in options if option)}."
@@ -118,7 +126,8 @@ def _of_the_finding(shortage: Shortage) -> list[str]:
         teacher = shortage.teacher.get(goal.metric)
         if teacher is not None and goal.limit > teacher:
             options.append(f"a better teacher: the goal asks for {goal.limit:.4f}, the teacher itself has {teacher:.4f}")
-    advice = None if shortage.kept_on_validation else _FINDING_ADVICE.get(shortage.finding)
+    advice = "" if shortage.kept_on_validation else _FINDING_ADVICE.get(shortage.finding, "").format(
+        half_the_rate=shortage.learning_rate / 2, twice_the_rows=2 * shortage.rows_seen)
     if advice and not (options and shortage.finding == "copies-the-teacher"):
         options.append(advice)
     if shortage.trials >= shortage.trials_allowed:
@@ -148,14 +157,27 @@ def _rounded_up(value: float) -> str:
     return f"{up:.0f}" if up >= 100 else f"{up:.6g}"
 
 
-def _of_the_goal(goal: GoalCheck, shortage: Shortage) -> str:
-    """Say which goal would have been met."""
-    teacher = shortage.teacher.get(goal.metric)
+def _of_the_goals(missed: Sequence[GoalCheck], shortage: Shortage) -> str:
+    """Say what would have been met, all that was missed at once."""
+    goals = [_loosened(goal, check, shortage) if check in missed else goal
+             for goal, check in zip(shortage.asked, shortage.goals, strict=True)]
+    settings = []
+    if goals != list(shortage.asked):
+        listed = ", ".join(f"{{metric: {goal.metric}, type: {goal.type}, value: {goal.value:g}}}" for goal in goals)
+        settings.append(f"--set 'goals=[{listed}]'")
+    teacher = shortage.teacher.get("accuracy")
+    if shortage.budget in missed and shortage.budget is not None and teacher:
+        settings.append(f"--set budgets.accuracy_loss={_loss(shortage.budget, teacher):g}")
+    return f"ask for less ({' '.join(settings)})" if settings else ""
+
+
+def _loosened(goal: Goal, check: GoalCheck, shortage: Shortage) -> Goal:
+    """Return the goal that would have been met, in three digits; unchanged where nobody knows."""
     if goal.type == "min-value":
-        return f"lower the goal to {math.floor(goal.value * 1000) / 1000:.3f}"
-    if not teacher:
-        return ""
-    loss = f"{math.ceil((1 - goal.value / teacher) * 1000) / 1000:.3f}"
-    if goal is shortage.budget:
-        return f"allow a greater loss of accuracy (--set budgets.accuracy_loss={loss})"
-    return f"loosen the goal to a max-degradation of {loss}"
+        return goal.model_copy(update={"value": math.floor(check.value * 1000) / 1000})
+    teacher = shortage.teacher.get(goal.metric)
+    return goal.model_copy(update={"value": _loss(check, teacher)}) if teacher else goal
+
+
+def _loss(check: GoalCheck, teacher: float) -> float:
+    return math.ceil((1 - check.value / teacher) * 1000) / 1000

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from edgedistill.distill.search.trial import Diagnosis
-from edgedistill.results import Fit
+from edgedistill.results import Fit, FitOn
 
 _SAME_ON_TRAIN = 0.5
 """From this share of validation's divergence on, training texts are followed no better than others: it is no overfit."""
@@ -114,10 +114,10 @@ def _of_what_it_learned(figures: Figures) -> Diagnosis:
     if followed := _follows_its_teacher(figures):
         return Diagnosis(finding="copies-the-teacher", text=followed)
     known, new = fit.train, fit.validation
-    compared = (f"KL to the teacher {known.kl_nats:.3f} nats on training {figures.example}s and {new.kl_nats:.3f} on validation, "
-                f"same answer on {known.agreement:.1%} and {new.agreement:.1%}")
+    compared = (f"KL to the teacher {_nats(known.kl_nats)} nats on training {figures.example}s and {_nats(new.kl_nats)} on "
+                f"validation, same answer on {known.agreement:.1%} and {new.agreement:.1%}")
     if known.kl_nats >= _SAME_ON_TRAIN * new.kl_nats:
-        return Diagnosis(finding="does-not-fit", text=f"does not fit the soft labels: {compared}")
+        return Diagnosis(finding="does-not-fit", text=f"does not fit the soft labels: {compared}{_flat_answers(new)}")
     without = fit.vocabulary
     if without is not None and without.kl_nats >= _LOST_WITH_TOKENS * new.kl_nats:
         return Diagnosis(finding="vocabulary-binds", text=(
@@ -125,6 +125,19 @@ def _of_what_it_learned(figures: Figures) -> Diagnosis:
             f"nats on validation, the student by {new.kl_nats:.3f}"
         ))
     return Diagnosis(finding="does-not-generalise", text=f"fits training {figures.example}s but not new ones: {compared}")
+
+
+def _flat_answers(new: FitOn) -> str:
+    """Say that the teacher answers nearly alike to everything; empty where it does not."""
+    if new.constant_kl_nats >= _CONSTANT_TEACHER:
+        return ""
+    return (f"; the teacher's own answers are nearly all alike (KL {_nats(new.constant_kl_nats)} nats to its mean answer), so "
+            "that near ties decide: one that was trained longer would say more")
+
+
+def _nats(value: float) -> str:
+    """Return a divergence with three decimals, or with two digits where those would be nought."""
+    return f"{value:.3f}" if value >= 0.01 or value == 0 else f"{value:.2g}"
 
 
 def _of_one_that_keeps_the_goals(figures: Figures, constant: str) -> Diagnosis:

@@ -176,7 +176,7 @@ class SearchStudy:
         return _trial(asked.number, attributes)
 
     def _await_settings(self, *, before: int) -> None:
-        """Wait until trials with lower numbers, which others draw now, say what they are; not long, as one may have been killed."""
+        """Wait until trials with lower numbers, which others draw now, say what they are; not long, one may have been killed."""
         end = time.monotonic() + _MOST_WAITED_S
         while time.monotonic() < end and any(
             t.number < before and t.state.name == "RUNNING" and _SETTINGS not in t.user_attrs

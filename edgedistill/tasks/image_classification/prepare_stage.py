@@ -17,7 +17,8 @@ from edgedistill.plan import PictureSize
 from edgedistill.prepare.absent_classes import class_decisions
 from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
-from edgedistill.prepare.data_report import SplitName
+from edgedistill.prepare.data_report import SplitName, WrittenSplit
+from edgedistill.prepare.few_rows import few_rows
 from edgedistill.prepare.stage import (
     DATA_REPORT_FILE,
     LABELS_FILE,
@@ -193,7 +194,9 @@ def _decisions(report: PictureReport, settings: Settings) -> Iterator[Decision]:
         if split.is_made_here:
             yield Decision(step=_STEP, what=f"split {split.rows} rows off train for {name}",
                            why=f"no {name} data was given; share {share:g}, stratified by class, seed {settings.seed}")
-    yield from class_decisions({"train": report.train, "validation": report.validation, "test": report.test}, noun="picture")
+    splits: dict[SplitName, WrittenSplit] = {"train": report.train, "validation": report.validation, "test": report.test}
+    yield from class_decisions(splits, noun="picture")
+    yield from few_rows(splits)
 
 
 def _left_out(report: PictureReport) -> Iterator[Decision]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from edgedistill.distill.search.advice import Shortage, advise
+from edgedistill.recipe import Goal
 from edgedistill.results import GoalCheck, Prediction
 
 BUDGETS = {"model_bytes": 3_000_000.0, "peak_memory_bytes": 20_000_000.0, "latency_p50_s": 0.005}
@@ -23,8 +24,10 @@ LEDGER = (
 
 def shortage_of(*, value: float = 0.90, limit: float = 0.95, kind: str = "max-degradation", **changes: Any) -> Shortage:
     goal = GoalCheck(metric="accuracy", type=kind, limit=limit, value=value, met=value >= limit)
+    goals = changes.get("goals", (goal,))
     content: dict[str, Any] = {
-        "goals": (goal,), "teacher": {"accuracy": 0.96}, "kept_on_validation": False, "finding": "does-not-fit",
+        "goals": goals, "asked": tuple(Goal(metric="accuracy", type=kind, value=0.01) for _ in goals),  # type: ignore[arg-type]
+        "rows_seen": 250_000, "learning_rate": 1e-3, "teacher": {"accuracy": 0.96}, "kept_on_validation": False, "finding": "does-not-fit",
         "finding_text": "does not fit the soft labels", "trials": 4, "trials_allowed": 4, "margin": 0.0,
     }
     return Shortage(**(content | changes))
@@ -52,13 +55,31 @@ def test_advise_when_nothing_larger_exists_then_no_budget_is_named() -> None:
 
 def test_advise_when_the_goal_is_a_degradation_then_names_the_one_that_is_kept() -> None:
     # 1 - 0.90 / 0.96 = 0.0625
-    assert "max-degradation of 0.063" in advise(shortage_of(), LEDGER, BUDGETS)
+    assert "--set 'goals=[{metric: accuracy, type: max-degradation, value: 0.063}]'" in advise(shortage_of(), LEDGER, BUDGETS)
+
+
+def test_advise_when_goal_and_budget_are_missed_then_one_command_for_both() -> None:
+    budget = GoalCheck(metric="accuracy", type="max-degradation", limit=0.93, value=0.90, met=False)
+    assert "value: 0.063}]' --set budgets.accuracy_loss=0.063)" in advise(shortage_of(budget=budget), LEDGER, BUDGETS)
+
+
+def test_advise_when_one_of_two_goals_is_missed_then_the_other_is_asked_for_as_before() -> None:
+    checks = tuple(GoalCheck(metric=name, type="min-value", limit=0.9, value=value, met=value >= 0.9)
+                   for name, value in (("accuracy", 0.95), ("macro_f1", 0.8123)))
+    asked = tuple(Goal(metric=name, type="min-value", value=0.9) for name in ("accuracy", "macro_f1"))  # type: ignore[arg-type]
+    text = advise(shortage_of(goals=checks, asked=asked), LEDGER, BUDGETS)
+    assert "[{metric: accuracy, type: min-value, value: 0.9}, {metric: macro_f1, type: min-value, value: 0.812}]" in text
+
+
+def test_advise_when_more_training_may_help_then_with_the_number_to_type() -> None:
+    assert "--set distillation.rows_seen=500000" in advise(shortage_of(), LEDGER, BUDGETS)
+    assert "--set distillation.learning_rate=0.0005" in advise(shortage_of(finding="answers-like-a-constant"), LEDGER, BUDGETS)
 
 
 def test_advise_when_the_goal_is_a_floor_above_the_teacher_then_says_so() -> None:
     text = advise(shortage_of(value=0.9432, limit=0.98, kind="min-value", finding="copies-the-teacher"), LEDGER, BUDGETS)
     assert "the goal asks for 0.9800, the teacher itself has 0.9600" in text
-    assert "lower the goal to 0.943" in text
+    assert "type: min-value, value: 0.943}" in text
 
 
 def test_advise_when_validation_kept_the_goal_then_speaks_of_the_margin() -> None:
@@ -127,4 +148,4 @@ def test_advise_when_the_teacher_is_no_better_than_one_answer_then_leads_with_it
     assert text.startswith(f"{doubt}; accuracy 0.9000 on the test rows is 5.0 points short")
     assert "What may help: check the labels" in text
     assert not any(other in text for other in ("rows_seen", "--trials", "budgets."))
-    assert not any(other in text for other in ("lower the goal", "loosen the goal"))  # a constant would keep one that is so low
+    assert not any(other in text for other in ("ask for less", "goals="))  # a constant would keep one that is so low

@@ -172,4 +172,11 @@ def test_diagnose_when_the_teacher_is_no_better_than_its_one_answer_then_the_stu
     found = diagnose(flat)
     assert found.finding == finding
     assert ("gives nearly one answer to everything" in found.text) == (finding == "copies-the-teacher")
-    assert diagnose(replace(flat, is_teacher_a_constant=False)).finding == "does-not-fit"
+    blamed = diagnose(replace(flat, is_teacher_a_constant=False))
+    assert blamed.finding == "does-not-fit"
+    assert ("the teacher's own answers are nearly all alike" in blamed.text) == (constant_kl < 0.02)
+
+
+def test_diagnose_when_divergences_are_tiny_then_told_with_two_digits() -> None:
+    tiny = following(agreement=0.9, kl=0.00036, constant_kl=0.0003)
+    assert "KL to the teacher 0.00036 nats on training texts and 0.00036 on validation" in diagnose(tiny).text
