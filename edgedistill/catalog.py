@@ -18,6 +18,7 @@ from edgedistill.local_target import LOCAL, local_target
 from edgedistill.processor import THIRTY_TWO_BIT, THIRTY_TWO_BIT_BOARDS, refuse_32_bit, refuse_32_bit_board
 from edgedistill.recipe import BenchmarkProtocol, Recipe, read_recipe
 from edgedistill.target import Target, read_target
+from edgedistill.typed_paths import quoted
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -92,7 +93,7 @@ def load_suite(name: str) -> Suite:
     """
     path = data_folder("benchmarks") / "suites" / f"{name}.yaml"
     if not path.is_file():
-        raise UsageError(f"no suite {name!r}{_did_you_mean(name, suite_ids())}", hint=f"ls {path.parent}")
+        raise UsageError(f"no suite {name!r}{_did_you_mean(name, suite_ids())}", hint=f"ls {quoted(path.parent)}")
     return read_suite(path)
 
 

@@ -7,7 +7,6 @@ Everything that touches the disk derives from `Document`. Reading gives either t
 import difflib
 import json
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from edgedistill.errors import EdgedistillError, UsageError
+from edgedistill.typed_paths import look_there, not_there, quoted
 
 
 class Document(BaseModel):
@@ -70,17 +70,17 @@ def read_text(path: Path, *, error: type[EdgedistillError] = UsageError) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise error(f"{path}: no such file", hint="check the path") from None
+        raise error(not_there(path), hint=look_there(path)) from None
     except IsADirectoryError:
         raise error(f"{path}: is a folder, a file is expected", hint="name the file in it") from None
     except PermissionError:
-        raise error(f"{path}: may not be read", hint=f"chmod +r {path}") from None
+        raise error(f"{path}: may not be read", hint=f"chmod +r {quoted(path)}") from None
     except OSError as bad:  # a file in the place of a folder, a name too long, a loop of links
-        raise error(f"{path}: cannot be read ({bad.strerror})", hint="check the path") from None
+        raise error(f"{path}: cannot be read ({bad.strerror})", hint=look_there(path)) from None
     except UnicodeDecodeError as bad:
         line = bad.object.count(b"\n", 0, bad.start) + 1
         encoding = "UTF-16" if bad.object[:2] in {b"\xff\xfe", b"\xfe\xff"} else "WINDOWS-1252"
-        there, copy = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"utf8-{path.name}")))
+        there, copy = quoted(path), quoted(path.with_name(f"utf8-{path.name}"))
         raise error(f"{path}:{line}: byte {bad.start + 1} of the file is not UTF-8",
                     hint=f"iconv -f {encoding} -t UTF-8 {there} > {copy}") from None
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import TEXTS, Columns, Wording, check_columns, check_text_column
 from edgedistill.prepare.rows import RowCollector, has_half_pair
+from edgedistill.typed_paths import quoted
 
 TextFormat = Literal["csv", "tsv", "jsonl"]
 _LONGEST_FIELD = 10_000_000
@@ -256,12 +257,7 @@ def _lines(path: Path) -> Iterator[_Line]:
     except (gzip.BadGzipFile, zlib.error, EOFError) as bad:
         raise DataError(f"{path}:{number + 1}: not a whole gzip file ({bad})", hint="copy the file again") from None
     except PermissionError:
-        raise DataError(f"{path}: may not be read", hint=f"chmod +r {path}") from None
-
-
-def quoted(path: Path) -> str:
-    """Return a path as it is typed in a shell."""
-    return shlex.quote(str(path))
+        raise DataError(f"{path}: may not be read", hint=f"chmod +r {quoted(path)}") from None
 
 
 def _decode(raw: bytes, path: Path, number: int) -> str:

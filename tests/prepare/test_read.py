@@ -378,3 +378,11 @@ def test_read_when_the_first_line_names_no_columns_then_the_hint_asks_for_it(
     with pytest.raises(DataError) as caught:
         read_labelled_texts(tmp_path / name, Columns("text", "label"))
     assert ("does the first line name the columns?" in caught.value.hint) == is_asked
+
+
+def test_read_when_a_path_holds_blanks_then_the_command_in_the_hint_has_it_in_quotes(tmp_path: Path) -> None:
+    folder = tmp_path / "meine Daten"
+    folder.mkdir()
+    (folder / "a.parquet.gz").touch()
+    assert failure(folder / "x.csv").hint == f"ls '{folder}'"
+    assert failure(folder / "a.parquet.gz").hint == f"gunzip '{folder}/a.parquet.gz'"

@@ -36,6 +36,7 @@ from edgedistill.tasks.image_classification.tables import (
     label_text,
     saved_split,
 )
+from edgedistill.typed_paths import quoted
 
 _ALWAYS_READ = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SUFFIXES = frozenset((*_ALWAYS_READ, ".avif") if READS_AVIF else _ALWAYS_READ)
@@ -203,7 +204,7 @@ def require_classes(source: Source) -> None:
     if first is None or any(label != first for label in labels):
         return
     hint = ("check data.label_column, or add pictures of another class" if source.inside is None
-            else f"the folders of the classes are further in: --images {source.inside} (data.train in the recipe)")
+            else f"the folders of the classes are further in: --images {quoted(source.inside)} (data.train in the recipe)")
     raise DataError(f"{source.place}: all pictures are of the class {first!r}; two classes are needed", hint=hint)
 
 
