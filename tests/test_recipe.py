@@ -112,8 +112,8 @@ def test_overrides_when_a_key_or_word_is_meant_otherwise_then_the_hint_is_the_op
         ("id: mine", "id: ../mine", "id: "),
         ("id: mine", "id: Mine", "id: "),
         ("text-classification", "token-classification", "task: "),
-        ("{train: train.csv}", "{}", "either data.train (a file or folder) or data.hub"),
-        ("{train: train.csv}", "{train: a, hub: {name: b}}", "either data.train (a file or folder) or data.hub"),
+        ("{train: train.csv}", "{}", "data: no training data: give data.train: FILE"),
+        ("{train: train.csv}", "{train: a, hub: {name: b}}", "data: data.train and data.hub both name"),
         ("{train: train.csv}", "{train: a, test_share: 0.5}", "data.test_share: Input should be less than 0.5"),
         ("some/teacher}", "some/teacher, sha256: ABC}", "teacher.sha256: "),
         ("some/teacher}", "some/teacher, max_tokens: 4}", "teacher.max_tokens: Input should be greater"),
@@ -228,3 +228,13 @@ def test_overrides_when_the_file_itself_is_wrong_then_its_line_is_named(recipe_f
 def test_data_when_a_file_stands_beside_the_hub_then_refused_instead_of_ignored(split: str) -> None:
     with pytest.raises(ValueError, match=f"data.hub.{split}"):
         Data.model_validate({"hub": {"name": "some/data"}, split: "mine.csv"})
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    ({}, "no training data: give data.train: FILE"),
+    ({"train": None}, "no training data: give data.train: FILE"),
+    ({"train": "mine.csv", "hub": {"name": "some/data"}}, "data.train and data.hub both name the training data"),
+])
+def test_data_when_of_no_source_or_of_two_then_says_which_of_both(content: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Data.model_validate(content)
