@@ -127,7 +127,7 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
     notes = {**start.notes, **{f"teacher.{key}": note for key, note in fitted.notes.items()}}
     text = "\n".join(_render(recipe, path, notes)) + "\n"
     parse(Recipe, text, path, error=RecipeError)
-    with storage_errors(path.parent):
+    with storage_errors(path.parent, is_file=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
