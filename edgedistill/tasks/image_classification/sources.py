@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import files_below, hashed_name, readable_name, sha256_of_file
-from edgedistill.data_settings import HubData
+from edgedistill.data_settings import Data, HubData
 from edgedistill.errors import DataError
 from edgedistill.prepare import text_files
 from edgedistill.prepare.columns import TEXTS, Columns
@@ -191,6 +191,16 @@ def open_splits(given: Mapping[SplitName, Path | None], columns: Columns) -> dic
         if path is None and train is not None and holds_split(train, name, columns):
             places[name] = train
     return {name: open_source(path, columns, split=name) for name, path in places.items() if path is not None}
+
+
+def shares_to_make(data: Data, given: Mapping[SplitName, Path | None], columns: Columns) -> dict[SplitName, float]:
+    """Return the shares of train of the splits that are made of it: neither given nor held by what is given as train."""
+    shares: dict[SplitName, float] = {"test": data.test_share, "validation": data.validation_share}
+    if data.hub is not None:
+        return {name: share for name, share in shares.items() if getattr(data.hub, name) is None}
+    train = given["train"]
+    return {name: share for name, share in shares.items()
+            if given[name] is None and (train is None or not holds_split(train, name, columns))}
 
 
 def require_classes(source: Source) -> None:
