@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError
+from edgedistill.typed_paths import quoted
 
 MANIFEST_FILE = "manifest.json"
 _CHUNK_BYTES = 1 << 20
@@ -34,7 +35,7 @@ def sha256_of_file(path: Path) -> str:
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file", hint="run the step that makes it again") from None
     except PermissionError:
-        raise ArtifactError(f"{path}: may not be read", hint=f"chmod +r {path}") from None
+        raise ArtifactError(f"{path}: may not be read", hint=f"chmod +r {quoted(path)}") from None
     return digest.hexdigest()
 
 

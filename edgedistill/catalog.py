@@ -18,6 +18,7 @@ from edgedistill.local_target import LOCAL, local_target
 from edgedistill.processor import THIRTY_TWO_BIT, THIRTY_TWO_BIT_BOARDS, refuse_32_bit, refuse_32_bit_board
 from edgedistill.recipe import BenchmarkProtocol, Recipe, read_recipe
 from edgedistill.target import Target, read_target
+from edgedistill.typed_paths import likely_meant, not_there, quoted
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -92,7 +93,7 @@ def load_suite(name: str) -> Suite:
     """
     path = data_folder("benchmarks") / "suites" / f"{name}.yaml"
     if not path.is_file():
-        raise UsageError(f"no suite {name!r}{_did_you_mean(name, suite_ids())}", hint=f"ls {path.parent}")
+        raise UsageError(f"no suite {name!r}{_did_you_mean(name, suite_ids())}", hint=f"ls {quoted(path.parent)}")
     return read_suite(path)
 
 
@@ -154,11 +155,28 @@ def load_recipe(name: str | Path, *, overrides: Sequence[str] = ()) -> LocatedRe
         elif not path.is_file() and (Path(name) / "recipe.yaml").is_file():
             path = Path(name) / "recipe.yaml"
         if not path.is_file():
-            raise RecipeError(f"no recipe {str(name)!r}{_did_you_mean(str(name), recipe_ids())}",
-                              hint="edgedistill recipes list")
-    elif path.is_dir():
-        path = path / "recipe.yaml"
+            raise _no_recipe(str(name))
+    else:
+        path = path / "recipe.yaml" if path.is_dir() else path
+        if not os.path.exists(path):
+            raise _no_recipe_file(path)
     return LocatedRecipe(read_recipe(path, overrides=overrides), path.resolve().parent)
+
+
+def _no_recipe(name: str) -> RecipeError:
+    """Return the error for a name that is no id: a file of that name but for its end is likelier meant than a like id."""
+    file = next((file for file in (Path(f"{name}.yaml"), Path(f"{name}.yml")) if name and file.is_file()), None)
+    if file is not None:
+        return RecipeError(f"no recipe {name!r}; did you mean {str(file)!r}?", hint=f"--recipe {quoted(file)}")
+    return RecipeError(f"no recipe {name!r}{_did_you_mean(name, recipe_ids())}", hint="edgedistill recipes list")
+
+
+def _no_recipe_file(path: Path) -> RecipeError:
+    near = likely_meant(path)
+    return RecipeError(not_there(path), hint=(
+        f"--recipe {quoted(near)}" if near
+        else f"edgedistill init --train FILE -o {quoted(path)} writes one; edgedistill recipes list names those that are shipped"
+    ))
 
 
 def _as_file(name: str | Path) -> Path | None:

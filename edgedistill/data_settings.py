@@ -76,8 +76,10 @@ class Data(Document):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.train is None) == (self.hub is None):
-            raise ValueError("give either data.train (a file or folder) or data.hub (a data set's id), not both")
+        if self.train is None and self.hub is None:
+            raise ValueError("no training data: give data.train: FILE (or a folder), or data.hub: {name: ID} of the hub")
+        if self.train is not None and self.hub is not None:
+            raise ValueError("data.train and data.hub both name the training data: take one of them out")
         if self.hub is not None and (self.validation or self.test):
             raise ValueError("with data.hub the other splits are the data set's: name them as data.hub.validation and "
                              "data.hub.test, or save the data set to a folder and give files")

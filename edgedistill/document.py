@@ -7,7 +7,6 @@ Everything that touches the disk derives from `Document`. Reading gives either t
 import difflib
 import json
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -16,7 +15,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
+from edgedistill.document_keys import description_at, keys_at, meant_by
 from edgedistill.errors import EdgedistillError, UsageError
+from edgedistill.typed_paths import look_there, not_there, quoted
 
 
 class Document(BaseModel):
@@ -70,17 +71,17 @@ def read_text(path: Path, *, error: type[EdgedistillError] = UsageError) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise error(f"{path}: no such file", hint="check the path") from None
+        raise error(not_there(path), hint=look_there(path)) from None
     except IsADirectoryError:
         raise error(f"{path}: is a folder, a file is expected", hint="name the file in it") from None
     except PermissionError:
-        raise error(f"{path}: may not be read", hint=f"chmod +r {path}") from None
+        raise error(f"{path}: may not be read", hint=f"chmod +r {quoted(path)}") from None
     except OSError as bad:  # a file in the place of a folder, a name too long, a loop of links
-        raise error(f"{path}: cannot be read ({bad.strerror})", hint="check the path") from None
+        raise error(f"{path}: cannot be read ({bad.strerror})", hint=look_there(path)) from None
     except UnicodeDecodeError as bad:
         line = bad.object.count(b"\n", 0, bad.start) + 1
         encoding = "UTF-16" if bad.object[:2] in {b"\xff\xfe", b"\xfe\xff"} else "WINDOWS-1252"
-        there, copy = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"utf8-{path.name}")))
+        there, copy = quoted(path), quoted(path.with_name(f"utf8-{path.name}"))
         raise error(f"{path}:{line}: byte {bad.start + 1} of the file is not UTF-8",
                     hint=f"iconv -f {encoding} -t UTF-8 {there} > {copy}") from None
 
@@ -138,24 +139,55 @@ def _load_json(text: str) -> Any:
 
 
 _REMAKE = "this file is damaged: make it again"
-_PUBLISHED_SCHEMAS = {"Recipe": "recipe", "Target": "target", "RunReport": "report"}
+_SCHEMAS = {"Recipe": "recipe", "Int8Sections": "recipe", "Target": "target", "RunReport": "report"}
+_PAGES = {"recipe": "docs/recipe.md", "target": "docs/targets.md", "report": "docs/report.md"}
+_SETTINGS = Path("--set")
+"""What stands in the place of a file for settings of the command line."""
 
 
 def _schema_hint(kind: type[Document]) -> str:
-    published = _PUBLISHED_SCHEMAS.get(kind.__name__)
-    return f"edgedistill schema {published}" if published else "correct it there, or make the file again"
+    schema = _SCHEMAS.get(kind.__name__)
+    return f"{_PAGES[schema]} tells the keys; all of them: edgedistill schema {schema}" if schema else (
+        "correct it there, or make the file again")
 
 
 def _explain(  # noqa: PLR0913 - private, and every argument is a different kind of thing
     kind: type[Document], bad: ValidationError, text: str, path: Path, error: type[EdgedistillError], value: Any
 ) -> EdgedistillError:
+    causes = _root_causes(bad)
     problems = [
         f"{path}{_line_suffix(text, _place(item))}: {'.'.join(_with_ids(_place(item), value)) or 'document'}: "
         f"{_problem(kind, item)}"
-        for item in _root_causes(bad)
+        for item in causes
     ]
     shown = "\n".join(problems[:5]) + (f"\n(+{len(problems) - 5} more)" if len(problems) > 5 else "")
-    return error(shown, hint=_schema_hint(kind))
+    remedies = (_remedy(kind, item, is_set=path == _SETTINGS) for item in causes[:5])
+    return error(shown, hint=next(filter(None, remedies), None) or _schema_hint(kind))
+
+
+def _remedy(kind: type[Document], item: Any, *, is_set: bool) -> str | None:
+    """Return what to type where it is known which key or word was meant."""
+    is_set = is_set and not any(isinstance(part, int) for part in item["loc"])  # no setting reaches into a list
+    word = _meant_word(item)
+    if word is not None:
+        return _setting(item["loc"], word) if is_set else f"write {word}"
+    meant = meant_by(kind, item["loc"]) if item["type"] == "extra_forbidden" else None
+    if meant is None:
+        return None
+    if is_set:
+        return _setting(meant.ways[0], item["input"])
+    *section, key = meant.ways[0]
+    if meant.is_beside:
+        return f"write {key} in its place"
+    return f"write {key} below {'.'.join(section)}:" if section else f"write {key} at the beginning of a line, below no other key"
+
+
+def _setting(way: Sequence[int | str], value: Any) -> str:
+    """Return the option that sets a key; the value of a whole section is left to the reader."""
+    written = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+    short = "VALUE" if isinstance(value, dict) else written.removesuffix("\n").removesuffix("\n...")
+    way_in_words = ".".join(map(str, way))
+    return f"--set {quoted(f'{way_in_words}={short}')}"
 
 
 def _place(item: Any) -> tuple[str | int, ...]:
@@ -183,66 +215,27 @@ def _root_causes(bad: ValidationError) -> list[Any]:
 
 def _problem(kind: type[Document], item: Any) -> str:
     if item["type"] == "extra_forbidden":
-        known = _fields_at(kind, item["loc"][:-1])
-        close = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
-        advice = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
-        return f"unknown key; {advice}"
+        likely = meant_by(kind, item["loc"])
+        return f"unknown key; {likely.words if likely else 'known keys: ' + ', '.join(keys_at(kind, item['loc'][:-1]))}"
     if item["type"] == "model_type":
         return "a mapping of keys to values is expected; leave the key out to take the defaults"
     if item["type"] in {"tuple_type", "list_type"}:
         return "a list is expected: a dash before each item, or brackets around all"
-    if item["type"] == "missing" and (meant := _description_at(kind, item["loc"])):
+    if item["type"] == "missing" and (meant := description_at(kind, item["loc"])):
         return f"Field required: {meant}"
-    given = item.get("input")
-    if item["type"] == "literal_error" and isinstance(given, str):
-        close = difflib.get_close_matches(given, re.findall(r"'([^']*)'", item["ctx"]["expected"]), n=1)
-        if close:
-            return f"{given!r} is none of {item['ctx']['expected']}; did you mean {close[0]!r}?"
+    given, word = item.get("input"), _meant_word(item)
+    if word is not None:
+        return f"{given!r} is none of {item['ctx']['expected']}; did you mean {word!r}?"
     shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
     return str(item["msg"]).removeprefix("Value error, ") + shown
 
 
-def _description_at(kind: type[Document], loc: Sequence[int | str]) -> str:
-    """What the schema says of the key at a place in a document, empty where it says nothing."""
-    holder = _model_at(kind, loc[:-1])
-    field = _by_key(holder).get(str(loc[-1])) if holder is not None else None
-    return (field.description or "") if field is not None else ""
-
-
-def _fields_at(kind: type[Document], loc: Sequence[int | str]) -> list[str]:
-    """The keys that are allowed at a place in a document."""
-    found = _model_at(kind, loc)
-    return [] if found is None else list(_by_key(found))
-
-
-def _model_at(kind: type[Document], loc: Sequence[int | str]) -> type[BaseModel] | None:
-    """The document at a place in a document; follows nested documents, lists and optionals."""
-    current: Any = kind
-    for part in loc:
-        if isinstance(part, int):
-            continue
-        if not (isinstance(current, type) and issubclass(current, BaseModel)):
-            break
-        field = _by_key(current).get(part)
-        if field is None:
-            break
-        current = _inner_model(field.annotation)
-    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
-
-
-def _by_key(kind: type[BaseModel]) -> dict[str, Any]:
-    """The fields by the key that stands in a file."""
-    return {field.alias or name: field for name, field in kind.model_fields.items()}
-
-
-def _inner_model(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _inner_model(argument)
-        if found is not None:
-            return found
-    return None
+def _meant_word(item: Any) -> str | None:
+    """Return which of the allowed words is like the one that was given."""
+    given = item.get("input")
+    if item["type"] != "literal_error" or not isinstance(given, str):
+        return None
+    return next(iter(difflib.get_close_matches(given, re.findall(r"'([^']*)'", item["ctx"]["expected"]), n=1)), None)
 
 
 def _line_suffix(text: str, loc: Sequence[int | str]) -> str:

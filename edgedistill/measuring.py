@@ -137,7 +137,7 @@ def calibrate(
     from edgedistill.stage import write_text_durably
     from edgedistill.storage import storage_errors
 
-    with storage_errors(out.parent):
+    with storage_errors(out.parent, is_file=True):
         out.parent.mkdir(parents=True, exist_ok=True)
     rounds, seconds = rounds or local.ROUNDS, seconds or local.SECONDS
     if on is None:
@@ -147,6 +147,6 @@ def calibrate(
         from edgedistill.device.stage import reach
 
         found = calibrate_device(reach(on), rounds=rounds, seconds=seconds)
-    with storage_errors(out.parent):
+    with storage_errors(out.parent, is_file=True):
         write_text_durably(out, found.to_yaml())
     return found

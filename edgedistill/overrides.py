@@ -33,7 +33,8 @@ def set_override(content: dict[str, Any], item: str, *, of: type[BaseModel]) -> 
     for parent in parents:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
-            raise RecipeError(f"--set {item}: {parent} is no section", hint="edgedistill schema recipe")
+            raise RecipeError(f"--set {item}: {parent} is no section",
+                              hint="docs/recipe.md tells the keys; all of them: edgedistill schema recipe")
     written = value.strip()
     if _takes_text(of, [*parents, last]) and written not in ("", "null") and not _QUOTED.fullmatch(written):
         place[last] = written

@@ -96,8 +96,7 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
         TeacherError: the teacher is neither a model folder nor an id of the hub, or it reads examples of another task.
         StorageError: the file cannot be written.
     """
-    if path.exists():
-        raise UsageError(f"{path}: exists already and is not overwritten", hint="choose another file: -o FILE")
+    require_new(path)
     if not _ID.fullmatch(answers.recipe_id):
         raise UsageError(f"{answers.recipe_id!r} is not a recipe id: lower-case letters, digits, '.', '_' and '-'",
                          hint=f"for example: {_as_id(answers.recipe_id)}")
@@ -127,10 +126,20 @@ def write_recipe(answers: RecipeAnswers, path: Path) -> None:
     notes = {**start.notes, **{f"teacher.{key}": note for key, note in fitted.notes.items()}}
     text = "\n".join(_render(recipe, path, notes)) + "\n"
     parse(Recipe, text, path, error=RecipeError)
-    with storage_errors(path.parent):
+    with storage_errors(path.parent, is_file=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
+
+
+def require_new(path: Path) -> None:
+    """Refuse a recipe that is there already.
+
+    Raises:
+        UsageError: names it.
+    """
+    if path.exists():
+        raise UsageError(f"{path}: exists already and is not overwritten", hint="choose another file: -o FILE")
 
 
 def _check_data(answers: RecipeAnswers) -> None:

@@ -15,6 +15,7 @@ from edgedistill.manifest import Decision
 from edgedistill.recipe import Recipe
 from edgedistill.stage import write_text_durably
 from edgedistill.storage import storage_errors
+from edgedistill.typed_paths import quoted
 
 STAGES_FOLDER = ".stages"
 LOCK_FILE = ".lock"
@@ -42,7 +43,7 @@ def require_outside_inputs(located: LocatedRecipe, out: Path) -> None:
         if folder is not None and folder.is_dir() and folder in inside:
             free = os.path.relpath(folder.parent / "runs" / located.recipe.id)
             raise StorageError(f"{out}: lies in {folder}, the folder of {key}: what is written there would count as part of it",
-                               hint=f"choose a folder outside, for example -o {free}")
+                               hint=f"choose a folder outside, for example -o {quoted(free)}")
 
 
 @contextmanager

@@ -8,10 +8,16 @@ from edgedistill.errors import EdgedistillError, StorageError
 
 
 class storage_errors:  # noqa: N801 - reads as a statement: with storage_errors(folder)
-    """Turn 'no space', 'read-only' and 'not permitted' into one `StorageError`."""
+    """Turn 'no space', 'read-only' and 'not permitted' into one `StorageError`.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: what is written into.
+        is_file: does `-o` name a file in it, as with `init`, and not the folder?
+    """
+
+    def __init__(self, folder: Path, *, is_file: bool = False) -> None:
         self.folder = folder
+        self._elsewhere = "choose a file in another folder with -o FILE" if is_file else "choose another folder with -o DIR"
 
     def __enter__(self) -> None:
         return None
@@ -21,20 +27,22 @@ class storage_errors:  # noqa: N801 - reads as a statement: with storage_errors(
             return
         found = storage_failure(failure, self.folder)
         if found is not None:
-            advice = _STORAGE_ADVICE[found.errno or errno.ENOSPC]
-            raise StorageError(f"{found.filename or self.folder}: {advice[0]}", hint=advice[1]) from failure
+            number = found.errno or errno.ENOSPC
+            hint = _MORE_SPACE if number in (errno.ENOSPC, errno.EDQUOT) else self._elsewhere
+            raise StorageError(f"{found.filename or self.folder}: {_PROBLEMS[number]}", hint=hint) from failure
 
 
 _NEARLY_NOTHING = 64 * 2**20
 """Bytes: with less left a file that could not be written is taken to have filled the disk."""
 
-_STORAGE_ADVICE = {
-    errno.ENOSPC: ("the disk is full", "free some space and run the same command again: finished steps are kept"),
-    errno.EDQUOT: ("the quota is used up", "free some space and run the same command again: finished steps are kept"),
-    errno.EROFS: ("the file system is read-only", "choose another folder with -o DIR"),
-    errno.EACCES: ("may not be written", "choose another folder with -o DIR"),
-    errno.EPERM: ("may not be written", "choose another folder with -o DIR"),
-    errno.ENOTDIR: ("a file stands where a folder is needed", "choose another folder with -o DIR"),
+_MORE_SPACE = "free some space and run the same command again: finished steps are kept"
+_PROBLEMS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "may not be written",
+    errno.EPERM: "may not be written",
+    errno.ENOTDIR: "a file stands where a folder is needed",
 }
 
 
@@ -57,7 +65,7 @@ def storage_failure(failure: BaseException | None, folder: Path) -> OSError | No
         an error with one of the known numbers; None where storage is not to blame.
     """
     while failure is not None:
-        if isinstance(failure, OSError) and failure.errno in _STORAGE_ADVICE:
+        if isinstance(failure, OSError) and failure.errno in _PROBLEMS:
             return failure
         if "No space left on device" in str(failure) or "os error 28" in str(failure):
             return OSError(errno.ENOSPC, "No space left on device")

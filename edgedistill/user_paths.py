@@ -17,6 +17,7 @@ from edgedistill.problem_type import ONE_LABEL
 from edgedistill.results import Labels, QuantizationVerdict, Variant
 from edgedistill.tasks.registry import companion_files, is_classifier, task_of_model
 from edgedistill.tasks.task import DataFile, TaskDoor
+from edgedistill.typed_paths import look_there, not_there
 
 if TYPE_CHECKING:
     import numpy as np
@@ -267,7 +268,7 @@ def _halves_of_arrays(data: Path, scratch: Path) -> tuple[Path, Path | None]:
     from edgedistill.quantize.array_file import open_arrays, split_arrays
 
     if not data.is_file():
-        raise DataError(f"{data}: no such file", hint="check the path")
+        raise DataError(not_there(data), hint=look_there(data))
     files = scratch / "judged" / data.name, scratch / "calibration" / data.name  # messages name the file
     try:
         arrays = open_arrays(data)

@@ -70,6 +70,26 @@ def test_load_recipe_when_id_is_unknown_then_suggests() -> None:
     assert caught.value.hint == "edgedistill recipes list"
 
 
+@pytest.mark.parametrize(("name", "message", "hint"), [
+    ("my recipe", "no recipe 'my recipe'; did you mean 'my recipe.yaml'?", "--recipe 'my recipe.yaml'"),
+    ("my-recipe.yaml", "my-recipe.yaml: no such file; did you mean 'my recipe.yaml'?", "--recipe 'my recipe.yaml'"),
+    ("./my recipe.yml", "my recipe.yml: no such file; did you mean 'my recipe.yaml'?", "--recipe 'my recipe.yaml'"),
+    ("nope.yaml", "nope.yaml: no such file", "edgedistill init --train FILE -o nope.yaml writes one; "),
+    ("none here/nope.yaml", "none here/nope.yaml: no such file", "edgedistill init --train FILE -o 'none here/nope.yaml' writes one; "),
+    ("./empty", "empty/recipe.yaml: no such file", "edgedistill init --train FILE -o empty/recipe.yaml writes one; "),
+])
+def test_load_recipe_when_the_file_is_not_there_then_says_which_is_or_how_to_write_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, message: str, hint: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "my recipe.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(name)
+    assert caught.value.message == message
+    assert caught.value.hint.startswith(hint)
+
+
 @pytest.mark.parametrize("name", ["./device.yaml", "device.yml", "sub/device"])
 def test_load_target_when_the_name_is_a_path_that_is_not_there_then_no_such_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str

@@ -66,7 +66,44 @@ def test_read_recipe_when_a_key_is_unknown_then_says_line_and_meant(
 ) -> None:
     error = refusal(recipe_file, SMALLEST + extra)
     assert error.message == f"{recipe_file}{place}: unknown key; did you mean {meant!r}?"
-    assert error.hint == "edgedistill schema recipe"
+    assert error.hint == f"write {meant} in its place"
+
+
+@pytest.mark.parametrize(("extra", "message", "hint"), [
+    ("temperature: 4\n", ":5: temperature: unknown key; did you mean 'distillation.temperature'?", "write temperature below distillation:"),
+    ("student: {seed: 1}\n", ":5: student.seed: unknown key; did you mean 'seed'?",
+     "write seed at the beginning of a line, below no other key"),
+    ("search: {look_for: best-that-fit}\n", ":5: search.look_for: 'best-that-fit' is none of", "write best-that-fits"),
+    ("zzz: 1\n", ":5: zzz: unknown key; known keys: schema_version, id", "docs/recipe.md tells the keys; "),
+    ("seed: x\n", ":5: seed: Input should be a valid integer", "docs/recipe.md tells the keys; "),
+])
+def test_read_recipe_when_a_key_or_word_is_meant_otherwise_then_the_hint_is_what_to_write(
+    recipe_file: Path, extra: str, message: str, hint: str
+) -> None:
+    error = refusal(recipe_file, SMALLEST + extra)
+    assert error.message.startswith(f"{recipe_file}{message}")
+    assert error.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(("setting", "hint"), [
+    ("temperature=4", "--set distillation.temperature=4"),
+    ("temprature=4", "--set distillation.temperature=4"),
+    ("distillation.temprature=4", "--set distillation.temperature=4"),
+    ("teacher.epochs=3", "--set teacher.fine_tuning.epochs=3"),
+    ("student.seed=5", "--set seed=5"),
+    ("train=x y.csv", "--set 'data.train=x y.csv'"),
+    ("data.label=stars", "--set data.label_column=stars"),
+    ("data.hub.nmae=x", "--set data.hub.name=x"),
+    ("hub={name: x}", "--set data.hub=VALUE"),
+    ("search.look_for=best-that-fit", "--set search.look_for=best-that-fits"),
+    ("distillation.losses=[{name: hiden-states}]", "write hidden-states"),
+    ("distillation.temperature=hot", "docs/recipe.md tells the keys; all of them: edgedistill schema recipe"),
+    ("id.x=1", "docs/recipe.md tells the keys; all of them: edgedistill schema recipe"),
+])
+def test_overrides_when_a_key_or_word_is_meant_otherwise_then_the_hint_is_the_option_to_type(
+    recipe_file: Path, setting: str, hint: str
+) -> None:
+    assert refusal(recipe_file, SMALLEST, overrides=[setting]).hint == hint
 
 
 @pytest.mark.parametrize(
@@ -75,8 +112,8 @@ def test_read_recipe_when_a_key_is_unknown_then_says_line_and_meant(
         ("id: mine", "id: ../mine", "id: "),
         ("id: mine", "id: Mine", "id: "),
         ("text-classification", "token-classification", "task: "),
-        ("{train: train.csv}", "{}", "either data.train (a file or folder) or data.hub"),
-        ("{train: train.csv}", "{train: a, hub: {name: b}}", "either data.train (a file or folder) or data.hub"),
+        ("{train: train.csv}", "{}", "data: no training data: give data.train: FILE"),
+        ("{train: train.csv}", "{train: a, hub: {name: b}}", "data: data.train and data.hub both name"),
         ("{train: train.csv}", "{train: a, test_share: 0.5}", "data.test_share: Input should be less than 0.5"),
         ("some/teacher}", "some/teacher, sha256: ABC}", "teacher.sha256: "),
         ("some/teacher}", "some/teacher, max_tokens: 4}", "teacher.max_tokens: Input should be greater"),
@@ -191,3 +228,13 @@ def test_overrides_when_the_file_itself_is_wrong_then_its_line_is_named(recipe_f
 def test_data_when_a_file_stands_beside_the_hub_then_refused_instead_of_ignored(split: str) -> None:
     with pytest.raises(ValueError, match=f"data.hub.{split}"):
         Data.model_validate({"hub": {"name": "some/data"}, split: "mine.csv"})
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    ({}, "no training data: give data.train: FILE"),
+    ({"train": None}, "no training data: give data.train: FILE"),
+    ({"train": "mine.csv", "hub": {"name": "some/data"}}, "data.train and data.hub both name the training data"),
+])
+def test_data_when_of_no_source_or_of_two_then_says_which_of_both(content: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Data.model_validate(content)

@@ -90,7 +90,7 @@ def test_write_recipe_when_file_exists_then_refused_and_untouched(answers: Recip
             "--text-column utterance",
         ),
         ({"label_column": "intend"}, DataError, "no column 'intend'; did you mean 'intent'?", "--label-column intent"),
-        ({"train": Path("nowhere/train.csv")}, DataError, "nowhere/train.csv: no such file", "ls nowhere"),
+        ({"train": Path("nowhere/train.csv")}, DataError, "nowhere/train.csv: no such file", "ls ."),
         ({"recipe_id": "My Intents!"}, UsageError, "'My Intents!' is not a recipe id", "for example: my-intents"),
         ({"teacher": "./nowhere"}, TeacherError, "./nowhere: neither a model folder nor", "--teacher"),
         ({"teacher": "a b/c"}, TeacherError, "a b/c: neither a model folder nor", "--teacher"),

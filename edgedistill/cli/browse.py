@@ -9,6 +9,7 @@ import typer
 from edgedistill.cli.options import JsonOption, add_command, complete_recipe, complete_target
 from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table, tell
 from edgedistill.errors import UsageError
+from edgedistill.typed_paths import quoted
 
 targets = typer.Typer(no_args_is_help=True, help="Device profiles: list, show, check, calibrate.", rich_markup_mode=None)
 recipes = typer.Typer(no_args_is_help=True, help="Built-in recipes: list, show.", rich_markup_mode=None)
@@ -86,7 +87,7 @@ def calibrate_target(
     """
     if sum((local, ssh is not None, adb is not None)) != 1:
         raise UsageError("what is to be measured? one of --local, --ssh and --adb",
-                         hint=f"edgedistill targets calibrate --local -o {out}")
+                         hint=f"edgedistill targets calibrate --local -o {quoted(out)}")
     import edgedistill
     from edgedistill.ledger import calibration_words
 

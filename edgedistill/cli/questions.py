@@ -1,14 +1,16 @@
 """The questions of `init`: asked only on a terminal, and only for what was not given."""
 
+import os
 from pathlib import Path
 
 import typer
 
 from edgedistill.data_settings import Data
-from edgedistill.errors import UsageError
+from edgedistill.errors import DataError, UsageError
 from edgedistill.prepare.columns import Columns
 from edgedistill.recipe_writer import RecipeAnswers, suggest_recipe_id
 from edgedistill.tasks.task import TaskDoor
+from edgedistill.typed_paths import look_there, not_there
 
 _LONGEST_SEPARATOR = 8
 """As in a recipe: `edgedistill.data_settings`."""
@@ -23,6 +25,7 @@ def ask_missing(  # noqa: PLR0913 - the answers of one form
 
     Raises:
         UsageError: something needed is missing and nobody can be asked; an example of the task has one label.
+        DataError: a file is not there or cannot be read, or lacks a column; told before the next question.
     """
     for option, value in (("--label-separator", label_separator), ("--label-columns", label_columns)):
         if value is not None and not task.takes_several_labels:
@@ -37,10 +40,15 @@ def ask_missing(  # noqa: PLR0913 - the answers of one form
     if train is None:
         if not may_ask:
             raise UsageError("no training data given", hint=f"edgedistill init {task.questions.option}")
-        train = Path(typer.prompt(task.questions.data, err=True))
+        for path in (validation, test):
+            if path is not None:
+                _require_there(path)
+        train = Path(os.path.expanduser(typer.prompt(task.questions.data, err=True)))
+        _require_there(train)
         text_column = typer.prompt(task.questions.column, default=text_column, err=True)
         if not flags:
             label_column = typer.prompt("Column with the label", default=label_column, err=True)
+        task.check_source(train, Columns(text_column, label_column, flags=flags), split="train")
         default = teacher or task.starting_point(Columns(text_column, label_column)).teacher.name
         answer = typer.prompt("Teacher (model folder or hub id)", default=default, err=True)
         teacher = answer if answer != default else teacher
@@ -49,6 +57,11 @@ def ask_missing(  # noqa: PLR0913 - the answers of one form
         text_column=text_column, label_column=label_column, teacher=teacher, label_separator=label_separator,
         label_columns=flags,
     )
+
+
+def _require_there(path: Path) -> None:
+    if not os.path.exists(path):
+        raise DataError(not_there(path), hint=look_there(path))
 
 
 def _names_of(columns: str, separator: str | None) -> tuple[str, ...]:

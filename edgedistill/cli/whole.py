@@ -226,12 +226,13 @@ def init(  # noqa: PLR0917 - a command's options
     Example: edgedistill init --images photos -o recipe.yaml
     """
     from edgedistill.cli.questions import ask_missing
-    from edgedistill.recipe_writer import write_recipe
+    from edgedistill.recipe_writer import require_new, write_recipe
     from edgedistill.tasks.registry import task_asked
 
     if images is not None and train is not None:
         raise UsageError("--images and --train both name the training data", hint="give one of them")
     found = task_asked(task, option=None if images is None else "--images")
+    require_new(out)  # before anything is asked
     columns = (text_column or found.content_column, label_column)
     answers = ask_missing(task=found, train=images or train, validation=validation, test=test, columns=columns, teacher=teacher,
                           label_separator=label_separator, label_columns=label_columns,

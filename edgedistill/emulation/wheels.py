@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from edgedistill.errors import MissingDependencyError
+from edgedistill.typed_paths import quoted
 
 _TIMEOUT_S = 900.0
 _OLDEST_GLIBC_MINOR = 17
@@ -53,10 +54,10 @@ def unpack(wheel: Path, folder: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             for name in archive.namelist():
                 if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                    raise MissingDependencyError(f"{wheel.name}: {name!r} leaves the folder", hint=f"rm {wheel}")
+                    raise MissingDependencyError(f"{wheel.name}: {name!r} leaves the folder", hint=f"rm {quoted(wheel)}")
             archive.extractall(folder)
     except zipfile.BadZipFile:
-        raise MissingDependencyError(f"{wheel}: is damaged", hint=f"rm {wheel}; edgedistill arm-env") from None
+        raise MissingDependencyError(f"{wheel}: is damaged", hint=f"rm {quoted(wheel)}; edgedistill arm-env") from None
 
 
 def _last_words(stderr: str) -> str:

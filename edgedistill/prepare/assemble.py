@@ -61,10 +61,7 @@ def assemble(sources: Sources, plan: SplitPlan) -> CleanData:
     """
     classes = class_names(sources.train, order=plan.label_order)
     read = _by_name(sources)
-    given: dict[SplitName, clean.Split] = {
-        name: clean.as_read(name, rows.source, encode_labels(rows, classes), contents)
-        for (name, rows), contents in zip(read.items(), number_texts(list(read.values())), strict=True)
-    }
+    given = _numbered(read, classes)
     found = clean.clean(given, plan, _WORDS, classes=classes)
     if plan.label_order is None:  # a trained teacher may know classes of which there is no text
         clean.require_all_classes(found.train, classes, _WORDS)
@@ -77,6 +74,29 @@ def assemble(sources: Sources, plan: SplitPlan) -> CleanData:
         conflicting_texts=found.conflicting,
     )
     return CleanData(classes, train, validation, test, report)
+
+
+def require_assembled(sources: Sources, plan: SplitPlan) -> tuple[str, ...]:
+    """Refuse what `assemble` would refuse, as far as counting tells; arguments as there.
+
+    Returns:
+        the classes.
+
+    Raises:
+        DataError: as `assemble`.
+    """
+    classes = class_names(sources.train, order=plan.label_order)
+    left = clean.require_cleanable(_numbered(_by_name(sources), classes), plan, _WORDS, classes=classes)
+    if plan.label_order is None:
+        clean.require_all_classes(left, classes, _WORDS)
+    return classes
+
+
+def _numbered(read: dict[SplitName, LabelledTexts], classes: tuple[str, ...]) -> dict[SplitName, clean.Split]:
+    return {
+        name: clean.as_read(name, rows.source, encode_labels(rows, classes), contents)
+        for (name, rows), contents in zip(read.items(), number_texts(list(read.values())), strict=True)
+    }
 
 
 def _by_name(sources: Sources) -> dict[SplitName, LabelledTexts]:

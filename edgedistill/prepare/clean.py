@@ -10,7 +10,7 @@ from edgedistill.errors import DataError
 from edgedistill.prepare.check import count_conflicts, find_repeats
 from edgedistill.prepare.data_report import SplitName
 from edgedistill.prepare.exchange import reach_every_class
-from edgedistill.prepare.split import hold_out, too_few
+from edgedistill.prepare.split import hold_out, require_enough, too_few
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,12 @@ def clean(given: Mapping[SplitName, Split], plan: SplitPlan, words: Words, *, cl
     Raises:
         DataError: there are too few rows to split; nothing is left.
     """
+    require_cleanable(given, plan, words, classes=classes)
     conflicting = count_conflicts(
         np.concatenate([s.contents for s in given.values()]), np.concatenate([s.labels for s in given.values()])
     )
     train = _without_repeats(given["train"])
-    shares: dict[SplitName, float] = {"test": plan.test_share, "validation": plan.validation_share}
-    wanted = {name: round(share * len(train)) for name, share in shares.items() if name not in given}
+    wanted = _rows_wanted(train, given, plan)
     refusal = too_few(train.labels, source=train.source, wanted=wanted, classes=classes)
     others = np.concatenate([np.empty(0, np.int64), *(split.contents for name, split in given.items() if name != "train")])
     found = dict(given)
@@ -124,6 +124,31 @@ def clean(given: Mapping[SplitName, Split], plan: SplitPlan, words: Words, *, cl
     test, validation = found["test"], _without(found["validation"], [found["test"]], words)
     train = _without(train, [validation, test], words)
     return CleanSplits(train, validation, test, conflicting)
+
+
+def _rows_wanted(train: Split, given: Mapping[SplitName, Split], plan: SplitPlan) -> dict[SplitName, int]:
+    """Return how many rows each split that is not given is to have, in the order in which they are made."""
+    shares: dict[SplitName, float] = {"test": plan.test_share, "validation": plan.validation_share}
+    return {name: round(share * len(train)) for name, share in shares.items() if name not in given}
+
+
+def require_cleanable(given: Mapping[SplitName, Split], plan: SplitPlan, words: Words, *, classes: Sequence[str]) -> Split:
+    """Refuse by counting what `clean` would refuse, without splitting; arguments as there.
+
+    What passes may still be refused: how many rows of a class the first split leaves for the second is not known before.
+
+    Returns:
+        train without its repeats and what stands in the given splits.
+
+    Raises:
+        DataError: there are too few rows to split; nothing is left of a split that was given.
+    """
+    train = _without_repeats(given["train"])
+    require_enough(train.labels, source=train.source, wanted=_rows_wanted(train, given, plan), classes=classes)
+    others = [split for name, split in given.items() if name != "train"]
+    if "test" in given and "validation" in given:
+        _without(given["validation"], [given["test"]], words)
+    return _without(train, others, words) if others else train
 
 
 def require_all_classes(train: Split, classes: tuple[str, ...], words: Words) -> None:

@@ -89,6 +89,40 @@ def check_columns(names: Sequence[str], columns: Columns, *, place: str) -> None
                         hint=f"set {columns.words.key} and data.label_column{'s' if columns.flags else ''}; {_told(names)}")
 
 
+def require_keys(names: Sequence[str], columns: Columns, *, place: str) -> None:
+    """Refuse a row of JSON that lacks a key which the first row has: the column is there, this row's cell is not.
+
+    Args:
+        names: the keys of the row.
+        columns: the wanted ones; words say what a text is called.
+        place: the file and line that messages name.
+
+    Raises:
+        DataError: names the key, and one of the row that is spelled almost alike.
+    """
+    for wanted in (columns.text, *columns.label_columns):
+        if wanted not in names:
+            role = columns.words.cell if wanted == columns.text else "label"
+            raise _no_cell(wanted, names, role=role, place=place)
+
+
+def require_text_key(names: Sequence[str], column: str, *, place: str, words: Wording = TEXTS) -> None:
+    """Do the same where only texts are read.
+
+    Raises:
+        DataError: names the key, and one of the row that is spelled almost alike.
+    """
+    if column not in names:
+        raise _no_cell(column, names, role=words.cell, place=place)
+
+
+def _no_cell(wanted: str, names: Sequence[str], *, role: str, place: str) -> DataError:
+    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.75)
+    written = f'write "{wanted}" in the place of "{near[0]}" in this row' if near else f'write "{wanted}": ... into this row'
+    return DataError(f"{place}: the row has no {role}: earlier ones have the key {wanted!r}"
+                     + (f", this one has {near[0]!r}" if near else ""), hint=f"{written}, or remove the row")
+
+
 def check_text_column(names: Sequence[str], column: str, *, place: str, words: Wording = TEXTS) -> None:
     """Do the same where only texts are read.
 

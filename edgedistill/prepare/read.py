@@ -3,7 +3,6 @@
 Every problem is one `DataError` that names the file and the line (or the row, where a format has no lines).
 """
 
-import difflib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from edgedistill.errors import DataError
 from edgedistill.prepare import text_files
 from edgedistill.prepare.columns import TEXTS, Columns, Wording, check_columns, check_text_column
 from edgedistill.prepare.rows import LabelledTexts, RowCollector
+from edgedistill.typed_paths import look_there, not_there, quoted
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "datasets"]
 
@@ -47,16 +47,13 @@ def detect_format(path: Path) -> Format:
                         hint="name a file in it, or write the folder with save_to_disk(); a folder of pictures: edgedistill init "
                              "--images DIR")
     if not path.exists():
-        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
-        raise DataError(f"{path}: no such file" + (f"; did you mean {near[0]!r}?" if near else ""),
-                        hint=f"ls {path.parent}")
+        raise DataError(not_there(path), hint=look_there(path))
     name = path.name.lower()
     found = _SUFFIXES.get(Path(name.removesuffix(".gz")).suffix)
     if found is None:
         raise DataError(f"{path}: its name does not end in a known format", hint=f"known: {_KNOWN}")
     if found == "parquet" and name.endswith(".gz"):
-        raise DataError(f"{path}: Parquet is compressed inside and is not read out of a .gz", hint=f"gunzip {path}")
+        raise DataError(f"{path}: Parquet is compressed inside and is not read out of a .gz", hint=f"gunzip {quoted(path)}")
     return found
 
 

@@ -41,9 +41,8 @@ def hold_out(
     strata = strata_of(labels)
     counts = np.bincount(strata)
     candidates = np.flatnonzero(counts[strata] > 1)
-    classes = int((counts > 1).sum())
-    held = max(rows, classes)
-    if classes < least_classes or len(candidates) - held < classes:
+    held = _rows_held(counts, rows=rows, least_classes=least_classes)
+    if held is None:
         raise refusal
     _, chosen = train_test_split(candidates, test_size=held, random_state=seed, stratify=strata[candidates])
     is_held = np.zeros(len(labels), bool)
@@ -53,6 +52,36 @@ def hold_out(
     if not is_held.any():
         raise refusal
     return is_held
+
+
+def _rows_held(counts: NDArray[np.int64], *, rows: int, least_classes: int = 2) -> int | None:
+    """Return how many rows are held out of classes with so many rows; None where that cannot be done. As `hold_out` says."""
+    shared = counts[counts > 1]
+    held = max(rows, len(shared))
+    return None if len(shared) < least_classes or shared.sum() - held < len(shared) else held
+
+
+def require_enough(
+    labels: NDArray[np.int32], *, source: str, wanted: Mapping[SplitName, int], classes: Sequence[str]
+) -> None:
+    """Refuse by counting what surely cannot be split; what passes may still be refused by `hold_out`. Arguments as `too_few`.
+
+    Raises:
+        DataError: the classes have too few rows.
+    """
+    counts = np.bincount(strata_of(labels))
+    if wanted and (_lacks(counts, splits=len(wanted)) or _rows_held(counts, rows=next(iter(wanted.values()))) is None):
+        raise too_few(labels, source=source, wanted=wanted, classes=classes)
+
+
+def _lacks(counts: NDArray[np.int64], *, splits: int) -> str:
+    """Say what any data must have of which so many splits are made, where these classes lack it; empty where they do not.
+
+    The first split takes a row of each of two classes and leaves one; of one of them each further split needs one more.
+    """
+    largest = sorted(counts.tolist(), reverse=True)[:2]
+    is_lacking = len(largest) < 2 or largest[0] <= splits or largest[1] < 2
+    return f"at least {splits + 1} of one class and 2 of another are needed" if is_lacking else ""
 
 
 def too_few(
@@ -69,7 +98,7 @@ def too_few(
     counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=len(classes))
     rows, present = len(labels), int((counts > 0).sum())
     single = [name for name, count in zip(classes, counts, strict=True) if count == 1]
-    parts = " and ".join(f"{count} for {name}" for name, count in wanted.items())
+    parts = " and ".join(f"{count} for {name}" if all(wanted.values()) else name for name, count in wanted.items())
     if present > max(rows / 2, _MANY_CLASSES):
         return DataError(
             f"{source}: nearly every row has a label of its own: {rows} different rows in {present} classes",
@@ -81,8 +110,13 @@ def too_few(
         first = next(iter(wanted), "test")
         return DataError(f"{source}: class {single[0]!r} has a single row{more}, so that train and {first} cannot both have one",
                          hint="add rows of it, or give files of your own: data.validation and data.test")
-    return DataError(f"{source}: {rows} different rows in {present} classes are too few to split off {parts}",
-                     hint="give files of your own: data.validation and data.test, or add rows to the small classes")
+    lacking = _lacks(np.bincount(strata_of(labels)), splits=len(wanted))
+    files = " and ".join(f"data.{name}" for name in wanted)
+    options = " ".join(f"--{name} FILE" for name in wanted)
+    return DataError(f"{source}: {rows} different rows in {present} classes are too few to split off {parts}"
+                     + (f"; {lacking}" if lacking else ""),
+                     hint=f"add rows{'' if lacking else ' to the small classes'}, or give files of your own: {files} (with init: "
+                          f"{options})")
 
 
 def strata_of(labels: NDArray[np.int32]) -> NDArray[np.int32]:

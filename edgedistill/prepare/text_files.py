@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgedistill.errors import DataError
-from edgedistill.prepare.columns import TEXTS, Columns, Wording, check_columns, check_text_column
+from edgedistill.prepare.columns import TEXTS, Columns, Wording, check_columns, check_text_column, require_keys, require_text_key
 from edgedistill.prepare.rows import RowCollector, has_half_pair
+from edgedistill.typed_paths import quoted
 
 TextFormat = Literal["csv", "tsv", "jsonl"]
 _LONGEST_FIELD = 10_000_000
@@ -75,9 +76,12 @@ def collect(path: Path, form: TextFormat, columns: Columns, collector: RowCollec
         DataError: names file and line.
     """
     if form == "jsonl":
-        for entry in _json_records(path, columns.words):
-            if columns.text in columns.label_columns or not {columns.text, *columns.label_columns} <= entry.fields.keys():
+        wanted = {columns.text, *columns.label_columns}
+        for number, entry in enumerate(_json_records(path, columns.words)):
+            if not number:
                 check_columns(tuple(entry.fields), columns, place=f"{path}:{entry.line}")
+            elif not wanted <= entry.fields.keys():
+                require_keys(tuple(entry.fields), columns, place=f"{path}:{entry.line}")
             label = columns.label_of([entry.fields[name] for name in columns.label_columns])
             collector.add(entry.fields[columns.text], label, entry.line)
         return
@@ -100,8 +104,9 @@ def texts_of_column(path: Path, form: TextFormat, column: str, words: Wording = 
         DataError: names file and line: no such column, a value that is no text, a ragged row.
     """
     if form == "jsonl":
-        for entry in _json_records(path, words):
-            check_text_column(tuple(entry.fields), column, place=f"{path}:{entry.line}", words=words)
+        for number, entry in enumerate(_json_records(path, words)):
+            check = require_text_key if number else check_text_column
+            check(tuple(entry.fields), column, place=f"{path}:{entry.line}", words=words)
             value = entry.fields[column]
             if value is None:  # no text, as an empty cell of CSV
                 continue
@@ -256,12 +261,7 @@ def _lines(path: Path) -> Iterator[_Line]:
     except (gzip.BadGzipFile, zlib.error, EOFError) as bad:
         raise DataError(f"{path}:{number + 1}: not a whole gzip file ({bad})", hint="copy the file again") from None
     except PermissionError:
-        raise DataError(f"{path}: may not be read", hint=f"chmod +r {path}") from None
-
-
-def quoted(path: Path) -> str:
-    """Return a path as it is typed in a shell."""
-    return shlex.quote(str(path))
+        raise DataError(f"{path}: may not be read", hint=f"chmod +r {quoted(path)}") from None
 
 
 def _decode(raw: bytes, path: Path, number: int) -> str:

@@ -44,9 +44,11 @@ from edgedistill.run_folder import REPORT_FILE
 from edgedistill.stage import write_text_durably
 from edgedistill.storage import storage_errors
 from edgedistill.tasks.registry import task_of_examples
+from edgedistill.typed_paths import quoted
 from edgedistill.verify.parity import BUNDLE
 
 REPORT_JSON = REPORT_FILE
+_RUN_FOLDER = "the DIR of a finished `edgedistill run -o DIR`"
 REPORT_MARKDOWN = "report.md"
 REPORT_HTML = "report.html"
 COMPARISON_JSON = "comparison.json"
@@ -234,12 +236,27 @@ def read_report(run: Path) -> RunReport:
     """Read the report of a run: its folder, or its report.json.
 
     Raises:
-        UsageError: there is none, or it is damaged.
+        UsageError: there is none, it is a file of another kind, or it is damaged.
     """
     path = run / REPORT_JSON if run.is_dir() else run
     if not path.is_file():
-        raise UsageError(f"{path}: no such file", hint="name the run folder of a finished run: edgedistill run -o DIR")
+        raise UsageError(f"{path}: no such file", hint=f"name the run folder: {_RUN_FOLDER}")
+    if path.name != REPORT_JSON and not _is_report(path):
+        is_beside = path.with_name(REPORT_JSON).is_file()
+        raise UsageError(f"{path}: is no {REPORT_JSON}",
+                         hint=f"name the run folder: {quoted(path.parent) if is_beside else _RUN_FOLDER}")
     return RunReport.read_json(path)
+
+
+def _is_report(path: Path) -> bool:
+    """Is a file of another name a report, whole or not? One that may not be read counts as one: reading it says why."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    except OSError:
+        return True
+    return isinstance(content, dict) and {"schema_version", "recipe", "targets"} <= content.keys()
 
 
 def write_comparison(comparison: Comparison, reports: Mapping[str, RunReport], out: Path) -> Path:

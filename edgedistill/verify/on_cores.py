@@ -20,6 +20,7 @@ from edgedistill.package.contents import MANIFEST_FILE, ONNX_FILE, read_manifest
 from edgedistill.quantize.rows import each, fit_rows, read_rows
 from edgedistill.recipe import Parity
 from edgedistill.tasks.registry import open_encoder, task_named
+from edgedistill.typed_paths import look_there, not_there
 from edgedistill.user_paths import named_classes, open_examples
 from edgedistill.verify.bundle import require_sound_bundle
 from edgedistill.verify.emulated import BundleEmulations, check_on_core, read_golden
@@ -108,7 +109,7 @@ def _arrays(model: Path, data: Path) -> _Labelled:
         UsageError: the model answers with one number a row.
     """
     if not data.is_file():
-        raise DataError(f"{data}: no such file", hint="check the path")
+        raise DataError(not_there(data), hint=look_there(data))
     opened = OnnxModel(model)
     stored = fit_rows(read_rows(data, model.parent), opened.inputs, data)
     rows = list(each(stored))

@@ -11,8 +11,9 @@ from PIL import Image
 
 from edgedistill.cli import questions
 from edgedistill.cli.app import run_command_line
-from edgedistill.errors import UsageError
+from edgedistill.errors import DataError, UsageError
 from edgedistill.recipe import read_recipe
+from edgedistill.recipe_writer import RecipeAnswers
 from edgedistill.tasks.registry import task_named
 from edgedistill.tasks.text_classification.first_texts import rows_seen_for
 from edgedistill.tasks.text_classification.task import DEFAULT_TEACHER
@@ -209,20 +210,57 @@ def test_questions_when_nobody_can_be_asked_then_names_the_option() -> None:
     assert "--images DIR" in refused.value.hint
 
 
-def test_questions_when_on_a_terminal_then_asks_four(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter(["films/train.csv", "review", "stars", "some/encoder"])
+def _answering(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
+    """Answer the questions in their order; return the list of what was asked."""
+    left = iter(answers)
     asked: list[str] = []
 
     def prompt(text: str, **options: object) -> str:
         asked.append(text)
-        return next(answers)
+        return next(left)
 
     monkeypatch.setattr(typer, "prompt", prompt)
-    found = questions.ask_missing(task=TEXTS, train=None, validation=None, test=None,
-                                  columns=("text", "label"), teacher=None, may_ask=True)
+    return asked
+
+
+def _ask(test: Path | None = None) -> RecipeAnswers:
+    return questions.ask_missing(task=TEXTS, train=None, validation=None, test=test, columns=("text", "label"), teacher=None,
+                                 may_ask=True)
+
+
+def test_questions_when_on_a_terminal_then_asks_four(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "train.csv").write_text("review,stars\nfine,4\n", encoding="utf-8")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked = _answering(monkeypatch, "~/films/train.csv", "review", "stars", "some/encoder")
+    found = _ask()
     assert len(asked) == 4
     assert (found.recipe_id, found.train, found.text_column, found.label_column, found.teacher) == (
-        "films", Path("films/train.csv"), "review", "stars", "some/encoder")
+        "films", tmp_path / "films" / "train.csv", "review", "stars", "some/encoder")
+
+
+def test_questions_when_an_answer_is_wrong_then_says_so_before_the_next_question(
+    monkeypatch: pytest.MonkeyPatch, data: Path
+) -> None:
+    asked = _answering(monkeypatch, str(data.with_name("reveiws.tsv")))
+    with pytest.raises(DataError, match="no such file; did you mean 'reviews.tsv'"):
+        _ask()
+    assert len(asked) == 1
+    asked = _answering(monkeypatch, str(data), "review", "star")
+    with pytest.raises(DataError, match="no column 'star'; did you mean 'stars'"):
+        _ask()
+    assert len(asked) == 3
+    asked = _answering(monkeypatch)
+    with pytest.raises(DataError, match="no such file"):
+        _ask(test=data.with_name("test.tsv"))
+    assert not asked
+
+
+def test_init_when_the_recipe_is_there_then_says_so_before_it_looks_at_the_data(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["init", "-o", str(data)]) == 2
+    assert "exists already and is not overwritten" in capsys.readouterr().err
 
 
 def test_init_when_the_separator_is_too_long_or_empty_then_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,6 @@ def test_clean_when_a_small_class_shares_its_texts_with_another_then_it_keeps_wh
 def test_clean_when_test_is_train_then_the_error_names_the_split_that_was_given() -> None:
     labels, contents = np.repeat([0, 1], 20).astype(np.int32), np.arange(40)
     given = {name: as_read(name, "a.csv", labels, contents) for name in ("train", "test")}
-    with pytest.raises(DataError, match=r"a\.csv: every text split off train for validation stands in test too") as caught:
+    with pytest.raises(DataError, match=r"a\.csv: every text of train stands in test too") as caught:
         clean(given, SplitPlan(validation_share=0.2, test_share=0.2, seed=1), WORDS, classes=CLASSES)
     assert caught.value.hint == "give test a file of its own, or null to split it off train"

@@ -143,9 +143,22 @@ def test_place_when_rows_are_taken_then_still_of_the_source(write) -> None:
         (
             "a.jsonl",
             '{"text": "a", "label": "x"}\n{"text": "b", "labels": "x"}\n',
-            ":2: no column 'label'; did you mean 'labels'?",
-            "--label-column labels",
+            ":2: the row has no label: earlier ones have the key 'label', this one has 'labels'",
+            'write "label" in the place of "labels" in this row, or remove the row',
         ),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "x"}\n{"text": "b"}\n',
+            ":2: the row has no label: earlier ones have the key 'label'",
+            'write "label": ... into this row, or remove the row',
+        ),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "x"}\n\n{"label": "x", "id": 7}\n',
+            ":3: the row has no text: earlier ones have the key 'text'",
+            'write "text": ... into this row, or remove the row',
+        ),
+        ("a.jsonl", '{"text": "a"}\n{"text": "b", "label": "x"}\n', ":1: no column 'label'; the columns are: text", "--label-column NAME"),
         (
             "a.tsv",
             b"label\ttext\nx\tcaf\xe9\n",
@@ -378,3 +391,11 @@ def test_read_when_the_first_line_names_no_columns_then_the_hint_asks_for_it(
     with pytest.raises(DataError) as caught:
         read_labelled_texts(tmp_path / name, Columns("text", "label"))
     assert ("does the first line name the columns?" in caught.value.hint) == is_asked
+
+
+def test_read_when_a_path_holds_blanks_then_the_command_in_the_hint_has_it_in_quotes(tmp_path: Path) -> None:
+    folder = tmp_path / "meine Daten"
+    folder.mkdir()
+    (folder / "a.parquet.gz").touch()
+    assert failure(folder / "x.csv").hint == f"ls '{folder}'"
+    assert failure(folder / "a.parquet.gz").hint == f"gunzip '{folder}/a.parquet.gz'"

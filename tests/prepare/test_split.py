@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from edgedistill.errors import DataError
-from edgedistill.prepare.split import hold_out, too_few
+from edgedistill.prepare.clean import SplitPlan, Words, as_read, clean
+from edgedistill.prepare.split import hold_out, require_enough, too_few
 
 REFUSAL = DataError("too few", hint="more")
 
@@ -41,11 +42,13 @@ def test_hold_out_when_too_few_rows_then_error(labels: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("labels", "message", "hint"), [
-    ([0, 1], "a.csv: 2 different rows in 2 classes are too few to split off 40 for test and 30 for validation", "data.validation"),
+    ([0, 1], "a.csv: 2 different rows in 2 classes are too few to split off 40 for test and 30 for validation; at least 3 of one "
+     "class and 2 of another are needed", "add rows, or give files of your own: data.test and data.validation (with init: --test FILE "),
+    ([0, 0, 0, 1, 1], "a.csv: 5 different rows in 2 classes are too few to split off 40 for test and 30 for validation", "add rows to"),
     ([0] * 200 + [1], "a.csv: class 'c1' has a single row, so that train and test cannot both have one", "add rows of it"),
     ([0] * 9 + [1, 2], "a.csv: class 'c1' has a single row (2 classes have), so that train and test", "add rows of it"),
     (list(range(20)), "a.csv: nearly every row has a label of its own: 20 different rows in 20 classes", "--set data.label_column=NAME"),
-    ([*range(150), *range(150)], "a.csv: 300 different rows in 150 classes are too few to split off", "add rows to the small"),
+    ([*range(150), *range(150)], "a.csv: 300 different rows in 150 classes are too few to split off", "add rows, or"),
 ])
 def test_too_few_when_classes_are_small_then_says_what_is_the_matter(labels: list[int], message: str, hint: str) -> None:
     names = [f"c{number}" for number in range(max(labels) + 1)]
@@ -85,3 +88,41 @@ def test_hold_out_when_all_rows_of_a_class_have_to_stay_then_fewer_are_held_and_
     assert np.bincount(labels[held]).tolist() == [5]
     with pytest.raises(DataError, match="too few"):
         hold_out(labels, rows=6, seed=0, refusal=REFUSAL, stays=np.ones(24, bool))
+
+
+def test_too_few_when_so_few_rows_that_none_is_wanted_then_names_the_splits_alone() -> None:
+    error = too_few(np.array([0, 1], np.int32), source="a.csv", wanted={"test": 0, "validation": 0}, classes=["x", "y"])
+    assert error.message == ("a.csv: 2 different rows in 2 classes are too few to split off test and validation; at least 3 of one "
+                             "class and 2 of another are needed")
+
+
+@pytest.mark.parametrize(("counts", "made", "is_enough"), [
+    ([3, 2], 2, True), ([2, 2], 2, False), ([9, 1], 2, False), ([2, 2], 1, True), ([2, 1], 1, False), ([2, 2, 2], 2, False),
+])
+def test_require_enough_when_rows_are_few_then_refuses_what_cannot_be_split(counts: list[int], made: int, is_enough: bool) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int32)
+    given = {"train": as_read("train", "a.csv", labels, np.arange(len(labels)))}
+    if made == 1:
+        given["test"] = as_read("test", "b.csv", np.array([0, 1], np.int32), np.array([98, 99]))
+    names = [f"c{number}" for number in range(len(counts))]
+    wanted = {name: round(0.2 * len(labels)) for name in ("test", "validation") if name not in given}
+
+    def split() -> None:
+        clean(given, SplitPlan(0.15, 0.2, seed=3), Words("text", "rows", "a file"), classes=names)
+
+    def ask() -> None:
+        require_enough(labels, source="a.csv", wanted=wanted, classes=names)
+
+    for call in (split, ask):
+        if is_enough:
+            call()
+            continue
+        with pytest.raises(DataError, match="too few to split off|has a single row"):
+            call()
+
+
+@pytest.mark.parametrize("classes", [[*range(20)], [*range(90), *range(10)]])
+def test_require_enough_when_nearly_every_row_has_a_label_of_its_own_then_says_so(classes: list[int]) -> None:
+    names = [f"c{number}" for number in range(max(classes) + 1)]
+    with pytest.raises(DataError, match="nearly every row has a label of its own"):
+        require_enough(np.array(classes, np.int32), source="a.csv", wanted={"test": 20, "validation": 15}, classes=names)

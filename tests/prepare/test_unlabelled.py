@@ -90,6 +90,7 @@ def test_read_unlabelled_texts_leaves_out_repeats_and_labelled_texts_whatever_th
     [
         ("a.tsv", "sentence\tlabel\nx\ty\n", r"a\.tsv:1: no column 'text'; did you mean 'sentence'\?"),
         ("a.jsonl", '{"text": "x"}\n{"text": 3}\n', r"a\.jsonl:2: column 'text' holds no text"),
+        ("a.jsonl", '{"text": "x"}\n{"x": 3}\n', r"a\.jsonl:2: the row has no text: earlier ones have the key 'text'"),
         ("a.csv", "text,n\nx,1\ny\n", r"a\.csv:3: 1 fields, but the header has 2"),
         ("a.txt", b"fine\n\xff\n", r"a\.txt:2: byte 1 of the line is not UTF-8"),
     ],

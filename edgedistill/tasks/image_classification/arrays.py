@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns
 from edgedistill.tasks.image_classification.tables import SPLIT_NAMES
+from edgedistill.typed_paths import look_there, not_there
 
 _NAMES = {"image": ("image", "images", "x", "X", "data", "pixels"), "label": ("label", "labels", "y", "target")}
 _HINT = ("call the arrays image and label, or those of each split train_images, train_labels, val_images, test_images, ... or "
@@ -63,7 +64,7 @@ def read_npz(path: Path, columns: Columns, *, split: str, is_labelled: bool) -> 
             images = stored[_array_name(stored.files, "image", columns, part, path)]
             labels = stored[_array_name(stored.files, "label", columns, part, path)] if is_labelled else None
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file", hint=f"ls {path.parent}") from None
+        raise DataError(not_there(path), hint=look_there(path)) from None
     except _UNREADABLE as bad:
         raise DataError(f"{path}: cannot be read as .npz ({bad})", hint="write it again with numpy.savez") from None
     return _fitting(path, as_bytes(images, str(path)), labels)
@@ -170,6 +171,6 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
             raise ValueError("it is not of unsigned bytes")
         return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file", hint=f"ls {path.parent}") from None
+        raise DataError(not_there(path), hint=look_there(path)) from None
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as bad:
         raise DataError(f"{path}: cannot be read as idx ({bad})", hint="get the file again") from None

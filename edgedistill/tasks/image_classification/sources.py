@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import files_below, hashed_name, readable_name, sha256_of_file
-from edgedistill.data_settings import HubData
+from edgedistill.data_settings import Data, HubData
 from edgedistill.errors import DataError
 from edgedistill.prepare import text_files
 from edgedistill.prepare.columns import TEXTS, Columns
@@ -36,6 +36,7 @@ from edgedistill.tasks.image_classification.tables import (
     label_text,
     saved_split,
 )
+from edgedistill.typed_paths import quoted
 
 _ALWAYS_READ = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SUFFIXES = frozenset((*_ALWAYS_READ, ".avif") if READS_AVIF else _ALWAYS_READ)
@@ -192,6 +193,16 @@ def open_splits(given: Mapping[SplitName, Path | None], columns: Columns) -> dic
     return {name: open_source(path, columns, split=name) for name, path in places.items() if path is not None}
 
 
+def shares_to_make(data: Data, given: Mapping[SplitName, Path | None], columns: Columns) -> dict[SplitName, float]:
+    """Return the shares of train of the splits that are made of it: neither given nor held by what is given as train."""
+    shares: dict[SplitName, float] = {"test": data.test_share, "validation": data.validation_share}
+    if data.hub is not None:
+        return {name: share for name, share in shares.items() if getattr(data.hub, name) is None}
+    train = given["train"]
+    return {name: share for name, share in shares.items()
+            if given[name] is None and (train is None or not holds_split(train, name, columns))}
+
+
 def require_classes(source: Source) -> None:
     """Refuse a source whose pictures are all of one class; labels are read up to the second class, and no picture.
 
@@ -203,7 +214,7 @@ def require_classes(source: Source) -> None:
     if first is None or any(label != first for label in labels):
         return
     hint = ("check data.label_column, or add pictures of another class" if source.inside is None
-            else f"the folders of the classes are further in: --images {source.inside} (data.train in the recipe)")
+            else f"the folders of the classes are further in: --images {quoted(source.inside)} (data.train in the recipe)")
     raise DataError(f"{source.place}: all pictures are of the class {first!r}; two classes are needed", hint=hint)
 
 

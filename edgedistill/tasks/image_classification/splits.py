@@ -1,8 +1,9 @@
 """From decoded pictures to three clean splits, as texts are split."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,6 +12,7 @@ from edgedistill.prepare.check import class_names, encode_labels
 from edgedistill.prepare.clean import SplitPlan, Words
 from edgedistill.prepare.data_report import SplitName
 from edgedistill.prepare.rows import SCHEMA, LabelledTexts
+from edgedistill.prepare.split import require_enough
 from edgedistill.tasks.image_classification.data_report import PictureSplit
 from edgedistill.tasks.image_classification.read import Decoded
 from edgedistill.teach.labels import kept_order
@@ -78,6 +80,22 @@ def split_pictures(decoded: Mapping[SplitName, Decoded], plan: SplitPlan) -> Cle
         for split in (found.train, found.validation, found.test)
     )
     return CleanPictures(classes, train, validation, test, found.conflicting)
+
+
+def require_enough_labels(labels: Sequence[str], shares: Mapping[SplitName, float], *, place: str) -> None:
+    """Refuse before any picture is decoded what surely cannot be split; repeats are not known yet, and count.
+
+    Args:
+        labels: the class of each training picture.
+        shares: of train, by the splits that are to be made of it, in their order.
+        place: named in messages.
+
+    Raises:
+        DataError: the classes have too few pictures.
+    """
+    classes, numbers = np.unique(np.array(labels), return_inverse=True)
+    wanted = {name: round(share * len(labels)) for name, share in shares.items()}
+    require_enough(numbers.astype(np.int32), source=place, wanted=wanted, classes=classes.tolist())
 
 
 def _as_rows(decoded: Decoded) -> LabelledTexts:

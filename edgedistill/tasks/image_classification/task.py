@@ -12,6 +12,7 @@ from edgedistill.examples import Examples, read_examples
 from edgedistill.latency.workload import Workload
 from edgedistill.plan import DataFacts, PictureSize
 from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.data_report import SplitName
 from edgedistill.problem_type import ONE_LABEL
 from edgedistill.quantize.model_config import read_config
 from edgedistill.recipe import Recipe, Teacher
@@ -173,14 +174,17 @@ class ImageClassification:
 
         A teacher that is taken as it is has all of its classes, of some of which there may be no picture.
         """
-        from edgedistill.tasks.image_classification.sources import require_usable
+        from edgedistill.tasks.image_classification.sources import require_usable, shares_to_make
+        from edgedistill.tasks.image_classification.splits import require_enough_labels
 
         source, size = pictures_of_train(located)
         data = located.recipe.data
         train, validation, test = (located.path(name) if name else None for name in (data.train, data.validation, data.test))
-        require_usable(source, {"train": train, "validation": validation, "test": test},
-                       Columns(located.recipe.pictures.column, data.label_column))
-        labels = list(source.labels())
+        given: dict[SplitName, Path | None] = {"train": train, "validation": validation, "test": test}
+        columns = Columns(located.recipe.pictures.column, data.label_column)
+        require_usable(source, given, columns)
+        labels = [str(label) for label in source.labels()]
+        require_enough_labels(labels, shares_to_make(data, given, columns), place=source.place)
         classes = set(labels)
         teacher = self.find_teacher(located, check_weights=False)
         order = None if teacher is None else kept_order(label_order(teacher), classes)

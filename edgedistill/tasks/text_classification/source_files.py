@@ -5,7 +5,9 @@ from pathlib import Path
 from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import DataError, RecipeError
 from edgedistill.picture_settings import Pictures
-from edgedistill.prepare.check import class_names, require_flagged, require_named
+from edgedistill.prepare.assemble import Sources, require_assembled
+from edgedistill.prepare.check import require_flagged, require_named
+from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.read import detect_format, read_labelled_texts
 from edgedistill.prepare.unlabelled import require_unlabelled
@@ -42,8 +44,10 @@ def refuse_keys_of_pictures(recipe: Recipe) -> None:
 def train_texts(located: LocatedRecipe, teacher: Path) -> tuple[list[str], int]:
     """Return the training texts, and how many classes a student has: a trained teacher may know more than the data have.
 
+    All labelled files are read, and refused where `prepare` would refuse them, as far as counting tells.
+
     Raises:
-        DataError: the data are on the hub, or cannot be read.
+        DataError: the data are on the hub, cannot be read, or have too few rows to split, or train stands in another split.
     """
     data = located.recipe.data
     if data.train is None:
@@ -51,9 +55,15 @@ def train_texts(located: LocatedRecipe, teacher: Path) -> tuple[list[str], int]:
                         hint="edgedistill prepare --recipe RECIPE -o DIR")
     require_data(located)
     columns = Columns(data.text_column, data.label_column, separator=data.separator, flags=data.label_columns)
-    rows = read_labelled_texts(located.path(data.train), columns)
+    train = read_labelled_texts(located.path(data.train), columns)
+    validation, test = (
+        None if path is None else read_labelled_texts(located.path(path), columns, split=split)
+        for split, path in (("validation", data.validation), ("test", data.test))
+    )
     order = label_order(teacher)
     if order is None:
-        require_flagged(rows, data.label_columns)
-    require_named(rows, columns, order=order)
-    return rows.texts.to_pylist(), len(class_names(rows, order=order))
+        require_flagged(train, data.label_columns)
+    require_named(train, columns, order=order)
+    classes = require_assembled(
+        Sources(train, validation, test), SplitPlan(data.validation_share, data.test_share, located.recipe.seed, order))
+    return train.texts.to_pylist(), len(classes)

@@ -139,6 +139,32 @@ def test_facts_before_when_a_split_inside_has_no_classes_then_refused_before_pre
         DOOR.facts_before(LocatedRecipe(_recipe(), tmp_path))
 
 
+@pytest.mark.parametrize(("rows", "data", "made"), [
+    (2, {"train": "photos"}, "test and validation"), (1, {"train": "photos", "test": "test"}, "validation"),
+    (2, {"train": "photos", "test": "test"}, ""), (1, {"train": "photos", "test": "test", "validation": "test"}, ""),
+    (3, {"train": "photos"}, ""),
+])
+def test_facts_before_when_there_are_too_few_pictures_to_split_then_refused_before_prepare(
+    make_folder: MakeFolder, tmp_path: Path, rows: int, data: dict[str, str], made: str
+) -> None:
+    make_folder(rows=rows)
+    make_folder("test", rows=4)
+    recipe = Recipe.model_validate(_recipe().model_dump() | {"data": data})
+    if not made:
+        assert DOOR.facts_before(LocatedRecipe(recipe, tmp_path)).train_rows == 2 * rows
+        return
+    with pytest.raises(DataError, match=f"are too few to split off .*{made.split()[-1]}.*; at least"):
+        DOOR.facts_before(LocatedRecipe(recipe, tmp_path))
+
+
+def test_facts_before_when_the_folder_holds_its_splits_then_none_is_made_of_few_pictures(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    for split in ("train", "validation", "test"):
+        make_folder(f"photos/{split}", rows=1)
+    assert DOOR.facts_before(LocatedRecipe(_recipe(), tmp_path)).train_rows == 2
+
+
 @pytest.mark.parametrize(("names", "classes"), [(("light", "mid", "dark"), 3), (("tench", "shark", "ray"), 2)])
 def test_facts_before_when_the_teacher_is_trained_then_its_classes_count_where_it_is_taken(
     names: tuple[str, ...], classes: int, make_folder: MakeFolder, tmp_path: Path
