@@ -35,6 +35,7 @@ types: $(READY)
 docs: $(READY)
 	$(BIN)/python docs/make_cli_page.py
 	$(BIN)/python docs/make_recipe_page.py
+	$(BIN)/python docs/make_code_page.py
 	$(BIN)/python benchmarks/readme_table.py
 	$(BIN)/python benchmarks/support_matrix.py
 	$(BIN)/python benchmarks/students_table.py

@@ -1,1 +1,1 @@
-"""prepare."""
+"""prepare: from data files to splits of examples, cleaned, counted and told."""
