@@ -1,6 +1,7 @@
 """Writes docs/code.md out of the first lines of all modules: `python docs/make_code_page.py`."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,4 +46,4 @@ def render_page() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(render_page(), encoding="utf-8")
-    print(f"wrote {PAGE}")
+    sys.stdout.write(f"wrote {PAGE}\n")
