@@ -46,4 +46,4 @@ def render_page() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(render_page(), encoding="utf-8")
-    sys.stdout.write(f"wrote {PAGE}\n")
+    sys.stderr.write(f"wrote {PAGE}\n")
