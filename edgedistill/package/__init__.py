@@ -1,1 +1,1 @@
-"""package: the bundle that an app loads: model, tokenizer in the graph, sources for apps, card, bill of materials, golden vectors."""
+"""package: the bundle that an app loads: model, tokenizer in the graph, sources for apps, card, licences, golden vectors."""
