@@ -12,6 +12,7 @@ from edgedistill.examples import NO_LABEL
 from edgedistill.plan import PictureSize
 from edgedistill.prepare.columns import Columns
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
+from edgedistill.tasks.image_classification.preprocessing import BILINEAR
 from edgedistill.tasks.image_classification.read import Decoded, batches_of, decode
 from edgedistill.tasks.image_classification.sources import open_source
 from edgedistill.tasks.image_classification.split_folders import split_folder, subfolders
@@ -23,8 +24,8 @@ _PICTURES = dataclasses.replace(
 )
 
 
-def write_data_file(source: DataFile, path: Path, *, size: PictureSize) -> None:
-    """Write the pictures of a folder or a file with columns image and label, at a model's size.
+def write_data_file(source: DataFile, path: Path, *, size: PictureSize, resample: int = BILINEAR) -> None:
+    """Write the pictures of a folder or a file with columns image and label, at a model's size, by its filter.
 
     Where the labels are not needed, or may lack, there need be none: a folder may hold the pictures themselves.
 
@@ -35,7 +36,7 @@ def write_data_file(source: DataFile, path: Path, *, size: PictureSize) -> None:
         columns = Columns("image", "label", _PICTURES)
         is_labelled = source.names is not None and (not source.may_lack_labels or _is_divided(source))
         opened = open_source(source.path, columns, split=source.split, is_labelled=is_labelled)
-        found = decode(opened, size, Path(scratch) / "raw", is_labelled=is_labelled)
+        found = decode(opened, size, Path(scratch) / "raw", is_labelled=is_labelled, resample=resample)
         labels = [NO_LABEL] * len(found) if not is_labelled else _numbers(found, source.names or ())
         rows = Rows([f"row-{i:06d}" for i in range(len(found))], found.names, labels)
         write_pictures(path, rows, batches_of(found.pixels, np.arange(len(found))), size=size)

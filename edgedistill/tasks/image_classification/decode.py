@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, features
 
 from edgedistill.plan import PictureSize
+from edgedistill.tasks.image_classification.preprocessing import BILINEAR
 
 MOST_PIXELS = 100_000_000
 """A picture with more is not decoded: it would take hundreds of MB, and a small file can claim any size."""
@@ -136,12 +137,18 @@ def _to_eight_bits(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def to_square(opened: Opened, size: PictureSize) -> NDArray[np.uint8]:
-    """Return pixels of shape (side, side, channels), resized as transformers' ViTImageProcessor does: bilinear, to both sides."""
+def to_square(opened: Opened, size: PictureSize, resample: int = BILINEAR) -> NDArray[np.uint8]:
+    """Return pixels of shape (side, side, channels), resized to both sides, as transformers' ViTImageProcessor does.
+
+    Args:
+        opened: the picture.
+        size: of the result.
+        resample: Pillow's number of the filter.
+    """
     mode = "L" if size.channels == 1 else "RGB"
     image = opened.image if opened.image.mode == mode else opened.image.convert(mode)
     if image.size != (size.side, size.side):
-        image = image.resize((size.side, size.side), resample=Image.Resampling.BILINEAR)
+        image = image.resize((size.side, size.side), resample=resample)
     return np.asarray(image, np.uint8).reshape(size.side, size.side, size.channels)
 
 
