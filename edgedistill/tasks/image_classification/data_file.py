@@ -11,6 +11,7 @@ from edgedistill.errors import DataError
 from edgedistill.examples import NO_LABEL
 from edgedistill.plan import PictureSize
 from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.label_names import class_numbers
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 from edgedistill.tasks.image_classification.preprocessing import BILINEAR
 from edgedistill.tasks.image_classification.read import Decoded, batches_of, decode
@@ -51,7 +52,7 @@ def _is_divided(source: DataFile) -> bool:
 
 
 def _numbers(found: Decoded, names: Sequence[str]) -> list[int]:
-    number = {name: i for i, name in enumerate(names)}
+    number = class_numbers(set(found.labels), names)
     for name, label in zip(found.names, found.labels, strict=True):
         if label not in number:
             raise DataError(f"{found.place}: {name}: the model does not know the class {label!r}; it knows "

@@ -7,7 +7,10 @@ import pytest
 import transformers
 from PIL import Image
 
+from edgedistill.errors import DataError
 from edgedistill.examples import read_examples
+from edgedistill.plan import PictureSize
+from edgedistill.tasks.image_classification.data_file import write_data_file
 from edgedistill.tasks.image_classification.encoding import PictureEncoder
 from edgedistill.tasks.image_classification.task import DOOR
 from edgedistill.tasks.task import DataFile
@@ -36,3 +39,21 @@ def test_write_examples_when_the_processor_has_a_filter_then_its_own_inputs(
         expected = processor(picture, return_tensors="np")["pixel_values"]
     found = PictureEncoder.load(tmp_path).encode_examples(read_examples(tmp_path / "d.arrow")).batch([0])["pixel_values"]
     np.testing.assert_allclose(found, expected, atol=3e-6)
+
+
+@pytest.mark.parametrize(("labels", "names", "expected"), [
+    (["False", "True"], ("false", "true"), [0, 1]), (["1.0", "0.0"], ("0", "1"), [1, 0]), (["1", "2"], ("1.0", "2.0"), [0, 1]),
+    (["cat", "dog"], ("dog", "cat"), [1, 0]),
+])
+def test_write_examples_when_labels_are_spelled_otherwise_then_they_mean_the_same_classes(
+    labels: list[str], names: tuple[str, ...], expected: list[int], square: Path, tmp_path: Path
+) -> None:
+    path = square / "d.csv"
+    path.write_text("image,label\n" + "".join(f"cat/a.png,{label}\n" for label in labels), encoding="utf-8")
+    write_data_file(DataFile(path, "test", names), tmp_path / "d.arrow", size=PictureSize(8, 3))
+    assert read_examples(tmp_path / "d.arrow").labels.tolist() == expected
+
+
+def test_write_examples_when_a_label_means_no_class_then_refused_with_those_that_are_known(square: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cat/a.png: the model does not know the class 'cat'; it knows true, false"):
+        write_data_file(DataFile(square, "test", ("true", "false")), tmp_path / "d.arrow", size=PictureSize(8, 3))
