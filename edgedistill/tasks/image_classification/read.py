@@ -135,7 +135,7 @@ def decode(
             labels.append(_label(picture, source) if is_labelled else "")
             hashes.append(int.from_bytes(blake2b(pixels.tobytes(), digest_size=8).digest(), "big", signed=True))
             numbers.append(number)
-            treated.update(opened.notes)
+            treated.update((*picture.notes, *opened.notes))
     _refuse_many(broken, len(names), source)
     stored = np.memmap(raw, np.uint8, "r", shape=(len(names), size.side, size.side, size.channels))
     return Decoded(source, stored, names, labels, np.asarray(hashes, np.int64), np.asarray(numbers, np.int64), treated,
