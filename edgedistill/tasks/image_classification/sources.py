@@ -371,8 +371,8 @@ def _of_table(table: PictureTable) -> Source:
             for place, cell in enumerate(cells):
                 name = f"row {next(known) + 1}"
                 where = f"{table.place}: {name}"
-                yield Picture(name, None if labels is None else label_text(labels[place], names, where),
-                              cell_source(cell, table.folder, where))
+                source = cell_source(cell, table.folder, where)  # first: of columns that were mixed up its message says more
+                yield Picture(name, None if labels is None else label_text(labels[place], names, where), source)
 
     def labels() -> Iterator[str | None]:
         known = itertools.count(1)

@@ -191,7 +191,9 @@ def label_text(value: Any, names: Sequence[str] | None, place: str) -> str:
         DataError: there is none, or several; -1 is none where numbers stand for names.
     """
     if isinstance(value, list | tuple | set | dict):
-        raise DataError(f"{place}: its label is {_kind_of(value)}, one word or number is expected", hint=PICTURES.one_label)
+        other_column = "name the column with the labels: data.label_column; or " if isinstance(value, dict) else ""
+        raise DataError(f"{place}: its label is {_kind_of(value)}, one word or number is expected",
+                        hint=other_column + PICTURES.one_label)
     if isinstance(value, int) and not isinstance(value, bool) and names is not None:
         value = names[value] if 0 <= value < len(names) else None
     if isinstance(value, bytes):

@@ -24,7 +24,8 @@ COLUMNS = Columns("image", "label")
 def test_label_text_when_it_is_no_single_label_then_refused_with_what_to_do(label: Any, said: str) -> None:
     with pytest.raises(DataError, match=f"row 3: its label is {said}, one word or number is expected") as refused:
         label_text(label, ["cat", "dog"], "row 3")
-    assert refused.value.hint == PICTURES.one_label
+    assert refused.value.hint.endswith(PICTURES.one_label)
+    assert ("data.label_column" in refused.value.hint) == isinstance(label, dict)
 
 
 def test_parquet_when_labels_are_lists_then_refused_when_they_are_read_alone_too(tmp_path: Path) -> None:
