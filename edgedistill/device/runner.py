@@ -36,7 +36,6 @@ END_TRIES, END_PAUSE_S = 50, 0.1
 CPUS = "/sys/devices/system/cpu"
 CLOCKS = CPUS + "/cpu[0-9]*/cpufreq/"
 CLASSES = "/sys/class"
-ARM = "0x41"
 MICRO = 1e-6
 
 
@@ -76,8 +75,8 @@ def version(package: str) -> str | None:
 
 def core(fields: dict[str, str]) -> str:
     """Return the part number of a core, behind that of its maker where that is not Arm: others use Arm's numbers again."""
-    part, maker = fields.get("CPU part", ""), fields.get("CPU implementer", ARM)
-    return part if maker == ARM or not part else maker + " " + part
+    part, maker = fields.get("CPU part", ""), fields.get("CPU implementer", "0x41")
+    return part if maker == "0x41" or not part else maker + " " + part
 
 
 def facts() -> dict[str, Any]:
