@@ -8,6 +8,7 @@ from edgedistill.catalog import load_target, target_ids
 from edgedistill.document import Document
 from edgedistill.emulation.environment import find as find_environment
 from edgedistill.host import Host, this_host, tool_version
+from edgedistill.version_bounds import exceeded_bounds
 
 
 class PackageState(Document):
@@ -18,6 +19,12 @@ class PackageState(Document):
     is_required: bool
     needed_for: str
     remedy: str
+    wanted: str | None = Field(None, description="the versions that edgedistill takes, where this one is none of them")
+
+    @property
+    def is_good(self) -> bool:
+        """Is it installed, in a version that edgedistill takes?"""
+        return self.version is not None and self.wanted is None
 
 
 class ProgramState(Document):
@@ -67,6 +74,7 @@ _PACKAGES = (
     ("tqdm", True, "progress of trainings", "pip install tqdm"),
     ("psutil", True, "this machine's memory and cores", "pip install psutil"),
     ("filelock", True, "one run at a time in a folder", "pip install filelock"),
+    ("packaging", True, "what this page says of versions", "pip install packaging"),
     (_BUILT_IN_TEACHER, False, "the built-in teacher, offline", "pip install 'edgedistill[demo]'"),
     ("onnxruntime-extensions", False, "tokenizers inside the graph, app modules", "pip install onnxruntime-extensions"),
 )
@@ -111,10 +119,7 @@ def examine() -> Examination:
         notes.append(f"emulated environment: {emulated.tools}, Python {emulated.facts.python} for aarch64, "
                      f"in {emulated.folder}")
     notes += _denials(tool_version("onnxruntime"))
-    packages = tuple(
-        PackageState(name=name, version=tool_version(name), is_required=required, needed_for=purpose, remedy=remedy)
-        for name, required, purpose, remedy in _PACKAGES
-    )
+    packages = tuple(_package(*row) for row in _PACKAGES)
     programs = tuple(
         ProgramState(name=names[0], is_here=any(map(shutil.which, names)), needed_for=purpose, remedy=remedy)
         for names, purpose, remedy in _PROGRAMS
@@ -122,11 +127,20 @@ def examine() -> Examination:
     return Examination(host=host, packages=packages, programs=programs, notes=tuple(notes), verdict=_verdict(packages))
 
 
+def _package(name: str, is_required: bool, purpose: str, remedy: str) -> PackageState:
+    version = tool_version(name)
+    bounds = exceeded_bounds(name, version)
+    return PackageState(
+        name=name, version=version, is_required=is_required, needed_for=purpose,
+        remedy=remedy if bounds is None else f"pip install '{bounds.requirement}'", wanted=bounds and bounds.versions,
+    )
+
+
 def _verdict(packages: tuple[PackageState, ...]) -> str:
-    remedies = [package.remedy for package in packages if package.is_required and package.version is None]
+    remedies = [package.remedy for package in packages if package.is_required and not package.is_good]
     if remedies:
         return "; ".join(remedies)
-    if any(package.name == _BUILT_IN_TEACHER and package.version is None for package in packages):
+    if any(package.name == _BUILT_IN_TEACHER and not package.is_good for package in packages):
         return ("edgedistill run --recipe recipe.yaml --target raspberry-pi, with recipe and teacher of your own (edgedistill "
                 "init); the built-in home-intents needs: pip install 'edgedistill[demo]'")
     return "nothing is missing: edgedistill run --target raspberry-pi"

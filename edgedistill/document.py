@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -141,6 +142,7 @@ def _load_json(text: str) -> Any:
 _REMAKE = "this file is damaged: make it again"
 _SCHEMAS = {"Recipe": "recipe", "Int8Sections": "recipe", "Target": "target", "RunReport": "report"}
 _PAGES = {"recipe": "docs/recipe.md", "target": "docs/targets.md", "report": "docs/report.md"}
+_WITH_EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE]\+?\d{1,2}")
 _SETTINGS = Path("--set")
 """What stands in the place of a file for settings of the command line."""
 
@@ -168,7 +170,9 @@ def _explain(  # noqa: PLR0913 - private, and every argument is a different kind
 def _remedy(kind: type[Document], item: Any, *, is_set: bool) -> str | None:
     """Return what to type where it is known which key or word was meant."""
     is_set = is_set and not any(isinstance(part, int) for part in item["loc"])  # no setting reaches into a list
-    word = _meant_word(item)
+    word: str | int | None = _meant_word(item)
+    if word is None:
+        word = _meant_number(item)
     if word is not None:
         return _setting(item["loc"], word) if is_set else f"write {word}"
     meant = meant_by(kind, item["loc"]) if item["type"] == "extra_forbidden" else None
@@ -236,6 +240,15 @@ def _meant_word(item: Any) -> str | None:
     if item["type"] != "literal_error" or not isinstance(given, str):
         return None
     return next(iter(difflib.get_close_matches(given, re.findall(r"'([^']*)'", item["ctx"]["expected"]), n=1)), None)
+
+
+def _meant_number(item: Any) -> int | None:
+    """Return the whole number that was given as 2e5: without a point and the sign of its exponent that is a word in YAML 1.1."""
+    given = item.get("input")
+    if item["type"] != "int_parsing" or not isinstance(given, str) or not _WITH_EXPONENT.fullmatch(given):
+        return None
+    value = Decimal(given)
+    return int(value) if value == value.to_integral_value() else None
 
 
 def _line_suffix(text: str, loc: Sequence[int | str]) -> str:

@@ -93,6 +93,11 @@ ARM_CORES = {
 """Arm's cores by the part number that /proc/cpuinfo gives in the place of a name (Linux: arch/arm64/include/asm/cputype.h)."""
 
 
+def arm_core(part: str) -> str:
+    """Return the name of a core of Arm's by its part number; what is no such number stays."""
+    return ARM_CORES.get(part.lower(), part)
+
+
 def _cpu_info() -> tuple[str, frozenset[str]]:
     """Return (name, features) from /proc/cpuinfo; a name without features where there is no such file."""
     try:
@@ -103,5 +108,5 @@ def _cpu_info() -> tuple[str, frozenset[str]]:
     fields = {name.strip(): value.strip() for name, colon, value in lines if colon}
     flags = fields.get("flags") or fields.get("Features") or ""
     part = fields.get("CPU part") or ""
-    named = ARM_CORES.get(part.lower(), part) if fields.get("CPU implementer", _ARM) == _ARM else part
+    named = arm_core(part) if fields.get("CPU implementer", _ARM) == _ARM else part
     return fields.get("model name") or named or platform.machine(), frozenset(flags.split())

@@ -75,6 +75,7 @@ def test_read_recipe_when_a_key_is_unknown_then_says_line_and_meant(
      "write seed at the beginning of a line, below no other key"),
     ("search: {look_for: best-that-fit}\n", ":5: search.look_for: 'best-that-fit' is none of", "write best-that-fits"),
     ("zzz: 1\n", ":5: zzz: unknown key; known keys: schema_version, id", "docs/recipe.md tells the keys; "),
+    ("distillation: {rows_seen: 2e5}\n", ":5: distillation.rows_seen: Input should be a valid integer", "write 200000"),
     ("seed: x\n", ":5: seed: Input should be a valid integer", "docs/recipe.md tells the keys; "),
 ])
 def test_read_recipe_when_a_key_or_word_is_meant_otherwise_then_the_hint_is_what_to_write(
@@ -97,6 +98,11 @@ def test_read_recipe_when_a_key_or_word_is_meant_otherwise_then_the_hint_is_what
     ("hub={name: x}", "--set data.hub=VALUE"),
     ("search.look_for=best-that-fit", "--set search.look_for=best-that-fits"),
     ("distillation.losses=[{name: hiden-states}]", "write hidden-states"),
+    ("distillation.rows_seen=2e5", "--set distillation.rows_seen=200000"),
+    ("distillation.rows_seen=2.5E5", "--set distillation.rows_seen=250000"),
+    ("budgets.model_bytes=1e6", "--set budgets.model_bytes=1000000"),
+    ("distillation.rows_seen=2.55e1", "docs/recipe.md tells the keys; all of them: edgedistill schema recipe"),
+    ("distillation.rows_seen=1e9999999", "docs/recipe.md tells the keys; all of them: edgedistill schema recipe"),
     ("distillation.temperature=hot", "docs/recipe.md tells the keys; all of them: edgedistill schema recipe"),
     ("id.x=1", "docs/recipe.md tells the keys; all of them: edgedistill schema recipe"),
 ])

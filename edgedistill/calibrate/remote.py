@@ -21,7 +21,7 @@ from edgedistill.device.results import DeviceFacts, GraphRound
 from edgedistill.device.session import Device, Session, Work
 from edgedistill.errors import EdgedistillError, TargetError
 from edgedistill.export.norm_form import norm_form
-from edgedistill.host import Host
+from edgedistill.host import Host, arm_core
 from edgedistill.local_target import Machine, described_target
 from edgedistill.target import Target
 
@@ -101,7 +101,8 @@ def _rounds(session: Session, rounds: int, *, end: float, clock: Callable[[], fl
 
 
 def _machine(device: Device) -> Machine:
-    facts = device.facts
+    """Describe the device as this machine is described; Linux on Arm gives a core's part number in the place of a name."""
+    facts = device.facts.model_copy(update={"cpu": arm_core(device.facts.cpu)})
     host = Host(system=facts.system, architecture=facts.architecture, cpu=facts.cpu, cores=facts.cores, features=facts.features,
                 ram_bytes=facts.ram_bytes, python=facts.python)
     return Machine(_id_of(facts), facts.model or f"{facts.cpu} at {device.transport.name}", host, facts.max_clock_hz,

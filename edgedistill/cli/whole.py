@@ -246,20 +246,21 @@ def init(  # noqa: PLR0917 - a command's options
 def doctor(as_json: JsonOption = False) -> int:
     """Say what this machine has, and how to get what is missing.
 
-    Exit code 6: a package that is needed is missing.
+    Exit code 6: a package that is needed is missing, or of a version that edgedistill does not take.
 
     Example: edgedistill doctor
     """
     from edgedistill.doctor import examine
 
     found = examine()
-    code = 0 if all(item.version for item in found.packages if item.is_required) else 6
+    code = 0 if all(item.is_good for item in found.packages if item.is_required) else 6
     if as_json:
         say_json(found.to_json())
         return code
     say(f"{found.host.cpu}, {found.host.cores} cores, {found.host.architecture}, Python {found.host.python}")
     say(table(("what", "here", "needed for", "how to get it"), [
-        *((item.name, item.version or "missing", item.needed_for, item.remedy if item.version is None else "")
+        *((item.name, (item.version or "missing") + (f", not {item.wanted}" if item.wanted else ""), item.needed_for,
+           "" if item.is_good else item.remedy)
           for item in found.packages),
         *((item.name, "yes" if item.is_here else "no", item.needed_for, "" if item.is_here else item.remedy)
           for item in found.programs),

@@ -73,6 +73,12 @@ def version(package: str) -> str | None:
         return None
 
 
+def core(fields: dict[str, str]) -> str:
+    """Return the part number of a core, behind that of its maker where that is not Arm: others use Arm's numbers again."""
+    part, maker = fields.get("CPU part", ""), fields.get("CPU implementer", "0x41")
+    return part if maker == "0x41" or not part else maker + " " + part
+
+
 def facts() -> dict[str, Any]:
     """Say what this machine is."""
     fields = {
@@ -85,7 +91,7 @@ def facts() -> dict[str, Any]:
         "architecture": platform.machine(),
         "bits": 64 if sys.maxsize > 2**32 else 32,
         "model": read("/proc/device-tree/model") or read("/sys/devices/virtual/dmi/id/product_name") or None,
-        "cpu": fields.get("model name") or fields.get("CPU part") or platform.machine(),
+        "cpu": fields.get("model name") or core(fields) or platform.machine(),
         "cores": len(cores()),
         "max_clock_hz": max(numbers(CLOCKS + "cpuinfo_max_freq").values(), default=0) * 1000 or None,
         "features": sorted((fields.get("flags") or fields.get("Features") or "").split()),

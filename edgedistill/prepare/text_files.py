@@ -4,6 +4,7 @@ import csv
 import gzip
 import itertools
 import json
+import re
 import shlex
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ _LONGEST_FIELD = 10_000_000
 """Characters of a field of a CSV file: more than any text, and a quote that is never closed is still found before memory ends."""
 
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+_QUOTED_AND_SEPARATED = re.compile(r'\s*"[^"]*"\s*([;\t|])\s*"')
+"""The beginning of a header of quoted names between which no commas stand."""
 
 
 @dataclass(frozen=True)
@@ -183,8 +186,12 @@ def _header_of(path: Path, form: TextFormat, records: Iterator[_Record], words: 
         hint = "commas belong in a .csv file and tabs in a .tsv file: rename it, or write it again"
         if other not in ",\t":
             hint = _as_commas(path, other)
-        raise DataError(f"{path}:1: the columns are separated by {_SEPARATORS[other]}, not by {_SEPARATORS[used]}", hint=hint)
+        raise _separated_by(other, path, used, hint=hint)
     return header
+
+
+def _separated_by(other: str, path: Path, used: str, *, hint: str) -> DataError:
+    return DataError(f"{path}:1: the columns are separated by {_SEPARATORS[other]}, not by {_SEPARATORS[used]}", hint=hint)
 
 
 def _as_commas(path: Path, separator: str) -> str:
@@ -221,6 +228,9 @@ def _csv_records(path: Path) -> Iterator[_Record]:
         except StopIteration:
             return
         except csv.Error as bad:
+            between = _QUOTED_AND_SEPARATED.match(header) if begins == 1 else None
+            if between:
+                raise _separated_by(between[1], path, ",", hint=_as_commas(path, between[1])) from None
             raise DataError(f"{path}:{begins}: not CSV: {bad}", hint=_csv_hint(path, bad)) from None
         if fields:
             yield _Record(fields, begins)

@@ -62,13 +62,13 @@ def _texts(path: Path, column: str) -> Iterator[str]:
         yield from text_files.texts_of_column(path, form, column)
         return
     for batch in text_batches(path, column, split="train"):
-        if not _holds_texts(batch.type):
+        if not holds_texts(batch.type):
             raise DataError(f"{path}: column {column!r} holds {batch.type}, texts are expected",
                             hint="name the column that holds the texts: data.text_column (or --text-column)")
         yield from (text for text in batch.to_pylist() if text is not None)
 
 
-def _holds_texts(kind: pa.DataType) -> bool:
+def holds_texts(kind: pa.DataType) -> bool:
     """Is it one of Arrow's types of strings, or a dictionary of such, as pandas writes categories?"""
     words = kind.value_type if pa.types.is_dictionary(kind) else kind
     return any(is_one(words) for is_one in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))

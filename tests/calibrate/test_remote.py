@@ -1,6 +1,7 @@
 """Calibrating a device that is a folder: the device's own name, nothing of emulated times, and an end in time."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from edgedistill.device.session import Device, Session, Work, find_device
 from edgedistill.device.transport import Answer
 from edgedistill.errors import TargetError
 from edgedistill.latency.workload import Workload
+from edgedistill.local_target import described_target
 from edgedistill.target import read_target
 from tests.device.conftest import FolderTransport
 
@@ -41,6 +43,17 @@ def test_calibrate_when_over_a_transport_then_the_profile_is_the_devices_and_rea
     (tmp_path / "x.yaml").write_text(found.to_yaml())
     assert read_target(tmp_path / "x.yaml") == found
     assert not list(tmp_path.rglob("graphs.npz"))
+
+
+@pytest.mark.parametrize(("cpu", "name"), [
+    ("0xd08", "cortex-a72"), ("0xD0B", "cortex-a76"), ("0xfff", "0xfff"), ("0x48 0xd40", "0x48 0xd40"), ("Intel(R) Xeon(R)", "Intel(R) Xeon(R)"),
+])
+def test_machine_when_the_system_gives_a_part_number_then_the_name_of_arm_s_core(cpu: str, name: str, tmp_path: Path) -> None:
+    found = remote._machine(_device(tmp_path, cpu=cpu, model=None))
+    assert described_target(found).cpu.microarchitecture == name
+    assert found.name.startswith(f"{name} at ")
+    assert found.id == re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+    assert remote._machine(_device(tmp_path, cpu=cpu)).id == "raspberry-pi-4-model-b-rev-1-4"
 
 
 def test_calibrate_when_emulated_then_is_refused(tmp_path: Path) -> None:

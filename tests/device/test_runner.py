@@ -48,3 +48,14 @@ def test_energy_on_a_device_when_parts_and_wholes_are_counted_then_each_joule_on
         (tmp_path / "powercap" / f"intel-rapl:{zone}" / "name").write_text(f"{name}\n")
         (tmp_path / "powercap" / f"intel-rapl:{zone}" / "energy_uj").write_text(f"{value}\n")
     assert runner.energy_j() == 0.002
+
+
+@pytest.mark.parametrize(("lines", "cpu"), [
+    ("model name\t: Some CPU\n", "Some CPU"), ("CPU implementer\t: 0x41\nCPU part\t: 0xd08\n", "0xd08"), ("CPU part\t: 0xd08\n", "0xd08"),
+    ("CPU implementer\t: 0x48\nCPU part\t: 0xd40\n", "0x48 0xd40"),  # HiSilicon's Cortex-A76 has the number of Arm's Neoverse V1
+])
+def test_facts_when_the_system_gives_a_part_number_then_with_its_maker_where_that_is_not_arm(
+    lines: str, cpu: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "read", lambda path: lines if path == "/proc/cpuinfo" else "")
+    assert runner.facts()["cpu"] == cpu

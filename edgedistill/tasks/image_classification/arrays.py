@@ -1,5 +1,6 @@
 """Pictures that are arrays already: .npz files and MNIST-style idx files."""
 
+import dataclasses
 import gzip
 import struct
 import zipfile
@@ -15,12 +16,14 @@ from numpy.typing import NDArray
 
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns
+from edgedistill.tasks.image_classification.decode import deep_notes
 from edgedistill.tasks.image_classification.tables import SPLIT_NAMES
 from edgedistill.typed_paths import look_there, not_there
 
 _NAMES = {"image": ("image", "images", "x", "X", "data", "pixels"), "label": ("label", "labels", "y", "target")}
 _HINT = ("call the arrays image and label, or those of each split train_images, train_labels, val_images, test_images, ... or "
          "x_train, y_train, x_test, ...")
+_MOST_OF_A_BYTE = 255
 _UNREADABLE = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What numpy and zipfile raise for files that are empty, cut off, encrypted, damaged or of another kind."""
 
@@ -33,11 +36,13 @@ class Arrays:
         images: shape (n, height, width) or (n, height, width, 1 or 3), uint8.
         labels: n values; None where they were not asked for.
         files: files that belong to them besides the one that is named.
+        notes: of each picture what was done to it, as `decode.Opened` has it; empty where nothing was done to any.
     """
 
     images: NDArray[np.uint8]
     labels: list[Any] | None
     files: tuple[Path, ...] = ()
+    notes: Sequence[tuple[str, ...]] = ()
 
 
 def read_npz(path: Path, columns: Columns, *, split: str, is_labelled: bool) -> Arrays:
@@ -67,7 +72,7 @@ def read_npz(path: Path, columns: Columns, *, split: str, is_labelled: bool) -> 
         raise DataError(not_there(path), hint=look_there(path)) from None
     except _UNREADABLE as bad:
         raise DataError(f"{path}: cannot be read as .npz ({bad})", hint="write it again with numpy.savez") from None
-    return _fitting(path, as_bytes(images, str(path)), labels)
+    return dataclasses.replace(_fitting(path, as_bytes(images, str(path)), labels), notes=notes_of(images))
 
 
 def holds_arrays(path: Path, split: str, columns: Columns) -> bool:
@@ -127,8 +132,19 @@ def as_bytes(images: NDArray[Any], place: str) -> NDArray[np.uint8]:
     if images.dtype.kind in "iu" and low >= 0 and high <= 65535:
         if high == 1:
             return np.asarray(images, np.uint8) * np.uint8(255)
-        return np.asarray(np.rint(images / 257) if high > 255 else images, np.uint8)
+        return np.asarray(np.rint(images / 257) if high > _MOST_OF_A_BYTE else images, np.uint8)
     raise DataError(f"{place}: pixels from {low:g} to {high:g} as {images.dtype}", hint="store them as uint8, 0 to 255")
+
+
+def notes_of(images: NDArray[Any]) -> tuple[tuple[str, ...], ...]:
+    """Return of each picture that it has 16 bits, and whether it is dark; empty where `as_bytes` divides none by 257.
+
+    Args:
+        images: what `as_bytes` took.
+    """
+    if images.dtype.kind not in "iu" or images.max(initial=0) <= _MOST_OF_A_BYTE:
+        return ()
+    return tuple(deep_notes(float(picture.max())) for picture in images)
 
 
 def _fitting(path: Path, images: NDArray[np.uint8], labels: NDArray[Any] | None, files: tuple[Path, ...] = ()) -> Arrays:

@@ -11,7 +11,9 @@ from edgedistill.errors import DataError
 from edgedistill.examples import NO_LABEL
 from edgedistill.plan import PictureSize
 from edgedistill.prepare.columns import Columns
+from edgedistill.prepare.label_names import class_numbers
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
+from edgedistill.tasks.image_classification.preprocessing import BILINEAR
 from edgedistill.tasks.image_classification.read import Decoded, batches_of, decode
 from edgedistill.tasks.image_classification.sources import open_source
 from edgedistill.tasks.image_classification.split_folders import split_folder, subfolders
@@ -23,8 +25,8 @@ _PICTURES = dataclasses.replace(
 )
 
 
-def write_data_file(source: DataFile, path: Path, *, size: PictureSize) -> None:
-    """Write the pictures of a folder or a file with columns image and label, at a model's size.
+def write_data_file(source: DataFile, path: Path, *, size: PictureSize, resample: int = BILINEAR) -> None:
+    """Write the pictures of a folder or a file with columns image and label, at a model's size, by its filter.
 
     Where the labels are not needed, or may lack, there need be none: a folder may hold the pictures themselves.
 
@@ -35,7 +37,7 @@ def write_data_file(source: DataFile, path: Path, *, size: PictureSize) -> None:
         columns = Columns("image", "label", _PICTURES)
         is_labelled = source.names is not None and (not source.may_lack_labels or _is_divided(source))
         opened = open_source(source.path, columns, split=source.split, is_labelled=is_labelled)
-        found = decode(opened, size, Path(scratch) / "raw", is_labelled=is_labelled)
+        found = decode(opened, size, Path(scratch) / "raw", is_labelled=is_labelled, resample=resample)
         labels = [NO_LABEL] * len(found) if not is_labelled else _numbers(found, source.names or ())
         rows = Rows([f"row-{i:06d}" for i in range(len(found))], found.names, labels)
         write_pictures(path, rows, batches_of(found.pixels, np.arange(len(found))), size=size)
@@ -50,7 +52,7 @@ def _is_divided(source: DataFile) -> bool:
 
 
 def _numbers(found: Decoded, names: Sequence[str]) -> list[int]:
-    number = {name: i for i, name in enumerate(names)}
+    number = class_numbers(set(found.labels), names)
     for name, label in zip(found.names, found.labels, strict=True):
         if label not in number:
             raise DataError(f"{found.place}: {name}: the model does not know the class {label!r}; it knows "

@@ -24,7 +24,7 @@ class PictureReport(Document):
     test: PictureSplit
     treated: dict[str, int] = Field(
         description="pictures that were animated (first frame taken), rotated (by EXIF), of 16 bits, of 16 bits and dark "
-        "(no value above 4,095), with a palette, transparent"
+        "(no value above 4,095), of floats, with a palette, transparent"
     )
     broken: tuple[str, ...] = Field(description="pictures that could not be decoded and were left out, and why")
     ignored: tuple[str, ...] = Field(description="files in class folders that are no pictures that are read")

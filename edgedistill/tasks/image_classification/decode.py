@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, features
 
 from edgedistill.plan import PictureSize
+from edgedistill.tasks.image_classification.preprocessing import BILINEAR
 
 MOST_PIXELS = 100_000_000
 """A picture with more is not decoded: it would take hundreds of MB, and a small file can claim any size."""
@@ -41,7 +42,8 @@ class Opened:
 
     Attributes:
         image: mode L or RGB.
-        notes: kinds of what was done to it: "animated", "rotated", "16 bits", "dark 16 bits" (besides), "transparent", "palette".
+        notes: kinds of what was done to it: "animated", "rotated", "16 bits", "dark 16 bits" (besides), "floats", "transparent",
+            "palette".
     """
 
     image: Image.Image
@@ -113,14 +115,20 @@ def _plain(image: Image.Image, notes: list[str]) -> Image.Image:
     """Return a picture of mode L or RGB; adds to the notes what was given up for it."""
     if image.mode in _DEEP_MODES:
         values = np.asarray(image, np.float64)
-        notes += ["16 bits", "dark 16 bits"] if image.mode != "F" and values.max(initial=0.0) <= _DARK else ["16 bits"]
-        return Image.fromarray(_to_eight_bits(values * _factor(image.mode, float(values.max(initial=0.0)))))
+        most = float(values.max(initial=0.0))
+        notes += ["floats"] if image.mode == "F" else deep_notes(most)
+        return Image.fromarray(_to_eight_bits(values * _factor(image.mode, most)))
     if image.mode == "P":
         notes.append("palette")
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         notes.append("transparent")
     return image.convert("L" if image.mode in _GREY_MODES else "RGB")
+
+
+def deep_notes(most: float) -> tuple[str, ...]:
+    """Return the notes of a picture of 16 bits a value, by the largest of its values."""
+    return ("16 bits", "dark 16 bits") if most <= _DARK else ("16 bits",)
 
 
 def _factor(mode: str, most: float) -> float:
@@ -136,12 +144,18 @@ def _to_eight_bits(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def to_square(opened: Opened, size: PictureSize) -> NDArray[np.uint8]:
-    """Return pixels of shape (side, side, channels), resized as transformers' ViTImageProcessor does: bilinear, to both sides."""
+def to_square(opened: Opened, size: PictureSize, resample: int = BILINEAR) -> NDArray[np.uint8]:
+    """Return pixels of shape (side, side, channels), resized to both sides, as transformers' ViTImageProcessor does.
+
+    Args:
+        opened: the picture.
+        size: of the result.
+        resample: Pillow's number of the filter.
+    """
     mode = "L" if size.channels == 1 else "RGB"
     image = opened.image if opened.image.mode == mode else opened.image.convert(mode)
     if image.size != (size.side, size.side):
-        image = image.resize((size.side, size.side), resample=Image.Resampling.BILINEAR)
+        image = image.resize((size.side, size.side), resample=resample)
     return np.asarray(image, np.uint8).reshape(size.side, size.side, size.channels)
 
 

@@ -221,6 +221,7 @@ def _some(names: Sequence[str]) -> str:
 _TREATMENTS = {
     "animated": "the first frame was taken", "rotated": "they were turned as their EXIF data say",
     "16 bits": "they were scaled to 8 bits, 65,535 becoming 255",
+    "floats": "they were scaled to 8 bits, by 255 where no value of a picture is above 1, else as they are",
     "dark 16 bits": "no value is above 4,095 of 65,535, so they are nearly black; write them as 8 bits over their own range",
     "palette": "the palette was replaced by its colours",
     "transparent": "the transparency was dropped",
@@ -241,6 +242,6 @@ def _ensures(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="prepare", version=5, run=_run, requires=_requires, ensures=_ensures,
+    name="prepare", version=6, run=_run, requires=_requires, ensures=_ensures,
     tools=("pyarrow", "scikit-learn", "datasets", "pillow"),
 )

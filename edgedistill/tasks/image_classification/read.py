@@ -13,6 +13,7 @@ from edgedistill.errors import DataError
 from edgedistill.plan import PictureSize
 from edgedistill.progress import counted
 from edgedistill.tasks.image_classification.decode import BrokenPictureError, measure, open_picture, to_square
+from edgedistill.tasks.image_classification.preprocessing import BILINEAR
 from edgedistill.tasks.image_classification.sources import Picture, Source
 
 SIDES = (32, 64, 96)
@@ -99,7 +100,9 @@ def _measured(source: Source, most: int, *, enough: int | None = None) -> list[t
     return seen
 
 
-def decode(source: Source, size: PictureSize, raw: Path, *, is_labelled: bool = True) -> Decoded:
+def decode(
+    source: Source, size: PictureSize, raw: Path, *, is_labelled: bool = True, resample: int = BILINEAR
+) -> Decoded:
     """Decode a source into a file of raw pixels.
 
     Args:
@@ -107,6 +110,7 @@ def decode(source: Source, size: PictureSize, raw: Path, *, is_labelled: bool = 
         size: at which they are stored.
         raw: the file to make.
         is_labelled: must every picture have a label?
+        resample: Pillow's number of the filter that resizes them.
 
     Raises:
         DataError: more than a fifth cannot be decoded, none can, or one has no label.
@@ -125,13 +129,13 @@ def decode(source: Source, size: PictureSize, raw: Path, *, is_labelled: bool = 
             except BrokenPictureError as bad:
                 broken.append(f"{picture.name}: {bad}")
                 continue
-            pixels = to_square(opened, size)
+            pixels = to_square(opened, size, resample)
             stream.write(pixels.data)
             names.append(picture.name)
             labels.append(_label(picture, source) if is_labelled else "")
             hashes.append(int.from_bytes(blake2b(pixels.tobytes(), digest_size=8).digest(), "big", signed=True))
             numbers.append(number)
-            treated.update(opened.notes)
+            treated.update((*picture.notes, *opened.notes))
     _refuse_many(broken, len(names), source)
     stored = np.memmap(raw, np.uint8, "r", shape=(len(names), size.side, size.side, size.channels))
     return Decoded(source, stored, names, labels, np.asarray(hashes, np.int64), np.asarray(numbers, np.int64), treated,

@@ -62,11 +62,13 @@ class Picture:
         name: its file, or its row; for the reader.
         label: name of its class; None where nobody says.
         source: a file, its bytes, or pixels.
+        notes: of pixels, what was done to them before.
     """
 
     name: str
     label: str | None
     source: Path | bytes | NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -308,7 +310,8 @@ def _no_pictures(folder: Path, ignored: Iterable[Path]) -> DataError:
 
 
 def _rows_of(
-    names: Sequence[str], labels: Sequence[Any] | None, sources: Sequence[Path] | NDArray[np.uint8]
+    names: Sequence[str], labels: Sequence[Any] | None, sources: Sequence[Path] | NDArray[np.uint8],
+    notes: Sequence[tuple[str, ...]] = (),
 ) -> tuple[Callable[[Sequence[int] | None], Iterator[Picture]], Callable[[], Iterator[str | None]]]:
     """Return `rows` and `labels` of a source that has all names at hand."""
 
@@ -317,14 +320,14 @@ def _rows_of(
 
     def rows(numbers: Sequence[int] | None) -> Iterator[Picture]:
         for number in range(len(names)) if numbers is None else numbers:
-            yield Picture(names[number], label(number), sources[number])
+            yield Picture(names[number], label(number), sources[number], notes[number] if notes else ())
 
     return rows, lambda: map(label, range(len(names)))
 
 
 def _of_arrays(path: Path, arrays: Arrays) -> Source:
     names = [f"row {number}" for number in range(1, len(arrays.images) + 1)]
-    return Source(str(path), *_rows_of(names, arrays.labels, arrays.images), files=arrays.files, count=len(names))
+    return Source(str(path), *_rows_of(names, arrays.labels, arrays.images, arrays.notes), files=arrays.files, count=len(names))
 
 
 def _text_table(path: Path, columns: Columns, *, is_labelled: bool) -> Source:
@@ -368,8 +371,8 @@ def _of_table(table: PictureTable) -> Source:
             for place, cell in enumerate(cells):
                 name = f"row {next(known) + 1}"
                 where = f"{table.place}: {name}"
-                yield Picture(name, None if labels is None else label_text(labels[place], names, where),
-                              cell_source(cell, table.folder, where))
+                source = cell_source(cell, table.folder, where)  # first: of columns that were mixed up its message says more
+                yield Picture(name, None if labels is None else label_text(labels[place], names, where), source)
 
     def labels() -> Iterator[str | None]:
         known = itertools.count(1)

@@ -1,7 +1,7 @@
 """Tables that hold pictures or their paths: Parquet files, data sets that `datasets` saved, data sets of the hub."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns, Wording, check_columns, check_text_column
 from edgedistill.prepare.hub import load_hub_split, place_on_hub
 from edgedistill.prepare.read import load_folder
+from edgedistill.prepare.unlabelled import holds_texts
 
 SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training"), "validation": ("validation", "val", "valid", "dev"), "test": ("test", "testing"),
@@ -96,7 +97,7 @@ class PictureTable:
                 if "path" not in parts or ("bytes" in parts and parts["bytes"].null_count < len(column)):
                     return
                 column = parts["path"]
-            if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            if not holds_texts(column.type):
                 return
             yield from filter(_is_file, (self.folder / name for name in column.to_pylist() if name))
 
@@ -187,8 +188,12 @@ def label_text(value: Any, names: Sequence[str] | None, place: str) -> str:
     """Return a label as a word: the name of a class number, a whole number in its shortest form.
 
     Raises:
-        DataError: there is none; -1 is none where numbers stand for names.
+        DataError: there is none, or several; -1 is none where numbers stand for names.
     """
+    if isinstance(value, list | tuple | set | dict):
+        other_column = "name the column with the labels: data.label_column; or " if isinstance(value, dict) else ""
+        raise DataError(f"{place}: its label is {_kind_of(value)}, one word or number is expected",
+                        hint=other_column + PICTURES.one_label)
     if isinstance(value, int) and not isinstance(value, bool) and names is not None:
         value = names[value] if 0 <= value < len(names) else None
     if isinstance(value, bytes):
@@ -201,6 +206,10 @@ def label_text(value: Any, names: Sequence[str] | None, place: str) -> str:
     if not text:
         raise DataError(f"{place}: has no label", hint="remove the row, or give it a label")
     return text
+
+
+def _kind_of(value: Collection[Any]) -> str:
+    return "a struct" if isinstance(value, dict) else f"a list of {len(value)}"
 
 
 def _is_file(path: Path) -> bool:

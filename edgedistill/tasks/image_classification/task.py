@@ -249,11 +249,11 @@ class ImageClassification:
         return Work(stage.STAGE, settings, inputs)
 
     def write_examples(self, source: DataFile, path: Path, *, model: Path | None) -> None:
-        """Write the pictures of a data file or folder, at the size that the model takes."""
+        """Write the pictures of a data file or folder, at the size that the model takes and by its filter."""
         from edgedistill.tasks.image_classification.data_file import write_data_file
 
         how = read_preprocessing(_given(model))
-        write_data_file(source, path, size=PictureSize(how.resized, how.size.channels))
+        write_data_file(source, path, size=PictureSize(how.resized, how.size.channels), resample=how.resample)
 
     def teach(self, recipe: Recipe, data: Path, teacher: Path | None) -> Work:
         """Take, fine-tune or train the teacher; of mixed pictures it sees none."""

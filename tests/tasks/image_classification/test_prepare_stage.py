@@ -67,6 +67,33 @@ def test_prepare_when_pictures_are_broken_animated_doubled_or_alone_then_the_rep
     assert report.train.dropped_duplicates == 1
 
 
+def test_prepare_when_equal_pictures_have_different_labels_then_all_are_kept_and_counted(make_folder, tmp_path: Path) -> None:
+    source, test, validation = make_folder(rows=20), make_folder("test", rows=4), make_folder("validation", rows=4)
+    (source / "light" / "copy.png").write_bytes((source / "dark" / "00.png").read_bytes())
+    done = Workspace(tmp_path / "out").perform("prepare", stage.STAGE, stage.Settings(), stage.Inputs(source, validation, test))
+    report = PictureReport.read_json(done.folder / "data_report.json")
+    assert (report.train.rows, report.train.dropped_duplicates, report.conflicting) == (41, 0, 1)
+
+
+def test_prepare_when_an_array_has_twelve_bits_then_each_dark_picture_is_counted(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (40, 8, 8), dtype=np.uint16)
+    values[0] = 40_000
+    np.savez(tmp_path / "d.npz", image=values, label=np.arange(40) % 2)
+    done = Workspace(tmp_path / "out").perform("prepare", stage.STAGE, stage.Settings(), stage.Inputs(tmp_path / "d.npz"))
+    assert PictureReport.read_json(done.folder / "data_report.json").treated == {"16 bits": 40, "dark 16 bits": 39}
+    (why,) = [item.why for item in done.manifest.decisions if item.what == "39 pictures: dark 16 bits"]
+    assert "nearly black" in why
+
+
+def test_prepare_when_a_tiff_holds_floats_then_it_is_not_said_to_have_16_bits(make_folder, tmp_path: Path) -> None:
+    source = make_folder()
+    Image.fromarray(np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)).save(source / "dark" / "f.tiff")
+    done = Workspace(tmp_path / "out").perform("prepare", stage.STAGE, stage.Settings(), stage.Inputs(source))
+    assert PictureReport.read_json(done.folder / "data_report.json").treated == {"floats": 1}
+    (why,) = [item.why for item in done.manifest.decisions if item.what == "1 pictures: floats"]
+    assert "by 255 where no value of a picture is above 1" in why
+
+
 def test_prepare_when_most_pictures_are_broken_then_refused_with_the_first(make_folder, tmp_path: Path) -> None:
     source = make_folder(rows=2)
     for number in range(3):
