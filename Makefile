@@ -93,7 +93,7 @@ bench-bundle: $(READY)
 wheel: $(READY)
 	$(BIN)/python -m build --wheel
 
-# torch first, as another build of it may be wanted: TORCH_OPTIONS="--index-url https://download.pytorch.org/whl/cpu" spares
+# torch first, as another build of it may be wanted: TORCH_OPTIONS="--index-url URL" with the index of the CPU builds spares
 # several GB of GPU libraries on Linux
 TORCH_OPTIONS ?=
 
