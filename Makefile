@@ -93,8 +93,7 @@ bench-bundle: $(READY)
 wheel: $(READY)
 	$(BIN)/python -m build --wheel
 
-# torch first, as another build of it may be wanted: TORCH_OPTIONS="--index-url URL" with the index of the CPU builds spares
-# several GB of GPU libraries on Linux
+# torch first, as another build of it may be wanted: TORCH_OPTIONS takes pip's options for it (README: the CPU build)
 TORCH_OPTIONS ?=
 
 $(READY): pyproject.toml constraints.txt
