@@ -7,13 +7,13 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.catalog import LocatedRecipe
-from edgedistill.errors import ParityError, UsageError
+from edgedistill.errors import ParityError, TeacherError, UsageError
 from edgedistill.line import Common, Line, evaluate_models, export_model, label_softly, quantize_model
 from edgedistill.plan import Plan, make_plan, rungs_of
 from edgedistill.results import Evaluation, Variant
@@ -128,11 +128,21 @@ def _require_exporter(located: LocatedRecipe, teacher: Path | None, out: Path) -
     from edgedistill.teach.labels import config_of
 
     config = (located.recipe.teacher.configuration or {}) if teacher is None else config_of(teacher)
-    ready = (path.parent for path in (out / STAGES_FOLDER / "teach").glob("*/manifest.json"))
-    if config.get("model_type") in {config_of(folder).get("model_type") for folder in ready}:
+    if config.get("model_type") in _families_taught(out):
         return  # looking imports torch, which a run that finds its steps done, or bad data, does without
     if isinstance(family := config.get("model_type"), str):
         require_exporter(family, located.recipe.task)
+
+
+def _families_taught(out: Path) -> set[object]:
+    """Return the families of the teachers that were made ready in a run folder; one that was damaged since is made anew."""
+    from edgedistill.teach.labels import config_of
+
+    found: set[object] = set()
+    for manifest in (out / STAGES_FOLDER / "teach").glob("*/manifest.json"):
+        with suppress(TeacherError):
+            found.add(config_of(manifest.parent).get("model_type"))
+    return found
 
 
 def _reach(on: str, targets: Sequence[Target]) -> "Device":

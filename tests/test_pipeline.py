@@ -108,6 +108,17 @@ def test_require_exporter_when_only_others_were_taught_here_then_the_teacher_is_
         pipeline._require_exporter(load_recipe("home-intents"), tmp_path / "teacher", tmp_path / "out")
 
 
+def test_require_exporter_when_a_teacher_that_was_made_ready_is_damaged_then_asks_as_if_it_were_not_there(tmp_path: Path) -> None:
+    (teacher := tmp_path / "teacher").mkdir()
+    (teacher / "config.json").write_text('{"model_type": "bert"}')
+    for name, content in (("cut", '{"model_ty'), ("gone", None)):
+        (folder := tmp_path / "out" / ".stages" / "teach" / name).mkdir(parents=True)
+        (folder / "manifest.json").touch()
+        if content is not None:
+            (folder / "config.json").write_text(content)
+    pipeline._require_exporter(load_recipe("home-intents"), teacher, tmp_path / "out")
+
+
 def test_publish_when_an_earlier_run_left_another_target_then_report_and_terminal_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

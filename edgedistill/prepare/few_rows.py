@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-from edgedistill.evaluate.intervals import wilson
 from edgedistill.manifest import Decision, GivenWarning, warned
 from edgedistill.prepare.data_report import SplitName, WrittenSplit
 
@@ -19,6 +18,8 @@ def few_rows(splits: Mapping[SplitName, WrittenSplit]) -> Iterator[GivenWarning]
     Args:
         splits: as they were written.
     """
+    from edgedistill.evaluate.intervals import wilson  # scipy comes with it
+
     for name, use in _USES.items():
         n = splits[name].rows
         if not 0 < n < _ENOUGH:
