@@ -45,7 +45,7 @@ def measure(
     first = next(iter(models.values()))
     with open_examples(data, "test", like=first, are_labels_read=False) as examples, tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch) / "benchmark"
-        inputs = stage.Inputs(models, examples)
+        inputs = stage.Inputs(dict(models.items()), examples)
         done = Workspace(folder.parent).perform_in(folder, stage.STAGE, settings, inputs)
         tell_kept(done)
         return stage.Measurements.read_json(done.folder / stage.MEASUREMENTS_FILE)
