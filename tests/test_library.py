@@ -11,6 +11,7 @@ import pytest
 
 import edgedistill
 from edgedistill import library, measuring
+from edgedistill.calibrate import local
 from edgedistill.errors import ArtifactError, DataError, EdgedistillError, StorageError, UsageError
 from edgedistill.user_paths import model_classes, open_examples
 
@@ -143,7 +144,7 @@ def test_measure_when_a_folder_has_an_onnx_model_then_that_is_measured(tmp_path:
 
 
 def test_calibrate_when_a_folder_is_named_then_refuses_before_it_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgedistill.calibrate.local.calibrate_this_machine", lambda **asked: pytest.fail("measured"))
+    monkeypatch.setattr(local, "calibrate_this_machine", lambda **asked: pytest.fail("measured"))
     with pytest.raises(StorageError, match="is a folder, and the profile is a file") as caught:
         edgedistill.calibrate(tmp_path)
     assert caught.value.hint == f"-o {tmp_path / 'here.yaml'}"
