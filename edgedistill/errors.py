@@ -5,6 +5,7 @@
     |   |-- RecipeError             a recipe that cannot be read or contradicts itself
     |   |-- TargetError             a target profile that cannot be read
     |   |-- DataError               a data file that cannot be used
+    |   |-- DeviceError             a device that answers and cannot do the work: out of memory, or full
     |   |-- TeacherError            a teacher that cannot be found or must not be loaded
     |   |-- ArtifactError           a file of a run that is missing or is not what its manifest says
     |   |-- TrainingDivergedError   a training whose loss is no number any more
@@ -56,6 +57,10 @@ class TargetError(UsageError):
 
 class DataError(UsageError):
     """A data file that cannot be used; the message names file and line."""
+
+
+class DeviceError(UsageError):
+    """A device that answers and cannot do the work: it is out of memory or full, or what is installed there fails."""
 
 
 class TeacherError(UsageError):

@@ -67,15 +67,24 @@ def run(
     return pipeline.run(recipe, targets, out or Path("runs") / recipe.recipe.id, on_step=on_step, on=on)
 
 
-def plan(recipe: LocatedRecipe, target: Target) -> Plan:
+def plan(recipe: LocatedRecipe, target: Target, *, targets: Sequence[Target] = ()) -> Plan:
     """Choose the student for a target, without torch and without training.
+
+    Args:
+        recipe: from `load_recipe`.
+        target: from `load_target`.
+        targets: all targets of the run that this is the plan of, as pictures are stored once for all of them; default: `target`
+            alone.
 
     Raises:
         GoalMissedError: no student fits the target; its `misfit` holds the whole ledger.
         EdgedistillError: the data or the recipe is wrong.
     """
+    from edgedistill.package.licences import require_recipe_allowed
+
+    require_recipe_allowed(recipe.recipe)
     task, rungs = task_named(recipe.recipe.task), rungs_of(recipe)
-    settled = task.settle(recipe, [target])
+    settled = task.settle(recipe, targets or [target])
     wanted = settled.located.recipe
     facts = task.facts_before(settled.located)
     task.check(wanted, task.find_teacher(recipe, check_weights=False))

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, GivenWarning
 from edgedistill.plan import Plan
 from edgedistill.recipe import Recipe
 from edgedistill.results import Variant
-from edgedistill.stage import Done, Workspace
+from edgedistill.stage import Done, Workspace, tell_kept
 from edgedistill.tasks.registry import task_named
 from edgedistill.tasks.task import Shape, TaskDoor
 
@@ -51,6 +51,13 @@ class Line:
         name = step if other is None or other.folder == done.folder else f"{step} ({done.manifest.key[:8]})"
         self.steps[name] = done
         return done
+
+    def note_measured(self, step: str, done: Done) -> Done:
+        """Keep a measurement as `note` does; of one that an earlier run warned of, say what to delete to measure again."""
+        is_earlier = all(done.folder != other.folder for other in self.steps.values())  # not another target's, of this run
+        if is_earlier and any(isinstance(decision, GivenWarning) for decision in done.manifest.decisions):
+            tell_kept(done)
+        return self.note(step, done)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def described_target(machine: Machine) -> Target:
     """Describe a machine as a target, by what its system says and by judgement.
 
     Raises:
-        TargetError: 32-bit ARM, or an architecture that edgedistill does not know.
+        TargetError: 32-bit ARM, an architecture that edgedistill does not know, or a system that does not tell its memory.
     """
     host = machine.host
     architecture = host.target_architecture
@@ -73,6 +73,9 @@ def described_target(machine: Machine) -> Target:
     if architecture not in ("aarch64", "x86_64"):
         raise TargetError(f"{machine.name} is {architecture}; targets are aarch64 or x86_64",
                           hint="edgedistill targets list")
+    if host.ram_bytes < 1:
+        raise TargetError(f"{machine.name} does not tell how much memory it has",
+                          hint="write a profile from one that is like it: edgedistill targets list")
     features = tuple(_FEATURES[f] for f in host.features if f in _FEATURES)
     if architecture == "aarch64":
         features = tuple(dict.fromkeys(("neon", *features)))

@@ -275,7 +275,7 @@ def _benchmark(line: Line, common: Common, folders: Mapping[Variant, Path]) -> D
         protocol=line.recipe.benchmark, host=this_host().lasting, variants=tuple(models), seed=line.recipe.seed
     )
     inputs = stage.Inputs(models=dict(models.items()), data=common.prepared.folder / TEST_FILE)
-    return line.note("benchmark", line.workspace.perform("benchmark", stage.STAGE, settings, inputs))
+    return line.note_measured("benchmark", line.workspace.perform("benchmark", stage.STAGE, settings, inputs))
 
 
 def _measure_on(line: Line, common: Common, plan: Plan, model: Done, device: "Device") -> Done:
@@ -288,7 +288,7 @@ def _measure_on(line: Line, common: Common, plan: Plan, model: Done, device: "De
         min_agreement=line.recipe.parity.int8_min_agreement, denied=plan.target.runtime.denied,
     )
     inputs = stage.Inputs(model.folder / "model.onnx", common.prepared.folder / TEST_FILE)
-    return line.note("device", line.workspace.perform("device", stage.STAGE, settings, inputs))
+    return line.note_measured("device", line.workspace.perform("device", stage.STAGE, settings, inputs))
 
 
 def _packed(

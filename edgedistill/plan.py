@@ -21,7 +21,7 @@ STEPS = (
     "prepare", "teach", "soft-labels", "distill", "baseline", "export", "quantize", "evaluate", "verify", "benchmark",
     "package", "report",
 )
-"""The steps of a run, in their order."""
+"""The steps of a run, in their order; a recipe may leave out `baseline`."""
 
 RUNTIME_COPIES = 1.45
 """Resident bytes per byte of int8 model: the file as read, and the weights packed for the kernels."""
@@ -202,7 +202,8 @@ def make_plan(recipe: Recipe, target: Target, facts: DataFacts, rungs: Sequence[
             hint = f"{shorter}; or {hint}"
         raise GoalMissedError(misfit.words, hint=hint, misfit=misfit)
     ledger = tuple(row.model_copy(update={"is_chosen": row.rung == chosen}) for row in rows)
-    return Plan(recipe, target, budgets, facts, ledger, next(shape for shape in shapes if shape.id == chosen))
+    steps = tuple(step for step in STEPS if step != "baseline" or recipe.distillation.baseline)
+    return Plan(recipe, target, budgets, facts, ledger, next(shape for shape in shapes if shape.id == chosen), steps)
 
 
 def _fits_when_shorter(misfit: Misfit, rungs: Sequence[Shape]) -> str:

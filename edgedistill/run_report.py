@@ -195,7 +195,7 @@ def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, .
     device = _device_of(result)
     verdict = QuantizationVerdict.read_json(result.student_int8.folder / VERDICT_FILE)
     costs = Costs(teacher, measured, device, verdict.float_predicted_p50_s if computes_in_float(verdict.scheme) else None,
-                  own_latency(measured) if measured is not None and is_here(result.plan.target, measured) else None)
+                  own_latency(measured) if measured is not None and is_timed_here(result.plan.target, measured) else None)
     return TargetSettings(
         name=result.plan.target.name, predictions=result.plan.ledger,
         budgets=check_budgets(result.plan, student, costs), goals=goals,
@@ -203,6 +203,7 @@ def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, .
         target_latencies=predicted_in_float(costs.float_p50_s, result.plan.target) if costs.own is None
         else {"student_int8": costs.own},
         not_checked=unseen + _unchecked(result, device),
+        is_this_machine=measured is not None and is_here(result.plan.target, measured),
         aware=result.tuning.gain if result.tuning is not None else None,
         bundle_refused=result.refused,
         not_emulated=tuple(line for line in result.emulation.not_checked if not line.is_target or _unchecked(result, device)),
@@ -210,8 +211,13 @@ def _target_settings(recipe: Recipe, result: TargetResults, unseen: tuple[str, .
 
 
 def is_here(target: Target, measured: Measurement) -> bool:
+    """Is a target the machine that measured?"""
+    return target.id == LOCAL and measured.host.cpu in target.name
+
+
+def is_timed_here(target: Target, measured: Measurement) -> bool:
     """Is a target the machine that measured, and was it timed as the plan predicts, with one thread?"""
-    return target.id == LOCAL and measured.host.cpu in target.name and measured.protocol.threads == 1
+    return is_here(target, measured) and measured.protocol.threads == 1
 
 
 def predicted_in_float(p50_s: float | None, target: Target) -> dict[Variant, TargetLatency]:

@@ -1,6 +1,7 @@
 """The runtime of a target: which versions of onnxruntime it takes, what they read, and their execution providers."""
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self, get_args
 
@@ -72,6 +73,21 @@ def ceiling_of(version: str) -> Ceiling | None:
     major, minor = (int(part) for part in version.split(".")[:2])
     known = [ceiling for release, ceiling in _CEILINGS.items() if release <= (major, minor)]
     return known[-1] if known else None
+
+
+def is_older(installed: str, oldest: str) -> bool:
+    """Is a version of onnxruntime older than another? False where nobody can tell, as of somebody's own build.
+
+    Args:
+        installed: as the package says it: "1.9.0", "1.20.0.dev20241101", "1.17.1+cu12".
+        oldest: "1.17" or "1.17.3".
+    """
+    found = re.match(r"\d+(?:\.\d+)*", installed)
+    return found is not None and _numbers(found[0]) < _numbers(oldest)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 class DeniedVersion(Document):

@@ -89,6 +89,13 @@ class Done:
     was_skipped: bool
 
 
+def tell_kept(done: Done) -> None:
+    """Say that nothing was measured where the same was measured before: neither load nor governor tells two times apart."""
+    if done.was_skipped:
+        when = f"{done.manifest.started:%Y-%m-%d %H:%M}"
+        log.warning("%s: measured before, on %s; delete it to measure again", done.folder, when)
+
+
 @dataclass(frozen=True)
 class _Job:
     """A step that is about to be done, with its key and what the key was made from."""

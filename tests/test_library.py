@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import edgedistill
-from edgedistill import library
-from edgedistill.errors import ArtifactError, DataError, EdgedistillError, UsageError
+from edgedistill import library, measuring
+from edgedistill.calibrate import local
+from edgedistill.errors import ArtifactError, DataError, EdgedistillError, StorageError, UsageError
 from edgedistill.user_paths import model_classes, open_examples
 
 NAMES = (
@@ -123,3 +124,28 @@ def test_open_examples_when_given_a_data_file_then_numbers_labels_as_the_model_d
     with pytest.raises(DataError, match=r"mine\.csv:2: the model does not know the label 'light'"), \
             open_examples(path, "test", ("music", "rain")):
         pass
+
+
+@pytest.mark.parametrize(("models", "words"), [
+    ([Path("a")], "models are named by their variant"), ({}, "models are named by their variant"),
+    ({"mine": Path("a"), "student": Path("b")}, "no variant is called mine"),
+])
+def test_measure_when_models_are_not_named_by_variants_then_says_which_names_there_are(models: object, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        edgedistill.measure(models, Path("data"))  # type: ignore[arg-type]
+    assert "the names are teacher, teacher_int8, student_no_kd" in caught.value.hint
+
+
+def test_measure_when_a_folder_has_an_onnx_model_then_that_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnx" / "model.onnx").write_bytes(b"")
+    given: dict[typing.Any, Path] = {"student_onnx": tmp_path / "onnx", "student": tmp_path, "teacher": tmp_path / "a.onnx"}
+    assert measuring._files_of(given) == given | {"student_onnx": tmp_path / "onnx" / "model.onnx"}
+
+
+def test_calibrate_when_a_folder_is_named_then_refuses_before_it_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "calibrate_this_machine", lambda **asked: pytest.fail("measured"))
+    with pytest.raises(StorageError, match="is a folder, and the profile is a file") as caught:
+        edgedistill.calibrate(tmp_path)
+    assert caught.value.hint == f"-o {tmp_path / 'here.yaml'}"
+    assert list(tmp_path.iterdir()) == []

@@ -80,3 +80,8 @@ def test_local_target_when_32_bit_arm_then_refused_with_what_to_do(architecture:
 def test_local_target_when_another_architecture_then_refused() -> None:
     with pytest.raises(TargetError, match=r"this machine \(.*\) is riscv64; targets are"):
         local_target(host("riscv64"))
+
+
+def test_local_target_when_the_system_does_not_tell_its_memory_then_refuses_with_a_sentence() -> None:
+    with pytest.raises(TargetError, match="does not tell how much memory it has"):
+        local_target(host("x86_64").model_copy(update={"ram_bytes": 0}))

@@ -112,9 +112,10 @@ def test_budgets_when_the_target_is_this_machine_then_what_was_measured_on_it_is
 
 
 @pytest.mark.parametrize(("target", "threads", "is_one"), [("local", 1, True), ("local", 2, False), ("raspberry-pi", 1, False)])
-def test_is_here_only_of_the_machine_that_measured_with_one_thread(target: str, threads: int, is_one: bool) -> None:
+def test_is_timed_here_only_of_the_machine_that_measured_with_one_thread(target: str, threads: int, is_one: bool) -> None:
     measured = cast(Measurement, SimpleNamespace(host=this_host(), protocol=SimpleNamespace(threads=threads)))
-    assert run_report.is_here(load_target(target), measured) == is_one
+    assert run_report.is_timed_here(load_target(target), measured) == is_one
+    assert run_report.is_here(load_target(target), measured) == (target == "local")
 
 
 def test_report_when_other_students_of_the_folder_answered_the_same_test_rows_then_says_so(tmp_path: Path) -> None:

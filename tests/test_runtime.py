@@ -3,7 +3,7 @@
 import onnxruntime
 import pytest
 
-from edgedistill.runtime import NEWEST, Ceiling, Runtime, RuntimeSources, ceiling_of
+from edgedistill.runtime import NEWEST, Ceiling, Runtime, RuntimeSources, ceiling_of, is_older
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,11 @@ def test_execution_providers_when_the_installed_onnxruntime_lists_its_own_then_a
     assert Runtime.model_validate(
         {"oldest": "1.17", "max_ir_version": 9, "max_opset": 20, "execution_providers": names, "sources": sources}
     ).execution_providers == names
+
+
+@pytest.mark.parametrize(("installed", "oldest", "expected"), [
+    ("1.9.0", "1.17", True), ("1.16.3", "1.17", True), ("1.17.0", "1.17.3", True), ("1.17", "1.17", False), ("1.17.1+cu12", "1.17", False),
+    ("1.20.0.dev20241101", "1.17", False), ("2.0", "1.17", False), ("somebody's", "1.17", False),
+])
+def test_is_older_when_versions_are_compared_then_as_numbers(installed: str, oldest: str, expected: bool) -> None:
+    assert is_older(installed, oldest) == expected

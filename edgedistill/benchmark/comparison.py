@@ -9,7 +9,7 @@ of each model, timed in turn, A B B A, who begins drawn anew each time.
     interval   from the signed-rank distribution, exact, 99 %: [W_(k + 1), W_(M - k)] of the M ordered averages
     faster     the interval lies above 1 and the ratio beyond LEAST_RATIO; slower: the same below
     same       else, if the interval lies within SAME_RATIO of 1
-    undecided  else, or below FEWEST_PAIRS: this machine cannot separate the two
+    undecided  else: this machine cannot separate the two; or below FEWEST_PAIRS: nothing can be said
 
 As the order is drawn, the sign of d_i is a fair coin when the models are the same, whatever the tails and however the
 machine's state wanders: the test needs no more than that.
@@ -63,8 +63,10 @@ class PairedComparison:
         """Say it, with both names."""
         ratio = self.ratio
         found = f"{ratio.value:.3f} times as fast, 99 % interval {ratio.low:.3f} to {ratio.high:.3f}, {self.pairs} pairs"
+        if self.pairs < FEWEST_PAIRS:
+            few = f"too few pairs of processes to compare {candidate} with {reference}"
+            return f"{few}: {found}; at least {FEWEST_PAIRS} are needed"
         if self.verdict == "undecided":
-            found += f" (at least {FEWEST_PAIRS} are needed)" if self.pairs < FEWEST_PAIRS else ""
             return f"cannot separate {candidate} from {reference} on this machine: {found}"
         words = {"faster": "is faster than", "slower": "is slower than", "same": "takes the same time as"}[self.verdict]
         return f"{candidate} {words} {reference}: {found}"

@@ -116,6 +116,6 @@ def _ensure(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="benchmark-detail", version=3, run=_run, requires=_require, ensures=_ensure,
+    name="benchmark-detail", version=4, run=_run, requires=_require, ensures=_ensure,
     tools=("onnxruntime", "numpy", "tokenizers", "pillow"),
 )

@@ -3,18 +3,31 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from edgedistill.benchmark.comparison import compare_pairs
+from edgedistill.benchmark.comparison import FEWEST_PAIRS, compare_pairs
 from edgedistill.benchmark.statistics import undecided_warnings
 from edgedistill.results import Measurement
 
 
 def separated(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
-    """Return the measurements with a warning on both of every two that cannot be told apart; these are noisy."""
+    """Return the measurements with a warning on both of every two that cannot be told apart; these are noisy.
+
+    Where there are too few processes to compare any two (`too_few_processes`), that is the fault of no measurement.
+    """
+    if too_few_processes(measurements):
+        return tuple(measurements)
     found = _undecided(measurements)
     return tuple(
         m.model_copy(update={"is_noisy": m.is_noisy or bool(found[m.variant]), "warnings": (*found[m.variant], *m.warnings)})
         for m in measurements
     )
+
+
+def too_few_processes(measurements: Sequence[Measurement]) -> str:
+    """Say that models had more than one process each and too few to be compared; empty where that is not so."""
+    processes = measurements[0].protocol.processes
+    if len(measurements) < 2 or not 1 < processes < FEWEST_PAIRS:
+        return ""
+    return f"{processes} processes a model are too few to say which of two is faster"
 
 
 def _undecided(measurements: Sequence[Measurement]) -> Mapping[str, tuple[str, ...]]:

@@ -1,7 +1,6 @@
 """The door of `benchmark`: measure latency and memory of all variants side by side on this host."""
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,24 +8,23 @@ import numpy as np
 from pydantic import Field
 
 from edgedistill.artifact import sha256_of_file
+from edgedistill.benchmark.comparison import FEWEST_PAIRS
 from edgedistill.benchmark.inputs import choose_inputs
 from edgedistill.benchmark.machine import thread_warnings
 from edgedistill.benchmark.messages import Engine
 from edgedistill.benchmark.protocol import Candidate, Trace, measure
-from edgedistill.benchmark.separation import separated
+from edgedistill.benchmark.separation import separated, too_few_processes
 from edgedistill.benchmark.shape_of_times import shape_warnings
 from edgedistill.benchmark.statistics import noise_warnings, pooled
 from edgedistill.document import Document
 from edgedistill.errors import ArtifactError, DataError, UsageError
 from edgedistill.examples import read_examples
 from edgedistill.host import Host
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, GivenWarning, warned
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Measurement, Variant
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.registry import open_encoder, task_of_model
-
-log = logging.getLogger("edgedistill")
 
 MEASUREMENTS_FILE = "measurements.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -109,12 +107,20 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
         measurement_of(name, candidate, traces[candidate.name], settings.protocol, settings.host.at_present)
         for name, candidate in zip(settings.variants, candidates, strict=True)
     ))
-    for measurement in measurements:
-        for warning in measurement.warnings:
-            log.warning("benchmark: %s: %s", measurement.variant, warning)
     result = Measurements(sequence_tokens=candidates[0].sequence_tokens, measurements=measurements)
     (out / MEASUREMENTS_FILE).write_text(result.to_json(), encoding="utf-8")
-    return Outcome(decisions=(_decision(result, settings.protocol, unit=_unit(inputs)),), scratch=(_INPUTS_FOLDER,))
+    decision = _decision(result, settings.protocol, unit=_unit(inputs))
+    return Outcome(decisions=(decision, *given_warnings(measurements)), scratch=(_INPUTS_FOLDER,))
+
+
+def given_warnings(measurements: Sequence[Measurement]) -> Iterator[GivenWarning]:
+    """Warn of what is to be known of the models' figures, once where it holds for several, and of what was not compared."""
+    for warning in dict.fromkeys(warning for m in measurements for warning in m.warnings):
+        names = ", ".join(m.variant for m in measurements if warning in m.warnings)
+        yield warned(Decision(step="benchmark", what=f"{names}: {warning}", why="the samples are kept either way"))
+    if too_few := too_few_processes(measurements):
+        why = f"take one, compared by its rounds, or at least {FEWEST_PAIRS}: benchmark.processes, or --processes"
+        yield warned(Decision(step="benchmark", what=too_few, why=why))
 
 
 def _make_candidates(settings: Settings, inputs: Inputs, folder: Path) -> list[Candidate]:
@@ -196,5 +202,5 @@ def _ensure(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="benchmark", version=3, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy")
+    name="benchmark", version=4, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy")
 )

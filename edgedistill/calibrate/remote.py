@@ -19,7 +19,7 @@ from edgedistill.calibrate.timing import Timed
 from edgedistill.device.judge import throttled_states
 from edgedistill.device.results import DeviceFacts, GraphRound
 from edgedistill.device.session import Device, Session, Work
-from edgedistill.errors import EdgedistillError, TargetError
+from edgedistill.errors import DeviceError, TargetError
 from edgedistill.export.norm_form import norm_form
 from edgedistill.host import Host, arm_core
 from edgedistill.local_target import Machine, described_target
@@ -130,7 +130,7 @@ def _round(session: Session, index: int, threads: int, rounds: int) -> GraphRoun
     try:
         return GraphRound.model_validate_json(session.part(f"graphs-{index}-{threads}"))
     except ValidationError as bad:
-        raise EdgedistillError(
+        raise DeviceError(
             f"{session.device.transport.name}: sent a result that cannot be read ({bad.error_count()} problems)",
             hint="does its login print text? a shell's start-up files must be silent",
         ) from None

@@ -14,7 +14,7 @@ import typer
 
 from edgedistill import __version__
 from edgedistill.cli import browse, chain, emulated, timing, whole
-from edgedistill.cli.terminal import drop, drops, quiet_libraries, show_work, tell, tell_error
+from edgedistill.cli.terminal import drop, drops, quiet_libraries, show_work, take_any_text, tell, tell_error
 from edgedistill.errors import INTERRUPTED_EXIT_CODE, EdgedistillError, StorageError, UsageError
 from edgedistill.processes import is_launched_alone, read_seat
 
@@ -72,6 +72,7 @@ def run_command_line(arguments: list[str]) -> int:
         arguments: what was typed after `edgedistill`.
     """
     _options["traceback"] = False
+    take_any_text()
     quiet_libraries()
     with _terminated_as_interrupted():
         return _answer(lambda: _with_others(lambda: _answer(lambda: _command(arguments))))

@@ -8,7 +8,7 @@ import typer
 
 from edgedistill.cli.options import JsonOption, add_command, complete_recipe, complete_target
 from edgedistill.cli.terminal import mebibytes, milliseconds, say, say_json, table, tell
-from edgedistill.errors import UsageError
+from edgedistill.errors import TargetError, UsageError
 from edgedistill.typed_paths import quoted
 
 targets = typer.Typer(no_args_is_help=True, help="Device profiles: list, show, check, calibrate.", rich_markup_mode=None)
@@ -23,7 +23,11 @@ def list_targets(as_json: JsonOption = False) -> int:
     from edgedistill.catalog import load_target, target_ids
     from edgedistill.local_target import LOCAL
 
-    found = [load_target(name) for name in [*target_ids(), LOCAL]]
+    found = [load_target(name) for name in target_ids()]
+    try:
+        found.append(load_target(LOCAL))
+    except TargetError as failure:
+        tell(f"note: {LOCAL} is left out: {failure.message}")
     if as_json:
         say_json(json.dumps([{"id": t.id, "name": t.name} for t in found]))
         return 0

@@ -103,7 +103,7 @@ def _wrapped(name: str, text: str) -> list[str]:
 
 def _amount(name: str, value: float) -> str:
     if name == "accuracy_loss":
-        return f"{value:.0%} of the teacher's"
+        return f"{100 * value:g}% of the teacher's"
     return milliseconds(value) if name.endswith("_s") else mebibytes(value)
 
 

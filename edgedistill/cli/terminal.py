@@ -1,6 +1,7 @@
 """What a person sees: results on stdout, everything else on stderr; errors as one message and one hint."""
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -14,6 +15,13 @@ from typing import TextIO
 from edgedistill.errors import EdgedistillError
 
 _is_work_shown = True
+
+
+def take_any_text() -> None:
+    """Let stdout and stderr write a character that their encoding lacks as its number: it must not end finished work."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str = "") -> None:

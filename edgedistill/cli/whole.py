@@ -192,7 +192,7 @@ def _considered(located: "LocatedRecipe", targets: "list[Target]") -> "tuple[lis
     missed: list[GoalMissedError] = []
     for target in targets:
         try:
-            found.append(edgedistill.plan(located, target))
+            found.append(edgedistill.plan(located, target, targets=targets))
         except GoalMissedError as failure:
             if failure.misfit is None:
                 raise

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgedistill.device.address import AdbAddress
 from edgedistill.device.transport import Answer, Client
-from edgedistill.errors import EdgedistillError, TargetUnreachableError
+from edgedistill.errors import DeviceError, TargetUnreachableError
 
 _HOME = "/data/local/tmp"
 _PUSH_S = 1800.0
@@ -54,8 +54,8 @@ class AdbTransport:
             raise self._unreachable(done.err)
         moved = self.run(f"mv -f {shlex.quote(path + '.partial')} {shlex.quote(path)}", timeout_s=60.0)
         if moved.code != 0:
-            raise EdgedistillError(f"{self.name}: {path} could not be written ({moved.err})",
-                                   hint=f"is there room? adb -s {self.address.serial} shell df {_HOME}")
+            raise DeviceError(f"{self.name}: {path} could not be written ({moved.err})",
+                              hint=f"is there room? adb -s {self.address.serial} shell df {_HOME}")
 
     @property
     def _client(self) -> Client:

@@ -17,7 +17,7 @@ from edgedistill.benchmark.inputs import choose_rows
 from edgedistill.benchmark.protocol import share_of_round
 from edgedistill.device.results import DeviceRound
 from edgedistill.device.session import Device, Session, Work
-from edgedistill.errors import EdgedistillError
+from edgedistill.errors import DeviceError
 from edgedistill.examples import Examples
 from edgedistill.progress import Progress
 from edgedistill.recipe import BenchmarkProtocol
@@ -63,7 +63,7 @@ def observe(
 
     Raises:
         TargetUnreachableError: the connection broke and did not come back; what is finished is kept on the device.
-        EdgedistillError: a part failed there.
+        DeviceError: a part failed there.
     """
     encoder = open_encoder(model.parent)
     chosen = choose_rows(examples, encoder)
@@ -133,7 +133,7 @@ def _round(session: Session, index: int) -> DeviceRound:
         raise _garbled(session, f"{bad.error_count()} problems in a round's result") from None
 
 
-def _garbled(session: Session, what: object) -> EdgedistillError:
-    return EdgedistillError(f"{session.device.transport.name}: sent a result that cannot be read ({what})",
-                            hint="does its login print text? a shell's start-up files must be silent")
+def _garbled(session: Session, what: object) -> DeviceError:
+    return DeviceError(f"{session.device.transport.name}: sent a result that cannot be read ({what})",
+                       hint="does its login print text? a shell's start-up files must be silent")
 

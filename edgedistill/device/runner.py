@@ -32,7 +32,6 @@ KEY_LENGTH = 20
 """Hexadecimal digits in the name of a folder of work; nothing else beside it is touched."""
 
 END_TRIES, END_PAUSE_S = 50, 0.1
-
 CPUS = "/sys/devices/system/cpu"
 CLOCKS = CPUS + "/cpu[0-9]*/cpufreq/"
 CLASSES = "/sys/class"
@@ -50,19 +49,13 @@ def read(path: str) -> str:
 
 def numbers(pattern: str) -> dict[str, float]:
     """Return the numbers in the files that match, by path."""
-    found = {}
-    for path in sorted(glob.glob(pattern)):
-        text = read(path)
-        if text.lstrip("-").isdigit():
-            found[path] = float(text)
-    return found
+    texts = {path: read(path) for path in sorted(glob.glob(pattern))}
+    return {path: float(text) for path, text in texts.items() if text.lstrip("-").isdigit()}
 
 
 def cores() -> list[int]:
     """Return the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
 def version(package: str) -> str | None:
@@ -79,13 +72,22 @@ def core(fields: dict[str, str]) -> str:
     return part if maker == "0x41" or not part else maker + " " + part
 
 
+def bytes_in(path: str, name: str) -> int:
+    """Return a figure of a file of the system, which has it in kB, as bytes; 0 where it is not there."""
+    return next((int(line.split()[1]) * 1024 for line in read(path).splitlines() if line.startswith(name)), 0)
+
+
+def ram_bytes() -> int:
+    """Return the memory of this machine, 0 where the system does not tell it."""
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return bytes_in("/proc/meminfo", "MemTotal:") or max(0, os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
 def facts() -> dict[str, Any]:
     """Say what this machine is."""
-    fields = {
-        name.strip(): value.strip()
-        for name, colon, value in (line.partition(":") for line in read("/proc/cpuinfo").splitlines()) if colon
-    }
-    memory = next((line.split()[1] for line in read("/proc/meminfo").splitlines() if line.startswith("MemTotal:")), "0")
+    lines = (line.partition(":") for line in read("/proc/cpuinfo").splitlines())
+    fields = {name.strip(): value.strip() for name, colon, value in lines if colon}
     return {
         "system": platform.system() + " " + platform.release(),
         "architecture": platform.machine(),
@@ -95,7 +97,7 @@ def facts() -> dict[str, Any]:
         "cores": len(cores()),
         "max_clock_hz": max(numbers(CLOCKS + "cpuinfo_max_freq").values(), default=0) * 1000 or None,
         "features": sorted((fields.get("flags") or fields.get("Features") or "").split()),
-        "ram_bytes": int(memory) * 1024,
+        "ram_bytes": ram_bytes(),
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "onnxruntime": version("onnxruntime"),
@@ -163,13 +165,11 @@ def pin(threads: int) -> list[int]:
 
 
 def peak_rss_bytes() -> int:
-    """Return the largest resident memory of this process so far (VmHWM)."""
-    for line in read("/proc/self/status").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
+    """Return the largest resident memory of this process so far: VmHWM, without /proc what getrusage says."""
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return bytes_in("/proc/self/status", "VmHWM:") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def open_session(model: Any, threads: int) -> Any:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from edgedistill.device.results import DeviceFacts
 from edgedistill.device.transport import Answer, Transport
-from edgedistill.errors import EdgedistillError, MissingDependencyError, TargetError, TargetUnreachableError
+from edgedistill.errors import DeviceError, EdgedistillError, MissingDependencyError, TargetError, TargetUnreachableError
 from edgedistill.processor import THIRTY_TWO_BIT, refuse_32_bit
 
 log = logging.getLogger("edgedistill")
@@ -34,6 +34,8 @@ _ROOT = f"{_CACHE}/edgedistill"
 _PROBE_S, _PART_S = 60.0, 3600.0
 _ILLEGAL_INSTRUCTION = 132
 _KILLED = 137
+_OUT_OF_MEMORY = ("MemoryError", "Cannot allocate memory", "bad_alloc", "Failed to allocate memory")
+_NO_ROOM = "No space left on device"
 T = TypeVar("T")
 
 
@@ -64,6 +66,7 @@ def find_device(transport: Transport) -> Device:
         TargetUnreachableError: it does not answer.
         MissingDependencyError: it has no Python, or that has no numpy or no onnxruntime; the hint installs them.
         TargetError: it is a 32-bit ARM system.
+        DeviceError: its Python does not say what it is.
     """
     found: list[Device] = []
     for python in transport.pythons:
@@ -96,8 +99,8 @@ def _facts(transport: Transport, python: str) -> DeviceFacts:
     program = shlex.quote(runner_source().decode())
     answer = transport.run(f"{shlex.quote(python)} -c {program} facts", timeout_s=_PROBE_S)
     if answer.code != 0:
-        raise EdgedistillError(f"{transport.name}: its Python did not say what the machine is\n{_tail(answer)}",
-                               hint="Python 3.8 or newer is needed there")
+        raise DeviceError(f"{transport.name}: its Python did not say what the machine is\n{_tail(answer)}",
+                          hint="Python 3.8 or newer is needed there")
     return read_facts(answer.out, transport.name)
 
 
@@ -105,13 +108,13 @@ def read_facts(text: bytes, name: str) -> DeviceFacts:
     """Read what the runner printed.
 
     Raises:
-        EdgedistillError: it is not what a runner prints.
+        DeviceError: it is not what a runner prints.
     """
     try:
         return DeviceFacts.model_validate_json(text)
     except ValidationError as bad:
-        raise EdgedistillError(f"{name}: said something else than what it is ({bad.error_count()} problems)",
-                               hint="does its login print text? a shell's start-up files must be silent") from None
+        raise DeviceError(f"{name}: said something else than what it is ({bad.error_count()} problems)",
+                          hint="does its login print text? a shell's start-up files must be silent") from None
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ class Session:
 
         Raises:
             TargetUnreachableError: the connection broke and did not come back.
-            EdgedistillError: the part failed; the message holds the end of what it said.
+            DeviceError: the part failed; the message holds the end of what it said.
         """
         command = f"{self._python(f'part {name}')} && cat {self.folder}/parts/{name}"
         return self._insist(lambda: self._checked(command, timeout_s=_PART_S)).out
@@ -229,12 +232,7 @@ class Session:
         answer = self.device.transport.run(command, timeout_s=timeout_s)
         if answer.code == 0:
             return answer
-        hint = "edgedistill doctor"
-        if answer.code == _ILLEGAL_INSTRUCTION:
-            hint = "its onnxruntime uses instructions that its processor does not have: install another version of it there"
-        elif answer.code == _KILLED:
-            hint = "the device may have run out of memory: close what runs on it"
-        raise EdgedistillError(f"{self.device.transport.name}: exit code {answer.code}\n{_tail(answer)}", hint=hint)
+        raise DeviceError(f"{self.device.transport.name}: exit code {answer.code}\n{_tail(answer)}", hint=_remedy(answer))
 
     def _insist(self, attempt: Callable[[], T], pauses_s: tuple[float, ...] | None = None) -> T:
         """Do something that may be done again, until the connection holds."""
@@ -253,6 +251,17 @@ class Session:
                 log.warning("%s; trying again", lost.message)
                 self.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+
+def _remedy(answer: Answer) -> str:
+    """Return what to do about a command that failed on the device."""
+    if answer.code == _ILLEGAL_INSTRUCTION:
+        return "its onnxruntime uses instructions that its processor does not have: install another version of it there"
+    if answer.code == _KILLED or any(words in answer.err for words in _OUT_OF_MEMORY):
+        return "the device may have run out of memory: close what runs on it, and run the same command again"
+    if _NO_ROOM in answer.err:
+        return "is there room? df -h . there"
+    return "mend there what its words above name, and run the same command again"
 
 
 def _tail(answer: Answer) -> str:

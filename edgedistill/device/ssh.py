@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgedistill.device.address import SshAddress
 from edgedistill.device.transport import Answer, Client
-from edgedistill.errors import EdgedistillError, TargetUnreachableError
+from edgedistill.errors import DeviceError, TargetUnreachableError
 
 _OPTIONS = (
     "-a", "-x", "-T",  # neither agent nor X11 nor a terminal is passed on
@@ -58,8 +58,8 @@ class SshTransport:
         command = f'cat > {partial} && test "$(wc -c < {partial})" -eq {size_bytes} && mv -f {partial} {whole}'
         done = self._judged(self._client.call(("--", self.address.host, command), stdin=file, timeout_s=_PUSH_S))
         if done.code != 0:
-            raise EdgedistillError(f"{self.name}: {path} could not be written ({done.err})",
-                                   hint=f"is there room? {self._ssh_words} df -h .")
+            raise DeviceError(f"{self.name}: {path} could not be written ({done.err})",
+                              hint=f"is there room? {self._ssh_words} df -h .")
 
     @property
     def _client(self) -> Client:

@@ -1,6 +1,6 @@
 """The door of `device`: measure a model on a device, and judge its answers by those of this host."""
 
-import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,16 +20,15 @@ from edgedistill.errors import ArtifactError, DataError, TargetError
 from edgedistill.evaluate.intervals import share_interval
 from edgedistill.evaluate.predictor import open_predictor, predict
 from edgedistill.examples import Examples, read_examples
-from edgedistill.manifest import Decision
+from edgedistill.manifest import Decision, GivenWarning, warned
 from edgedistill.problem_type import ONE_LABEL, ProblemType
 from edgedistill.recipe import BenchmarkProtocol
 from edgedistill.results import Interval, Source
+from edgedistill.runtime import is_older
 from edgedistill.stage import Outcome, Stage
 from edgedistill.target import DeniedVersion, Target
 from edgedistill.tasks.registry import open_encoder, task_of_model
 from edgedistill.verify.parity import Gate, compare_logits
-
-log = logging.getLogger("edgedistill")
 
 DEVICE_FILE = "device.json"
 LOGITS_FILE = "logits.npy"
@@ -86,17 +85,35 @@ def refuse_denied(address: str, facts: DeviceFacts, denied: tuple[DeniedVersion,
                               f"{facts.onnxruntime}'")
 
 
+def refuse_older(device: Device, oldest: str) -> None:
+    """Refuse a device whose onnxruntime does not load what is made for its target.
+
+    Args:
+        device: from `reach`.
+        oldest: the oldest onnxruntime of the target or of the bundle.
+
+    Raises:
+        TargetError: its onnxruntime is older.
+    """
+    installed = device.facts.onnxruntime
+    if installed is not None and is_older(installed, oldest):
+        name = device.transport.name
+        raise TargetError(f"{name}: has onnxruntime {installed}, and {oldest} is the oldest that loads the model",
+                          hint=f"install a newer one there: {device.python} -m pip install --upgrade 'onnxruntime>={oldest}'")
+
+
 def refuse_other_target(device: Device, target: Target) -> None:
     """Refuse to take a device for a target that it cannot be.
 
     Raises:
-        TargetError: its architecture is another one, or its onnxruntime is denied for the target.
+        TargetError: its architecture is another one, or its onnxruntime is denied for the target, or older than its oldest.
     """
     found = device.facts.profile_architecture
     if found != target.cpu.architecture:
         raise TargetError(f"{device.transport.name}: is {found}, and {target.id} is {target.cpu.architecture}",
                           hint=f"name the address of a device of the class {target.id}: edgedistill targets show {target.id}")
     refuse_denied(device.transport.name, device.facts, target.runtime.denied)
+    refuse_older(device, target.runtime.oldest)
 
 
 def _require(settings: Settings, inputs: Inputs) -> None:
@@ -120,11 +137,15 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
         require_known_labels(examples.labels, problem, classes=here.shape[1], place=str(inputs.data))
     observed = observe(device, inputs.model, examples, protocol=settings.protocol)
     found = judged(settings, sha256_of_file(inputs.model), observed, here=here, examples=examples, problem=problem)
-    for warning in found.warnings:
-        log.warning("%s: %s", settings.address, warning)
     np.save(out / LOGITS_FILE, observed.logits)
     (out / DEVICE_FILE).write_text(found.to_json(), encoding="utf-8")
-    return Outcome(decisions=(_decision(found),))
+    return Outcome(decisions=(_decision(found), *given_warnings(found)))
+
+
+def given_warnings(found: DeviceMeasurement) -> Iterator[GivenWarning]:
+    """Warn of what is to be known of the device's figures."""
+    for warning in found.warnings:
+        yield warned(Decision(step="device", what=f"{found.address}: {warning}", why="the samples are kept either way"))
 
 
 def judged(
@@ -175,5 +196,5 @@ def _ensure(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="device", version=2, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy", "tokenizers")
+    name="device", version=3, run=_run, requires=_require, ensures=_ensure, tools=("onnxruntime", "numpy", "tokenizers")
 )

@@ -31,11 +31,13 @@ class Subject:
         model: an .onnx file with the file of its encoder beside it.
         examples: an Arrow file of examples.
         denied: onnxruntime versions that the bundle's target must not have.
+        oldest: the oldest onnxruntime that the bundle is made for; None of a model that is no bundle.
     """
 
     model: Path
     examples: Path
     denied: tuple[DeniedVersion, ...] = ()
+    oldest: str | None = None
 
 
 @contextmanager
@@ -56,10 +58,10 @@ def opened_subject(model: Path, data: Path | None) -> Iterator[Subject]:
             if data is None:
                 golden = Path(scratch) / "golden.arrow"
                 task_named(manifest.task).write_golden(folder, golden)
-                yield Subject(folder / ONNX_FILE, golden, manifest.runtime_denied)
+                yield Subject(folder / ONNX_FILE, golden, manifest.runtime_denied, manifest.runtime_oldest)
                 return
             with open_examples(data, "test", read_labels(folder / LABELS_FILE).labels, like=folder) as examples:
-                yield Subject(folder / ONNX_FILE, examples, manifest.runtime_denied)
+                yield Subject(folder / ONNX_FILE, examples, manifest.runtime_denied, manifest.runtime_oldest)
         return
     if data is None:
         raise UsageError(f"{model}: is no bundle, so data is needed to measure it on",

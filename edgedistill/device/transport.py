@@ -45,6 +45,7 @@ class Transport(Protocol):
         """Put a file there; `path` is absent, old or whole at any moment. Its folder exists.
 
         Raises:
+            DeviceError: it cannot be written there.
             TargetUnreachableError, MissingDependencyError: see `run`.
         """
 

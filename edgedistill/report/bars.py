@@ -50,7 +50,7 @@ def budget_bar(budget: BudgetCheck) -> Bar:
     whole = max(budget.value, budget.limit) * _BAR_ROOM
     return Bar(
         name=wording.BUDGET_NAMES[budget.name],
-        text=f"{wording.amount_text(budget.value, budget.unit)} of {wording.amount_text(budget.limit, budget.unit)}",
+        text=" of ".join(wording.apart_text(budget.value, budget.limit, budget.unit)),
         share=budget.value / whole,
         source=budget.source,
         limit_share=budget.limit / whole,

@@ -90,6 +90,7 @@ class TargetParts:
         emulated: the int8 student on the target's core under emulation.
         emulated_others: the same on other cores.
         not_emulated: a line for each core on which it was not replayed.
+        is_this_machine: is the target the machine that measured?
         aware: what quantization-aware fine-tuning bought; None without one.
         thumbnail_of: gives the picture of a test row as a data URI; None for texts.
         pictures_sha256: of the test pictures, whose names are in `texts`; empty for texts.
@@ -117,6 +118,7 @@ class TargetParts:
     emulated: EmulatedCheck | None = None
     emulated_others: tuple[EmulatedCheck, ...] = ()
     not_emulated: tuple[InstructionSetCheck, ...] = ()
+    is_this_machine: bool = False
     aware: AwareGain | None = None
     thumbnail_of: Callable[[int], str | None] = lambda row: None
     pictures_sha256: str = ""
@@ -195,7 +197,7 @@ def build_target(parts: TargetParts, *, task: Task, data: Mapping[str, JsonValue
         classes=student.classes,
         telling_rows=answers.telling_rows(parts.texts, parts.gold, parts.labels, **both, thumbnail_of=parts.thumbnail_of),
         reliability={name: answers.reliability(parts.logits[name], parts.gold) for name in VARIANTS if name in parts.logits},
-        not_checked=(*unchecked.sentences(parts.name, variants, parts.device, task=task),
+        not_checked=(*unchecked.sentences(parts.name, variants, parts.device, task=task, is_this_machine=parts.is_this_machine),
                      *unchecked.classes_without_rows(student.classes, data), *parts.not_checked),
         device=None if parts.device is None else device_report(parts.device),
         emulated=parts.emulated,

@@ -27,21 +27,24 @@ from edgedistill.report.figure import (
     share_axis,
 )
 from edgedistill.report.model import TargetReport
-from edgedistill.report.wording import share_text, size_text, time_text
+from edgedistill.report.wording import finding_of, share_text, size_text, time_text
 from edgedistill.results import Prediction
 
 _FOOT = 0.04
 _TITLES = {"model_bytes": "Students tried, over size", "latency_p50_s": "Students tried, over latency"}
 
-KINDS = ("chosen", "keeps the goal", "keeps it by chance", "misses the goal", "not trained")
-"""What the filter of the page knows a student as."""
+KINDS = ("chosen", "keeps the goal", "fits", "keeps it by chance", "misses the goal", "over a budget", "not trained")
+"""What the filter of the page knows a student as; where the recipe has no goal, it fits or is over a budget."""
 
-_MARKS: tuple[tuple[str, str, str, Callable[[FrontierRow], bool]], ...] = (
-    ("misses the goal", COLOURS["student_no_kd"], "x", lambda row: kind_of(row) == "misses the goal"),
-    ("keeps it by chance", COLOURS["student_onnx"], "diamond", lambda row: kind_of(row) == "keeps it by chance"),
-    ("keeps the goal", COLOURS["student"], "circle", lambda row: kind_of(row) == "keeps the goal"),
-    ("chosen", COLOURS["student_int8"], "star", lambda row: row.is_chosen),
+_MARKS = (
+    ("misses the goal", COLOURS["student_no_kd"], "x"),
+    ("over a budget", COLOURS["student_no_kd"], "x"),
+    ("keeps it by chance", COLOURS["student_onnx"], "diamond"),
+    ("keeps the goal", COLOURS["student"], "circle"),
+    ("fits", COLOURS["student"], "circle"),
+    ("chosen", COLOURS["student_int8"], "star"),
 )
+"""Kind, colour and symbol, in the order in which they are drawn."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,8 @@ def _frontier(target: TargetReport, axis: _Axis) -> Chart | NoChart:
     metric = METRIC_NAMES[known[0].metric]
     shares = share_axis(f"validation {metric}, int8", [row.figure or 0.0 for row in known] + [known[0].teacher_figure])
     _add_front(figure, known, axis)
-    for name, colour, symbol, belongs in _MARKS:
-        rows = [row for row in known if belongs(row)]
+    for name, colour, symbol in _MARKS:
+        rows = [row for row in known if kind_of(row, has_goals=bool(target.goals)) == name]
         if rows:
             figure.add_scatter(
                 x=[axis.of_trial(row) * axis.scale for row in rows], y=[row.figure for row in rows], name=name,
@@ -154,16 +157,17 @@ def rungs_of(target: TargetReport) -> tuple[str, ...]:
     return tuple(sorted(sizes, key=lambda rung: sizes[rung]))
 
 
-def kind_of(row: FrontierRow) -> str:
+def kind_of(row: FrontierRow, *, has_goals: bool) -> str:
     """Return what the filter of the page knows a trial as."""
-    if row.is_chosen or row.met_goal:
-        return "chosen" if row.is_chosen else "keeps the goal"
-    return "keeps it by chance" if row.is_kept_by_chance else "misses the goal"
+    if row.is_chosen:
+        return "chosen"
+    return "keeps it by chance" if row.is_kept_by_chance and not row.met_goal else finding_of(row, has_goals=has_goals)
 
 
 def kinds(target: TargetReport) -> Iterator[str]:
-    """Yield what the students of a target are known as, those that occur."""
-    found = {kind_of(row) for row in target.frontier} | ({"not trained"} if untried(target) else set())
+    """Yield what the students of a target are known as, those that are drawn."""
+    drawn = (row for row in target.frontier if row.figure is not None)
+    found = {kind_of(row, has_goals=bool(target.goals)) for row in drawn} | ({"not trained"} if untried(target) else set())
     yield from (kind for kind in KINDS if kind in found)
 
 

@@ -73,6 +73,7 @@ class TargetSettings(Document):
     aware: AwareGain | None = None
     bundle_refused: str = Field("", description="why no bundle was packed; empty where one was, or an earlier gate failed")
     not_emulated: tuple[InstructionSetCheck, ...] = Field((), description="cores on which the int8 student was not replayed")
+    is_this_machine: bool = Field(False, description="is the target the machine that measured?")
 
 
 class Settings(Document):
@@ -195,6 +196,7 @@ def read_target_parts(settings: TargetSettings, inputs: TargetInputs) -> TargetP
         emulated=None if inputs.emulated is None else EmulatedCheck.read_json(inputs.emulated),
         emulated_others=tuple(EmulatedCheck.read_json(path) for path in inputs.emulated_others.values()),
         not_emulated=settings.not_emulated,
+        is_this_machine=settings.is_this_machine,
         aware=settings.aware,
         thumbnail_of=lambda row: task_of_examples(test).thumbnail(test, row),
         pictures_sha256=pictures_sha256(test),

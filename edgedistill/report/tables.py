@@ -6,8 +6,9 @@ from edgedistill.frontier import FrontierRow
 from edgedistill.report.model import HostLatency, RunReport, TargetReport, VariantReport
 from edgedistill.report.wording import (
     BUDGET_NAMES,
-    amount_text,
+    apart_text,
     energy_text,
+    finding_of,
     is_kept_known,
     p_text,
     parity_gates,
@@ -16,6 +17,7 @@ from edgedistill.report.wording import (
     size_text,
     time_range_text,
     time_text,
+    used_text,
 )
 from edgedistill.results import TrainingPoint
 
@@ -94,9 +96,8 @@ def budgets(target: TargetReport) -> Table:
             BUDGET_NAMES[b.name],
             "met" if b.met else "missed",
             b.source,
-            amount_text(b.value, b.unit),
-            amount_text(b.limit, b.unit),
-            share_text(b.value / b.limit),
+            *apart_text(b.value, b.limit, b.unit),
+            used_text(b.value, b.limit),
         )
         for b in target.budgets
     )
@@ -111,7 +112,7 @@ def kept_text(target: TargetReport) -> str:
 def goals(target: TargetReport) -> Table:
     """Return the recipe's goals."""
     rows = tuple(
-        (g.metric, g.type, "met" if g.met else "missed", share_text(g.value), share_text(g.limit)) for g in target.goals
+        (g.metric, g.type, "met" if g.met else "missed", *apart_text(g.value, g.limit, "share")) for g in target.goals
     )
     return Table(("goal", "type", "verdict", "value", "at least"), rows, words=3)
 
@@ -251,8 +252,7 @@ def _share_or_unknown(value: float | None) -> str:
 
 def _verdict_of(row: FrontierRow, *, has_goals: bool) -> str:
     verdict = "given up" if row.is_pruned else "diverged" if row.int8_accuracy is None else (
-        "keeps the goal by chance" if row.is_kept_by_chance else
-        ("keeps the goal" if has_goals else "fits") if row.met_goal else ("misses the goal" if has_goals else "too large")
+        "keeps the goal by chance" if row.is_kept_by_chance else finding_of(row, has_goals=has_goals)
     )
     place = "" if row.run is None else f" (made in {row.run})"
     return f"{'chosen, ' if row.is_chosen else ''}{verdict}{place}"

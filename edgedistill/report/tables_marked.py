@@ -4,16 +4,16 @@ from edgedistill.report.model import HostLatency, RunReport, TargetLatency, Targ
 from edgedistill.report.tables import UNKNOWN, Table, answer_cells, answer_headers, kept_text
 from edgedistill.report.wording import (
     BUDGET_NAMES,
-    amount_text,
+    apart_text,
     is_kept_known,
     memory_place,
     range_text,
-    share_text,
     size_text,
     speed_doubts,
     time_range_text,
     time_text,
     times_text,
+    used_text,
 )
 from edgedistill.results import Source
 
@@ -86,9 +86,10 @@ def _memory(target: TargetReport) -> tuple[str, str]:
 def budgets(target: TargetReport) -> Table:
     """Return the target's budgets against what the int8 student costs, and why each limit is what it is."""
     rows = tuple(
-        (BUDGET_NAMES[b.name], "met" if b.met else "missed", b.why or UNKNOWN, marked(amount_text(b.value, b.unit), b.source),
-         amount_text(b.limit, b.unit), share_text(b.value / b.limit))
+        (BUDGET_NAMES[b.name], "met" if b.met else "missed", b.why or UNKNOWN, marked(value, b.source), limit,
+         used_text(b.value, b.limit))
         for b in target.budgets
+        for value, limit in [apart_text(b.value, b.limit, b.unit)]
     )
     return Table(("budget", "verdict", "why the limit", "value", "limit", "used"), rows, words=3)
 

@@ -24,7 +24,7 @@ _ALWAYS = (
 
 def sentences(
     name: str, variants: Mapping[Variant, VariantReport], device: DeviceMeasurement | None = None, *,
-    task: Task,
+    task: Task, is_this_machine: bool = False,
 ) -> tuple[str, ...]:
     """Return what was not checked for a target.
 
@@ -33,8 +33,10 @@ def sentences(
         variants: as reported.
         device: what was measured on a device.
         task: says in which units an example is long.
+        is_this_machine: is the target the machine that measured?
     """
-    return tuple(_of_target(name, variants, device) + _of_host(variants, task) + _of_power(variants, device) + list(_ALWAYS))
+    found = _of_target(name, variants, device, is_this_machine=is_this_machine)
+    return tuple(found + _of_host(variants, task) + _of_power(variants, device) + list(_ALWAYS))
 
 
 def classes_without_rows(classes: Sequence[ClassFigures], data: Mapping[str, JsonValue] | None) -> tuple[str, ...]:
@@ -61,19 +63,24 @@ def _listed(labels: Sequence[str]) -> str:
     return ", ".join(map(quoted, labels[:_MOST_CLASSES])) + (f" and {more} more" if more > 0 else "")
 
 
-def _of_target(name: str, variants: Mapping[Variant, VariantReport], device: DeviceMeasurement | None) -> list[str]:
+def _of_target(
+    name: str, variants: Mapping[Variant, VariantReport], device: DeviceMeasurement | None, *, is_this_machine: bool
+) -> list[str]:
     student = variants["student_int8"]
     found = []
     latency = student.latency.target
     if latency is None:
         found.append(f"Latency on {name} is unknown: nothing ran there, nothing was predicted.")
+    elif latency.source != "measured" and is_this_machine and student.latency.host is not None:
+        found.append(f"Latency on one thread, of which the budget is, is {latency.source}, not measured: {name} was timed on "
+                     f"{student.latency.host.threads} threads.")
     elif latency.source != "measured":
         found.append(f"Latency on {name} is {latency.source}, not measured: nothing ran on the device.")
     if device is not None and device.rounds:
         found.append(f"On the device only the {shipped_name(student)} ran: {device.address}, one board of the class {name}.")
     elif student.peak_rss_bytes is None:
         found.append("Peak memory was not measured.")
-    elif latency is None or latency.source != "measured":  # without a device what is measured is this machine
+    elif not is_this_machine:
         found.append(f"Peak memory was measured on the host, not on {name}.")
     return found
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from edgedistill.benchmark.statistics import SEPARABLE_RATIO
+from edgedistill.frontier import FrontierRow
 from edgedistill.problem_type import SEVERAL_LABELS
 from edgedistill.report.model import DistillationGain, RunReport, TargetReport, VariantReport
 from edgedistill.results import AwareGain, BudgetCheck, GoalCheck, Interval, ParityReport, ParityResult
@@ -16,6 +17,8 @@ BUDGET_NAMES = {"model_bytes": "model size", "peak_memory_bytes": "peak memory",
 NO_CONFUSION = ("Several labels may apply to a text, so that none is taken for another, and there is no confusion matrix: each "
                 "is missed where it applies, or added where it does not.")
 """Said where a report on one label a text shows what is taken for what."""
+
+_MOST_DECIMALS = 6
 
 SIGNIFICANT = 0.05
 """A p value below it is called a real difference."""
@@ -84,6 +87,40 @@ def amount_text(value: float, unit: str) -> str:
     if unit == "share":
         return share_text(value)
     return time_text(value) if unit == "s" else size_text(value)
+
+
+def apart_text(value: float, limit: float, unit: str) -> tuple[str, str]:
+    """Return a figure and its limit as `amount_text` does, with more digits where they differ and would read alike."""
+    plain = amount_text(value, unit), amount_text(limit, unit)
+    if plain[0] != plain[1]:
+        return plain
+    scale, name, fewest = (0.01, "%", 3) if unit == "share" else (*_time_unit(limit), 3) if unit == "s" else (1.0, "B", 0)
+    apart = _apart(value / scale, limit / scale, fewest=fewest)
+    return plain if apart is None else (f"{apart[0]} {name}", f"{apart[1]} {name}")
+
+
+def used_text(value: float, limit: float) -> str:
+    """Return how much of a limit is used as percent, with more digits where that is not all of it and would read so."""
+    return apart_text(value / limit, 1.0, "share")[0]
+
+
+def _over_text(ratio: float) -> str:
+    """Return how many times over a limit something is; a little over it is 1.0002x, not 1.00x."""
+    apart = _apart(ratio, 1.0, fewest=_decimals(ratio))
+    return f"{apart[0]}x" if apart is not None else times_text(ratio)
+
+
+def _apart(first: float, second: float, *, fewest: int) -> tuple[str, str] | None:
+    """Return two numbers with the fewest decimals that tell them apart, and at least `fewest`; None where six do not."""
+    pairs = [(f"{first:,.{n}f}", f"{second:,.{n}f}") for n in range(fewest, _MOST_DECIMALS + 1)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), None)
+
+
+def finding_of(row: FrontierRow, *, has_goals: bool) -> str:
+    """Say how a trial with an int8 student stands to what was asked: to the goals, or where there are none to the budgets."""
+    if has_goals:
+        return "keeps the goal" if row.met_goal else "misses the goal"
+    return "fits" if row.met_goal else "over a budget"
 
 
 def p_text(p_value: float) -> str:
@@ -187,15 +224,16 @@ def speed_doubts(target: TargetReport) -> str:
 def misses(budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: ParityReport) -> tuple[str, ...]:
     """Return what does not hold, one clause each, with by how much."""
     over = [
-        f"{BUDGET_NAMES[b.name]} {amount_text(b.value, b.unit)} ({b.source}) is over the budget of "
-        f"{amount_text(b.limit, b.unit)} ({times_text(b.value / b.limit)})"
+        f"{BUDGET_NAMES[b.name]} {value} ({b.source}) is over the budget of {limit} ({_over_text(b.value / b.limit)})"
         for b in budgets
         if not b.met
+        for value, limit in [apart_text(b.value, b.limit, b.unit)]
     ]
     under = [
-        f"{g.metric.replace('_', '-')} {_told_apart(g.value, g.limit)[0]} is below the goal of {_told_apart(g.value, g.limit)[1]}"
+        f"{g.metric.replace('_', '-')} {value} is below the goal of {limit}"
         for g in goals
         if not g.met
+        for value, limit in [apart_text(g.value, g.limit, "share")]
     ]
     gates = [
         f"parity {gate} failed: "
@@ -204,13 +242,6 @@ def misses(budgets: Sequence[BudgetCheck], goals: Sequence[GoalCheck], parity: P
         if not result.passed
     ]
     return tuple(over + under + gates)
-
-
-def _told_apart(value: float, limit: float) -> tuple[str, str]:
-    """Return two shares in words, with more digits where they would read alike."""
-    if share_text(value) != share_text(limit):
-        return share_text(value), share_text(limit)
-    return f"{100 * value:.3f} %", f"{100 * limit:.3f} %"
 
 
 def parity_gates(parity: ParityReport) -> dict[str, ParityResult]:

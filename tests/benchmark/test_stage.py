@@ -6,10 +6,11 @@ import psutil
 import pytest
 
 from edgedistill.artifact import sha256_of_file
-from edgedistill.benchmark.stage import MEASUREMENTS_FILE, STAGE, Inputs, Measurements, Settings
+from edgedistill.benchmark.stage import MEASUREMENTS_FILE, STAGE, Inputs, Measurements, Settings, given_warnings
 from edgedistill.errors import ArtifactError, DataError, UsageError
 from edgedistill.examples import write_examples
 from edgedistill.host import this_host
+from edgedistill.manifest import GivenWarning
 from edgedistill.stage import Workspace, input_paths
 
 TEXTS = ["lights", "turn the lights off", "turn the lights on", "please turn the lights off please", "lights on"]
@@ -51,14 +52,26 @@ def test_stage_when_performed_writes_raw_samples_of_every_variant(tmp_path, sett
     assert not [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_stage_when_more_threads_than_cores_are_asked_warns(tmp_path, settings, inputs):
+def test_stage_when_more_threads_than_cores_are_asked_warns_and_does_so_again_when_found_done(tmp_path, settings, inputs, caplog):
     host = settings.host.model_copy(update={"cores": 1})
     crowded = settings.model_copy(
         update={"host": host, "protocol": settings.protocol.model_copy(update={"threads": 2})}
     )
-    STAGE.run(crowded, inputs, tmp_path)
-    (first, _) = Measurements.read_json(tmp_path / MEASUREMENTS_FILE).measurements
+    for was_skipped in (False, True):
+        caplog.clear()
+        done = Workspace(tmp_path / ".stages").perform("benchmark", STAGE, crowded, inputs)
+        assert done.was_skipped == was_skipped
+        assert "benchmark: teacher, student_int8: 2 threads share 1 cores" in caplog.text
+    assert all(isinstance(decision, GivenWarning) for decision in done.manifest.decisions[1:])
+    (first, _) = Measurements.read_json(done.folder / MEASUREMENTS_FILE).measurements
     assert "2 threads share 1 cores" in first.warnings[-1]
+
+
+def test_warnings_when_there_are_too_few_processes_to_compare_then_that_is_one_of_them(make_measurement, caplog):
+    (warning,) = given_warnings([make_measurement([[1.0]] * 4, variant=name, processes=2) for name in ("teacher", "student")])
+    assert warning.what == "2 processes a model are too few to say which of two is faster"
+    assert "at least 8: benchmark.processes" in warning.why
+    assert warning.what in caplog.text
 
 
 def test_inputs_when_made_put_the_tokenizers_into_the_key(inputs):

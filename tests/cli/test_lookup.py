@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from edgedistill import doctor
+from edgedistill.catalog import target_ids
 from edgedistill.cli.app import run_command_line
-from edgedistill.host import tool_version
+from edgedistill.host import this_host, tool_version
 from edgedistill.recipe import read_recipe
 from edgedistill.target import read_target
 
@@ -23,6 +24,17 @@ def test_targets_list_then_names_every_shipped_target_with_units(capsys: pytest.
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[0] for line in lines[2:]} >= SHIPPED
     assert all("MiB" in line and " ms" in line for line in lines[2:])
+
+
+def test_targets_list_when_this_machine_can_be_no_target_then_lists_the_others_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = this_host().model_copy(update={"architecture": "riscv64"})
+    monkeypatch.setattr("edgedistill.local_target.this_host", lambda: here)
+    assert run_command_line(["targets", "list", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert SHIPPED - {"local"} <= {target["id"] for target in json.loads(out)} == set(target_ids())
+    assert re.search(r"note: local is left out: this machine .* is riscv64", err)
 
 
 def test_targets_show_then_prints_a_profile_that_targets_check_accepts(

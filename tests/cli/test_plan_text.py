@@ -44,6 +44,29 @@ def test_plan_text_when_students_get_a_vocabulary_of_their_own_then_p50_says_who
     assert said not in " ".join(text_for("raspberry-pi").split())
 
 
+@pytest.mark.parametrize(("loss", "words"), [(0.005, "0.5%"), (0.015, "1.5%"), (0.025, "2.5%"), (0.07, "7%"), (0.1, "10%")])
+def test_plan_text_when_the_accuracy_that_may_be_lost_is_no_whole_percent_then_says_it_whole(loss: float, words: str) -> None:
+    recipe = load_recipe("home-intents", overrides=[f"budgets.accuracy_loss={loss}"]).recipe
+    text = plan_text(make_plan(recipe, load_target("raspberry-pi"), FACTS, ladder()))
+    assert f"accuracy_loss {words} of the teacher's" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_plan_text_when_there_is_no_baseline_then_it_is_no_step(is_trained: bool) -> None:
+    recipe = load_recipe("home-intents", overrides=[f"distillation.baseline={str(is_trained).lower()}"]).recipe
+    text = " ".join(plan_text(make_plan(recipe, load_target("raspberry-pi"), FACTS, ladder())).split())
+    assert f"soft-labels, distill, {'baseline, ' if is_trained else ''}export" in text
+
+
+@pytest.mark.parametrize("command", [["plan"], ["run", "--dry-run"]])
+def test_plan_when_the_teachers_licence_is_denied_then_refuses_as_the_run_does(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    denied = ["--set", "teacher.licence=Apache-2.0", "--set", "package.deny_licences=[Apache-2.0]"]
+    assert run_command_line([*command, "--target", "raspberry-pi", *denied]) == 2
+    assert "this may not ship" in capsys.readouterr().err
+
+
 def test_runtime_words_when_a_version_is_denied_then_with_reason_and_reference() -> None:
     words = runtime_words(load_target("raspberry-pi"))
     assert words.startswith("onnxruntime 1.17 or newer, not 1.21.0: SIGILL")

@@ -1,10 +1,13 @@
 """The frame around the end of a run."""
 
+import io
 from types import SimpleNamespace
 
 import pytest
 
-from edgedistill.cli.terminal import boxed
+from edgedistill.cli import app as cli
+from edgedistill.cli.app import run_command_line
+from edgedistill.cli.terminal import boxed, say
 from edgedistill.cli.whole import _summary
 
 
@@ -52,3 +55,11 @@ def test_summary_when_a_run_ends_then_tells_verdict_variants_and_the_paths_that_
                  str(tmp_path / "raspberry-pi" / "bundle")):
         assert said in text
     assert "report.md" not in text  # not written
+
+
+def test_command_when_stdout_cannot_encode_the_result_then_writes_numbers_and_ends_as_it_would(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    monkeypatch.setattr(cli, "app", lambda *arguments, **named: say("gr\u00fcn \u2192 \u8272"))
+    assert run_command_line(["predict"]) == 0
+    assert written.getvalue() == b"gr\xfcn \\u2192 \\u8272\n"

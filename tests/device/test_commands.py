@@ -1,5 +1,6 @@
 """The command line against stand-ins for ssh and adb: what they are asked, what is printed, and the exit codes."""
 
+import contextlib
 import json
 import platform
 import re
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import edgedistill
 from edgedistill.cli.app import run_command_line
 from edgedistill.device import session
 from edgedistill.device.session import read_facts
 from edgedistill.device.stage import refuse_denied
+from edgedistill.device.subject import Subject
 from edgedistill.errors import TargetError
 from edgedistill.report.model import RunReport
 from edgedistill.target import DeniedVersion
@@ -162,6 +165,33 @@ def test_run_when_the_device_cannot_be_used_then_says_so_before_any_work(
     assert run_command_line(command) == code
     assert words in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+OLD = ('{"system": "Linux", "architecture": "aarch64", "bits": 64, "model": null, "cpu": "x", "cores": 4, "features": [], '
+       '"ram_bytes": 1, "python": "3.9", "numpy": "1.2", "onnxruntime": "1.9.0", "is_emulated": false}')
+
+
+def test_run_when_the_devices_onnxruntime_is_older_than_the_targets_then_exit_2_before_any_work(
+    stand_in: StandIn, home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    stand_in("ssh")
+    (home / "bin" / "python3").write_text(f"#!/bin/sh\necho '{OLD}'\n")
+    assert run_command_line(["run", "--target", "raspberry-pi", "--on", HOST, "-o", str(tmp_path / "run")]) == 2
+    err = capsys.readouterr().err
+    assert f"{HOST}: has onnxruntime 1.9.0, and 1.17 is the oldest that loads the model" in err
+    assert "install a newer one there: python3 -m pip install --upgrade 'onnxruntime>=1.17'" in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_measure_on_when_the_devices_onnxruntime_is_older_than_the_bundles_then_refuses_before_it_asks(
+    stand_in: StandIn, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in("ssh")
+    (home / "bin" / "python3").write_text(f"#!/bin/sh\necho '{OLD}'\n")
+    subject = Subject(tmp_path / "model.onnx", tmp_path / "rows.arrow", oldest="1.17")
+    monkeypatch.setattr("edgedistill.device.subject.opened_subject", lambda *given: contextlib.nullcontext(subject))
+    with pytest.raises(TargetError, match=r"has onnxruntime 1\.9\.0, and 1\.17 is the oldest"):
+        edgedistill.measure_on(HOST, tmp_path / "bundle")
 
 
 def test_run_when_a_device_is_named_for_two_targets_then_exit_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,3 +59,26 @@ def test_facts_when_the_system_gives_a_part_number_then_with_its_maker_where_tha
 ) -> None:
     monkeypatch.setattr(runner, "read", lambda path: lines if path == "/proc/cpuinfo" else "")
     assert runner.facts()["cpu"] == cpu
+
+
+def test_ram_when_there_is_no_proc_then_the_system_is_asked_and_0_where_it_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = runner.ram_bytes()
+    monkeypatch.setattr(runner, "read", lambda path: "")
+    assert runner.facts()["ram_bytes"] == pytest.approx(told, rel=0.05)
+    assert told > 2**20
+
+    def refuse(name: str) -> int:
+        raise ValueError(name)
+
+    monkeypatch.setattr(runner.os, "sysconf", refuse)
+    assert runner.ram_bytes() == 0
+
+
+@pytest.mark.parametrize(("system", "unit"), [("darwin", 1), ("linux", 1024)])
+def test_peak_when_there_is_no_proc_then_getrusage_counts_in_the_systems_unit(
+    system: str, unit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "read", lambda path: "")
+    monkeypatch.setattr(runner.sys, "platform", system)
+    monkeypatch.setattr("resource.getrusage", lambda who: SimpleNamespace(ru_maxrss=5000))
+    assert runner.peak_rss_bytes() == 5000 * unit

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from edgedistill.device.session import Device, Session, Work, find_device, read_facts
 from edgedistill.device.transport import Answer
-from edgedistill.errors import EdgedistillError, MissingDependencyError, TargetError, TargetUnreachableError
+from edgedistill.errors import DeviceError, EdgedistillError, MissingDependencyError, TargetError, TargetUnreachableError
 
 from .conftest import FolderTransport
 
@@ -141,14 +142,20 @@ def test_part_when_the_connection_stays_away_then_ends_unreachable_and_keeps_the
     assert (home / session.folder / "model.onnx").exists()
 
 
-@pytest.mark.parametrize(("code", "word"), [(132, "instructions"), (137, "memory")])
-def test_part_when_the_process_dies_there_then_the_hint_says_what_that_means(home: Path, work: Work, code: int, word: str) -> None:
+@pytest.mark.parametrize(("code", "said", "word"), [
+    (132, "it broke", "instructions"), (137, "it broke", "run out of memory"), (1, "MemoryError", "run out of memory"),
+    (1, "OSError: [Errno 28] No space left on device", "is there room"), (1, "it broke", "mend there"),
+])
+def test_part_when_the_process_dies_there_then_it_is_the_devices_fault_and_the_hint_says_what_that_means(
+    home: Path, work: Work, code: int, said: str, word: str
+) -> None:
     session = _session(FolderTransport(home), work)
     session.begin()
-    (home / session.folder / "runner.py").write_text(f"import sys; sys.stderr.write('it broke'); sys.exit({code})")
-    with pytest.raises(EdgedistillError, match="it broke") as caught:
+    (home / session.folder / "runner.py").write_text(f"import sys; sys.stderr.write({said!r}); sys.exit({code})")
+    with pytest.raises(DeviceError, match=re.escape(said)) as caught:
         session.part("x")
     assert word in caught.value.hint
+    assert caught.value.exit_code == 2
 
 
 def test_clean_when_done_then_nothing_is_left(home: Path, work: Work) -> None:

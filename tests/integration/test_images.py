@@ -212,6 +212,7 @@ def test_bundle_when_a_device_is_to_measure_it_then_its_golden_pictures_are_the_
         examples = read_examples(subject.examples)
         encoded = open_encoder(subject.model.parent).encode_examples(examples)
         answers = predict(open_predictor(subject.model), encoded)
+    assert subject.oldest == edgedistill.load_target("raspberry-pi-zero-2w").runtime.oldest
     assert examples.shown == [vector["text"] for vector in golden]
     np.testing.assert_allclose(answers, [vector["logits"] for vector in golden], atol=1e-5)
 

@@ -194,6 +194,18 @@ def test_target_latency_when_measured_on_the_device_wins(with_target):
     assert not any("not measured: nothing ran" in sentence for sentence in target.not_checked)
 
 
+def test_not_checked_when_the_target_is_this_machine_and_was_timed_on_two_threads_then_says_that_and_nothing_untrue(parts, with_target):
+    here = with_target(is_this_machine=True, measurements={
+        name: m.model_copy(update={"protocol": m.protocol.model_copy(update={"threads": 2})})
+        for name, m in parts.targets["made-up-board"].measurements.items()
+    })
+    said = target_of(here).not_checked
+    assert ("Latency on one thread, of which the budget is, is predicted, not measured: Made-up Board <1> was timed on 2 threads."
+            in said)
+    assert not any("nothing ran on the device" in sentence or "Peak memory" in sentence for sentence in said)
+    assert any("Peak memory was measured on the host" in sentence for sentence in target_of(parts).not_checked)
+
+
 def test_latencies_when_measured_then_the_table_has_intervals_spread_and_energy_where_it_was_read(parts):
     target = target_of(parts)
     variants = dict(target.variants)

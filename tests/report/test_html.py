@@ -58,12 +58,15 @@ def test_frontier_when_a_trial_keeps_the_goal_by_chance_then_neither_kept_nor_mi
     marks = {trace["name"]: trace["y"] for trace in json.loads(charts_search.frontier_over_size(target).figure_json)["data"]}
     assert marks["keeps it by chance"] == [by_chance.int8_accuracy]
     assert "misses the goal" not in marks
-    assert list(charts_search.kinds(target)) == ["chosen", "keeps it by chance", "misses the goal", "not trained"]
+    assert list(charts_search.kinds(target)) == ["chosen", "keeps it by chance", "not trained"]
 
 
 def test_frontier_when_the_recipe_has_no_goal_then_no_student_is_said_to_keep_one(with_target):
     target = build_report(with_target(goals=())).targets["made-up-board"]
-    assert [row[2] for row in tables.frontier(target).rows] == ["chosen, fits", "too large", "given up"]
+    assert [row[2] for row in tables.frontier(target).rows] == ["chosen, fits", "over a budget", "given up"]
+    names = [trace["name"] for trace in json.loads(charts_search.frontier_over_size(target).figure_json)["data"]]
+    assert {"over a budget", "chosen"} <= set(names)
+    assert not any("goal" in name for name in (*names, *charts_search.kinds(target)))
 
 
 def test_frontier_when_drawn_over_latency_then_has_the_predicted_milliseconds(page):

@@ -3,12 +3,13 @@
 import pytest
 from markupsafe import escape
 
-from edgedistill.report import compare_text, tables_marked, wording
+from edgedistill.report import compare_text, tables, tables_marked, wording
+from edgedistill.report.bars import budget_bar
 from edgedistill.report.build import build_report
 from edgedistill.report.compare import compare_reports
 from edgedistill.report.html import render_html
 from edgedistill.report.model import DistillationGain
-from edgedistill.results import Interval, McNemar
+from edgedistill.results import BudgetCheck, Interval, McNemar
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,24 @@ def test_time_range_text_when_given_an_interval_then_it_has_the_unit_and_the_dec
 @pytest.mark.parametrize(("per_second", "expected"), [(0.4, "0.40"), (3.14159, "3.14"), (81.3, "81.3"), (12_345.6, "12346")])
 def test_rate_text_when_less_than_one_a_second_is_not_nothing(per_second, expected):
     assert wording.rate_text(per_second) == expected
+
+
+@pytest.mark.parametrize(("value", "limit", "unit", "expected"), [
+    (0.1004, 0.1, "share", ("10.040 %", "10.000 %")), (0.12, 0.1, "share", ("12.0 %", "10.0 %")),
+    (0.1 + 1e-15, 0.1, "share", ("10.0 %", "10.0 %")), (0.02000004, 0.02, "s", ("20.00004 ms", "20.00000 ms")),
+    (8388612, 8388608, "bytes", ("8,388,612 B", "8,388,608 B")), (8388608, 8388608, "bytes", ("8.00 MiB", "8.00 MiB")),
+])
+def test_apart_text_when_a_figure_and_its_limit_would_read_alike_then_has_more_digits(value, limit, unit, expected):
+    assert wording.apart_text(value, limit, unit) == expected
+
+
+def test_budget_when_narrowly_missed_then_neither_summary_nor_tables_contradict_themselves(target_parts, with_target):
+    loss = BudgetCheck(name="accuracy_loss", limit=0.1, value=0.10004, unit="share", source="measured", met=False)
+    target = build_report(with_target(budgets=(*target_parts.budgets, loss))).targets["made-up-board"]
+    assert "accuracy lost 10.004 % (measured) is over the budget of 10.000 % (1.0004x)" in target.summary
+    assert tables.budgets(target).rows[-1][3:] == ("10.004 %", "10.000 %", "100.040 %")
+    assert tables_marked.budgets(target).rows[-1][-2:] == ("10.000 %", "100.040 %")
+    assert budget_bar(loss).text == "10.004 % of 10.000 %"
 
 
 def test_p_text_when_tiny_is_bounded():

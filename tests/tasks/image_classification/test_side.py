@@ -140,6 +140,20 @@ def test_plan_when_the_side_is_lowered_then_says_so_with_its_reason(
     assert json.loads(capsys.readouterr().out)[target.id]["stored"][0]["what"] == "pictures of 48 x 48 pixels"
 
 
+def test_plan_when_there_are_several_targets_then_each_is_planned_at_the_side_that_the_run_stores(
+    make_folder: MakeFolder, tmp_path: Path, target: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_folder(side=90)
+    limit = (p50_s(target, "resnet-32-64-128", 48) + p50_s(target, "resnet-32-64-128", 64)) / 2
+    path = write_recipe(tmp_path, student={"rung": "resnet-32-64-128"}, budgets={"latency_p50_s": limit})
+    assert run_command_line(["plan", "--recipe", str(path), "--target", "laptop-vnni", "--target", target.id, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {name: planned["stored"][0]["what"] for name, planned in found.items()} == dict.fromkeys(
+        ("laptop-vnni", target.id), "pictures of 48 x 48 pixels")
+    alone = edgedistill.plan(edgedistill.load_recipe(path), edgedistill.load_target("laptop-vnni"))
+    assert alone.facts.picture == PictureSize(96, 3)
+
+
 def test_run_when_the_side_is_lowered_then_the_pictures_are_stored_so(
     make_folder: MakeFolder, tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
