@@ -8,5 +8,5 @@ EXPORTED = frozenset({
 """What a teacher may be of, 23 of transformers' 45 families of image classifiers."""
 
 OF_OTHER_INPUTS = frozenset({"imagegpt", "metaclip_2", "perceiver"})
-"""What optimum says that it exports beside them; a test asks it. It gives MetaCLIP 2 texts to read, which its image classifier does
-not take; ImageGPT takes clusters of colours, and Perceiver's pictures are cropped before they are resized."""
+"""What optimum says that it exports beside them; a test asks it. It gives MetaCLIP 2 texts to read, which its image classifier
+does not take; ImageGPT takes clusters of colours, and Perceiver's pictures are cropped before they are resized."""

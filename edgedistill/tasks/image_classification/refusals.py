@@ -48,7 +48,7 @@ def check_recipe(recipe: Recipe, *, own_configuration: Configuration | None) -> 
 
 
 def require_exported(kind: object, *, place: str) -> None:
-    """Refuse a teacher of a family that cannot be exported to ONNX, or fed: it would show only after it was trained and had labelled.
+    """Refuse a teacher of a family that cannot be exported or fed, which would show only after it was trained and had labelled.
 
     Args:
         kind: its `model_type`; what is no text is left to transformers.
