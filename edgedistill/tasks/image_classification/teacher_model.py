@@ -104,9 +104,10 @@ def _with_size(configuration: Configuration, size: PictureSize) -> dict[str, Any
     made_by = CONFIG_MAPPING[kind]
     own = inspect.signature(made_by.__init__).parameters
     sides = [size.side] * 2 if "image_size" in own and isinstance(own["image_size"].default, list) else size.side
-    sized = {"num_channels": size.channels, "image_size": sides}
+    sized: dict[str, Any] = {"num_channels": size.channels, "image_size": sides}
     if "vision_config" in made_by.sub_configs:
-        sized = {"vision_config": {**(configuration.get("vision_config") or {}), **sized}}
+        part: Any = configuration.get("vision_config") or {}
+        sized = {"vision_config": {**part, **sized}}
     return {**configuration, "model_type": kind, **sized}
 
 
