@@ -93,6 +93,7 @@ def run(
         task.check(located.recipe, teacher_folder)
         settled = task.settle(located, targets)
         located = settled.located
+        settled.before_work(out / STAGES_FOLDER)
         workspace = Workspace(out / STAGES_FOLDER, on_step or (lambda step, state, seconds: None))
         wanted = located.recipe.search.study
         study = located.path(wanted) if wanted else out.resolve() / STAGES_FOLDER / STUDY_FILE

@@ -6,14 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
-from edgedistill.errors import ArtifactError
 from edgedistill.tasks.encoding import inputs_of
-from edgedistill.tasks.registry import task_of_model
-from edgedistill.torch_setup import set_up_torch
+from edgedistill.teach.classifier import load_trained
 
 
 class TorchModel:
@@ -25,15 +21,7 @@ class TorchModel:
         Raises:
             ArtifactError: the folder holds no whole classifier.
         """
-        set_up_torch()
-        task = task_of_model(folder)
-        try:
-            self._model = getattr(transformers, task.model_class).from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32
-            ).eval()
-        except (OSError, ValueError, KeyError, SafetensorError) as bad:
-            raise ArtifactError(f"{folder}: transformers makes no {task.kind} of it ({bad})",
-                                hint="name a model folder that distill or teach made") from bad
+        self._model = load_trained(folder)
         self._inputs = inputs_of(self._model.forward)
 
     @torch.inference_mode()

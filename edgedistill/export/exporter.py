@@ -5,15 +5,12 @@ import warnings
 from pathlib import Path
 
 import onnx
-import torch
-import transformers
 from optimum.exporters.onnx import export
 from optimum.exporters.tasks import TasksManager
-from safetensors import SafetensorError
 
 from edgedistill.errors import ArtifactError
 from edgedistill.tasks.registry import task_of_model
-from edgedistill.torch_setup import set_up_torch
+from edgedistill.teach.classifier import load_trained
 
 log = logging.getLogger("edgedistill")
 
@@ -31,16 +28,7 @@ def export_classifier(folder: Path, out: Path) -> None:
     Raises:
         ArtifactError: the folder holds no whole classifier, or optimum knows no export for this architecture.
     """
-    set_up_torch()
-    task = task_of_model(folder)
-    try:
-        model = getattr(transformers, task.model_class).from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, attn_implementation="eager",
-            dtype=torch.float32,
-        ).eval()
-    except (OSError, ValueError, KeyError, SafetensorError) as bad:
-        raise ArtifactError(f"{folder}: transformers makes no {task.kind} of it ({bad})",
-                            hint="name a model folder that distill or teach made") from bad
+    model, task = load_trained(folder, attn_implementation="eager"), task_of_model(folder)
     try:
         make_config = TasksManager.get_exporter_config_constructor(
             "onnx", model, task=task.name, library_name="transformers"

@@ -10,6 +10,7 @@ from edgedistill.prepare.columns import Columns
 from edgedistill.recipe import Task
 from edgedistill.tasks.encoding import Encoder
 from edgedistill.tasks.task import TaskDoor
+from edgedistill.teach.labels import config_of
 
 _MODULES: dict[Task, str] = {
     "text-classification": "edgedistill.tasks.text_classification.task",
@@ -54,9 +55,25 @@ def task_asked(name: str | None, *, option: str | None = None) -> TaskDoor:
 
 
 def task_of_model(folder: Path | None) -> TaskDoor:
-    """Return the task of a model folder, by the file that its encoder is made from; text where there is none."""
+    """Return the task of a model folder: by the class that its config.json names, else by the file of its encoder, else text.
+
+    The processors of some pictures' models (CLIP) write the file that a text's encoder is made from too.
+    """
     doors = _doors()
-    return next((door for door in doors if folder is not None and (folder / door.encoder_file).is_file()), doors[0])
+    if folder is None:
+        return doors[0]
+    named = _architectures(folder)
+    of_class = (door for door in doors if any(_is_made_by(door, name) for name in named))
+    return next(of_class, None) or next((door for door in doors if (folder / door.encoder_file).is_file()), doors[0])
+
+
+def _architectures(folder: Path) -> list[str]:
+    """Return what a folder's config.json says of its classes; nothing where there is none, or it is damaged: others say so."""
+    try:
+        named = config_of(folder).get("architectures")
+    except TeacherError:
+        return []
+    return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 def require_own_teacher(folder: Path, task: TaskDoor, *, is_whole: bool = True) -> None:
@@ -90,7 +107,11 @@ def _first_teacher(door: TaskDoor) -> str:
 
 def is_classifier(architecture: str) -> bool:
     """Is a class of transformers a classifier of one of the tasks?"""
-    return any(door.model_class.removeprefix("AutoModel") in architecture for door in _doors())
+    return any(_is_made_by(door, architecture) for door in _doors())
+
+
+def _is_made_by(door: TaskDoor, architecture: str) -> bool:
+    return door.model_class.removeprefix("AutoModel") in architecture
 
 
 def companion_files() -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What a task must answer, so that no stage has to ask which task it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -185,6 +185,10 @@ class Packing:
     located: "LocatedRecipe"
 
 
+def _look_at_nothing(stages: Path) -> None:
+    """Look at nothing before a run's first step."""
+
+
 @dataclass(frozen=True)
 class Settled:
     """A recipe in which nothing is open any more that the data must be prepared for.
@@ -192,10 +196,13 @@ class Settled:
     Attributes:
         located: the recipe, and the folder its paths start from.
         decisions: what was filled in, and why.
+        before_work: what a run looks at before its first step, which may import torch; is given the folder of the run's steps,
+            and raises EdgedistillError where the run could not end well.
     """
 
     located: "LocatedRecipe"
     decisions: tuple[Decision, ...] = ()
+    before_work: Callable[[Path], None] = _look_at_nothing
 
 
 class TaskDoor(Protocol):

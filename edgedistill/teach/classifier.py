@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
-from edgedistill.errors import TeacherError
+from edgedistill.errors import ArtifactError, TeacherError
 from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType, problem_of
+from edgedistill.tasks.registry import task_of_model
+from edgedistill.teach.labels import trained_labels
 from edgedistill.torch_setup import set_up_torch
 
 
@@ -84,6 +87,33 @@ def load_with_head(
                            "another shape than its config.json says",
                            hint="save the model again with save_pretrained(), its config with it")
     return model
+
+
+def load_trained(folder: Path, **options: Any) -> PreTrainedModel:
+    """Load a classifier of texts or pictures as it is, in fp32 and evaluation mode; no code from the folder is run.
+
+    Its configuration is read with as many classes as its config.json names: some families (PVT) put in their own number.
+
+    Args:
+        folder: config.json and model.safetensors.
+        options: of `from_pretrained`, besides.
+
+    Raises:
+        ArtifactError: the folder holds no whole classifier.
+    """
+    set_up_torch()
+    task = task_of_model(folder)
+    try:
+        labels = trained_labels(folder)
+        config = None if labels is None else read_config(folder, labels, problem=None)
+        model: PreTrainedModel = getattr(transformers, task.model_class).from_pretrained(
+            folder, **({} if config is None else {"config": config}), local_files_only=True, use_safetensors=True,
+            trust_remote_code=False, dtype=torch.float32, **options,
+        )
+    except (OSError, ValueError, KeyError, SafetensorError, TeacherError) as bad:
+        raise ArtifactError(f"{folder}: transformers makes no {task.kind} of it ({bad})",
+                            hint="name a model folder that distill or teach made") from bad
+    return model.eval()
 
 
 def _is_of_encoder(name: str, model: PreTrainedModel) -> bool:

@@ -21,6 +21,23 @@ def test_task_of_model_when_a_processor_lies_in_it_then_pictures_else_texts(tmp_
     assert task_of_model(tmp_path).name == "image-classification"
 
 
+@pytest.mark.parametrize(("architecture", "task"), [
+    ("CLIPForImageClassification", "image-classification"), ("BertForSequenceClassification", "text-classification"),
+])
+def test_task_of_model_when_the_files_of_both_lie_in_it_then_by_its_class(architecture: str, task: str, tmp_path: Path) -> None:
+    for name in ("tokenizer.json", "preprocessor_config.json"):
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    (tmp_path / "config.json").write_text(f'{{"architectures": ["{architecture}"]}}', encoding="utf-8")
+    assert task_of_model(tmp_path).name == task
+
+
+@pytest.mark.parametrize("config", ["{", "[]", "{}", '{"architectures": null}', '{"architectures": [7, "CLIPModel"]}'])
+def test_task_of_model_when_config_json_names_no_classifier_then_by_its_files(config: str, tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "config.json").write_text(config, encoding="utf-8")
+    assert task_of_model(tmp_path).name == "image-classification"
+
+
 def test_task_of_examples_when_pictures_then_they_read_back(tmp_path: Path) -> None:
     write_examples(tmp_path / "t.arrow", ["a"], ["text"], [0])
     pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), dtype=np.uint8)

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = ["BILINEAR", "PREPROCESSOR_FILE", "EncodedPictures", "PictureEncoder", "Preprocessing", "as_inputs", "fit_channels",
-           "fit_size", "fit_whole", "read_preprocessing"]
+           "fit_size", "fit_whole", "pictures_a_batch", "read_preprocessing"]
 
-PICTURES_A_BATCH = 256
-"""How many pictures a teacher answers at a time."""
+_MOST_A_BATCH, _LEAST_A_BATCH = 256, 8
+_PIXELS_A_BATCH = _MOST_A_BATCH * 96**2
+"""Of a plane. A teacher's maps take memory by it."""
 
 _LUMA = np.array([299, 587, 114], np.float32) / 1000
 """ITU-R 601-2, as Pillow's convert("L") has it."""
@@ -104,6 +105,11 @@ class PictureEncoder:
         for row, file in enumerate(raw):
             whole[row] = fit_whole(open_picture(file).image, self.how)
         return EncodedPictures(Pixels((whole,), size), self.how)
+
+
+def pictures_a_batch(how: Preprocessing) -> int:
+    """Return how many pictures a teacher answers at a time: 256 of up to 96 x 96 pixels, fewer of larger ones, 8 at least."""
+    return max(_LEAST_A_BATCH, min(_MOST_A_BATCH, _PIXELS_A_BATCH // how.size.side**2))
 
 
 def as_inputs(pixels: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.float32]:

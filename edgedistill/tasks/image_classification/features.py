@@ -113,7 +113,8 @@ def compare_maps(student: torch.Tensor, teacher: torch.Tensor, projection: torch
 def width_of(model: PreTrainedModel) -> int:
     """Return the channels of a model's last feature map; asks the model, since every family names it otherwise."""
     config = getattr(model.config, "vision_config", model.config)  # a CLIP's picture half has a configuration of its own
-    side = int(getattr(config, "image_size", 32) or 32)
+    size = getattr(config, "image_size", None) or 32
+    side = int(size[0] if isinstance(size, list | tuple) else size)  # Hiera has height and width
     was_training = model.training
     with torch.no_grad():
         states = model.eval()(pixel_values=torch.zeros(1, config.num_channels, side, side), output_hidden_states=True)

@@ -6,7 +6,7 @@ from edgedistill.catalog import LocatedRecipe
 from edgedistill.data_settings import Data
 from edgedistill.errors import RecipeError
 from edgedistill.recipe import Configuration, Distillation, Recipe, Student, Teacher
-from edgedistill.tasks.image_classification.families import EXPORTED
+from edgedistill.tasks.image_classification.families import EXPORTED, OF_OTHER_INPUTS
 
 PICTURE_LOSSES = ("decoupled-kd", "hidden-states")
 _TRANSFER_KEYS = ("rows", "copies")
@@ -48,7 +48,7 @@ def check_recipe(recipe: Recipe, *, own_configuration: Configuration | None) -> 
 
 
 def require_exported(kind: object, *, place: str) -> None:
-    """Refuse a teacher whose family has no export to ONNX, which would show only after it was trained and had labelled.
+    """Refuse a teacher of a family that cannot be exported or fed, which would show only after it was trained and had labelled.
 
     Args:
         kind: its `model_type`; what is no text is left to transformers.
@@ -60,7 +60,8 @@ def require_exported(kind: object, *, place: str) -> None:
     if not isinstance(kind, str) or kind in EXPORTED:
         return
     near = difflib.get_close_matches(kind, sorted(EXPORTED), n=1, cutoff=0.6)
-    raise RecipeError(f"{place}: a teacher of the family {kind} cannot be exported to ONNX as an image classifier",
+    why = "fed and exported" if kind in OF_OTHER_INPUTS else "exported to ONNX"
+    raise RecipeError(f"{place}: a teacher of the family {kind} cannot be {why} as an image classifier",
                       hint=f"choose another family{f', for example {near[0]}' if near else ''}: {', '.join(sorted(EXPORTED))}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -28,6 +29,11 @@ PICTURES = Wording(example="picture", cell="path", key="pictures.column", column
 """What the reader of tables calls a picture."""
 
 _BATCH_ROWS = 1_000
+_PICTURES_A_BATCH = 50
+"""Rows that are read at a time where they hold pictures: of a camera's, at some megabytes each, a few hundred MB."""
+
+_READ_BYTES = 1 << 20
+"""What is read of a Parquet file at a time, a column; without a bound whole row groups are."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class PictureTable:
             return None
 
     def parts(self, rows: Sequence[int] | None) -> Iterator[pa.Table]:
-        """Yield the columns, some hundred rows at a time.
+        """Yield the columns, some rows at a time.
 
         Args:
             rows: the wanted ones, ascending; None for all.
@@ -93,10 +99,10 @@ class PictureTable:
         for part in self._parts(None, [self.columns.text]):
             column = part.column(self.columns.text)
             if pa.types.is_struct(column.type):
-                parts = dict(zip((field.name for field in column.type), column.combine_chunks().flatten(), strict=True))
-                if "path" not in parts or ("bytes" in parts and parts["bytes"].null_count < len(column)):
+                names = [field.name for field in column.type]
+                if "path" not in names or ("bytes" in names and pc.struct_field(column, "bytes").null_count < len(column)):
                     return
-                column = parts["path"]
+                column = pc.struct_field(column, "path")
             if not holds_texts(column.type):
                 return
             yield from filter(_is_file, (self.folder / name for name in column.to_pylist() if name))
@@ -125,12 +131,12 @@ class PictureTable:
         data = self._saved()
         self.check(data.column_names)
         chosen = data if rows is None else data.select(rows)
-        for batch in chosen.select_columns(names).with_format("arrow").iter(batch_size=_BATCH_ROWS):
+        for batch in chosen.select_columns(names).with_format("arrow").iter(batch_size=self._rows_at_once(names)):
             yield batch.replace_schema_metadata(data.features.arrow_schema.metadata)
 
     def _parquet_parts(self, rows: Sequence[int] | None, names: list[str]) -> Iterator[pa.Table]:
         try:
-            file = pq.ParquetFile(self.path)
+            file = pq.ParquetFile(self.path, buffer_size=_READ_BYTES, pre_buffer=False)
             self.check(file.schema_arrow.names)
             groups, start = [], 0
             for number in range(file.num_row_groups):
@@ -145,12 +151,14 @@ class PictureTable:
             raise DataError(f"{self.path}: cannot be read as Parquet ({str(bad).splitlines()[0]})",
                             hint="write the file again") from None
 
-    @staticmethod
+    def _rows_at_once(self, names: list[str]) -> int:
+        return _PICTURES_A_BATCH if self.columns.text in names else _BATCH_ROWS
+
     def _group_parts(
-        file: pq.ParquetFile, number: int, rows: NDArray[np.int64] | None, names: list[str]
+        self, file: pq.ParquetFile, number: int, rows: NDArray[np.int64] | None, names: list[str]
     ) -> Iterator[pa.Table]:
         start = 0
-        for part in file.iter_batches(_BATCH_ROWS, row_groups=[number], columns=names):
+        for part in file.iter_batches(self._rows_at_once(names), row_groups=[number], columns=names):
             table = pa.Table.from_batches([part]).replace_schema_metadata(file.schema_arrow.metadata)
             end = start + len(table)
             yield table if rows is None else table.take(pa.array(rows[(rows >= start) & (rows < end)] - start))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,14 @@ class ImageClassification:
             require_float_file_fits(teacher)
 
     def settle(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
-        """Choose the side of the pictures, where the recipe leaves it open; a side that prepare takes anyway stays open."""
+        """Choose the side of the pictures, where the recipe leaves it open; a run tries a teacher of a configuration at it."""
+        from edgedistill.tasks.image_classification.trial import try_configuration
+
+        settled = self._with_side(located, targets)
+        return dataclasses.replace(settled, before_work=partial(try_configuration, settled.located))
+
+    def _with_side(self, located: LocatedRecipe, targets: Sequence[Target]) -> Settled:
+        """Fill in the side; one that prepare takes anyway stays open."""
         from edgedistill.tasks.image_classification.side import STEPS, choose_side, small_pictures
 
         recipe = located.recipe

@@ -23,10 +23,10 @@ from edgedistill.soft_labels import write_soft_labels
 from edgedistill.stage import Outcome, Stage
 from edgedistill.tasks.encoding import Encoded
 from edgedistill.tasks.image_classification.encoding import (
-    PICTURES_A_BATCH,
     PREPROCESSOR_FILE,
     PictureEncoder,
     Preprocessing,
+    pictures_a_batch,
     read_preprocessing,
 )
 from edgedistill.tasks.image_classification.pictures import Pixels
@@ -178,7 +178,8 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     ids = [*train.ids, *made.ids, *validation.ids]
     pictures = (encoder.encode_examples(train), ChangedPictures(made.changer, encoder.how, made.numbers),
                 encoder.encode_examples(validation))
-    answers = resume(parts_in(out), partial(_answers, partial(label_pictures, model), pictures))
+    at_once = pictures_a_batch(encoder.how)
+    answers = resume(parts_in(out), partial(_answers, partial(label_pictures, model, at_once=at_once), pictures, at_once))
     if not group.is_main:
         return only_help(answers)
     origin = origin_of(inputs, encoder_file=PREPROCESSOR_FILE)
@@ -189,11 +190,11 @@ def _make_soft_labels(settings: SoftLabelSettings, inputs: SoftLabelInputs, out:
     ), scratch=(PARTS,))
 
 
-def _answers(label: LabelsPictures, tables: Sequence[Encoded], first: int) -> Iterator[Arrays]:
-    """Yield the logits of each batch of some tables, one after the other, from the batch with this number on."""
-    batches = [-(-len(pictures) // PICTURES_A_BATCH) for pictures in tables]
+def _answers(label: LabelsPictures, tables: Sequence[Encoded], at_once: int, first: int) -> Iterator[Arrays]:
+    """Yield the logits of each batch of some tables, one after the other, from the batch with the number `first` on."""
+    batches = [-(-len(pictures) // at_once) for pictures in tables]
     skipped = [min(count, max(0, first - sum(batches[:i]))) for i, count in enumerate(batches)]
-    done = sum(min(len(pictures), count * PICTURES_A_BATCH) for pictures, count in zip(tables, skipped, strict=True))
+    done = sum(min(len(pictures), count * at_once) for pictures, count in zip(tables, skipped, strict=True))
     with Progress("labelling", total=sum(map(len, tables)), unit="pictures", done=done) as progress:
         for pictures, count in zip(tables, skipped, strict=True):
             for logits in label(pictures, first=count):

@@ -1,22 +1,30 @@
 """Adapter to transformers for picture teachers: load one, or make one from a configuration; label pictures."""
 
+import inspect
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoModelForImageClassification, PreTrainedModel
+from transformers import (
+    CONFIG_MAPPING,
+    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoModelForImageClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 
-from edgedistill.errors import TeacherError
+from edgedistill.errors import RecipeError, TeacherError
 from edgedistill.heap import give_back_freed
 from edgedistill.host import this_host
 from edgedistill.plan import PictureSize
 from edgedistill.processes import current_group, share_of
 from edgedistill.recipe import Configuration
 from edgedistill.tasks.encoding import Encoded
-from edgedistill.tasks.image_classification.encoding import PICTURES_A_BATCH
 from edgedistill.teach.classifier import ClassifierKind, load_with_head, names_of
 from edgedistill.teach.labels import trained_labels
 from edgedistill.torch_setup import set_up_torch, with_quickest_layout
@@ -47,7 +55,7 @@ def load_with_new_head(folder: Path, labels: Sequence[str]) -> PreTrainedModel:
 
 
 def make_image_classifier(configuration: Configuration, labels: Sequence[str], size: PictureSize) -> PreTrainedModel:
-    """Return an untrained teacher of a configuration; set torch's seed before.
+    """Return an untrained teacher of a configuration, which has seen a black picture; set torch's seed before.
 
     Args:
         configuration: as config.json has it, with `model_type`; channels, size and classes are put in.
@@ -56,25 +64,67 @@ def make_image_classifier(configuration: Configuration, labels: Sequence[str], s
 
     Raises:
         TeacherError: transformers knows no such model, or its values do not fit together.
+        RecipeError: it takes no pictures of this size.
     """
     set_up_torch()
-    values = {**configuration, "num_channels": size.channels, "image_size": size.side}
-    kind = str(values.pop("model_type", ""))
     try:
-        model = AutoModelForImageClassification.from_config(AutoConfig.for_model(kind, **values, **names_of(labels)))
+        config = AutoConfig.for_model(**_with_size(configuration, size), **names_of(labels))
+        config.architectures = _first_class(config)
+        model = AutoModelForImageClassification.from_config(config)
     except (ValueError, KeyError, TypeError, ZeroDivisionError, RuntimeError) as bad:
         raise TeacherError(f"teacher.configuration: transformers makes no image classifier of it ({_first_line(bad)})",
                            hint="model_type: resnet, vit, convnext or mobilenet_v2, with the values of its configuration class"
                            ) from bad
+    _require_answer(model, len(labels), size)
     return with_quickest_layout(model)
+
+
+def _require_answer(model: PreTrainedModel, classes: int, size: PictureSize) -> None:
+    """Push one black picture through a model; raises RecipeError where it has no answer: patches or windows may not divide it."""
+    model.eval()
+    black = torch.zeros(1, size.channels, size.side, size.side)
+    try:
+        with torch.no_grad():
+            shape = tuple(model(pixel_values=black).logits.shape)
+        why = "" if shape == (1, classes) else f"its answer has the shape {shape}"
+    except (RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError, AssertionError) as bad:
+        why = _first_line(bad)
+    if why:
+        raise RecipeError(
+            f"teacher.configuration: a {model.config.model_type} of these values takes no pictures of {size.side} x {size.side} "
+            f"pixels and {size.channels} channels ({why})",
+            hint="give teacher.configuration other sizes of patches or windows, or fewer depths; or store other pictures: "
+                 f"--set pictures.side={64 if size.side < 64 else 224}, --set pictures.channels=3")
+    model.train()
+
+
+def _with_size(configuration: Configuration, size: PictureSize) -> dict[str, Any]:
+    """Return a configuration with the size of the pictures where its class has it: CLIP in a part, Hiera as height and width."""
+    kind = str(configuration.get("model_type", ""))
+    made_by = CONFIG_MAPPING[kind]
+    own = inspect.signature(made_by.__init__).parameters
+    sides = [size.side] * 2 if "image_size" in own and isinstance(own["image_size"].default, list) else size.side
+    sized: dict[str, Any] = {"num_channels": size.channels, "image_size": sides}
+    if "vision_config" in made_by.sub_configs:
+        part: Any = configuration.get("vision_config") or {}
+        sized = {"vision_config": {**part, **sized}}
+    return {**configuration, "model_type": kind, **sized}
+
+
+def _first_class(config: PretrainedConfig) -> list[str] | None:
+    """Return the class to take of a family that has several (DeiT, LeViT: the other one is distilled); None where it has one."""
+    made = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING.get(type(config), None)
+    return [made[0].__name__] if isinstance(made, tuple) else None
 
 
 def _first_line(bad: BaseException) -> str:
     return (str(bad).splitlines() or [type(bad).__name__])[0][:200]
 
 
-def label_pictures(model: PreTrainedModel, encoded: Encoded, *, first: int = 0) -> Iterator[NDArray[np.float32]]:
-    """Yield raw logits of `PICTURES_A_BATCH` pictures at a time, in their order, each shape (rows, classes).
+def label_pictures(
+    model: PreTrainedModel, encoded: Encoded, *, at_once: int, first: int = 0
+) -> Iterator[NDArray[np.float32]]:
+    """Yield raw logits of `at_once` pictures at a time, see `pictures_a_batch`, in their order, each shape (rows, classes).
 
     Batches before the number `first` are left out.
 
@@ -84,8 +134,8 @@ def label_pictures(model: PreTrainedModel, encoded: Encoded, *, first: int = 0) 
     group = current_group()
     kind = model.device.type
     autocast = torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or this_host().has_bf16)
-    for turn, start in enumerate(range(first * PICTURES_A_BATCH, len(encoded), PICTURES_A_BATCH)):
-        rows = np.arange(start, min(start + PICTURES_A_BATCH, len(encoded)))
+    for turn, start in enumerate(range(first * at_once, len(encoded), at_once)):
+        rows = np.arange(start, min(start + at_once, len(encoded)))
         result = np.zeros((len(rows), model.config.num_labels), np.float32)
         if share_of(turn, group):
             pixels = torch.from_numpy(np.asarray(encoded.batch(rows)["pixel_values"])).to(model.device)

@@ -18,6 +18,7 @@ from edgedistill.tasks.image_classification.encoding import (
     PREPROCESSOR_FILE,
     PictureEncoder,
     Preprocessing,
+    pictures_a_batch,
     read_preprocessing,
 )
 from edgedistill.tasks.image_classification.pictures import pixels_of
@@ -74,7 +75,9 @@ def judged_teacher(model: Path, inputs: TeacherInputs, out: Path) -> tuple[Decis
     group, labels = current_group(), Labels.read_json(inputs.labels).labels
     rows = judged_rows(read_examples(inputs.validation))
     classifier = load_image_classifier(out, labels).to(own_device(group.local_rank))
-    logits = np.concatenate(list(label_pictures(classifier, PictureEncoder.load(out).encode_examples(rows))))
+    encoder = PictureEncoder.load(out)
+    answers = label_pictures(classifier, encoder.encode_examples(rows), at_once=pictures_a_batch(encoder.how))
+    logits = np.concatenate(list(answers))
     return group.on_main(lambda: judge_taken(model, Answers.of(logits, rows, labels))) or ()
 
 

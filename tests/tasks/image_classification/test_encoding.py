@@ -14,9 +14,15 @@ from edgedistill.tasks.image_classification.encoding import (
     Preprocessing,
     as_inputs,
     fit_channels,
+    pictures_a_batch,
     read_preprocessing,
 )
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
+
+
+@pytest.mark.parametrize(("side", "rows"), [(16, 256), (96, 256), (97, 250), (224, 47), (384, 16), (1024, 8)])
+def test_pictures_a_batch_when_larger_then_fewer(side: int, rows: int) -> None:
+    assert pictures_a_batch(Preprocessing(PictureSize(side, 3), (0.5,) * 3, (0.5,) * 3)) == rows
 
 
 @pytest.mark.parametrize(("stored", "side"), [(32, 32), (20, 32), (48, 32)])

@@ -44,6 +44,13 @@ def test_as_grid_when_the_tokens_are_no_square_then_refused(shape: tuple[int, ..
         as_grid(torch.zeros(shape))
 
 
+def test_width_when_the_size_is_height_and_width_then_taken_as_a_side() -> None:
+    from transformers import HieraConfig, HieraForImageClassification
+
+    config = HieraConfig(embed_dim=4, image_size=[32, 32], depths=[1] * 4, num_heads=[1, 1, 2, 2], num_labels=3)
+    assert width_of(HieraForImageClassification(config)) == 32
+
+
 def test_width_when_the_configuration_of_the_pictures_is_inside_another_then_that_of_the_pictures() -> None:
     from transformers import CLIPConfig, CLIPForImageClassification
 

@@ -10,7 +10,7 @@ import pytest
 from edgedistill.errors import DataError
 from edgedistill.prepare.columns import Columns
 from edgedistill.tasks.image_classification.sources import fingerprint, open_source
-from edgedistill.tasks.image_classification.tables import PICTURES, label_text
+from edgedistill.tasks.image_classification.tables import PICTURES, PictureTable, label_text
 
 from .conftest import MakeFolder
 
@@ -64,3 +64,20 @@ def test_parquet_when_paths_are_stored_otherwise_then_the_pictures_still_belong_
     before = fingerprint([source])
     files[0].write_bytes(files[1].read_bytes())
     assert fingerprint([open_source(folder / "d.parquet", COLUMNS)]) != before
+
+
+def test_parquet_when_it_holds_pictures_then_few_are_read_at_a_time_and_all_labels_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [{"bytes": bytes([row]), "path": None} for row in range(120)]
+    pq.write_table(pa.table({"image": cells, "label": ["cat"] * 120}), tmp_path / "d.parquet")
+    opened: list[dict[str, Any]] = []
+    whole = pq.ParquetFile
+    monkeypatch.setattr(pq, "ParquetFile", lambda path, **options: (opened.append(options), whole(path, **options))[1])
+    table = PictureTable(tmp_path / "d.parquet", COLUMNS, "train", is_labelled=True)
+    assert [len(part) for part in table.parts(None)] == [50, 50, 20]
+    assert [cell["bytes"] for part in table.parts([0, 49, 50, 119]) for cell in part.column("image").to_pylist()] == [
+        b"\0", b"1", b"2", b"w"]
+    assert [len(part) for part in table.label_parts()] == [120]
+    assert list(table.files()) == []
+    assert all(options == {"buffer_size": 2**20, "pre_buffer": False} for options in opened)

@@ -10,7 +10,7 @@ from edgedistill.catalog import LocatedRecipe
 from edgedistill.errors import ArtifactError, DataError, RecipeError
 from edgedistill.plan import PictureSize
 from edgedistill.recipe import FineTuning, LossTerm, Recipe, Teacher, TransferSet
-from edgedistill.tasks.image_classification.families import EXPORTED
+from edgedistill.tasks.image_classification.families import EXPORTED, OF_OTHER_INPUTS
 from edgedistill.tasks.image_classification.pictures import Rows, write_pictures
 from edgedistill.tasks.image_classification.shape import ResNetShape
 from edgedistill.tasks.image_classification.starting_point import amounts_for
@@ -73,12 +73,20 @@ def test_check_when_the_teacher_s_family_has_no_export_then_refused_before_any_w
     assert ", resnet, " in refused.value.hint
 
 
+@pytest.mark.parametrize("family", ["metaclip_2", "imagegpt", "perceiver"])
+def test_check_when_the_teacher_s_family_reads_more_than_pixels_then_refused_before_any_work(family: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": family}), encoding="utf-8")
+    (tmp_path / "preprocessor_config.json").write_text('{"image_processor_type": "CLIPImageProcessor"}', encoding="utf-8")
+    with pytest.raises(RecipeError, match=f"a teacher of the family {family} cannot be fed and exported"):
+        DOOR.check(_recipe(), tmp_path)
+
+
 def test_exported_families_when_compared_with_optimum_then_the_same() -> None:
     import optimum.exporters.onnx.model_configs  # noqa: F401 - registers what it exports
     from optimum.exporters.tasks import TasksManager
 
     known = TasksManager._SUPPORTED_MODEL_TYPE
-    assert {kind for kind, found in known.items() if "image-classification" in found.get("onnx", {})} == EXPORTED
+    assert {kind for kind, found in known.items() if "image-classification" in found.get("onnx", {})} == EXPORTED | OF_OTHER_INPUTS
 
 
 def test_find_teacher_when_a_configuration_is_called_like_a_folder_then_refused(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ def test_check_when_all_is_of_pictures_then_passes() -> None:
     ({"teacher": {"name": "t", "configuration": {**RESNET, "model_type": "resnt"}}}, "did you mean 'resnet'", "model_type: resnet"),
     ({"teacher": {"name": "t", "configuration": {"model_type": "focalnet"}}},
      "teacher.configuration: a teacher of the family focalnet cannot be exported to ONNX", "choose another family"),
+    ({"teacher": {"name": "t", "configuration": {"model_type": "perceiver"}}},
+     "teacher.configuration: a teacher of the family perceiver cannot be fed and exported", "choose another family"),
     ({"teacher": {"name": "./my-vit", "configuration": RESNET}}, "teacher.name: ./my-vit names a folder or a model of the hub",
      "remove teacher.configuration to take ./my-vit"),
     ({"teacher": {"name": "microsoft/resnet-18", "configuration": RESNET}}, "microsoft/resnet-18 names a folder or a model of the hub",

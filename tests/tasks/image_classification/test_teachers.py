@@ -197,8 +197,7 @@ def test_teach_when_the_folder_holds_no_classifier_then_fine_tuned(given: Given)
 def test_soft_labels_cut_short_go_on_after_the_last_batch_and_have_the_same_bytes(
     cut_at: str, given: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (stage, teacher_model):
-        monkeypatch.setattr(module, "PICTURES_A_BATCH", 2)
+    monkeypatch.setattr(stage, "pictures_a_batch", lambda how: 2)
     teacher, _ = given.taught(given.teacher(next(iter(FAMILIES)), OWN))
     settings = stage.SoftLabelSettings(rows=5, copies=1, changes=PictureChanges(), seed=3)
     files = ("train.arrow", "validation.arrow", "labels.json", "unlabelled.arrow")
