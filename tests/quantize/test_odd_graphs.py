@@ -111,7 +111,7 @@ def test_values_of_the_graphs_own_inputs_are_streamed_as_they_are(tmp_path: Path
 def test_a_verdict_on_a_net_that_only_zeros_flow_into_can_be_written(tmp_path: Path) -> None:
     nodes = [make("MatMul", ["x", "zeros"], ["a"], "dead"), make("MatMul", ["a", "w"], ["b"], "starved"),
              make("MatMul", ["x", "v"], ["c"], "alive"), make("Add", ["b", "c"], ["y"], "sum")]
-    graphs.save_graph(tmp_path / "model.onnx", nodes, {"zeros": np.zeros((16, 8), np.float32), "w": weight(8, 4),
+    graphs.save_graph(tmp_path / "model.onnx", nodes, {"zeros": np.zeros((16, 8), np.float32), "w": np.zeros((8, 4), np.float32),
                                                        "v": weight(16, 4, seed=3)}, inputs=VECTOR)
     verdict = hold_court(tmp_path, scheme="dynamic_wi8_afp32", min_agreement=1.1)
     assert verdict.scheme == "float"
