@@ -19,6 +19,10 @@ from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL
 from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType, problem_of
 
+_SUM_TOLERANCE = 1e-3
+LEAST_SHARE = 1e-7
+"""Below it, and as near to 1, a probability is taken as this: its logarithm is a number."""
+
 
 def problem_of_folder(folder: Path) -> ProblemType:
     """Return what a model folder's config.json says, or a bundle's labels.json; one label where there is neither.
@@ -87,12 +91,28 @@ def log_probabilities(logits: ArrayLike, problem: ProblemType) -> NDArray[np.flo
     return np.asarray(values - np.log(np.exp(values).sum(axis=1, keepdims=True)))
 
 
+def are_shares(answers: NDArray[np.floating]) -> bool:
+    """Are the numbers of each row shares that sum to 1, as a Softmax puts them out?
+
+    Args:
+        answers: shape (n, C); of one column they are none.
+    """
+    is_within = answers.shape[1] > 1 and bool(np.all((answers >= 0) & (answers <= 1)))
+    return is_within and bool(np.all(np.abs(answers.sum(axis=1) - 1) < _SUM_TOLERANCE))
+
+
+def logits_of_shares(shares: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the logarithms of probabilities, of which the softmax is those again; none is taken as less than 1e-7."""
+    kept = np.clip(shares.astype(np.float64), LEAST_SHARE, 1 - LEAST_SHARE) + np.where(np.isfinite(shares), 0.0, np.nan)
+    return np.asarray(np.log(kept), np.float32)
+
+
 def require_logits(answers: NDArray[np.floating], problem: ProblemType, *, place: str) -> None:
     """Refuse probabilities where logits are wanted: a model that ends in a Sigmoid would say yes to everything.
 
     Args:
         answers: shape (n, C).
-        problem: may a row have several labels? The largest probability is the largest logit, so that one label needs no check.
+        problem: may a row have several labels? One label is decided alike by both; see `are_shares`.
         place: names the model.
 
     Raises:

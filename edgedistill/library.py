@@ -220,12 +220,12 @@ def evaluate(
             return evaluate(folder, data, out, split=split, variant=variant)
     from edgedistill.decisions import problem_of_folder
     from edgedistill.evaluate import stage
-    from edgedistill.quantize.plain_form import is_dynamic
+    from edgedistill.evaluate.batches import batch_size_of
 
     found = variant or variant_of(model)
-    is_alone = found.endswith("_int8") or ((model / "model.onnx").is_file() and is_dynamic(model / "model.onnx"))
+    most = batch_size_of(model)
     settings = stage.Settings(variant=found, split=split, task=task_of_model(model).name, seed=13,
-                              batch_size=1 if is_alone else 32)
+                              batch_size=1 if found.endswith("_int8") else most)
     names = known_classes(model)
     with open_examples(data, split, names, like=model) as examples, tempfile.TemporaryDirectory() as scratch:
         labels = Path(scratch) / "labels.json"

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edgedistill.artifact import sha256_of_file
-from edgedistill.decisions import is_labelled, is_right, is_same, problem_of_labels, require_logits
+from edgedistill.decisions import (
+    are_shares,
+    is_labelled,
+    is_right,
+    is_same,
+    logits_of_shares,
+    problem_of_labels,
+    require_logits,
+)
 from edgedistill.document import Document, read_text
 from edgedistill.errors import ArtifactError, DataError, ParityError
 from edgedistill.evaluate import intervals, metrics, several_labels
@@ -18,7 +26,7 @@ from edgedistill.evaluate.predictor import ONNX_FILE, TORCH_FILE, open_predictor
 from edgedistill.evaluate.weights import Weights, read_weights
 from edgedistill.examples import NO_LABEL, Examples, read_examples
 from edgedistill.host import available_cores
-from edgedistill.problem_type import SEVERAL_LABELS, ProblemType, problem_of
+from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType, problem_of
 from edgedistill.recipe import Task
 from edgedistill.results import ClassFigures, Evaluation, Interval, Labels, Variant
 from edgedistill.stage import Outcome, Stage
@@ -103,7 +111,7 @@ def _run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:
 
 
 def _answer(settings: Settings, model: Path, examples: Examples, *, classes: int) -> NDArray[np.float32]:
-    """Return the logits of every example, shape (n, classes), finite."""
+    """Return the logits of every example, shape (n, classes), finite; of a graph that ends in a Softmax the logarithms."""
     encoded = open_encoder(model).encode_examples(examples)
     predictor = open_predictor(model, threads=available_cores() if settings.batch_size > 1 else 1)
     width = predictor.logits(encoded.batch([0])).shape[1]  # one row first: a wrong model is refused before the work
@@ -120,8 +128,9 @@ def _answer(settings: Settings, model: Path, examples: Examples, *, classes: int
             f"(id {examples.ids[broken[0]]!r})",
             hint="evaluate the model that it was made from; if that answers, export and quantize again",
         )
-    require_logits(logits, problem_of_labels(examples.labels), place=str(model))
-    return logits
+    problem = problem_of_labels(examples.labels)
+    require_logits(logits, problem, place=str(model))
+    return logits_of_shares(logits) if problem == ONE_LABEL and are_shares(logits) else logits
 
 
 def _evaluate(
@@ -250,6 +259,6 @@ def _ensure(out: Path) -> None:
 
 
 STAGE = Stage(
-    name="evaluate", version=1, run=_run, requires=_require, ensures=_ensure,
+    name="evaluate", version=2, run=_run, requires=_require, ensures=_ensure,
     tools=("onnxruntime", "torch", "transformers", "tokenizers", "numpy", "scipy"),
 )

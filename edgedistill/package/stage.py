@@ -34,6 +34,7 @@ from edgedistill.package.golden import GoldenRule, make_golden_vectors
 from edgedistill.package.licences import origins, require_allowed
 from edgedistill.package.onnx_facts import read_onnx_facts
 from edgedistill.package.ort_format import Architecture, convert_to_ort
+from edgedistill.package.raw_answers import ASKED_ROWS, require_raw_answers
 from edgedistill.package.standalone_verify import instruction_set
 from edgedistill.package.text_model import TextModel, make_text_model
 from edgedistill.problem_type import problem_of
@@ -97,8 +98,8 @@ def requires(settings: Settings, inputs: Inputs) -> None:
 
     Raises:
         ArtifactError: a file is missing or damaged, the tokenizer does not cut long texts, there are no rows to take
-            golden vectors from, labels.json and config.json name other classes, or model, rows and labels.json do not
-            agree on whether a text may have several labels.
+            golden vectors from, labels.json and config.json name other classes, model, rows and labels.json do not
+            agree on whether a text may have several labels, or the model puts out probabilities.
         UsageError: labels.json cannot be read, or the licence of teacher or data is denied.
     """
     require_allowed_licences(settings)
@@ -113,6 +114,8 @@ def requires(settings: Settings, inputs: Inputs) -> None:
     config = inputs.model / CONFIG_FILE
     if config.is_file():
         require_fitting(config, known, inputs.labels)
+    texts = next(examples.text_batches())[:ASKED_ROWS]
+    require_raw_answers(inputs.model / ONNX_FILE, TextEncoder.load(inputs.model).encode(texts), known.problem_type)
 
 
 def run(settings: Settings, inputs: Inputs, out: Path) -> Outcome:

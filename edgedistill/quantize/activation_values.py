@@ -32,7 +32,7 @@ def stream_activations(model: onnx.ModelProto, tensors: Sequence[str], rows: Str
     def pass_over() -> Iterator[Arrays]:
         for row in rows():
             fed = {name: array for name, array in row.items() if name in taken}
-            values = dict(zip(inside, session.run(inside, fed), strict=True))
+            values = dict(zip(inside, session.run(inside, fed), strict=True)) if inside else {}  # [] would mean all outputs
             yield values | {name: fed[name] for name in tensors if name in fed}
 
     return pass_over

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgedistill.decisions import LEAST_SHARE, are_shares, logits_of_shares
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import NO_LABEL
 from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
@@ -17,8 +18,6 @@ AnswerForm = Literal["logits", "probabilities", "binary logit", "binary probabil
 several labels, the probability of each class by itself."""
 
 _PASSES_ON = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast"})
-_LEAST = 1e-7
-_SUM_TOLERANCE = 1e-3
 
 
 def form_of(
@@ -39,8 +38,7 @@ def form_of(
     if problem == SEVERAL_LABELS:
         return "independent probabilities" if is_share else "logits"
     if answers.shape[1] > 1:
-        is_split = is_share and bool(np.all(np.abs(answers.sum(axis=1) - 1) < _SUM_TOLERANCE))
-        return "probabilities" if is_split else "logits"
+        return "probabilities" if are_shares(answers) else "logits"
     told = _by_sigmoid(onnx.load(model, load_external_data=False).graph)
     if told is not None:
         return told
@@ -60,9 +58,9 @@ def as_logits(answers: NDArray[np.float32], form: AnswerForm) -> NDArray[np.floa
         return answers
     if form == "binary logit":
         return np.concatenate([np.zeros_like(answers), answers], axis=1)
-    share = np.clip(answers.astype(np.float64), _LEAST, 1 - _LEAST) + np.where(np.isfinite(answers), 0.0, np.nan)
     if form == "probabilities":
-        return np.asarray(np.log(share), np.float32)
+        return logits_of_shares(answers)
+    share = np.clip(answers.astype(np.float64), LEAST_SHARE, 1 - LEAST_SHARE) + np.where(np.isfinite(answers), 0.0, np.nan)
     odds = np.log(share) - np.log1p(-share)
     if form == "independent probabilities":
         return np.asarray(odds, np.float32)

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -133,13 +133,25 @@ class Court:
             number = hashlib.sha256(candidate.title.encode()).hexdigest()[:8]
             file = self.scratch / f"{candidate.scheme.name}-{number}.onnx"
             make_candidate(self.source, file, candidate, calibration=self.calibration)
-            evidence = judge_answers(self.reference, self._logits_of(file), self.rows.labels,
+            answers, refusal = self._answers_of_candidate(file)
+            evidence = judge_answers(self.reference, answers, self.rows.labels,
                                      size_bytes=file.stat().st_size, coverage=measure_coverage(file),
                                      needs_int8_nodes=candidate.scheme.kind != "weight_only", own=self.own, problem=self.problem)
             log.info("%s: agrees with the float model on %.2f %% of validation", candidate.title, 100 * evidence.agreement)
-            missed = misses(evidence, self.goal) + (_saturated(saturating_nodes(file)) if self.saturates else ())
+            if refusal:
+                evidence = replace(evidence, agreement=0.0, accuracy=None, accuracy_loss=None)
+            missed = refusal or misses(evidence, self.goal) + (_saturated(saturating_nodes(file)) if self.saturates else ())
             self._made[candidate] = Judged(candidate, file, evidence, missed)
         return self._made[candidate]
+
+    def _answers_of_candidate(self, file: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """Return a candidate's logits; of one that does not run no numbers, and a clause that says why."""
+        own = self.own  # what is wrong with the float model is no candidate's fault
+        try:
+            return self._logits_of(file), ()
+        except ArtifactError as bad:
+            why = " ".join(bad.message.removeprefix(f"{file}: ").split())
+            return np.full_like(own, np.nan), (f"onnxruntime cannot run it: {why}",)
 
 
 def _saturated(nodes: Mapping[str, float]) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ _NEEDS_ROUNDED_OUTPUT = {"Conv", "ConvTranspose"}
 LAYOUT_NODES = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast"}
 """What changes the shape, the order or the type of a value, and not the value."""
 _INT8 = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
+_FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
+_MASK_READERS = {"Cast", "Slice", "Expand", "Where", "Not", "Equal", "Greater", "Less"}
 _GRIDS = ("_scale", "_zero_point")
 
 FLOAT_WEIGHT = "its weight is stored as float"
@@ -34,10 +36,10 @@ NOT_FUSED = "onnxruntime on this machine does not fuse it with the pairs around 
 def measure_coverage(path: Path) -> Coverage:
     """Measure how much of a quantized graph runs in int8.
 
-    Weights are float or 8-bit initialisers with at least two dimensions; nodes counted are those that use one. A node between
-    QDQ pairs (DequantizeLinear before both inputs, of a convolution also QuantizeLinear after it) is int8, since the runtime
-    fuses them; one whose int8 weight is merely restored to float before use is not. A weight that is transposed or reshaped on
-    its way, as a tied embedding table, is used all the same.
+    Weights are float or 8-bit initialisers with at least two dimensions, masks apart; nodes counted are those that use one. One
+    between QDQ pairs (DequantizeLinear before both inputs, of a convolution also QuantizeLinear after it) is int8, since the
+    runtime fuses them; one whose int8 weight is merely restored to float before use is not. A weight that is transposed or
+    reshaped on its way, as a tied embedding table, is used all the same.
 
     Args:
         path: an ONNX file.
@@ -84,6 +86,24 @@ def with_runtime(coverage: Coverage, path: Path) -> Coverage:
     })
 
 
+def weights_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Return the float and 8-bit constants of two or more axes by name; neither masks nor tables of indices are weights."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    return {item.name: item for item in graph.initializer if len(item.dims) >= 2 and (
+        item.data_type in _FLOATS or (item.data_type in _INT8 and not _is_mask(item.name, readers)))}
+
+
+def _is_mask(name: str, readers: Mapping[str, list[onnx.NodeProto]]) -> bool:
+    """Is a value of 8 bits read as one of other numbers alone, never restored, multiplied or looked up?"""
+    return name in readers and all(
+        node.op_type in _MASK_READERS or (node.op_type in LAYOUT_NODES and _is_mask(node.output[0], readers))
+        for node in readers[name]
+    )
+
+
 def behind_layout(name: str, makers: Mapping[str, onnx.NodeProto]) -> str:
     """Return the value that a value is but for its shape, its order and its type: what is before Transpose, Reshape and the like.
 
@@ -109,7 +129,7 @@ class _Graph:
 
     @cached_property
     def weights(self) -> Mapping[str, onnx.TensorProto]:
-        return {w.name: w for w in self.proto.initializer if len(w.dims) >= 2 and not w.name.endswith(_GRIDS)}
+        return {name: item for name, item in weights_of(self.proto).items() if not name.endswith(_GRIDS)}
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:

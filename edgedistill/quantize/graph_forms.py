@@ -7,6 +7,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from edgedistill.quantize.constant_forms import settle_pad_values
 from edgedistill.quantize.graph_reads import count_reads
 
 _PLAIN_ATTENTION_INPUTS = 4
@@ -18,6 +19,7 @@ def prepare_for_static(model: onnx.ModelProto) -> None:
     fold_batch_norms(model.graph)
     split_attention(model)
     turn_gemms(model.graph)
+    settle_pad_values(model.graph)
     name_nodes(model.graph)
 
 

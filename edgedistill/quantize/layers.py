@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from edgedistill.quantize.coverage import LAYOUT_NODES, behind_layout
+from edgedistill.quantize.coverage import LAYOUT_NODES, behind_layout, weights_of
 from edgedistill.results import LayerCoverage
 
 _INT8 = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
@@ -35,7 +35,7 @@ def measure_layers(path: Path, *, float_nodes: Collection[str]) -> tuple[LayerCo
         float_nodes: names of the nodes on weights that run in float, as `measure_coverage` finds them.
     """
     graph = onnx.load(path, load_external_data=False).graph
-    weights = {w.name: w for w in graph.initializer if len(w.dims) >= 2}
+    weights = weights_of(graph)
     restored = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in weights}
     makers = {output: node for node in graph.node for output in node.output}
     found: dict[str, _Sum] = {}

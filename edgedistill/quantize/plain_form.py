@@ -8,6 +8,8 @@ import onnx
 from onnx import TensorProto, external_data_helper, inliner, numpy_helper
 
 from edgedistill.errors import ArtifactError
+from edgedistill.quantize.constant_forms import fold_factors, read_through_identities
+from edgedistill.quantize.coverage import behind_layout
 from edgedistill.quantize.graph_reads import all_graphs
 from edgedistill.quantize.versions import Limits, is_within, within
 
@@ -16,6 +18,7 @@ _QUANTIZED = frozenset({
     "QGemm", "QAttention", "QEmbedLayerNormalization", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "MatMulIntegerToFloat",
     "MatMulNBits", "MatMulBnb4", "GatherBlockQuantized", "QMoE",
 })
+_PRODUCTS = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose", "Attention"})
 _DYNAMIC = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "QAttention"})
 _EIGHT_BITS = frozenset({TensorProto.INT8, TensorProto.UINT8, TensorProto.INT4, TensorProto.UINT4})
 _HALF = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
@@ -63,6 +66,8 @@ def data_files(path: Path) -> tuple[str, ...]:
 def plain_form(source: Path, out: Path, limits: Limits | None) -> Path:
     """Return a model with all weights in one file and as initialisers, of versions that the target's runtime reads.
 
+    Its nodes read the weights themselves, without an Identity between, and the factors of a Gemm are in its weight and bias.
+
     Args:
         source: an .onnx file.
         out: written only where `source` is not of this form.
@@ -83,7 +88,8 @@ def plain_form(source: Path, out: Path, limits: Limits | None) -> Path:
                             hint="choose a smaller model; distill makes one: edgedistill run --help")
     if outside:
         model = onnx.load(source)
-    changed = [bool(outside), _inline_functions(model), _constants_to_initialisers(model.graph), _close_inputs(model)]
+    changed = [bool(outside), _inline_functions(model), _constants_to_initialisers(model.graph), _close_inputs(model),
+               read_through_identities(model.graph), fold_factors(model.graph)]
     _require_float_weights(model, source)
     if not is_within(model, limits):
         model = within(model, limits, source)
@@ -120,10 +126,23 @@ def _refuse_quantized(model: onnx.ModelProto, source: Path) -> None:
     kinds = {node.op_type for graph in all_graphs(model.graph) for node in graph.node} & _QUANTIZED
     if kinds:
         raise ArtifactError(f"{source}: is quantized already: it has {', '.join(sorted(kinds))} nodes", hint=_FLOAT_HINT)
-    stored = next((item for item in _tensors(model) if item.data_type in _EIGHT_BITS and len(item.dims) > 1), None)
+    stored = next((found for graph in all_graphs(model.graph) for found in _multiplied_integers(graph)), None)
     if stored is not None:
-        raise ArtifactError(f"{source}: is quantized already: its weight {stored.name or 'in a Constant'} is "
-                            f"{TensorProto.DataType.Name(stored.data_type)}", hint=_FLOAT_HINT)
+        name, kind = stored
+        raise ArtifactError(f"{source}: is quantized already: its weight {name} is {TensorProto.DataType.Name(kind)}",
+                            hint=_FLOAT_HINT)
+
+
+def _multiplied_integers(graph: onnx.GraphProto) -> Iterator[tuple[str, int]]:
+    """Yield the name and type of each 8-bit array that a product reads, as it is or cast; a mask is read by no product."""
+    stored = {item.name: item.data_type for item in graph.initializer if item.data_type in _EIGHT_BITS and len(item.dims) > 1}
+    stored |= {node.output[0]: attribute.t.data_type for node in graph.node if node.op_type == "Constant"
+               for attribute in node.attribute if attribute.t.data_type in _EIGHT_BITS and len(attribute.t.dims) > 1}
+    makers = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        for name in (behind_layout(name, makers) for name in (node.input if node.op_type in _PRODUCTS else ())):
+            if name in stored:
+                yield name, stored[name]
 
 
 def _require_float_weights(model: onnx.ModelProto, source: Path) -> None:

@@ -24,7 +24,7 @@ from edgedistill.quantize.calibration import Stream, find_ranges
 from edgedistill.quantize.qdq_matching import match_weights, stream_value_pairs
 from edgedistill.quantize.rounding import round_weights
 from edgedistill.quantize.scheme_names import Scheme
-from edgedistill.quantize.static_quantizer import Calibration, insert_pairs, nodes_to_quantize, prepared_graph
+from edgedistill.quantize.static_quantizer import Calibration, insert_pairs, prepared_graph, products_on_weights
 from edgedistill.quantize.tables import is_look_up
 
 _Weights = Mapping[str, NDArray[np.float32]]
@@ -76,7 +76,7 @@ def noise_by_node(
     names = frozenset(node.name for node in file.node)
     fused = {node.name for node in file.node if node.op_type == "EmbedLayerNormalization"}
     weights = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
-    products = [node for node in nodes_to_quantize(model.graph) if len(node.input) > 1 and node.input[1] in weights]
+    products = products_on_weights(model.graph)
     if not scheme.needs_calibration:
         found = _rounded_alone(model, products, rows, weights, is_per_channel=scheme.is_per_channel)
     elif calibration is None:
@@ -173,7 +173,7 @@ def _noise_of_values(model: onnx.ModelProto, tensors: Sequence[str], rows: Strea
     values: dict[str, list[NDArray[np.float32]]] = {}
     for row in stream():
         for name, array in row.items():
-            if array.size and array.dtype.kind == "f":
+            if array.size and array.dtype.kind == "f" and name in ranges:
                 values.setdefault(name, []).append(_by_channel(np.asarray(array, np.float32)))
     found = {}
     for name, parts in values.items():
@@ -201,7 +201,7 @@ def _median_ratio(rows: NDArray[np.float32], restored: NDArray[np.float32]) -> f
 
 def _noise_of_weight(weight: NDArray[np.float32], node: onnx.NodeProto, *, is_per_channel: bool) -> float:
     """Return the ratio of a weight that is rounded to int8, of the median input."""
-    axis = _output_axis(node)
+    axis = _output_axis(node, weight)
     integers, scale, _ = round_weights(weight, axis=axis if is_per_channel else None, weights="wi8")
     shape = [-1 if place == axis else 1 for place in range(weight.ndim)] if is_per_channel else []
     return _median_by_input(weight, (integers.astype(np.float32) * scale.reshape(shape)).astype(np.float32), node)
@@ -209,12 +209,14 @@ def _noise_of_weight(weight: NDArray[np.float32], node: onnx.NodeProto, *, is_pe
 
 def _median_by_input(weight: NDArray[np.float32], restored: NDArray[np.float32], node: onnx.NodeProto) -> float:
     """Return the ratio of the weights of the median input: one huge row, too, hides what happens to the others."""
-    axis = _output_axis(node)
+    axis = _output_axis(node, weight)
     by_input = (np.moveaxis(array, axis, -1).reshape(-1, weight.shape[axis]) for array in (weight, restored))
     return _median_ratio(*by_input)
 
 
-def _output_axis(node: onnx.NodeProto) -> int:
+def _output_axis(node: onnx.NodeProto, weight: NDArray[np.float32]) -> int:
+    if node.op_type == "MatMul":
+        return weight.ndim - 1
     return 0 if _is_transposed(node) or node.op_type == "Conv" else 1
 
 

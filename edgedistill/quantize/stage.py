@@ -166,6 +166,7 @@ def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
     given = inputs.model / ONNX_FILE
     plain = plain_form(given, scratch / _FLOAT_FILE, _limits(settings))
     require_finite_weights(plain, named=given)
+    _require_loadable(plain, named=given)
     fused = fused_form(plain, scratch / _FUSED_FILE, model=inputs.model)
     source = in_norm_form(fused, scratch / _NORMS_FILE, settings.norms)
     taken = OnnxModel(source).inputs
@@ -184,6 +185,16 @@ def _open_court(settings: Settings, inputs: Inputs, scratch: Path) -> Court:
         raise ArtifactError(f"{given}: answers no row with a number (NaN or infinity)", hint="check its weights, and the rows")
     _require_known_labels(court, inputs.validation)
     return court
+
+
+def _require_loadable(plain: Path, *, named: Path) -> None:
+    """Refuse a model that onnxruntime does not load as it is or in plain form, under the name that it was given by."""
+    try:
+        OnnxModel(plain)
+    except ArtifactError as bad:
+        raise ArtifactError(bad.message.replace(str(plain), str(named)),
+                            hint="export the model anew, with another opset or exporter: the file must load in onnxruntime"
+                            ) from bad
 
 
 def _limits(settings: Settings) -> Limits | None:
@@ -344,7 +355,7 @@ def _ensures(out: Path) -> None:
         raise ArtifactError(f"{out}: holds no model and verdict", hint="run the same command again")
 
 
-_VERSION = 12
+_VERSION = 13
 _TOOLS = ("onnx", "onnxruntime", "numpy", "neural-compressor")
 
 STAGE = Stage(name="quantize", version=_VERSION, run=_run, requires=_requires, ensures=_ensures, tools=_TOOLS)

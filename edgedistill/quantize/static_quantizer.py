@@ -3,7 +3,8 @@
 What becomes int8:
     embedding  the tables of Gather and EmbedLayerNormalization are stored and looked up in 8 bits, one scale a table
     products   MatMul, Gemm and Conv on a constant weight: input and weight are quantized
-    head       its product as every other; the logits stay float, so that no answer hangs on their rounding
+    head       its product as every other; the logits stay float, so that no answer hangs on their rounding: so does what lies
+               behind the last convolution of a net without a matrix at its end
     the rest   in a convolutional net the sums, activations and poolings between convolutions too; in others LayerNorm, GELU
                and softmax stay float, and so does the output of a product, which they read
 """
@@ -28,6 +29,7 @@ from edgedistill.quantize.bias_scales import derive_bias_scales
 from edgedistill.quantize.calibration import CalibrationMethod, Range, Stream, find_ranges
 from edgedistill.quantize.default_attributes import drop_default_attributes
 from edgedistill.quantize.graph_forms import prepare_for_static, split_embeddings
+from edgedistill.quantize.graph_reads import reads_of
 from edgedistill.quantize.node_order import sort_nodes
 from edgedistill.quantize.scheme_names import Scheme
 from edgedistill.quantize.short_names import shorten_pair_names, shorten_value_names
@@ -40,7 +42,10 @@ _FUSED_EMBEDDING = "EmbedLayerNormalization"
 _PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
 _BETWEEN_CONVOLUTIONS = ("Add", "Mul", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Reshape", "Flatten",
                          "Squeeze", "Unsqueeze", "Transpose", "Concat", "Pad", "Resize")
+_ACTIVATIONS = ("Relu", "Clip")
+"""What onnxruntime makes part of the convolution before it."""
 _FLOAT_OUTPUTS = ("MatMul", "Gemm")
+_MATRIX_AXES = 2
 _WEIGHT_TYPES = {"wi8": QuantType.QInt8, "wu8": QuantType.QUInt8}
 _ACTIVATION_TYPES = {"ai8": QuantType.QInt8, "au8": QuantType.QUInt8}
 
@@ -120,15 +125,37 @@ def insert_pairs(
 
 
 def nodes_to_quantize(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """Return the nodes that a static scheme quantizes: products on constant weights, and what lies between convolutions."""
-    constants = {item.name for item in graph.initializer}
-    weights = {item.name for item in graph.initializer if len(item.dims) > 1}  # a vector has no kernel in int8
-    products = [node for node in graph.node if node.op_type in _PRODUCTS and len(node.input) > 1 and node.input[1] in weights
-                and node.input[0] not in constants]
+    """Return the nodes that a static scheme quantizes: products on constant weights, and what lies between convolutions.
+
+    What lies behind the last product makes logits of its output, as a pooling does, and stays float.
+    """
+    products = products_on_weights(graph)
     if not is_convolutional(graph):
         return products
-    names = {node.name for node in products}
-    return [node for node in graph.node if node.name in names or node.op_type in _BETWEEN_CONVOLUTIONS]
+    names, between = {node.name for node in products}, _before_products(graph)
+    return [node for node in graph.node if node.name in names or (node.op_type in _BETWEEN_CONVOLUTIONS and node.name in between)]
+
+
+def products_on_weights(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Return the products of a value and a constant float weight of two or more axes."""
+    constants = {item.name for item in graph.initializer}
+    weights = {item.name for item in graph.initializer
+               if len(item.dims) > 1 and item.data_type == TensorProto.FLOAT}  # a vector has no kernel in int8
+    return [node for node in graph.node if node.op_type in _PRODUCTS and len(node.input) > 1 and node.input[1] in weights
+            and node.input[0] not in constants]
+
+
+def _before_products(graph: onnx.GraphProto) -> frozenset[str]:
+    """Return the names of nodes whose output flows into a product, and of activations that directly follow one."""
+    convolved = {output for node in graph.node if node.op_type in ("Conv", "ConvTranspose") for output in node.output}
+    flowing: set[str] = set()
+    found = set()
+    for node in reversed(graph.node):
+        if flowing.intersection(node.output) or (node.op_type in _ACTIVATIONS and node.input[0] in convolved):
+            found.add(node.name)
+        if node.op_type in _PRODUCTS or flowing.intersection(node.output):
+            flowing.update(reads_of(node))
+    return frozenset(found)
 
 
 def is_convolutional(graph: onnx.GraphProto) -> bool:
@@ -194,6 +221,8 @@ def _activations_of(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> 
 
 def _float_inputs(node: onnx.NodeProto) -> list[str]:
     """Return the inputs that hold values; shapes, pads and axes are integers."""
+    if node.op_type == "Pad":
+        return [*node.input[:1], *node.input[2:3]]
     return list(node.input) if node.op_type in ("Add", "Mul", "Concat") else list(node.input[:1])
 
 
@@ -217,13 +246,26 @@ def _quantize_products(
     quantizer = QDQQuantizer(
         model, scheme.is_per_channel, scheme.is_reduced_range, _WEIGHT_TYPES[scheme.weights],
         _ACTIVATION_TYPES[scheme.activations], limits, chosen, [], [*_PRODUCTS, *_BETWEEN_CONVOLUTIONS],
-        {"OpTypesToExcludeOutputQuantization": list(_FLOAT_OUTPUTS), "WeightSymmetric": scheme.weights == "wi8"},
+        {"OpTypesToExcludeOutputQuantization": list(_FLOAT_OUTPUTS), "WeightSymmetric": scheme.weights == "wi8",
+         "TensorQuantOverrides": {name: [{}] for name in _with_one_scale(model.graph)}},
     )
     quantizer.quantize_model()
     quantized: onnx.ModelProto = quantizer.model.model
     if not is_convolutional(model.graph):
         _read_float_again(quantized.graph, frozenset(chosen))
     return quantized
+
+
+def _with_one_scale(graph: onnx.GraphProto) -> list[str]:
+    """Return the weights that have one scale per channel too, since their outputs are numbered by no single axis.
+
+    These are the stacked matrices of a MatMul, and a ConvTranspose in groups, whose bias has more channels than the axis.
+    """
+    dims = {item.name: len(item.dims) for item in graph.initializer}
+    stacked = [node.input[1] for node in graph.node if node.op_type == "MatMul" and dims.get(node.input[1], 0) > _MATRIX_AXES]
+    grouped = [node.input[1] for node in graph.node if node.op_type == "ConvTranspose" and node.input[1] in dims
+               and any(a.name == "group" and a.i > 1 for a in node.attribute)]
+    return [*stacked, *grouped]
 
 
 def _read_float_again(graph: onnx.GraphProto, quantized: frozenset[str]) -> None:

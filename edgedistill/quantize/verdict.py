@@ -64,7 +64,7 @@ def write_verdict(
         float_size_bytes=court.source.stat().st_size,
         speed_source="measured" if finding.times.measured else "predicted" if finding.times.predicted else None,
         float_predicted_p50_s=finding.times.float_p50_s,
-        noisiest_nodes={item.node: round(item.worst_db, 1) for item in finding.noise[:_NAMED_NODES]},
+        noisiest_nodes={item.node: round(item.worst_db, 1) for item in _noisiest(finding)},
         noisiest_by=_noisiest_by(finding),
     )
 
@@ -127,9 +127,14 @@ def _why_float(finding: Finding) -> str:
 
 
 def _named_nodes(finding: Finding) -> str:
-    worst = [f"{item.node} ({item.worst_db:.0f} dB)" for item in finding.noise[:_NAMED_NODES] if math.isfinite(item.worst_db)]
+    worst = [f"{item.node} ({item.worst_db:.0f} dB)" for item in _noisiest(finding)]
     how = {"qdq-graph": "in its QDQ graph", "rounding": "rounded alone"}.get(_noisiest_by(finding) or "")
     return f"; {how}, int8 leaves least of {', '.join(worst)}" if worst else ""
+
+
+def _noisiest(finding: Finding) -> list[Noise]:
+    """Return the first of the nodes that suffer at all; one that only zeros flow into has no ratio."""
+    return [item for item in finding.noise[:_NAMED_NODES] if math.isfinite(item.worst_db)]
 
 
 def _noisiest_by(finding: Finding) -> Literal["qdq-graph", "rounding"] | None:

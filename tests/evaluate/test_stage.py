@@ -3,6 +3,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from scipy.stats import binomtest
 
@@ -230,3 +231,16 @@ def test_evaluate_when_several_labels_are_not_those_of_the_classes_then_refused(
     write_several(place, sets)
     with pytest.raises(DataError, match=message):
         evaluate(place)
+
+
+def test_evaluate_graph_that_ends_in_softmax_gives_the_figures_of_its_logits(place):
+    expected = evaluate(place)
+    model = onnx.load(place.inputs.model / "model.onnx")
+    model.graph.node[-1].output[0] = "raw"
+    model.graph.node.append(onnx.helper.make_node("Softmax", ["raw"], ["logits"], axis=-1))
+    onnx.save(model, place.inputs.model / "model.onnx")
+    found = evaluate(place)
+    assert found.calibration_error.value == pytest.approx(expected.calibration_error.value, abs=1e-6)
+    assert found.accuracy == expected.accuracy
+    shares = np.exp(read_logits(place.out / "logits.npy"))
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)

@@ -28,6 +28,7 @@ from edgedistill.package.contents import (
     Sizes,
 )
 from edgedistill.package.ort_format import OrtModel, convert_to_ort
+from edgedistill.package.raw_answers import require_raw_answers
 from edgedistill.package.runtime_build import runtime_build
 from edgedistill.package.stage import (
     BUNDLE_FOLDER,
@@ -44,6 +45,7 @@ from edgedistill.tasks.image_classification.apps import app_sources
 from edgedistill.tasks.image_classification.card import PictureCardParts, compared_words, picture_card
 from edgedistill.tasks.image_classification.encoding import (
     PREPROCESSOR_FILE,
+    EncodedPictures,
     Preprocessing,
     fit_channels,
     fit_size,
@@ -120,7 +122,7 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
 
     Raises:
         ArtifactError: a file is missing or damaged, its pre-processing is none that the graph does, or there are no pictures to
-            take golden ones from.
+            take golden ones from, or the model puts out probabilities.
         UsageError: labels.json cannot be read, or the licence of teacher or data is denied.
     """
     require_allowed_licences(settings)
@@ -130,8 +132,11 @@ def _requires(settings: Settings, inputs: Inputs) -> None:
     known = Labels.read_json(inputs.labels)
     if (inputs.model / CONFIG_FILE).is_file():
         require_fitting(inputs.model / CONFIG_FILE, known, inputs.labels)
-    if not len(read_examples(inputs.data)):
+    examples = read_examples(inputs.data)
+    if not len(examples):
         raise ArtifactError(f"{inputs.data}: has no rows", hint="golden pictures need at least one labelled picture")
+    pictures = EncodedPictures(pixels_of(examples), read_preprocessing(inputs.model))
+    require_raw_answers(inputs.model / contents.ONNX_FILE, pictures)
 
 
 def _run(settings: PictureSettings, inputs: Inputs, out: Path) -> Outcome:
