@@ -17,7 +17,8 @@ MOST_TOKENS = 512
 _SIZES = (64, 128, 256, MOST_TOKENS)
 _HELD = 0.95
 _FEW = 0.01
-"""Below this share of the texts, that some are cut is neither told nor taken into account: it changes nothing to speak of."""
+"""Below this share of the texts, that some are cut is not told; nor taken into account, where it is below this share of the
+characters too."""
 
 _MANY_UNREAD = 0.1
 _SAMPLE_TEXTS = 2_000
@@ -101,7 +102,7 @@ def unread_decision(unread: Unread) -> tuple[Decision, ...]:
 def ends_of_reading(encoder: TextEncoder, texts: Sequence[str]) -> dict[int, int]:
     """Return behind which character reading ends, by the number of the text, of texts that the encoder cuts.
 
-    Where it cuts fewer than 1 % of the texts, none are named.
+    None are named where it cuts fewer than 1 % of the texts and leaves fewer than 1 % of all characters unread.
 
     Args:
         encoder: with the teacher's truncation.
@@ -116,4 +117,6 @@ def ends_of_reading(encoder: TextEncoder, texts: Sequence[str]) -> dict[int, int
     for number, encoding in zip(full, found, strict=True):
         if encoding.overflowing:
             ends[number] = max(end for _, end in encoding.offsets)
-    return ends if len(ends) >= _FEW * len(texts) else {}
+    unread = sum(len(texts[number]) - end for number, end in ends.items())
+    is_much = len(ends) >= _FEW * len(texts) or unread >= _FEW * sum(map(len, texts))
+    return ends if is_much else {}

@@ -89,8 +89,13 @@ def test_ends_of_reading_when_a_text_is_cut_then_behind_its_last_token_read(enco
     assert {number: LONG[:end] for number, end in ends.items()} == {1: "please turn the lamps on please turn the lamps on please turn"}
 
 
-def test_ends_of_reading_when_fewer_than_one_percent_are_cut_or_a_text_just_fits_then_none(encoder: TextEncoder) -> None:
+def test_ends_of_reading_when_little_is_cut_or_a_text_just_fits_then_none(encoder: TextEncoder) -> None:
     just = " ".join(["lamp"] * 14)
-    assert ends_of_reading(encoder, [LONG, *[FITS] * 100]) == {}
+    assert ends_of_reading(encoder, [LONG, *[FITS] * 1000]) == {}
     assert list(ends_of_reading(encoder, [LONG, *[just] * 99])) == [0]
     assert ends_of_reading(encoder, []) == {}
+
+
+def test_ends_of_reading_when_few_texts_hold_much_that_is_not_read_then_theirs(encoder: TextEncoder) -> None:
+    texts = ["turn the lamp on " * 500, *[FITS] * 1000]
+    assert ends_of_reading(encoder, texts) == {0: len("turn the lamp on " * 3 + "turn the")}
