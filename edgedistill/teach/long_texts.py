@@ -86,6 +86,29 @@ def cut_decision(lengths: NDArray[np.int64], *, max_tokens: int, most: int) -> D
     )
 
 
+def cut_by_student_decision(
+    student: NDArray[np.int64], teacher: NDArray[np.int64], *, max_tokens: int, most: int
+) -> Decision | None:
+    """Say that a student with a vocabulary of its own cuts texts that its teacher reads whole; None below 1 % of the texts.
+
+    Args:
+        student: tokens that each text has for it, to the text's end, shape (n,), n >= 1.
+        teacher: those that it has for the teacher, shape (n,).
+        max_tokens: the recipe's, which both keep to.
+        most: what the teacher reads at most, and a recipe can ask for.
+    """
+    is_whole = teacher <= max_tokens
+    cut = float((is_whole & (student > max_tokens)).mean())
+    if cut < _FEW:
+        return None
+    why = "its vocabulary is smaller than the teacher's and splits words into more tokens: a rung with a larger one cuts fewer"
+    if max_tokens < most:
+        more = tokens_that_hold(student[is_whole], most=most, above=max_tokens)
+        why += f"; or --set teacher.max_tokens={more}, which takes longer to train and to answer"
+    return Decision(step="distill", why=why, what=f"the student cuts {cut:.0%} of the training texts after {max_tokens} tokens "
+                    "that its teacher reads whole, and never sees their ends")
+
+
 def unread_decision(unread: Unread) -> tuple[Decision, ...]:
     """Say how much of the training texts is not read; nothing below 1 % of their tokens, in less than a tenth of the texts."""
     if unread.tokens < MUCH_UNREAD and unread.texts < _MANY_UNREAD:

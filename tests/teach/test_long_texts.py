@@ -10,6 +10,7 @@ import pytest
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.tasks.text_classification.unread import Unread
 from edgedistill.teach.long_texts import (
+    cut_by_student_decision,
     cut_decision,
     ends_of_reading,
     estimated_lengths,
@@ -67,6 +68,18 @@ def test_cut_decision_when_one_percent_is_cut_then_says_so_and_what_to_type(
     assert told is not None
     assert told.what.startswith(what)
     assert re.search(why, told.why)
+
+
+def test_cut_by_student_decision_when_the_teacher_reads_whole_what_the_student_cuts_then_says_so_and_what_to_type() -> None:
+    student, teacher = np.array([60] * 95 + [100] * 3 + [300] * 2), np.array([50] * 98 + [200] * 2)
+    told = cut_by_student_decision(student, teacher, max_tokens=64, most=512)
+    assert told is not None
+    assert told.what.startswith("the student cuts 3% of the training texts after 64 tokens")  # the teacher cuts the last two itself
+    assert "--set teacher.max_tokens=128" in told.why
+    told = cut_by_student_decision(student, teacher, max_tokens=64, most=64)
+    assert told is not None
+    assert "--set" not in told.why
+    assert cut_by_student_decision(np.array([60] * 995 + [65] * 5), np.full(1000, 50), max_tokens=64, most=512) is None
 
 
 def test_cut_decision_when_the_teacher_reads_no_more_then_nothing_to_type() -> None:
