@@ -41,6 +41,15 @@ def takes_bf16(model_type: str) -> bool:
     return model_type not in _FLOAT_ONLY
 
 
+def multiplies_bf16(kind: str) -> bool:
+    """Does the hardware itself multiply bfloat16? GPUs before Ampere emulate it, which is slower than float32.
+
+    Args:
+        kind: torch's name of the device's kind: "cuda", or another one, for which the CPU answers.
+    """
+    return torch.cuda.is_bf16_supported(including_emulation=False) if kind == "cuda" else this_host().has_bf16
+
+
 def with_quickest_layout(model: _Module) -> _Module:
     """Return the model with the weights of its convolutions laid out as this machine computes them quickest.
 

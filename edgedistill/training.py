@@ -22,7 +22,6 @@ from edgedistill.batch_order import plan_batches
 from edgedistill.batch_parts import WEIGHT
 from edgedistill.checkpoints import CHECKPOINTS, checkpoint_of, last_complete, mark_complete
 from edgedistill.heap import give_back_freed
-from edgedistill.host import this_host
 from edgedistill.loss_curve import TermMeans, add_batch, require_finite, training_log
 from edgedistill.objective import LogitObjective, LossFunction, Objective, TrainingBatch, learned_beside
 from edgedistill.processes import Group
@@ -30,7 +29,7 @@ from edgedistill.progress import Progress
 from edgedistill.results import Milestone, TrainingLog
 from edgedistill.shared_training import Batches, SharedTrainer, agreed_path, answered_right, group_of_training, in_parts
 from edgedistill.tasks.encoding import Encoded, inputs_of
-from edgedistill.torch_setup import set_up_torch, takes_bf16
+from edgedistill.torch_setup import multiplies_bf16, set_up_torch, takes_bf16
 
 log = logging.getLogger("edgedistill")
 
@@ -255,7 +254,7 @@ class _BatchTrainer(SharedTrainer):
 
 def _arguments(schedule: Schedule, checkpoints: Path, *, model_type: str, is_learning_beside: bool) -> TrainingArguments:
     every = max(1, schedule.steps // schedule.evaluations)
-    is_bf16 = (torch.cuda.is_available() or this_host().has_bf16) and takes_bf16(model_type)
+    is_bf16 = multiplies_bf16("cuda" if torch.cuda.is_available() else "cpu") and takes_bf16(model_type)
     # where bf16 is off transformers takes what accelerate, or the training before this one, has left there
     os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16" if is_bf16 else "no"
     arguments = TrainingArguments(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., tuple[dict[str, torch.Tensor], TrainingLog, list[int]]]:
     # bfloat16 rounds more than this compares; transformers leaves word of an earlier training's in the environment
-    monkeypatch.setattr(training, "this_host", lambda: SimpleNamespace(has_bf16=False))
+    monkeypatch.setattr(training, "multiplies_bf16", lambda _: False)
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
 
     def run_with(*, most_rows: int) -> tuple[dict[str, torch.Tensor], TrainingLog, list[int]]:

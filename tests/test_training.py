@@ -396,7 +396,7 @@ def test_train_with_several_labels_a_text_counts_the_texts_that_are_all_right(
     right = 0
     for i in range(len(several[1])):
         inputs = {name: torch.from_numpy(values) for name, values in several[1].encoded.batch([i]).items()}
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=training.this_host().has_bf16):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=training.multiplies_bf16("cpu")):
             right += bool(((model(**inputs).logits[0] > 0).numpy() == several[1].labels[i]).all())
     best = min(log.points, key=lambda point: point.validation_loss)
     assert best.validation_accuracy == pytest.approx(right / 30, abs=0.04)  # rounding of a padded batch

@@ -28,12 +28,11 @@ from edgedistill.distill.losses.layers import LayerPair, LayerRule, pair_layers
 from edgedistill.distill.projections import EMBEDDING, LAYERS, SENTENCE, LeastSquares, make_projections, sentence_projection
 from edgedistill.errors import ArtifactError
 from edgedistill.examples import NO_LABEL
-from edgedistill.host import this_host
 from edgedistill.objective import LogitObjective, LossFunction, LossTerms, Objective, Scored, TrainingBatch
 from edgedistill.recipe import Distillation, LossTerm
 from edgedistill.tasks.encoding import inputs_of
 from edgedistill.teach.teacher_model import sentence_vectors_of
-from edgedistill.torch_setup import takes_bf16
+from edgedistill.torch_setup import multiplies_bf16, takes_bf16
 from edgedistill.training import TrainingSet
 
 _DEFAULT_BETA = 8.0
@@ -245,7 +244,7 @@ class GuidedObjective(Objective):
         teacher = self._teacher.to(ids.device)
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
         known = {name: value for name, value in inputs.items() if name in inputs_of(teacher.forward)}
-        is_half = (ids.device.type == "cuda" or this_host().has_bf16) and takes_bf16(teacher.config.model_type)
+        is_half = multiplies_bf16(ids.device.type) and takes_bf16(teacher.config.model_type)
         autocast = torch.autocast(ids.device.type, torch.bfloat16, enabled=is_half)
         # no_grad, since what inference_mode makes cannot be kept for the student's backward pass
         with torch.no_grad(), autocast:

@@ -41,6 +41,8 @@ from edgedistill.results import FitOn, Labels
 from edgedistill.soft_labels import read_soft_labels
 from edgedistill.stage import Outcome
 from edgedistill.tasks.text_classification.encoding import SPECIAL_TOKENS, TextEncoder
+from edgedistill.teach.labels import token_limit
+from edgedistill.teach.long_texts import MOST_TOKENS, cut_by_student_decision, sampled_rows, whole_lengths
 from edgedistill.teach.teacher_model import load_classifier
 from edgedistill.torch_setup import quickest_attention, set_up_torch
 from edgedistill.training import TrainingSet, train
@@ -162,7 +164,9 @@ def _make_start(
     write_student(model, tokenizer.json, start, max_tokens=settings.max_tokens)
     own, validation = TextEncoder.load(start), read_examples(inputs.validation)
     if tokenizer.vocabulary is None:
-        return Start((decision, _vocabulary_decision(tokenizer, None), _unknown_decision(own, train_set, validation)))
+        most = min(MOST_TOKENS, token_limit(inputs.teacher) or MOST_TOKENS)
+        return Start((decision, _vocabulary_decision(tokenizer, None), _unknown_decision(own, train_set, validation),
+                      *_warn_of_cut(own, encoder, train_set, most=most)))
     for table in (train_set, transfer, validation):
         for batch in table.text_batches():
             prove_ids(encoder, own, tokenizer.vocabulary.student_id_of, batch)
@@ -221,6 +225,18 @@ def _unknown_decision(encoder: TextEncoder, train_set: Examples, validation: Exa
         return Decision(step="distill", what=what, why=why)
     why += ", and what it says is lost: a larger vocabulary, or a teacher with a WordPiece tokenizer, reads more"
     return warned(Decision(step="distill", what=what, why=why))
+
+
+def _warn_of_cut(own: TextEncoder, teacher: TextEncoder, train_set: Examples, *, most: int) -> tuple[Decision, ...]:
+    """Warn where the student's own vocabulary makes so many tokens of texts that it cuts what its teacher reads whole."""
+    truncation = own.tokenizer.truncation
+    if truncation is None:
+        return ()
+    texts = train_set.texts
+    some = [texts[row] for row in sampled_rows(len(texts))]
+    lengths = [whole_lengths(encoder.tokenizer, some) for encoder in (own, teacher)]
+    told = cut_by_student_decision(*lengths, max_tokens=truncation["max_length"], most=most)
+    return () if told is None else (warned(told),)
 
 
 def _finish(model: PreTrainedModel, start: Path, out: Path) -> None:

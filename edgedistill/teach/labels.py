@@ -14,8 +14,8 @@ _CONFIG_FILE = "config.json"
 _SAVE_AGAIN = "save the model again with save_pretrained()"
 _CLASSIFIER = re.compile("For(Sequence|Image)Classification")
 _PLACEHOLDER = re.compile(r"^LABEL_\d+$")
-_DEFAULT_NAMES = {"0": "LABEL_0", "1": "LABEL_1"}
-"""What transformers means when id2label is missing: save_pretrained leaves out values that are its defaults."""
+_DEFAULT_CLASSES = 2
+"""Of transformers, where neither id2label nor num_labels is there: save_pretrained leaves out values that are its defaults."""
 
 _COUNT_FROM_PADDING = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
 """Families whose first position is pad_token_id + 1."""
@@ -30,11 +30,14 @@ def trained_labels(folder: Path) -> tuple[str, ...] | None:
     config = config_of(folder)
     if not any(_CLASSIFIER.search(name) for name in config.get("architectures") or ()):
         return None
-    names = config.get("id2label") or _DEFAULT_NAMES
+    names = config.get("id2label")
     try:
+        if not names:
+            count = config.get("num_labels")
+            return tuple(f"LABEL_{i}" for i in range(_DEFAULT_CLASSES if count is None else int(count)))
         return tuple(str(names[key]) for key in sorted(names, key=int))
     except (ValueError, TypeError):
-        raise TeacherError(f"{folder / _CONFIG_FILE}: id2label does not give names to class numbers",
+        raise TeacherError(f"{folder / _CONFIG_FILE}: id2label does not give names to class numbers, or num_labels is no number",
                            hint=_SAVE_AGAIN) from None
 
 
@@ -59,7 +62,8 @@ def require_same_problem(folder: Path, problem: ProblemType) -> None:
                  "label an example, or an encoder (teacher.name), which is then fine-tuned on your labels",
         )
     raise TeacherError(f"{folder}: this teacher chooses one class a text, and the texts may have several labels",
-                       hint=f"name a teacher trained with problem_type {problem}, or an encoder (teacher.name), which is then "
+                       hint=f"if it was trained with a sigmoid per class, write \"problem_type\": \"{problem}\" into its "
+                            f"{_CONFIG_FILE}; else name a teacher trained so, or an encoder (teacher.name), which is then "
                             "fine-tuned on your labels")
 
 

@@ -17,7 +17,8 @@ MOST_TOKENS = 512
 _SIZES = (64, 128, 256, MOST_TOKENS)
 _HELD = 0.95
 _FEW = 0.01
-"""Below this share of the texts, that some are cut is neither told nor taken into account: it changes nothing to speak of."""
+"""Below this share of the texts, that some are cut is not told; nor taken into account, where it is below this share of the
+characters too."""
 
 _MANY_UNREAD = 0.1
 _SAMPLE_TEXTS = 2_000
@@ -85,6 +86,29 @@ def cut_decision(lengths: NDArray[np.int64], *, max_tokens: int, most: int) -> D
     )
 
 
+def cut_by_student_decision(
+    student: NDArray[np.int64], teacher: NDArray[np.int64], *, max_tokens: int, most: int
+) -> Decision | None:
+    """Say that a student with a vocabulary of its own cuts texts that its teacher reads whole; None below 1 % of the texts.
+
+    Args:
+        student: tokens that each text has for it, to the text's end, shape (n,), n >= 1.
+        teacher: those that it has for the teacher, shape (n,).
+        max_tokens: the recipe's, which both keep to.
+        most: what the teacher reads at most, and a recipe can ask for.
+    """
+    is_whole = teacher <= max_tokens
+    cut = float((is_whole & (student > max_tokens)).mean())
+    if cut < _FEW:
+        return None
+    why = "its vocabulary is smaller than the teacher's and splits words into more tokens: a rung with a larger one cuts fewer"
+    if max_tokens < most:
+        more = tokens_that_hold(student[is_whole], most=most, above=max_tokens)
+        why += f"; or --set teacher.max_tokens={more}, which takes longer to train and to answer"
+    return Decision(step="distill", why=why, what=f"the student cuts {cut:.0%} of the training texts after {max_tokens} tokens "
+                    "that its teacher reads whole, and never sees their ends")
+
+
 def unread_decision(unread: Unread) -> tuple[Decision, ...]:
     """Say how much of the training texts is not read; nothing below 1 % of their tokens, in less than a tenth of the texts."""
     if unread.tokens < MUCH_UNREAD and unread.texts < _MANY_UNREAD:
@@ -101,7 +125,7 @@ def unread_decision(unread: Unread) -> tuple[Decision, ...]:
 def ends_of_reading(encoder: TextEncoder, texts: Sequence[str]) -> dict[int, int]:
     """Return behind which character reading ends, by the number of the text, of texts that the encoder cuts.
 
-    Where it cuts fewer than 1 % of the texts, none are named.
+    None are named where it cuts fewer than 1 % of the texts and leaves fewer than 1 % of all characters unread.
 
     Args:
         encoder: with the teacher's truncation.
@@ -116,4 +140,6 @@ def ends_of_reading(encoder: TextEncoder, texts: Sequence[str]) -> dict[int, int
     for number, encoding in zip(full, found, strict=True):
         if encoding.overflowing:
             ends[number] = max(end for _, end in encoding.offsets)
-    return ends if len(ends) >= _FEW * len(texts) else {}
+    unread = sum(len(texts[number]) - end for number, end in ends.items())
+    is_much = len(ends) >= _FEW * len(texts) or unread >= _FEW * sum(map(len, texts))
+    return ends if is_much else {}

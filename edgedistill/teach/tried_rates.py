@@ -1,5 +1,6 @@
 """Fine-tuning at several learning rates, one after the other: validation says which teacher is kept."""
 
+import json
 import logging
 import shutil
 from collections.abc import Callable
@@ -15,11 +16,15 @@ from edgedistill.errors import TrainingDivergedError
 from edgedistill.manifest import Decision
 from edgedistill.processes import current_group
 from edgedistill.results import TrainingLog
+from edgedistill.stage import write_text_durably
 from edgedistill.teach.files import CURVE_FILE
 from edgedistill.teach.fine_tuning import fine_tune
 from edgedistill.training import Schedule, TrainingSet
 
 log = logging.getLogger("edgedistill")
+
+_DIVERGED = "diverged.json"
+"""Says in a rate's folder that its training diverged, and how: it is not tried again after a kill."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,10 @@ def tune_at(
     for place, rate in enumerate(rates, 1):
         folder = out / _folder(rate)
         is_done = group.share("yes" if (folder / CURVE_FILE).is_file() else "no") == "yes"  # it is written last
+        told = group.share(_told_failure(folder))
+        if told:
+            failures.append(TrainingDivergedError(**json.loads(told)))
+            continue
         try:
             if not is_done:
                 log.info("teach: learning rate %g, %d of %d; --set teacher.fine_tuning.learning_rate=%g trains at one alone",
@@ -69,6 +78,7 @@ def tune_at(
                 group.on_main(partial(shutil.rmtree, folder / CHECKPOINTS, ignore_errors=True))  # several times the model's size
         except TrainingDivergedError as diverged:
             failures.append(diverged)
+            group.on_main(partial(_mark, folder, diverged))
             continue
         made[rate] = TrainingLog.read_json(folder / CURVE_FILE)
     if not made:
@@ -81,6 +91,17 @@ def tune_at(
 
 def _folder(rate: float) -> str:
     return f"rate-{rate:g}"
+
+
+def _told_failure(folder: Path) -> str:
+    """Return how the training of a rate's folder diverged, as JSON; an empty string where it did not."""
+    mark = folder / _DIVERGED
+    return mark.read_text(encoding="utf-8") if mark.is_file() else ""
+
+
+def _mark(folder: Path, diverged: TrainingDivergedError) -> None:
+    write_text_durably(folder / _DIVERGED, json.dumps({"message": diverged.message, "hint": diverged.hint}))
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def _tuned(

@@ -2,12 +2,15 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer, models, normalizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from edgedistill.distill import work
 from edgedistill.distill.own_tokenizer import OwnTokenizer, reading_for, train_wordpiece, unknown_share
+from edgedistill.examples import read_examples, write_examples
 from edgedistill.package.bert_rules import bert_problem
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 
@@ -98,3 +101,19 @@ def test_own_tokenizer_counts_words_once_whatever_the_order() -> None:
     texts = ["Bàn bạn", "bán Bàn", "hug hugs"]
     assert trained(texts)[0] == trained(texts[::-1])[0]
     assert reading_for(teacher(), Counter()).splits_runs is False
+
+
+def test_warn_of_cut_when_the_students_tokens_are_smaller_then_it_cuts_what_its_teacher_reads(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1, "lamp": 2}, unk_token="[UNK]"))  # noqa: S106 - no secret
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.enable_truncation(16)
+    texts = ["lamp " * 10, "lamp"]
+    letters = Tokenizer.from_str(train_wordpiece(texts, words, mask=None, size=9, max_tokens=16).json)
+    write_examples(tmp_path / "train.arrow", ["a", "b"], texts, [0, 1])
+    table = read_examples(tmp_path / "train.arrow")
+    told = work._warn_of_cut(TextEncoder(letters, 0), TextEncoder(words, 1), table, most=512)
+    assert [decision.what.startswith("the student cuts 50% of the training texts") for decision in told] == [True]
+    assert "--set teacher.max_tokens=64" in caplog.text
+    assert work._warn_of_cut(TextEncoder(words, 1), TextEncoder(words, 1), table, most=512) == ()

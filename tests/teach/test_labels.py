@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import BertConfig
 
 from edgedistill.errors import TeacherError
 from edgedistill.problem_type import ONE_LABEL, SEVERAL_LABELS, ProblemType
@@ -46,6 +47,19 @@ def test_trained_labels_of_a_binary_classifier_that_transformers_saved_are_its_t
     assert label_order(tmp_path) is None
 
 
+@pytest.mark.parametrize(("config", "count"), [({"num_labels": 5}, 5), ({"num_labels": 3, "id2label": None}, 3), ({}, 2)])
+def test_trained_labels_when_only_their_number_is_given_then_numbered_as_transformers_does(
+    tmp_path: Path, config: dict[str, Any], count: int
+) -> None:
+    folder = folder_with(tmp_path, architectures=["BertForSequenceClassification"], **config)
+    assert trained_labels(folder) == tuple(BertConfig(**config).id2label.values()) == tuple(f"LABEL_{i}" for i in range(count))
+
+
+def test_trained_labels_when_their_number_is_none_then_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(TeacherError, match="num_labels is no number"):
+        trained_labels(folder_with(tmp_path, architectures=["BertForSequenceClassification"], num_labels="many"))
+
+
 def test_require_same_problem_when_a_teacher_of_several_labels_meets_one_label_then_says_what_to_type(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, architectures=["BertForSequenceClassification"], problem_type=SEVERAL_LABELS)
     require_same_problem(folder, SEVERAL_LABELS)
@@ -57,8 +71,9 @@ def test_require_same_problem_when_a_teacher_of_several_labels_meets_one_label_t
 def test_require_same_problem_when_a_teacher_of_one_label_meets_several_then_refused(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, architectures=["BertForSequenceClassification"])
     require_same_problem(folder, ONE_LABEL)
-    with pytest.raises(TeacherError, match="chooses one class a text"):
+    with pytest.raises(TeacherError, match="chooses one class a text") as caught:
         require_same_problem(folder, SEVERAL_LABELS)
+    assert 'write "problem_type": "multi_label_classification" into its config.json' in caught.value.hint
 
 
 @pytest.mark.parametrize("problem", [ONE_LABEL, SEVERAL_LABELS])

@@ -10,6 +10,7 @@ import pytest
 from edgedistill.tasks.text_classification.encoding import TextEncoder
 from edgedistill.tasks.text_classification.unread import Unread
 from edgedistill.teach.long_texts import (
+    cut_by_student_decision,
     cut_decision,
     ends_of_reading,
     estimated_lengths,
@@ -69,6 +70,18 @@ def test_cut_decision_when_one_percent_is_cut_then_says_so_and_what_to_type(
     assert re.search(why, told.why)
 
 
+def test_cut_by_student_decision_when_the_teacher_reads_whole_what_the_student_cuts_then_says_so_and_what_to_type() -> None:
+    student, teacher = np.array([60] * 95 + [100] * 3 + [300] * 2), np.array([50] * 98 + [200] * 2)
+    told = cut_by_student_decision(student, teacher, max_tokens=64, most=512)
+    assert told is not None
+    assert told.what.startswith("the student cuts 3% of the training texts after 64 tokens")  # the teacher cuts the last two itself
+    assert "--set teacher.max_tokens=128" in told.why
+    told = cut_by_student_decision(student, teacher, max_tokens=64, most=64)
+    assert told is not None
+    assert "--set" not in told.why
+    assert cut_by_student_decision(np.array([60] * 995 + [65] * 5), np.full(1000, 50), max_tokens=64, most=512) is None
+
+
 def test_cut_decision_when_the_teacher_reads_no_more_then_nothing_to_type() -> None:
     told = cut_decision(np.array([900]), max_tokens=128, most=128)
     assert told is not None
@@ -89,8 +102,13 @@ def test_ends_of_reading_when_a_text_is_cut_then_behind_its_last_token_read(enco
     assert {number: LONG[:end] for number, end in ends.items()} == {1: "please turn the lamps on please turn the lamps on please turn"}
 
 
-def test_ends_of_reading_when_fewer_than_one_percent_are_cut_or_a_text_just_fits_then_none(encoder: TextEncoder) -> None:
+def test_ends_of_reading_when_little_is_cut_or_a_text_just_fits_then_none(encoder: TextEncoder) -> None:
     just = " ".join(["lamp"] * 14)
-    assert ends_of_reading(encoder, [LONG, *[FITS] * 100]) == {}
+    assert ends_of_reading(encoder, [LONG, *[FITS] * 1000]) == {}
     assert list(ends_of_reading(encoder, [LONG, *[just] * 99])) == [0]
     assert ends_of_reading(encoder, []) == {}
+
+
+def test_ends_of_reading_when_few_texts_hold_much_that_is_not_read_then_theirs(encoder: TextEncoder) -> None:
+    texts = ["turn the lamp on " * 500, *[FITS] * 1000]
+    assert ends_of_reading(encoder, texts) == {0: len("turn the lamp on " * 3 + "turn the")}

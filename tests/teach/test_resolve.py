@@ -172,6 +172,61 @@ def test_resolve_teacher_with_pickled_weights_only_is_refused_with_the_way_out(r
     assert "safe_serialization=True" in failure.value.hint
 
 
+CONVERT = ("from transformers import AutoModelForSequenceClassification, AutoTokenizer; AutoModelForSequenceClassification."
+           "from_pretrained('someone/encoder').save_pretrained('DIR', safe_serialization=True); "
+           "AutoTokenizer.from_pretrained('someone/encoder').save_pretrained('DIR')")
+
+
+@pytest.mark.parametrize("allow_hub", [False, True])
+def test_resolve_teacher_when_the_cache_has_pickled_weights_only_then_says_so_and_how_to_convert_them(
+    recipes: Path, hub_cache: Path, allow_hub: bool
+) -> None:
+    cached = write_cache(hub_cache, "config.json", "pytorch_model-00001-of-00002.bin")
+    (cached / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
+    with pytest.raises(TeacherError, match="someone/encoder: only pytorch_model-00001-of-00002.bin: pickled") as refused:
+        resolve(recipes, allow_hub=allow_hub)
+    assert CONVERT in refused.value.hint
+
+
+@pytest.mark.parametrize(("architecture", "classes"), [
+    ("BertForMaskedLM", "AutoModel, AutoTokenizer;"), ("ResNetForImageClassification", "AutoModelForImageClassification, AutoImageProcessor;"),
+])
+def test_resolve_teacher_when_the_hub_has_pickled_weights_only_then_says_so_and_how_to_convert_them(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, architecture: str, classes: str
+) -> None:
+    downloaded = write_model(tmp_path / "downloaded", "config.json")
+    (downloaded / "config.json").write_text(f'{{"architectures": ["{architecture}"]}}')
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(downloaded))
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda *_, **__: ["config.json", "pytorch_model.bin"])
+    with pytest.raises(TeacherError, match="only pytorch_model.bin: pickled") as refused:
+        resolve(recipes, allow_hub=True, revision="c0ffee")
+    assert f"import {classes}" in refused.value.hint
+    assert "from_pretrained('someone/encoder', revision='c0ffee')" in refused.value.hint
+
+
+@pytest.mark.parametrize("allow_hub", [False, True])
+def test_resolve_teacher_when_the_cache_lacks_the_tokenizer_then_the_hub_is_asked_if_it_may(
+    recipes: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, allow_hub: bool
+) -> None:
+    cached, downloaded = write_cache(hub_cache), write_model(tmp_path / "downloaded")
+    (cached / "tokenizer.json").unlink()
+    monkeypatch.setattr(huggingface_hub, "snapshot_download",
+                        lambda *_, local_files_only=False, **__: str(cached if local_files_only else downloaded))
+    if allow_hub:
+        assert resolve(recipes, allow_hub=True) == downloaded
+        return
+    with pytest.raises(TeacherError, match="no tokenizer"):
+        resolve(recipes)
+
+
+def test_resolve_teacher_when_the_cache_lacks_the_tokenizer_and_the_hub_is_away_then_says_what_it_lacks(
+    recipes: Path, hub_cache: Path
+) -> None:
+    (write_cache(hub_cache) / "tokenizer.json").unlink()
+    with pytest.raises(TeacherError, match="no tokenizer"):
+        resolve(recipes, allow_hub=True)
+
+
 def test_resolve_teacher_with_pickled_weights_beside_safe_ones_is_taken(recipes: Path) -> None:
     folder = write_model(recipes / "someone" / "encoder", "config.json", "model.safetensors", "pytorch_model.bin")
     assert resolve(recipes) == folder

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -243,7 +242,7 @@ def test_unspaced_word_vectors_are_of_whole_tokens_in_scripts_without_spaces(cop
 def test_label_texts_gives_each_text_its_own_logits_in_the_order_of_the_texts(
     model_folder: Callable[[str], Path], rows: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teacher_model, "this_host", lambda: SimpleNamespace(has_bf16=False))
+    monkeypatch.setattr(teacher_model, "multiplies_bf16", lambda _: False)
     folder, texts = model_folder("bert"), rows(70, seed=6)[0]
     model, encoder = load_classifier(folder, ("x", "y", "z")), TextEncoder.load(folder)
     found = list(label_texts(model, encoder, iter([texts[:50], texts[50:69], texts[69:]]), tokens_per_batch=40))
@@ -282,7 +281,7 @@ def test_label_texts_in_bfloat16_stays_near_float32(
     model, encoder = load_classifier(folder, ("x", "y", "z")), TextEncoder.load(folder)
     answers = []
     for has_bf16 in (True, False):
-        monkeypatch.setattr(teacher_model, "this_host", lambda has=has_bf16: SimpleNamespace(has_bf16=has))
+        monkeypatch.setattr(teacher_model, "multiplies_bf16", lambda _, has=has_bf16: has)
         answers.append(next(label_texts(model, encoder, iter([texts]))).logits)
     assert answers[0].dtype == np.float32
     assert np.abs(answers[0] - answers[1]).mean() < 0.1 * np.abs(answers[1]).mean()
@@ -324,7 +323,7 @@ def test_label_texts_when_the_family_cannot_be_computed_in_bfloat16_then_in_floa
     model_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = TextEncoder.load(model_folder("bert"))
-    monkeypatch.setattr(teacher_model, "this_host", lambda: SimpleNamespace(has_bf16=True))
+    monkeypatch.setattr(teacher_model, "multiplies_bf16", lambda _: True)
     config = DebertaConfig(vocab_size=encoder.tokenizer.get_vocab_size(), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
                            intermediate_size=16, relative_attention=True, pos_att_type=["c2p", "p2c"], num_labels=3)
     model = DebertaForSequenceClassification(config)

@@ -112,6 +112,24 @@ def test_teacher_when_one_rate_diverges_then_another_is_kept_and_all_of_them_is_
         taught(tmp_path / "all", encoder, data, SINGLE.model_copy(update={"learning_rates": (WILD, WILD)}))
 
 
+def test_teacher_when_killed_after_a_rate_diverged_then_that_rate_is_not_trained_again(
+    data: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[float] = []
+
+    def tuned(*_: Any, schedule: Any, out: Path) -> float:
+        made.append(schedule.learning_rate)
+        if schedule.learning_rate == WILD:
+            raise TrainingDivergedError("the training diverged", hint="lower it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tried_rates, "fine_tune", tuned)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            taught(tmp_path, encoder, data, SINGLE.model_copy(update={"learning_rates": (WILD, GOOD)}))
+    assert made == [WILD, GOOD, GOOD]
+
+
 def test_tuning_when_several_rates_are_given_then_the_width_asks_for_no_other(encoder: Path) -> None:
     several = FineTuning(learning_rates=(1e-4, 5e-5))
     assert settled_tuning(several, encoder) is several

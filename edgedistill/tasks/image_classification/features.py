@@ -14,9 +14,9 @@ from transformers import PreTrainedModel
 from edgedistill.distill.losses import hidden_state_loss
 from edgedistill.distill.objective import weight_at
 from edgedistill.errors import TeacherError
-from edgedistill.host import this_host
 from edgedistill.objective import LogitObjective, LossFunction, Objective, Scored, TrainingBatch
 from edgedistill.recipe import LossTerm
+from edgedistill.torch_setup import multiplies_bf16
 
 FEATURES = "hidden-states"
 """The recipe's name of this loss: what is compared is the same kind of thing as with texts."""
@@ -69,7 +69,7 @@ class FeatureObjective(Objective):
     def _ask_teacher(self, batch: TrainingBatch) -> torch.Tensor:
         pixels = batch.tensors["teacher_pixel_values"]
         teacher = self._teacher.to(pixels.device)
-        is_half = pixels.device.type == "cuda" or this_host().has_bf16
+        is_half = multiplies_bf16(pixels.device.type)
         with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16, enabled=is_half):
             return as_grid(teacher(pixel_values=pixels, output_hidden_states=True).hidden_states[-1])
 

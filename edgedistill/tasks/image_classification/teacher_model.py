@@ -20,14 +20,13 @@ from transformers import (
 
 from edgedistill.errors import RecipeError, TeacherError
 from edgedistill.heap import give_back_freed
-from edgedistill.host import this_host
 from edgedistill.plan import PictureSize
 from edgedistill.processes import current_group, share_of
 from edgedistill.recipe import Configuration
 from edgedistill.tasks.encoding import Encoded
 from edgedistill.teach.classifier import ClassifierKind, load_with_head, names_of
 from edgedistill.teach.labels import trained_labels
-from edgedistill.torch_setup import set_up_torch, with_quickest_layout
+from edgedistill.torch_setup import multiplies_bf16, set_up_torch, with_quickest_layout
 
 
 def load_image_classifier(folder: Path, labels: Sequence[str], *, is_trained: bool = False) -> PreTrainedModel:
@@ -133,7 +132,7 @@ def label_pictures(
     model.eval()
     group = current_group()
     kind = model.device.type
-    autocast = torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or this_host().has_bf16)
+    autocast = torch.autocast(kind, torch.bfloat16, enabled=multiplies_bf16(kind))
     for turn, start in enumerate(range(first * at_once, len(encoded), at_once)):
         rows = np.arange(start, min(start + at_once, len(encoded)))
         result = np.zeros((len(rows), model.config.num_labels), np.float32)

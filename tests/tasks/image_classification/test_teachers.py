@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,7 +101,7 @@ def given(tmp_path: Path) -> Given:
 def test_soft_labels_when_the_teacher_is_of_a_folder_then_what_transformers_says(
     family: str, names: tuple[str, ...], given: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teacher_model, "this_host", lambda: SimpleNamespace(has_bf16=False))
+    monkeypatch.setattr(teacher_model, "multiplies_bf16", lambda _: False)
     teacher, decisions = given.taught(given.teacher(family, names))
     assert ("took the teacher as it is" in decisions[0]) == (names == OWN)
     assert ("other classes than the data's (3: cat, dog, eel)" in decisions[0]) == (names == OTHER)
