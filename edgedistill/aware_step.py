@@ -132,9 +132,9 @@ def call_for(verdict: QuantizationVerdict, wanted: Quantization, *, finding: str
         return Call("", "quantization.aware is never")
     reason = _missed(verdict, wanted, finding)
     if not reason and wanted.aware == "auto":
-        return Call("", "int8 keeps the goal on validation without it")
+        return Call("", "int8 keeps what the float student has, within quantization.max_accuracy_loss on validation, without it")
     if verdict.is_float and any(row.outcome == "kept" for row in verdict.table):
-        return Call("", "int8 keeps the goal but is slower than float, which no training changes")
+        return Call("", "int8 keeps what the float student has but is slower, which no training changes")
     scheme = verdict.scheme if not verdict.is_float else _nearest(verdict, wanted, saturates=saturates)
     if not scheme:
         return Call("", f"{reason}, and no scheme makes enough of the graph int8 for this target without being slower than float")
@@ -144,10 +144,11 @@ def call_for(verdict: QuantizationVerdict, wanted: Quantization, *, finding: str
 def _missed(verdict: QuantizationVerdict, wanted: Quantization, finding: str) -> str:
     """Say what int8 misses on validation; empty where it misses nothing."""
     if verdict.is_float:
-        return "" if any(row.outcome == "kept" for row in verdict.table) else "no int8 candidate keeps the goal on validation"
+        is_kept = any(row.outcome == "kept" for row in verdict.table)
+        return "" if is_kept else "no int8 candidate keeps what the float student has on validation"
     chosen = next((row for row in verdict.table if row.outcome == "chosen"), None)
     if chosen is not None and chosen.accuracy_loss is not None and chosen.accuracy_loss > wanted.max_accuracy_loss:
-        return "int8 keeps the goal on validation only by chance"
+        return "int8 keeps what the float student has on validation only by chance"
     return "the student is good in float and not in int8, on validation" if finding == "lost-in-int8" else ""
 
 
@@ -216,11 +217,11 @@ def _sentence(
 ) -> str:
     """Say what the figures of the float student, of what there was and of the fine-tuned one come to."""
     in_float, before, after = figures
-    without = "the float model, as no int8 file keeps the goal," if made.before.is_float else "int8 without it"
+    without = "the float model, as no int8 file keeps what it has," if made.before.is_float else "int8 without it"
     text = (f"validation {METRIC_NAMES[metric]}: float student {in_float:.4f}, {without} {before:.4f}, fine-tuned "
             f"{'in float' if verdict.is_float else 'in int8'} {after:.4f}")
     if verdict.is_float:
-        return f"{text}; the fine-tuned student misses the goal in int8, too: {verdict.decision}"
+        return f"{text}; the fine-tuned student loses too much in int8, too: {verdict.decision}"
     if loses_a_goal:
         kept_by = "the float file" if made.before.is_float else "int8 without it"
         return f"{text}: it misses a goal that {kept_by} keeps within the budgets"

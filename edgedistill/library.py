@@ -287,12 +287,13 @@ def package(
         deny_licences: SPDX ids that neither teacher nor data may be under, beside those that the recipe denies.
 
     Raises:
+        ArtifactError: the model is a bundle of other classes.
         StorageError: the bundle of an earlier call lies there, and was changed since.
     """
     from edgedistill.package import stage
     from edgedistill.package.base_model import base_model_of
     from edgedistill.package.card import CardFigures
-    from edgedistill.package.published import require_unchanged
+    from edgedistill.package.published import require_own_labels, require_unchanged
     from edgedistill.quantize.stage import VERDICT_FILE
 
     wanted, verdict = recipe.recipe, model / VERDICT_FILE
@@ -308,6 +309,7 @@ def package(
         model_bytes_limit=wanted.budgets.model_bytes or target.budgets.model_bytes.limit,
     )
     require_files(data / "test.arrow", data / "labels.json", hint=_PREPARE)
+    require_own_labels(model / "labels.json", data / "labels.json")
     require_unchanged(out / "bundle")
     return Workspace(out.parent).do_in(out, task_named(wanted.task).package(Packing(settings, model, data, recipe)))
 

@@ -39,7 +39,7 @@ FLOAT = verdict("float", row(COLUMNS, "refused", kl=0.3), row(PLAIN, "refused", 
 
 
 def test_call_when_int8_keeps_the_goal_then_not_called_for() -> None:
-    assert call(GOOD) == ("", "int8 keeps the goal on validation without it")
+    assert call(GOOD) == ("", "int8 keeps what the float student has, within quantization.max_accuracy_loss on validation, without it")
 
 
 def test_call_when_always_then_for_the_scheme_that_ships() -> None:
@@ -52,12 +52,12 @@ def test_call_when_never_then_not_called_for(found: QuantizationVerdict) -> None
 
 
 def test_call_when_the_verdict_is_float_then_for_the_scheme_that_diverges_least() -> None:
-    assert call(FLOAT) == (PLAIN, "no int8 candidate keeps the goal on validation")
+    assert call(FLOAT) == (PLAIN, "no int8 candidate keeps what the float student has on validation")
 
 
 def test_call_when_the_goal_is_kept_by_chance_then_called_for() -> None:
     by_chance = verdict(COLUMNS, row(COLUMNS, "chosen", loss=0.009))
-    assert call(by_chance) == (COLUMNS, "int8 keeps the goal on validation only by chance")
+    assert call(by_chance) == (COLUMNS, "int8 keeps what the float student has on validation only by chance")
 
 
 def test_call_when_the_search_found_it_good_in_float_only_then_called_for() -> None:

@@ -71,7 +71,7 @@ def share_interval(is_hit: ArrayLike) -> Interval:
 def macro_f1_interval(labels: ArrayLike, predicted: ArrayLike, *, classes: int, seed: int) -> Interval:
     """Return macro-F1 with a percentile bootstrap interval over the examples.
 
-    Each resample is scored as the split is: classes that it holds neither as label nor as decision are left out.
+    Each resample is scored over the classes of the split; one that it does not hold keeps its F1 (`mean_f1_of_samples`).
 
     Args:
         labels: true classes, shape (n,), 0 .. classes - 1.
@@ -88,12 +88,13 @@ def macro_f1_interval(labels: ArrayLike, predicted: ArrayLike, *, classes: int, 
     value = metrics.macro_f1(truth, answers, classes=classes)
     # class C collects the examples that were answered wrongly, so that one count serves all three tallies
     right = np.where(truth == answers, truth, classes)
-    figures = [
-        metrics.mean_f1(
-            _tally(right, rows, classes + 1)[:, :classes], _tally(truth, rows, classes), _tally(answers, rows, classes)
-        )
-        for rows in resamples(len(truth), seed)
-    ]
+
+    def tallies(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        return _tally(right, rows, classes + 1)[:, :classes], _tally(truth, rows, classes), _tally(answers, rows, classes)
+
+    table = metrics.confusion(truth, answers, classes=classes)
+    split = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    figures = [metrics.mean_f1_of_samples(*tallies(rows), split=split) for rows in resamples(len(truth), seed)]
     return percentile_interval(value, np.concatenate(figures))
 
 

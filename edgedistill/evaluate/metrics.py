@@ -120,18 +120,40 @@ def macro_f1(labels: ArrayLike, predicted: ArrayLike, *, classes: int) -> float:
 
 
 def mean_f1(right: _Integers, support: _Integers, decided: _Integers) -> NDArray[np.float64]:
-    """Return the macro-F1 of counts per class, for one sample or many.
+    """Return the macro-F1 of counts per class, over the classes that occur.
 
     Args:
-        right: how often each class was decided and true, shape (..., C).
+        right: how often each class was decided and true, shape (C,).
         support: how often it was true.
         decided: how often it was decided.
 
     Returns:
-        Shape (...). At least one class of every sample must occur.
+        Shape (). At least one class must occur.
     """
     occurs = support + decided > 0
     return np.asarray(_share(2 * right, support + decided).sum(axis=-1) / occurs.sum(axis=-1))
+
+
+def mean_f1_of_samples(
+    right: _Integers, support: _Integers, decided: _Integers, *, split: tuple[_Integers, _Integers, _Integers]
+) -> NDArray[np.float64]:
+    """Return the macro-F1 of samples of a split, over the classes that occur in the split.
+
+    A class that a sample does not hold, and for which nothing in it was decided, keeps the F1 that it has in the split: left out,
+    it would lift a model that never finds a rare class to 1 in each sample without that class.
+
+    Args:
+        right: how often each class was decided and true, shape (samples, C).
+        support: how often it was true.
+        decided: how often it was decided.
+        split: the same three of the split that they are drawn from, shape (C,).
+
+    Returns:
+        Shape (samples,).
+    """
+    found = _share(2 * split[0], split[1] + split[2])
+    by_class = np.where(support + decided > 0, _share(2 * right, support + decided), found)
+    return np.asarray(by_class[..., split[1] + split[2] > 0].mean(axis=-1))
 
 
 def calibration_error(confidence: ArrayLike, is_right: ArrayLike, *, bins: int = CALIBRATION_BINS) -> float:

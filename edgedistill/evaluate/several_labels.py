@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.evaluate.intervals import percentile_interval, resamples
-from edgedistill.evaluate.metrics import CALIBRATION_BINS, calibration_bin, mean_f1
+from edgedistill.evaluate.metrics import CALIBRATION_BINS, calibration_bin, mean_f1, mean_f1_of_samples
 from edgedistill.results import Interval
 
 _Integers = NDArray[np.int64]
@@ -30,8 +30,11 @@ def macro_f1_interval(labels: _Integers, decided: _Integers, *, seed: int) -> In
 
     Where no class occurs at all, every answer is right and nothing was to be found: it is then 1, as is the micro-F1.
     """
-    value = float(_macro_f1(*tallies(labels, decided)))
-    return percentile_interval(value, np.concatenate([_macro_f1(*found) for found in _sampled(labels, decided, seed)]))
+    split = tallies(labels, decided)
+    if not (split[1] + split[2]).any():
+        return percentile_interval(1.0, np.ones(1))
+    figures = [mean_f1_of_samples(*found, split=split) for found in _sampled(labels, decided, seed)]
+    return percentile_interval(float(mean_f1(*split)), np.concatenate(figures))
 
 
 def micro_f1_interval(labels: _Integers, decided: _Integers, *, seed: int) -> Interval:
@@ -52,12 +55,6 @@ def calibration_interval(logits: NDArray[np.floating], labels: _Integers, *, see
     value = float(np.abs(by_bin.sum(axis=0)).sum() / gaps.size)
     figures = [np.abs(weights @ by_bin).sum(axis=1) / gaps.size for weights in _weights(len(gaps), seed)]
     return percentile_interval(value, np.concatenate(figures))
-
-
-def _macro_f1(right: _Integers, support: _Integers, decided: _Integers) -> NDArray[np.float64]:
-    is_empty = (support + decided).sum(axis=-1) == 0
-    with np.errstate(invalid="ignore"):
-        return np.where(is_empty, 1.0, mean_f1(right, support, decided))
 
 
 def _micro_f1(right: _Integers, support: _Integers, decided: _Integers) -> NDArray[np.float64]:

@@ -5,7 +5,8 @@ import json
 import logging
 from pathlib import Path
 
-from edgedistill.errors import StorageError
+from edgedistill.errors import ArtifactError, StorageError
+from edgedistill.package.contents import read_labels
 from edgedistill.package.standalone_verify import check_files
 
 log = logging.getLogger("edgedistill")
@@ -46,6 +47,23 @@ def require_unchanged(folder: Path) -> None:
     if changed := changed_in(folder):
         raise StorageError(f"{folder}: was changed since it was written: {_listed(changed)}",
                            hint="pack into another folder with -o, or move this one away")
+
+
+def require_own_labels(own: Path, labels: Path) -> None:
+    """Refuse to pack a bundle anew with data of other classes; a model folder that is no bundle has no labels of its own.
+
+    Args:
+        own: labels.json of what is packed; it need not be there.
+        labels: that of the data.
+
+    Raises:
+        ArtifactError: they name other classes, or the same in another order.
+    """
+    if own.is_file() and (mine := read_labels(own).labels) != (given := read_labels(labels).labels):
+        first = next((i for i, (a, b) in enumerate(zip(mine, given, strict=False)) if a != b), min(len(mine), len(given)))
+        said = ", ".join(f"{names[first]!r} in {path}" if first < len(names) else f"none in {path}"
+                         for names, path in ((mine, own), (given, labels)))
+        raise ArtifactError(f"class {first} is {said}", hint="give the data that the model was trained on, as prepare wrote them")
 
 
 def _listed(changed: list[str]) -> str:

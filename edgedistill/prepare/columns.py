@@ -153,7 +153,8 @@ def _told(names: Sequence[str]) -> str:
 def _missing(role: str, wanted: str, names: Sequence[str], *, place: str, words: Wording) -> DataError:
     there, meant, key = _told(names), _guess(role, wanted, names), words.key if role == "text" else "data.label_column"
     suggestion = f"; did you mean {meant!r}?" if meant else f"; {there}"
-    flags = "" if role == "text" or meant else "; of a column of 0 and 1 for each class: --label-columns A,B"
+    is_of_texts = words.key == TEXTS.key
+    flags = "" if role == "text" or meant or not is_of_texts else "; of a column of 0 and 1 for each class: --label-columns A,B"
     typed = shlex.quote(meant) if meant else "NAME"
     setting = shlex.quote(f"{key}={meant}") if meant else f"{key}=NAME"
     if meant is None and _HEADED.search(place):

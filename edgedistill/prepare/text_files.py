@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,10 +196,18 @@ def _separated_by(other: str, path: Path, used: str, *, hint: str) -> DataError:
 
 
 def _as_commas(path: Path, separator: str) -> str:
-    """Return the command that writes a file again with commas."""
+    """Return the command that writes a file again with commas, each cell as it stands.
+
+    Raises:
+        DataError: the file is not UTF-8, which comes first.
+    """
+    lines = plain_lines(path)
+    skipped = ", skiprows=1" if next(lines, "").startswith("sep=") else ""  # Excel's own line
+    deque(lines, maxlen=0)  # reads them all
     there = path.with_name(f"commas-{path.name.split('.')[0]}.csv")
-    names = (json.dumps(str(name), ensure_ascii=False) for name in (path, separator, there))
-    again = "pd.read_csv({}, sep={}).to_csv({}, index=False)".format(*names)
+    names = [json.dumps(str(name), ensure_ascii=False) for name in (path, separator, there)]
+    read = "pd.read_csv({}, sep={}, dtype=str, keep_default_na=False{})".format(*names[:2], skipped)
+    again = f"{read}.to_csv({names[2]}, index=False)"
     return f"write it again with commas: python -c {shlex.quote(f'import pandas as pd; {again}')}"
 
 

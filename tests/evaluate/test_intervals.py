@@ -36,18 +36,26 @@ def test_wilson_of_nothing_is_refused():
         intervals.wilson(0, 0)
 
 
-def test_macro_f1_interval_is_the_percentiles_of_sklearns_score_on_the_same_resamples(monkeypatch):
+def test_macro_f1_interval_is_the_percentiles_of_sklearns_scores_by_class_on_the_same_resamples(monkeypatch):
     monkeypatch.setattr(intervals, "RESAMPLES", 100)
     random = np.random.default_rng(5)
     truth = random.integers(0, 12, 60)  # so few rows a class that resamples lose some
     predicted = np.where(random.random(60) < 0.8, truth, random.integers(0, 12, 60))
     found = intervals.macro_f1_interval(truth, predicted, classes=12, seed=1)
-    scores = [
-        f1_score(truth[rows], predicted[rows], average="macro")
-        for rows in np.random.default_rng(1).integers(0, 60, size=(100, 60))
-    ]
+    whole = f1_score(truth, predicted, average=None, labels=range(12))
+    scores = []
+    for rows in np.random.default_rng(1).integers(0, 60, size=(100, 60)):
+        by_class = f1_score(truth[rows], predicted[rows], average=None, labels=range(12), zero_division=0)
+        is_there = np.isin(np.arange(12), np.concatenate([truth[rows], predicted[rows]]))
+        scores.append(np.where(is_there, by_class, whole).mean())
     assert found.value == pytest.approx(f1_score(truth, predicted, average="macro"))
     assert (found.low, found.high) == pytest.approx(tuple(np.percentile(scores, [2.5, 97.5])))
+
+
+def test_macro_f1_interval_of_a_model_that_never_answers_a_rare_class_stays_below_a_half():
+    found = intervals.macro_f1_interval([0] * 297 + [1] * 3, [0] * 300, classes=2, seed=0)
+    assert found.low < found.value == pytest.approx(0.4975, abs=1e-4)
+    assert found.value < found.high <= 0.5
 
 
 def test_macro_f1_interval_of_a_perfect_model_is_a_point():

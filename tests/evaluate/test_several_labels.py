@@ -50,6 +50,13 @@ def test_f1_when_nothing_is_labelled_and_nothing_decided_then_one() -> None:
     assert several_labels.micro_f1_interval(nothing, nothing, seed=1).value == 1.0
 
 
+def test_macro_f1_interval_of_a_model_that_never_finds_a_rare_class_stays_below_a_half() -> None:
+    labels, decided = np.zeros((300, 2), np.int64), np.zeros((300, 2), np.int64)
+    labels[:, 0] = decided[:, 0] = labels[:2, 1] = 1
+    found = several_labels.macro_f1_interval(labels, decided, seed=1)
+    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
+
+
 def test_calibration_interval_then_is_that_of_every_yes_and_no() -> None:
     found = several_labels.calibration_interval(LOGITS, LABELS, seed=1)
     sure = 1 / (1 + np.exp(-np.abs(LOGITS)))

@@ -97,7 +97,7 @@ def test_run_when_fine_tuned_and_repeated_then_nothing_is_done_again(recipe: Pat
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize(("settings", "why"), [
     (("quantization.aware=never",), "quantization.aware is never"),
-    (("quantization.aware=auto", "quantization.aware_steps=99"), "int8 keeps the goal on validation without it"),
+    (("quantization.aware=auto", "quantization.aware_steps=99"), "int8 keeps what the float student has, within quantization.max_accuracy_loss on validation, without it"),
 ])
 def test_run_when_fine_tuning_is_not_called_for_then_no_step_is_done_and_the_reason_is_told(
     recipe: Path, settings: tuple[str, ...], why: str

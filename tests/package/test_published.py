@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgedistill.errors import StorageError
-from edgedistill.package.published import changed_in, make_way, require_unchanged
+from edgedistill.errors import ArtifactError, StorageError
+from edgedistill.package.published import changed_in, make_way, require_own_labels, require_unchanged
+from edgedistill.results import Labels
 
 
 @pytest.fixture
@@ -63,3 +64,15 @@ def test_make_way_when_another_bundle_or_none_comes_then_the_changed_one_gets_an
         assert make_way(published, tmp_path / "made" if is_replaced else None)
         assert not published.exists()
         assert (tmp_path / f"bundle.changed-{number}" / "README.md").read_text() == f"mine {number}"
+
+
+def test_require_own_labels_when_a_bundle_has_other_classes_than_the_data_then_refused(tmp_path: Path) -> None:
+    own, data = tmp_path / "own.json", tmp_path / "data.json"
+    data.write_text(Labels(labels=("neg", "pos")).to_json(), encoding="utf-8")
+    require_own_labels(own, data)  # no bundle
+    own.write_text(Labels(labels=("neg", "pos")).to_json(), encoding="utf-8")
+    require_own_labels(own, data)
+    for labels, said in ((("pos", "neg"), "class 0 is 'pos' in "), (("neg", "pos", "so"), "class 2 is 'so' in .*, none in ")):
+        own.write_text(Labels(labels=labels).to_json(), encoding="utf-8")
+        with pytest.raises(ArtifactError, match=said):
+            require_own_labels(own, data)

@@ -2,6 +2,8 @@
 
 import gzip
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,10 +30,25 @@ def test_read_when_a_quoted_header_has_no_commas_then_the_separator_is_named_and
     found = _refusal(tmp_path / name, f'"text"{separator}"label"\r\n"good; film"{separator}"x"\r\n')
     assert found.message == f"{tmp_path / name}:1: the columns are separated by {word}, not by commas"
     command = shlex.split(found.hint.partition("with commas: ")[2])[2]
-    assert "sep={!r}).to_csv(".format(separator.strip(" ")).replace("'", '"') in command
+    assert "sep={!r}, dtype=str".format(separator.strip(" ")).replace("'", '"') in command
     for read in (lambda: read_column_names(tmp_path / name), lambda: read_unlabelled_texts(tmp_path / name, "text", without=())):
         with pytest.raises(DataError, match=f"separated by {word}"):
             read()
+
+
+def test_command_that_writes_commas_when_typed_then_every_cell_is_kept(tmp_path: Path) -> None:
+    found = _refusal(tmp_path / "a.csv", "sep=;\ntext;label\nNA;None\nseven, or so;007\n")
+    subprocess.run([sys.executable, *shlex.split(found.hint.partition("with commas: ")[2])[1:]], check=True)
+    rows = read_labelled_texts(tmp_path / "commas-a.csv", Columns("text", "label"))
+    assert rows.texts.to_pylist() == ["NA", "seven, or so"]
+    assert rows.labels.to_pylist() == ["None", "007"]
+
+
+def test_read_when_semicolons_stand_in_a_file_that_is_no_utf_8_then_the_encoding_is_named_first(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("text;label\nschön;x\n".encode("cp1252"))
+    with pytest.raises(DataError) as caught:
+        read_labelled_texts(tmp_path / "a.csv", Columns("text", "label"))
+    assert "iconv" in caught.value.hint
 
 
 @pytest.mark.parametrize("content", ['"text"x,"label"\n', '"text,label\nhi,x\n', 'text,label\n"hi";"there"\n', '"te"xt;"label"\n'])

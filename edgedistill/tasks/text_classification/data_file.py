@@ -1,5 +1,6 @@
 """Texts that a user names on the command line, as examples."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,6 +61,10 @@ def _encoded(rows: LabelledTexts, names: Sequence[str]) -> NDArray[np.int32]:
     strange = next(((row, label) for row, found in enumerate(sets) for label in found if label not in known_names), None)
     if strange is not None:
         known = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        parts = [part.strip() for part in re.split(r"[;|/\s]", strange[1]) if part.strip()]
+        if rows.has_several_labels and len(parts) > 1 and set(parts) <= set(names):
+            raise DataError(f"{rows.place(strange[0])}: {strange[1]!r} is several labels, and no comma stands between them",
+                            hint="edgedistill prepare --recipe RECIPE -o DIR reads them as the recipe says; then give --data DIR")
         raise DataError(f"{rows.place(strange[0])}: the model does not know the label {strange[1]!r}; it knows {known}",
                         hint="correct the label, or evaluate the model that was trained on this data" + (
                             "; between several labels of a string stands a comma, lists in JSONL need none"

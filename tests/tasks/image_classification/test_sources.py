@@ -176,6 +176,14 @@ def test_table_when_the_column_is_missing_then_the_hint_is_of_pictures(tmp_path:
     assert "pictures.column" in refused.value.hint
 
 
+def test_table_when_the_label_is_missing_then_no_columns_of_flags_are_advised(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("image,zzz\na.png,a\n", encoding="utf-8")
+    with pytest.raises(DataError, match="no column 'label'") as refused:
+        open_source(tmp_path / "d.csv", COLUMNS)
+    assert "--label-column NAME" in refused.value.hint
+    assert "--label-columns" not in refused.value.hint
+
+
 @pytest.mark.parametrize(("line", "said", "hint"), [
     ('"a string"', "d.jsonl:1: a JSON object is expected", '{"image": "photos/1.jpg", "label": "cat"}'),
     ('{"image": 5, "label": "x"}', "column 'image' holds a number, a path is expected", "holds the pictures: pictures.column"),

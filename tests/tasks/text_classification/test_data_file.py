@@ -54,6 +54,12 @@ def test_write_text_examples_when_the_model_does_not_know_one_of_several_then_na
         written(tmp_path, "a.tsv", "text\tlabel\nx\tup\ny\tup,sideways\n", names=NAMES, problem=SEVERAL_LABELS)
 
 
+def test_write_text_examples_when_no_comma_stands_between_labels_then_says_how_to_read_them(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.csv:2: 'up;down' is several labels, and no comma stands between them") as caught:
+        written(tmp_path, "a.csv", "text,label\nx,up;down\n", names=NAMES, problem=SEVERAL_LABELS)
+    assert "edgedistill prepare" in caught.value.hint
+
+
 def test_write_text_examples_when_each_class_has_a_column_then_a_zero_or_one_a_class(tmp_path: Path) -> None:
     assert written(tmp_path, "a.csv", "text,down,up\nx,1,1\ny,0,0\nz,1,0\n", names=NAMES, problem=SEVERAL_LABELS) == [[1, 1], [0, 0], [0, 1]]
 
