@@ -14,6 +14,7 @@ from edgedistill.errors import ArtifactError, DataError
 from edgedistill.examples import NO_LABEL, read_examples, write_examples
 from edgedistill.manifest import Decision, warned
 from edgedistill.prepare.absent_classes import class_decisions
+from edgedistill.prepare.alike_classes import alike_classes
 from edgedistill.prepare.assemble import CleanData, Sources, assemble
 from edgedistill.prepare.check import other_separator, require_flagged, require_named
 from edgedistill.prepare.clean import SplitPlan
@@ -186,6 +187,7 @@ def _split_decisions(report: DataReport, plan: SplitPlan) -> Iterator[Decision]:
             yield Decision(step=_STEP, what=f"split {_count(split.rows, 'row')} off train for {name}",
                            why=f"no {name} data was given; {told}, stratified by class, seed {plan.seed}")
     splits: dict[SplitName, WrittenSplit] = {"train": report.train, "validation": report.validation, "test": report.test}
+    yield from alike_classes(report.train.rows_by_class)
     yield from class_decisions(splits, noun="text")
     yield from few_rows(splits)
 

@@ -15,6 +15,7 @@ from edgedistill.examples import NO_LABEL, read_examples
 from edgedistill.manifest import Decision
 from edgedistill.plan import PictureSize
 from edgedistill.prepare.absent_classes import class_decisions
+from edgedistill.prepare.alike_classes import alike_classes
 from edgedistill.prepare.clean import SplitPlan
 from edgedistill.prepare.columns import Columns
 from edgedistill.prepare.data_report import SplitName, WrittenSplit
@@ -195,6 +196,7 @@ def _decisions(report: PictureReport, settings: Settings) -> Iterator[Decision]:
             yield Decision(step=_STEP, what=f"split {split.rows} rows off train for {name}",
                            why=f"no {name} data was given; share {share:g}, stratified by class, seed {settings.seed}")
     splits: dict[SplitName, WrittenSplit] = {"train": report.train, "validation": report.validation, "test": report.test}
+    yield from alike_classes(report.train.rows_by_class)
     yield from class_decisions(splits, noun="picture")
     yield from few_rows(splits)
 
