@@ -43,6 +43,12 @@ def p50_s(target: Target, rung: str, side: int) -> float:
     return next(row.latency_p50_s for row in ledger if row.rung == rung)
 
 
+def recipe_between_sides(folder: Path, target: Target) -> Path:
+    """Write a recipe whose rung is within its latency at 48 pixels a side, and over it at 64."""
+    limit = (p50_s(target, "resnet-32-64-128", 48) + p50_s(target, "resnet-32-64-128", 64)) / 2
+    return write_recipe(folder, student={"rung": "resnet-32-64-128"}, budgets={"latency_p50_s": limit})
+
+
 @pytest.mark.parametrize("natural", [32, 64, 96])
 def test_choose_side_when_every_student_fits_then_the_pictures_keep_theirs(target: Target, natural: int) -> None:
     roomy = recipe(budgets={"latency_p50_s": 100.0, "model_bytes": 1e9, "peak_memory_bytes": 1e9})
@@ -129,8 +135,7 @@ def test_plan_when_the_side_is_lowered_then_says_so_with_its_reason(
     make_folder: MakeFolder, tmp_path: Path, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_folder(side=90)
-    limit = (p50_s(target, "resnet-32-64-128", 48) + p50_s(target, "resnet-32-64-128", 64)) / 2
-    path = write_recipe(tmp_path, student={"rung": "resnet-32-64-128"}, budgets={"latency_p50_s": limit})
+    path = recipe_between_sides(tmp_path, target)
     command = ["plan", "--recipe", str(path), "--target", target.id]
     assert run_command_line(command) == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -144,8 +149,7 @@ def test_plan_when_there_are_several_targets_then_each_is_planned_at_the_side_th
     make_folder: MakeFolder, tmp_path: Path, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_folder(side=90)
-    limit = (p50_s(target, "resnet-32-64-128", 48) + p50_s(target, "resnet-32-64-128", 64)) / 2
-    path = write_recipe(tmp_path, student={"rung": "resnet-32-64-128"}, budgets={"latency_p50_s": limit})
+    path = recipe_between_sides(tmp_path, target)
     assert run_command_line(["plan", "--recipe", str(path), "--target", "laptop-vnni", "--target", target.id, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {name: planned["stored"][0]["what"] for name, planned in found.items()} == dict.fromkeys(
@@ -178,8 +182,7 @@ def test_prepare_when_a_target_is_named_then_stores_what_a_run_would(
     make_folder: MakeFolder, tmp_path: Path, target: Target
 ) -> None:
     make_folder(side=90)
-    limit = (p50_s(target, "resnet-32-64-128", 48) + p50_s(target, "resnet-32-64-128", 64)) / 2
-    path = write_recipe(tmp_path, student={"rung": "resnet-32-64-128"}, budgets={"latency_p50_s": limit})
+    path = recipe_between_sides(tmp_path, target)
     for name, more, side in (("most", [], 96), ("fitting", ["--target", target.id], 48)):
         assert run_command_line(["prepare", "--recipe", str(path), "-o", str(tmp_path / name), *more]) == 0
         assert json.loads((tmp_path / name / "data_report.json").read_text(encoding="utf-8"))["side"] == side
